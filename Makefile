@@ -1,0 +1,40 @@
+# Everything a newcomer needs. PYTHON is the interpreter that makes the virtual environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+SEED ?= 0
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: install demo test lint types unit clean
+
+install: $(VENV)/.installed
+
+# torch comes first, so that nothing pulls in a second build; bfcl-eval comes without its
+# dependencies, because they pin an old numpy and bring dozens of packages that are not needed.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "torch==2.13.*"
+	$(BIN)/python -m pip install --quiet -e ".[trl,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23
+	touch $@
+
+demo: install
+	$(BIN)/rods train --run $(RUN) --preset micro --seed $(SEED)
+
+test: lint types unit
+
+lint: install
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,180 @@
+"""The command line: one thin command a verb. Exit 0 on success, 2 on unusable input."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+
+from rods import __version__
+from rods.config import Arm, load_config
+from rods.errors import UserError
+from rods.task import Task
+
+app = typer.Typer(
+    help="Reward-driven online data synthesis for multi-turn tool-use agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def train(
+    run: Annotated[Path, typer.Option(help="Run folder; an interrupted run goes on.")],
+    preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "micro",
+    seed: Annotated[int, typer.Option(min=0, help="Source of all randomness.")] = 0,
+    arm: Annotated[str, typer.Option(help="rods, static (seeds only) or fresh.")] = "rods",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: key.name=value.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run the closed loop to its report, or go on where it was interrupted."""
+    if arm not in get_args(Arm):
+        raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
+    config = load_config(preset, set_ or (), seed=seed, arm=arm)
+    from rods.display import Display, last_screen
+    from rods.report.page import write_report
+    from rods.run import NOTICE
+    from rods.run import train as run_training
+
+    console = Console(stderr=as_json)
+    with Display(config, run, console) as display:
+        summary = run_training(config, run, display)
+    if summary is None:
+        again = shlex.join(["rods", *sys.argv[1:]])
+        console.print(f"Interrupted; nothing is lost. Go on with: {again}", highlight=False)
+        raise typer.Exit(130)
+    report = write_report(run)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        last_screen(summary, NOTICE, report, console)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Default: report.html in the folder.")] = None,
+) -> None:
+    """Write the run's page: one file, no network needed to open it."""
+    from rods.report.page import write_report
+
+    typer.echo(str(write_report(run, out)))
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}.')],
+    as_json: JsonFlag = False,
+) -> None:
+    """Verdicts for logged episodes on the benchmark's tasks, a line each."""
+    from rods.scoring import score_file
+
+    for row in score_file(file):
+        if as_json:
+            typer.echo(json.dumps(row))
+        else:
+            turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
+            typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}")
+
+
+@app.command()
+def synth(
+    count: Annotated[int, typer.Option(min=1, help="Tasks to make.")],
+    out: Annotated[Path, typer.Option(help="JSON lines file to write.")],
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Make verified variants of the benchmark's training seeds, by program."""
+    from rich.progress import Progress
+
+    from rods.files import write_tasks
+    from rods.synthesis.offline import benchmark_program, seeds_of
+
+    seeds = seeds_of(category)
+    program = benchmark_program()
+    rng = random.Random(seed)
+    made: list[Task] = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        job = bar.add_task("synthesis", total=count)
+        while len(made) < count:
+            task = program.vary(rng.choice(seeds), rng, 0)
+            if task is not None:
+                made.append(task)
+                bar.update(job, advance=1)
+            elif program.funnel["tried"] > 100 * count + 1000:
+                raise UserError(f"only {len(made)} of {count} tasks could be made from these seeds")
+    write_tasks(out, made)
+    typer.echo(f"{out}: {len(made)} tasks; " + _funnel(program.funnel))
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Run every gate again on tasks from a file or on a run's synthetic tasks."""
+    from rods.files import read_tasks
+    from rods.verify import verify_tasks
+
+    outcomes = verify_tasks(read_tasks(path))
+    refused = {task_id: gate for task_id, gate in outcomes.items() if gate}
+    if as_json:
+        result: dict[str, Any] = {"tasks": len(outcomes), "refused": refused}
+        typer.echo(json.dumps(result))
+    else:
+        for task_id, gate in refused.items():
+            typer.echo(f"{task_id}: {gate}")
+        typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} tasks pass every gate")
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    run: Annotated[Path | None, typer.Argument(help="Also check this run folder.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check the installation, and that a run's stored state is whole."""
+    from rods.doctor import check
+
+    findings = check(run)
+    if as_json:
+        typer.echo(json.dumps([{"check": n, "ok": ok, "detail": d} for n, ok, d in findings]))
+    else:
+        for name, ok, detail in findings:
+            typer.echo(f"{'ok ' if ok else 'BAD'} {name}: {detail}")
+    if not all(ok for _, ok, _ in findings):
+        raise typer.Exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"rods {__version__}")
+        raise typer.Exit()
+
+
+def _funnel(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda kv: -kv[1]))
+
+
+def main() -> None:
+    """Entry point: turns every `UserError` into one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        message = " ".join(str(error).split())
+        print(f"rods: {message}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,179 @@
+"""Configuration of a run: a YAML preset, checked by pydantic, overridden by `--set a.b=c`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rods.errors import UserError
+from rods.task import Category
+
+Arm = Literal["static", "fresh", "rods"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(_Section):
+    """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
+
+    reward: Literal["format", "progress", "binary"] = "progress"
+    categories: tuple[Category, ...] = tuple(Category)
+    expand: bool = True
+    epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
+
+
+class RolloutConfig(_Section):
+    """Groups and episodes."""
+
+    group_size: int = Field(16, ge=2, description="K, rollouts of a task")
+    tasks_per_step: int = Field(32, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    attempts: int = Field(5, ge=1, description="attempts a user turn")
+    token_budget: int = Field(512, ge=64, description="tokens of an episode")
+    action_tokens: int = Field(96, ge=8, description="tokens of one action")
+
+
+class BoundaryConfig(_Section):
+    """Zones and selection; quota and cooldown have no published value."""
+
+    rule: Literal["mean", "variance"] = "mean"
+    low: float = Field(0.20, ge=0, le=1)
+    high: float = Field(0.85, ge=0, le=1)
+    quota: int = Field(4, ge=1, description="M_tau, seeds a category and step")
+    cooldown: int = Field(13, ge=0, description="c, in steps")
+
+
+class PoolConfig(_Section):
+    """Lifecycle of generated tasks (paper section 8)."""
+
+    seeds: int = Field(400, ge=4, description="human-made tasks in the pool")
+    beta: float = Field(0.20, ge=0, le=1, description="injection limit, share of the active pool")
+    p_max: int = Field(400, ge=0, description="most generated tasks that are active")
+    burn_in: float = Field(0.20, ge=0, le=1, description="least mean reward of the first group")
+    mastered: float = Field(0.95, ge=0, le=1)
+    hard: float = Field(0.20, ge=0, le=1)
+    stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")
+    rest_epochs: int = Field(
+        0, ge=0, description="epochs that an original without signal rests; 0 as in the paper"
+    )
+
+
+class OptimizerConfig(_Section):
+    """What the engine is told."""
+
+    learning_rate: float = Field(1e-6, gt=0)
+    clip_low: float = Field(0.2, gt=0)
+    clip_high: float = Field(0.28, gt=0)
+    loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
+    kl: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    microbatch: int = Field(48, ge=1, description="trajectories a forward pass")
+
+
+class EvaluationConfig(_Section):
+    """Held-out measurements, always at temperature 1."""
+
+    test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
+    validation_every: int = Field(1, ge=0, description="epochs between curve points; 0: none")
+    validation_samples: int = Field(1, ge=1)
+
+
+class MicroConfig(_Section):
+    """The from-scratch policy of the micro preset."""
+
+    width: int = 112
+    layers: int = 2
+    heads: int = 4
+    indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
+    longer: float = Field(0.3, ge=0, le=1, description="share of dialogues of up to 3 turns")
+    dialogues: int = Field(16_000, ge=100, description="short dialogues made for pretraining")
+    tokens: int = Field(2_000_000, ge=1_000, description="training tokens in all")
+    batch_tokens: int = 2_048
+    learning_rate: float = 4e-3
+    seed: int = Field(0, description="of the prepared policy; apart from the run's seed")
+
+
+class Config(_Section):
+    """One run of the closed loop."""
+
+    preset: str = "custom"
+    arm: Arm = "rods"
+    seed: int = Field(0, ge=0)
+    steps: int = Field(60, ge=1)
+    checkpoint_steps: int = Field(4, ge=1)
+    stages: tuple[Stage, ...] = (Stage(),)
+    rollout: RolloutConfig = RolloutConfig()
+    boundary: BoundaryConfig = BoundaryConfig()
+    pool: PoolConfig = PoolConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    micro: MicroConfig = MicroConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        if self.boundary.low >= self.boundary.high:
+            raise ValueError("boundary.low must be below boundary.high")
+        if not self.stages:
+            raise ValueError("stages must name at least one stage")
+        if any(stage.epochs is None for stage in self.stages[:-1]):
+            raise ValueError("only the last stage may leave out epochs")
+        rows = self.rollout.group_size * self.rollout.tasks_per_step
+        if rows % self.optimizer.microbatch:
+            raise ValueError(f"optimizer.microbatch must divide the {rows} trajectories of a step")
+        return self
+
+    def stage(self, epoch: int) -> Stage:
+        """The curriculum's stage in this epoch (from 0)."""
+        for stage in self.stages:
+            if stage.epochs is None or epoch < stage.epochs:
+                return stage
+            epoch -= stage.epochs
+        return self.stages[-1]
+
+
+def preset_names() -> list[str]:
+    """Shipped presets."""
+    folder = files("rods") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+
+
+def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Config:
+    """A preset with `a.b=c` overrides applied.
+
+    Args:
+        overrides: values are read as YAML.
+        top: top-level fields that take precedence.
+
+    Raises:
+        UserError: no such preset, no such key, or a value that does not fit.
+    """
+    if preset not in preset_names():
+        raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
+    data = yaml.safe_load((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {override}: write it as key.name=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"--set {override}: the value is not YAML") from None
+        node = data
+        *path, last = key.split(".")
+        for part in path:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise UserError(f"--set {override}: {part} has no keys of its own")
+        node[last] = value
+    try:
+        return Config.model_validate({**data, **top, "preset": preset})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "configuration"
+        raise UserError(f"preset {preset}: {where}: {first['msg']}") from None

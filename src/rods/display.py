@@ -1,0 +1,152 @@
+"""What a person sees in the terminal while a run goes on, and its last screen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rods.boundary import Signal
+from rods.config import Config
+
+CATEGORIES = ("base", "miss_func", "miss_param", "long_context", "overall")
+
+
+class Display:
+    """Implements `rods.run.Watch`: a live panel on a terminal, plain lines elsewhere."""
+
+    def __init__(self, config: Config, folder: Path, console: Console) -> None:
+        self.config, self.folder, self.console = config, folder, console
+        self._work: tuple[str, float] = ("starting", 0.0)
+        self._line: dict[str, Any] = {}
+        self._heldout: list[tuple[int, float, float]] = []
+        self._recent: list[float] = []
+        self._said = 0.0
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def working(self, what: str, share: float) -> None:
+        self._work = (what, share)
+        if self.console.is_terminal:
+            self._refresh()
+        elif time.monotonic() - self._said > 20:
+            self._said = time.monotonic()
+            self.console.print(f"{what}: {share:.0%}", highlight=False)
+
+    def step(self, line: dict[str, Any]) -> None:
+        self._line = line
+        self._work = ("training", line["step"] / self.config.steps)
+        self._recent = [*self._recent[-7:], line["seconds"]]
+        if self.console.is_terminal:
+            self._refresh()
+        else:
+            self.console.print(_plain(line, self.config.steps), highlight=False, soft_wrap=True)
+
+    def heldout(self, step: int, progress: float, complete: float) -> None:
+        self._heldout.append((step, progress, complete))
+        if not self.console.is_terminal:
+            self.console.print(
+                f"validation after {step} steps: progress {progress:.3f}, complete {complete:.3f}",
+                highlight=False,
+            )
+
+    def _refresh(self) -> None:
+        what, share = self._work
+        head = Table.grid(padding=(0, 1))
+        head.add_row(Text(f"{what:<34.34}"), ProgressBar(1.0, share, width=30), f"{share:.0%}")
+        body = Table.grid(padding=(0, 2))
+        line = self._line
+        if line:
+            pool, signals = line["pool"], line["signals"]
+            quiet = ", ".join(
+                f"{n} {name}" for name, n in signals.items() if name != Signal.SIGNAL.value
+            )
+            left = max(0, self.config.steps - line["step"])
+            seconds = left * sum(self._recent) / len(self._recent)
+            body.add_row("epoch, step", f"{line['epoch']}, {line['step']}/{self.config.steps}")
+            body.add_row("reward in training", f"progress {line['progress']:.3f}")
+            body.add_row("groups with signal", f"{line['signal']:.0%}  (without: {quiet or '-'})")
+            body.add_row("zones", ", ".join(f"{n} {z}" for z, n in line["zones"].items()))
+            body.add_row(
+                "pool",
+                f"{pool['seeds']} seeds + {pool['generated']} generated;"
+                f" so far {line['injected']} injected, {line['retired']} retired",
+            )
+            body.add_row("time left", f"about {seconds / 60:.0f} min")
+        if self._heldout:
+            curve = "  ".join(f"{p:.3f}" for _, p, _ in self._heldout[-8:])
+            body.add_row("validation progress", curve)
+        title = f"rods {self.config.arm}, preset {self.config.preset}, seed {self.config.seed}"
+        self._live.update(Panel(Group(head, body), title=title, title_align="left"))
+
+
+def _plain(line: dict[str, Any], steps: int) -> str:
+    pool = line["pool"]
+    return (
+        f"step {line['step']}/{steps} epoch {line['epoch']}: progress {line['progress']:.3f},"
+        f" signal {line['signal']:.0%}, pool {pool['seeds']}+{pool['generated']},"
+        f" injected {line['injected']}, retired {line['retired']}, {line['seconds']:.1f} s"
+    )
+
+
+def last_screen(summary: dict[str, Any], notice: str, report: Path, console: Console) -> None:
+    """Results before and after, the pool's movements, and where the report is."""
+    table = Table(title=f"Held-out tasks, arm {summary['arm']}, seed {summary['seed']}")
+    table.add_column("category")
+    for name in ("progress before", "after", "change", "complete before", "after"):
+        table.add_column(name, justify="right")
+    before, after = summary["heldout"]["before"], summary["heldout"]["after"]
+    for category in CATEGORIES:
+        if category in before and category in after:
+            one, two = before[category], after[category]
+            table.add_row(
+                category,
+                f"{one['progress']:.3f}",
+                f"{two['progress']:.3f}",
+                f"{two['progress'] - one['progress']:+.3f}",
+                f"{one['complete']:.1%}",
+                f"{two['complete']:.1%}",
+                style="bold" if category == "overall" else None,
+            )
+    console.print(table)
+    pool, signal = summary["pool"], summary["signal"]
+    retired = ", ".join(f"{n} {reason}" for reason, n in pool["retired"].items()) or "none"
+    console.print(
+        f"Pool: {pool['seeds']} seeds and {pool['generated']} generated tasks active;"
+        f" {pool['injected']} injected; retired: {retired}.",
+        highlight=False,
+    )
+    if signal:
+        causes = summary["causes"]
+        console.print(
+            f"Groups with signal: {signal[0]:.0%} in the first epoch, {signal[-1]:.0%} in the"
+            f" last ({_causes(causes[-1])}).",
+            highlight=False,
+        )
+    console.print(
+        f"{summary['trajectories']} trajectories, {summary['generated_tokens']} generated tokens,"
+        f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s.",
+        highlight=False,
+    )
+    console.print(notice, style="dim")
+    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+
+
+def _causes(counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    quiet = {name: n for name, n in counts.items() if name != Signal.SIGNAL.value}
+    return ", ".join(f"{n / total:.0%} {name}" for name, n in quiet.items()) or "none without"

@@ -1,0 +1,1 @@
+"""Thin adapters between the loop and the trainers that people use."""

@@ -1,0 +1,242 @@
+"""The loop inside TRL's `GRPOTrainer`: a live stream of tasks, rollouts by `rollout_func`.
+
+Each pass over the stream is one epoch of the loop: TRL calls the generator again when it is
+exhausted, and by then the epoch's end has changed the pool. TRL repeats each task K times, the
+rollout function plays the whole generation batch, and the loop sees the groups at once. Every
+checkpoint has a consistent state of the store (`Loop.resume`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datasets import IterableDataset
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+from rods.boundary import Group
+from rods.config import Config, Stage
+from rods.loop import Loop
+from rods.rollout.runner import Policy, Rollout, Runner
+from rods.task import Task
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+MARK = "complete"  # written last into a checkpoint's folder
+_LIVE: dict[str, TrlEngine] = {}
+
+
+class TrlEngine:
+    """Trains one run. After `train`, `finished` says whether it reached the last step.
+
+    Args:
+        model: a causal language model that TRL accepts.
+        tokenizer: only used by TRL for padding and logging.
+        policy: samples from `model`; called with a seed before each batch of episodes.
+        on_step: called after each update with (step, rollouts, log values of TRL, seconds).
+        on_epoch: called between epochs with the number of updates so far; after a resume it may
+            be called again with the same number.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        loop: Loop,
+        runner: Runner,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        policy: Callable[[int], Policy],
+        folder: Path,
+        on_step: Callable[[int, Sequence[Rollout], dict[str, float], float], None],
+        on_epoch: Callable[[int], None],
+    ) -> None:
+        self.config, self.loop, self.runner, self.policy = config, loop, runner, policy
+        self.folder, self.on_step, self.on_epoch = folder, on_step, on_epoch
+        self.finished = self.stopping = False
+        self.rollouts: list[Rollout] = []
+        self.epoch_index = 0
+        self._stage: Stage = config.stages[0]
+        self._clock = time.monotonic()
+        self._trainer = self._build(model, tokenizer)
+
+    def train(self) -> None:
+        """Train to the last step, from the newest whole checkpoint if there is one.
+
+        SIGINT and SIGTERM end it after the step in progress, with a checkpoint.
+        """
+        checkpoint = latest_checkpoint(self.folder)
+        self._clock = time.monotonic()
+        with self._signals():
+            self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self.finished = self._trainer.state.global_step >= self.config.steps
+
+    def stream(self) -> Iterator[dict[str, str]]:
+        """One epoch of prompts; a prompt is a task's id."""
+        if self.loop.step >= self.config.steps:
+            return
+        if self.loop.epoch_done():
+            self.loop.end_epoch()
+        if self.loop.step:
+            self.on_epoch(self.loop.step)
+        epoch = self.loop.next_epoch()
+        self.epoch_index, self._stage = epoch.index, epoch.stage
+        for task in epoch.tasks[epoch.skip :]:
+            yield {"prompt": task.id}
+
+    def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
+        """TRL's `rollout_func`: play all prompts, tell the loop, return token rows."""
+        step = trainer.state.global_step + 1
+        tasks = [self.loop.tasks[p] for p in prompts]
+        trainer.model.eval()
+        policy = self.policy(self.config.seed * 1_000_003 + step)
+        self.rollouts = self.runner.run(tasks, policy)
+        trainer.model.train()
+        self.loop.observe(self._groups(tasks, step))
+        return {
+            "prompt_ids": [r.prompt_ids for r in self.rollouts],
+            "completion_ids": [r.completion_ids for r in self.rollouts],
+            "logprobs": None,  # type: ignore[dict-item]  # TRL recomputes them
+            "env_mask": [r.mask for r in self.rollouts],
+            "reward": [self._reward(r) for r in self.rollouts],
+        }
+
+    def _reward(self, rollout: Rollout) -> float:
+        if self._stage.reward == "format":
+            return rollout.format
+        return float(rollout.complete) if self._stage.reward == "binary" else rollout.progress
+
+    def _groups(self, tasks: Sequence[Task], step: int) -> list[Group]:
+        size = self.config.rollout.group_size
+        return [
+            Group(
+                task_id=tasks[i].id,
+                category=tasks[i].category,
+                rewards=tuple(r.progress for r in self.rollouts[i : i + size]),
+                epoch=self.epoch_index,
+                step=step,
+            )
+            for i in range(0, len(tasks), size)
+        ]
+
+    def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
+        from trl.trainer.grpo_config import GRPOConfig
+        from trl.trainer.grpo_trainer import GRPOTrainer
+
+        config, key = self.config, str(self.folder.resolve())
+        _LIVE[key] = self
+        rows = config.rollout.group_size * config.rollout.tasks_per_step
+        arguments = GRPOConfig(
+            output_dir=str(self.folder / "checkpoints"),
+            max_steps=config.steps,
+            per_device_train_batch_size=config.optimizer.microbatch,
+            gradient_accumulation_steps=rows // config.optimizer.microbatch,
+            num_generations=config.rollout.group_size,
+            temperature=config.rollout.temperature,
+            learning_rate=config.optimizer.learning_rate,
+            lr_scheduler_type="constant",
+            weight_decay=config.optimizer.weight_decay,
+            epsilon=config.optimizer.clip_low,
+            epsilon_high=config.optimizer.clip_high,
+            beta=config.optimizer.kl,
+            loss_type=config.optimizer.loss,
+            max_completion_length=config.rollout.token_budget,
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=not _accelerated(),
+            shuffle_dataset=False,
+            ignore_data_skip=True,
+            save_strategy="steps",
+            save_steps=config.checkpoint_steps,
+            save_total_limit=2,
+            logging_steps=1,
+            report_to="none",
+            disable_tqdm=True,
+            seed=config.seed,
+            dataloader_pin_memory=False,
+        )
+        trainer = GRPOTrainer(
+            model=model,
+            reward_funcs=_reward_of,
+            args=arguments,
+            train_dataset=IterableDataset.from_generator(_stream, gen_kwargs={"key": key}),
+            processing_class=tokenizer,
+            rollout_func=self.rollout,
+            callbacks=[_Callback(self)],
+        )
+        for callback in list(trainer.callback_handler.callbacks):
+            if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
+                trainer.remove_callback(callback)
+        return trainer
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First signal: stop after this step. Second: at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_number: int, _frame: Any) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.stopping = True
+
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Callback(TrainerCallback):
+    def __init__(self, engine: TrlEngine) -> None:
+        self.engine = engine
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.engine.stopping or state.global_step >= self.engine.config.steps:
+            control.should_save = control.should_training_stop = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
+        if logs and "loss" in logs:
+            engine, now = self.engine, time.monotonic()
+            engine.on_step(state.global_step, engine.rollouts, logs, now - engine._clock)
+            engine._clock = now
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        (folder / MARK).write_text("")
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole."""
+    found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{MARK}")]
+    return max(found, key=checkpoint_step, default=None)
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """Updates that a checkpoint contains."""
+    return int(checkpoint.name.rsplit("-", 1)[1])
+
+
+def _stream(key: str) -> Iterator[dict[str, str]]:
+    """Importable by name, because datasets hashes generator functions and their arguments."""
+    yield from _LIVE[key].stream()
+
+
+def _reward_of(
+    prompts: Any, completions: Any, reward: list[float | None], **_: Any
+) -> list[float | None]:
+    """Rewards were decided in the rollout."""
+    return reward
+
+
+def _accelerated() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,1 @@
+"""Environments: where calls are executed and states compared."""

@@ -1,0 +1,65 @@
+"""Tasks in files: JSON lines, one task a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rods.errors import UserError
+from rods.metrics import write_atomic
+from rods.store import Store
+from rods.task import Task
+
+
+def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
+    """Write the file as a whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, "".join(task.model_dump_json() + "\n" for task in tasks))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """Tasks of a JSON-lines file, or the synthetic tasks of a run folder.
+
+    Raises:
+        UserError: the file is missing or a line is no task; the message names line and field.
+    """
+    if path.is_dir():
+        store = Store(path, writer=False)
+        try:
+            return [t for t in store.tasks().values() if t.origin != "benchmark"]
+        finally:
+            store.close()
+    tasks = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            tasks.append(Task.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "line"
+            raise UserError(f"{path}: line {number}: {where}: {first['msg']}") from None
+    return tasks
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text.
+
+    Raises:
+        UserError: it is missing, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -1,0 +1,114 @@
+"""`metrics.jsonl` (a line a step) and `summary.json` of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rods.boundary import Group, Thresholds, Zone, signal_share, zone
+from rods.config import Config
+from rods.loop import Loop
+from rods.rollout.runner import Rollout
+from rods.store import Store
+
+
+def step_metrics(
+    loop: Loop, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    """One line of `metrics.jsonl`: everything is about the groups of this step."""
+    groups = [g for g in loop.groups[-len(rollouts) :] if g.step == step]
+    limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
+    zones = {z.value: [g for g in groups if zone(g, limits) is z] for z in Zone}
+    live = loop.pool.live()
+    generated = sum(e.generated for e in live)
+    return {
+        "step": step,
+        "epoch": groups[0].epoch,
+        "stage": loop.config.stage(groups[0].epoch).reward,
+        "progress": fmean(r.progress for r in rollouts),
+        "complete": fmean(r.complete for r in rollouts),
+        "signal": signal_share(groups),
+        "signals": dict(Counter(g.signal.value for g in groups)),
+        "zones": {name: len(found) for name, found in zones.items()},
+        "variance": {n: fmean(g.variance for g in f) for n, f in zones.items() if f},
+        "pool": {"active": len(live), "seeds": len(live) - generated, "generated": generated},
+        "injected": loop.pool.injected,
+        "retired": sum(loop.pool.retired.values()),
+        "endings": dict(Counter(r.ending.value for r in rollouts)),
+        "trajectories": len(rollouts),
+        "generated_tokens": sum(r.generated for r in rollouts),
+        "loss": logs.get("loss"),
+        "grad_norm": logs.get("grad_norm"),
+        "seconds": round(seconds, 3),
+    }
+
+
+def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    test: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
+    for row in store.evaluations():
+        if row.side == "test":
+            test[row.step][row.category] = {"complete": row.complete, "progress": row.progress}
+    events = store.events()
+    last = lines[-1]["pool"] if lines else {"active": 0, "seeds": 0, "generated": 0}
+    by_epoch: dict[int, list[Group]] = defaultdict(list)
+    for group in store.groups():
+        by_epoch[group.epoch].append(group)
+    return {
+        "arm": config.arm,
+        "seed": config.seed,
+        "preset": config.preset,
+        "epochs": len(by_epoch),
+        "steps": len(lines),
+        "trajectories": sum(line["trajectories"] for line in lines),
+        "generated_tokens": sum(line["generated_tokens"] for line in lines),
+        "wall_s": round(sum(line["seconds"] for line in lines), 1),
+        "synthesis_s": round(store.meta("synthesis_s") or 0.0, 1),
+        "heldout": {
+            "before": test.get(0, {}),
+            "after": test.get(config.steps, {}),
+        },
+        "pool": {
+            **last,
+            "injected": sum(e.kind == "injected" for e in events),
+            "retired": dict(Counter(e.reason for e in events if e.kind == "retired")),
+        },
+        "signal": [round(signal_share(groups), 4) for _, groups in sorted(by_epoch.items())],
+        "causes": [
+            dict(Counter(g.signal.value for g in groups)) for _, groups in sorted(by_epoch.items())
+        ],
+    }
+
+
+class MetricsFile:
+    """Appends lines; after a resume it keeps only what a checkpoint contains."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / "metrics.jsonl"
+        self.lines: list[dict[str, Any]] = []
+        if self.path.exists():
+            for text in self.path.read_text(encoding="utf-8").splitlines():
+                try:
+                    line = json.loads(text)
+                except json.JSONDecodeError:
+                    break  # a torn last line belongs to a step that is done again
+                if line["step"] <= step:
+                    self.lines.append(line)
+        write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
+
+    def append(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,271 @@
+"""A decoder of about half a million weights that can copy from its input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    GenerationMixin,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
+to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
+
+
+class MicroConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+    """Sizes of the model. `context` is the longest sequence that it is meant for."""
+
+    model_type = "rods_micro"
+    attribute_map: ClassVar[dict[str, str]] = {
+        "hidden_size": "width",
+        "num_hidden_layers": "layers",
+        "num_attention_heads": "heads",
+        "max_position_embeddings": "context",
+    }
+
+    # TRL reads this to load a reference model of a class that `transformers` does not have.
+    auto_map: ClassVar[dict[str, str]] = {}
+
+    vocab_size: int = 1500
+    width: int = 96
+    layers: int = 3
+    heads: int = 3
+    context: int = 512
+    mlp_ratio: int = 3
+    pad_token_id: int | None = 0
+    use_cache: bool = False
+    tie_word_embeddings: bool = True
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions: x [rows, tokens, heads, head width] turned by unit complex `angles`."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * angles).flatten(-2)
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm attention and MLP, split where attention happens so that a cache can step in."""
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_norm = nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.mlp_norm = nn.RMSNorm(width)
+        self.up = nn.Linear(width, config.mlp_ratio * width, bias=False)
+        self.down = nn.Linear(config.mlp_ratio * width, width, bias=False)
+
+    def project(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [rows, heads, tokens, head width] of x [rows, tokens, width]."""
+        qkv = self.qkv(self.attention_norm(x)).view(*x.shape[:-1], 3 * self.heads, -1)
+        turned = rotate(qkv[..., : 2 * self.heads, :], angles).transpose(1, 2)
+        values = qkv[..., 2 * self.heads :, :].transpose(1, 2)
+        return turned[:, : self.heads], turned[:, self.heads :], values
+
+    def complete(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The layer's output [rows, tokens, width] once attention has been computed."""
+        x = x + self.out(attended.transpose(1, 2).flatten(-2))
+        x = x + self.down(F.silu(self.up(self.mlp_norm(x))))
+        return x
+
+
+class CopyHead(nn.Module):
+    """Attention over the input that adds the output vector of the token to copy.
+
+    A key is made from the state at its position, which holds the token there and the one before,
+    so a query can ask for "the token that followed this one". The value is the token's own
+    embedding, which is also its row of the tied output matrix: whatever is attended to, known
+    word or not, is raised in the logits, and the head of the model stays one linear map.
+    """
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__()
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key = nn.Linear(config.width, config.width, bias=False)
+        self.gate = nn.Linear(config.width, 1)
+
+    def project(self, x: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value [rows, 1, tokens, width] of final states and token embeddings."""
+        return self.query(x).unsqueeze(1), self.key(x).unsqueeze(1), embedded.unsqueeze(1)
+
+    def complete(self, x: Tensor, copied: Tensor) -> Tensor:
+        """States [rows, tokens, width] plus the gated copy."""
+        return x + F.softplus(self.gate(x)) * copied.squeeze(1)
+
+
+class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """Registration and initial weights."""
+
+    config: MicroConfig
+    config_class = MicroConfig
+    base_model_prefix = "model"
+    _supports_sdpa = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Embedding):
+            # Unit rows of a tied matrix: logits start near N(0, 1) on normalised states.
+            nn.init.normal_(module.weight, std=self.config.width**-0.5)
+        elif isinstance(module, nn.Linear) and module.out_features != self.config.vocab_size:
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+            if module.bias is not None:
+                nn.init.constant_(module.bias, 2.0)
+        elif isinstance(module, nn.RMSNorm):
+            nn.init.ones_(module.weight)
+
+
+class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
+    """The decoder without its output matrix."""
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__(config)
+        self.embed = nn.Embedding(config.vocab_size, config.width)
+        self.previous = nn.Linear(config.width, config.width, bias=False)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.width)
+        self.copy_head = CopyHead(config)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The token embedding, also the output matrix."""
+        return self.embed
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embedding."""
+        assert isinstance(value, nn.Embedding)
+        self.embed = value
+
+    def angles(self, positions: Tensor) -> Tensor:
+        """Rotary turns, complex [..., 1, head width / 2], for positions [...]."""
+        half = self.config.width // self.config.heads // 2
+        exponents = torch.arange(half, device=positions.device) / half
+        phases = positions.unsqueeze(-1) * torch.exp(exponents * -math.log(10_000.0))
+        return torch.polar(torch.ones_like(phases), phases).unsqueeze(-2)
+
+    def decode(self, ids: Tensor, before: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """Final states [rows, tokens, width], ready for the output matrix.
+
+        `ids` and `before` [rows, tokens] are the tokens and those one position earlier;
+        `positions` broadcasts against them; `attend` supplies attention over past and present.
+        """
+        angles = self.angles(positions)
+        embedded = self.embed(ids)
+        # Token vectors are of length one; the stream is brought to unit size per coordinate.
+        x = embedded * math.sqrt(self.config.width)
+        x = x + self.previous(self.embed(before)) * math.sqrt(self.config.width)
+        for index, layer in enumerate(self.layers):
+            assert isinstance(layer, DecoderLayer)
+            q, k, v = layer.project(x, angles)
+            x = layer.complete(x, attend(index, q, k, v))
+        x = self.norm(x)
+        q, k, v = self.copy_head.project(x, embedded)
+        return self.copy_head.complete(x, attend(len(self.layers), q, k, v))
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutput:
+        """Final states [rows, tokens, width] of ids [rows, tokens].
+
+        Tokens where the mask is 0 are as if absent, wherever they stand. Positions follow from
+        the mask, so `position_ids` and cache arguments are accepted and not used.
+        """
+        if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
+            # Padding on the right only: causal attention already keeps it out of sight.
+            return BaseModelOutput(last_hidden_state=self._causal(input_ids))
+        order = attention_mask.eq(0).long().argsort(dim=1, stable=True)
+        longest = int(attention_mask.ne(0).sum(1).max())
+        packed = self._causal(input_ids.gather(1, order[:, :longest]))
+        # Padding takes some state that exists; nothing reads it.
+        back = order.argsort(dim=1).clamp(max=longest - 1).unsqueeze(-1)
+        states = packed.gather(1, back.expand(-1, -1, packed.shape[-1]))
+        return BaseModelOutput(last_hidden_state=states)
+
+    def _causal(self, ids: Tensor) -> Tensor:
+        """States of ids [rows, tokens] whose padding, if any, is on the right."""
+        before = F.pad(ids, (1, 0), value=self.config.pad_token_id or 0)[:, :-1]
+        return self.decode(ids, before, torch.arange(ids.shape[1], device=ids.device), _attend)
+
+
+class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
+    """The language model: decoder and tied output matrix.
+
+    It has no cache in the sense of `transformers`: `generate` recomputes the whole sequence for
+    each token.
+    """
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed.weight"}  # noqa: RUF012
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__(config)
+        self.model = MicroModel(config)
+        self.lm_head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The output matrix, tied to the token embedding."""
+        head: nn.Linear = self.lm_head
+        return head
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        use_cache: bool | None = None,
+        past_key_values: object = None,
+        **kwargs: Any,
+    ) -> CausalLMOutput:
+        """Logits [rows, kept tokens, vocabulary] for ids [rows, tokens].
+
+        `logits_to_keep` keeps the last N positions (0: all) or the given indices. `labels`
+        [rows, tokens], unshifted, with -100 for no target, add the mean loss of the next tokens.
+        The rest is for callers of `transformers` models and has no effect.
+        """
+        states = self.model(input_ids, attention_mask).last_hidden_state
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(states[:, kept])
+        loss = None
+        if labels is not None:
+            scores = self.lm_head(states[:, :-1]).flatten(0, 1)
+            loss = F.cross_entropy(scores, labels[:, 1:].flatten())
+        return CausalLMOutput(loss=loss, logits=logits)
+
+    def token_logprobs(
+        self, input_ids: Tensor, targets: Tensor, attention_mask: Tensor | None = None
+    ) -> Tensor:
+        """Log-probabilities [rows, tokens] of `targets` [rows, tokens], already shifted.
+
+        `targets[r, t]` is scored as the token after `input_ids[r, t]`; -100 is not scored and
+        gives 0. Only scored positions are projected onto the vocabulary.
+        """
+        states = self.model(input_ids, attention_mask).last_hidden_state
+        scored = targets.ne(-100)
+        logits = self.lm_head(states[scored])
+        logprobs = -F.cross_entropy(logits, targets[scored], reduction="none")
+        return torch.zeros(targets.shape, device=logits.device).masked_scatter(scored, logprobs)
+
+
+def _attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention within the sequence itself."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+AutoConfig.register(MicroConfig.model_type, MicroConfig, exist_ok=True)
+AutoModel.register(MicroConfig, MicroModel, exist_ok=True)
+AutoModelForCausalLM.register(MicroConfig, MicroForCausalLM, exist_ok=True)

@@ -1,0 +1,234 @@
+"""Batched generation for the small model, with a cache that lives as long as the episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rods.micro.model import Attend, MicroForCausalLM
+
+# Tokens fed at once: larger blocks spill the activations out of the processor's cache.
+_BLOCK_TOKENS = 4096
+# Finished rows are moved out of the way once less than this share is still going.
+_COMPACT_BELOW = 0.9
+
+
+class _Cache:
+    """Keys and values by layer, each [places, heads, context, head width].
+
+    Slot t of a place holds what its token at position t left behind. The last layer is the copy
+    head's. Places are where rows lie at the moment, so that those in work can lie side by side.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int, int]]) -> None:
+        self.keys = [torch.zeros(shape) for shape in shapes]
+        self.values = [torch.zeros(shape) for shape in shapes]
+
+    def move(self, order: Sequence[int], length: int) -> None:
+        """Rearrange so that place i holds the first `length` slots of what was at `order[i]`."""
+        changed = [place for place, source in enumerate(order) if place != source]
+        if changed:
+            target, source = torch.tensor(changed), torch.tensor([order[i] for i in changed])
+            for tensor in (*self.keys, *self.values):
+                tensor[target, :, :length] = tensor[source, :, :length]
+
+    def attend(self, first: int, positions: Tensor, fresh: Tensor, length: int) -> Attend:
+        """Attention for a block of rows at consecutive places from `first` on.
+
+        The block's tokens are stored at `positions` [rows, tokens] where `fresh` [rows, tokens]
+        says that they are real, and each then sees its place up to its own position. `length` is
+        above all real positions.
+        """
+        here = slice(first, first + len(positions))
+        places = torch.arange(here.start, here.stop)[:, None].expand_as(fresh)[fresh]
+        slots = positions[fresh]
+        visible = torch.arange(length) <= positions[:, None, :, None]
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys, values = self.keys[layer], self.values[layer]
+            keys[places, :, slots] = k.transpose(1, 2)[fresh]
+            values[places, :, slots] = v.transpose(1, 2)[fresh]
+            return F.scaled_dot_product_attention(
+                q, keys[here, :, :length], values[here, :, :length], attn_mask=visible
+            )
+
+        return attend
+
+
+class MicroSampler:
+    """Samples continuations of many histories at once, feeding each token only one time."""
+
+    def __init__(
+        self,
+        model: MicroForCausalLM,
+        pad_id: int,
+        stop_ids: Collection[int],
+        capacity_rows: int,
+        context: int,
+    ) -> None:
+        """Memory for `capacity_rows` histories of up to `context` tokens is taken at once."""
+        config = model.config
+        self._model, self._pad_id, self._context = model, pad_id, context
+        self._stop_ids = frozenset(stop_ids)
+        self._capacity = capacity_rows
+        layer = (capacity_rows, config.heads, context, config.width // config.heads)
+        self._cache = _Cache([layer] * config.layers + [(capacity_rows, 1, context, config.width)])
+        self._held: list[list[int]] = []
+        self._rows: list[int] = []
+
+    def start(self, rows: int) -> None:
+        """Forget everything; rows 0 to `rows` - 1 begin anew. Needed after weights change."""
+        if rows > self._capacity:
+            raise ValueError(f"{rows} rows do not fit in {self._capacity}")
+        # The ids in the cache by row, and the row at each place.
+        self._held = [[] for _ in range(rows)]
+        self._rows = list(range(rows))
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        histories: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        temperature: float,
+        rng: torch.Generator,
+        rows: Sequence[int] | None = None,
+    ) -> list[tuple[list[int], list[float]]]:
+        """New ids and their log-probabilities, one pair for each history.
+
+        `histories[i]` is all of row `rows[i]` so far (default: row i); what the cache shares with
+        it is not fed again. A row ends with a stop id, after `max_new_tokens`, or when it is
+        `context` long. Log-probabilities are of the sampling distribution, at temperature 0
+        (greedy) of the distribution at temperature 1.
+        """
+        rows = range(len(histories)) if rows is None else rows
+        if len(set(rows)) != len(rows) or len(rows) != len(histories):
+            raise ValueError("one distinct row for each history is needed")
+        results: dict[int, tuple[list[int], list[float]]] = {row: ([], []) for row in rows}
+        given = {row: list(history) for row, history in zip(rows, histories, strict=True)}
+        if not all(given.values()):
+            raise ValueError("a history needs at least one token")
+        going = {row for row in rows if len(given[row]) < self._context}
+        if going and max_new_tokens > 0:
+            self._gather(going)
+            logits = self._feed([given[row] for row in self._rows[: len(going)]])
+            self._decode(given, results, logits, max_new_tokens, temperature, rng)
+        return [results[row] for row in rows]
+
+    def _decode(
+        self,
+        given: dict[int, list[int]],
+        results: dict[int, tuple[list[int], list[float]]],
+        logits: Tensor,
+        max_new_tokens: int,
+        temperature: float,
+        rng: torch.Generator,
+    ) -> None:
+        """Sample for the rows at the first places from their logits [rows, vocabulary] on."""
+        rows = self._rows[: len(logits)]
+        lengths = torch.tensor([len(given[row]) for row in rows])
+        before = torch.tensor([given[row][-1] for row in rows])
+        going = set(rows)
+        for step in range(max_new_tokens):
+            tokens, logprobs = _draw(logits, temperature, rng)
+            full = (lengths + 1).ge(self._context).tolist()
+            drawn = zip(rows, tokens.tolist(), logprobs.tolist(), full, strict=True)
+            for row, token, logprob, is_full in drawn:
+                if row in going:
+                    results[row][0].append(token)
+                    results[row][1].append(logprob)
+                    if is_full or token in self._stop_ids:
+                        going.remove(row)
+            if not going or step + 1 == max_new_tokens:
+                return
+            if len(going) < _COMPACT_BELOW * len(rows):
+                kept = torch.tensor(self._gather(going)[: len(going)])
+                rows = self._rows[: len(going)]
+                lengths, before, tokens = lengths[kept], before[kept], tokens[kept]
+            fed = torch.tensor([row in going for row in rows])
+            logits = self._advance(0, tokens[:, None], before[:, None], lengths[:, None],
+                                   fed[:, None])  # fmt: skip
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                if row in going:
+                    self._held[row].append(token)
+            before, lengths = tokens, lengths + fed
+
+    def _gather(self, wanted: Collection[int]) -> list[int]:
+        """Bring the wanted rows to the first places; the old place of each new one."""
+        count = len(wanted)
+        holes = [p for p in range(count) if self._rows[p] not in wanted]
+        strays = [p for p in range(count, len(self._rows)) if self._rows[p] in wanted]
+        order = list(range(len(self._rows)))
+        for hole, stray in zip(holes, strays, strict=True):
+            order[hole], order[stray] = stray, hole
+        if holes:
+            self._cache.move(order, max(len(self._held[self._rows[p]]) for p in holes + strays))
+            self._rows = [self._rows[place] for place in order]
+        return order
+
+    def _feed(self, histories: list[list[int]]) -> Tensor:
+        """Bring the first places up to their histories; next-token logits [rows, vocabulary]."""
+        starts = []
+        for row, history in zip(self._rows, histories, strict=False):
+            # The last token is fed again if need be, for its logits.
+            starts.append(min(_common(self._held[row], history), len(history) - 1))
+            self._held[row] = history.copy()
+        logits, first = [], 0
+        while first < len(histories):
+            last, longest = first, 0
+            while last < len(histories):
+                longest = max(longest, len(histories[last]) - starts[last])
+                if last > first and (last + 1 - first) * longest > _BLOCK_TOKENS:
+                    break
+                last += 1
+            logits.append(self._feed_block(first, histories[first:last], starts[first:last]))
+            first = last
+        return torch.cat(logits)
+
+    def _feed_block(self, first: int, histories: list[list[int]], starts: list[int]) -> Tensor:
+        """Feed `histories[i][starts[i]:]` at places from `first` on, padded on the right."""
+        # Each block begins with the token before it, which is padding at the very start.
+        blocks = [
+            [history[start - 1] if start else self._pad_id, *history[start:]]
+            for history, start in zip(histories, starts, strict=True)
+        ]
+        width = max(len(block) for block in blocks)
+        ids = torch.tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
+        columns = torch.arange(width - 1)
+        fresh = columns < torch.tensor([len(block) - 1 for block in blocks])[:, None]
+        positions = torch.tensor(starts)[:, None] + columns
+        return self._advance(first, ids[:, 1:], ids[:, :-1], positions, fresh)
+
+    def _advance(
+        self, first: int, ids: Tensor, before: Tensor, positions: Tensor, fresh: Tensor
+    ) -> Tensor:
+        """Run a block [rows, tokens]; logits [rows, vocabulary] after each last real token."""
+        length = int(positions[fresh].max()) + 1
+        attend = self._cache.attend(first, positions, fresh, length)
+        states = self._model.model.decode(ids, before, positions, attend)
+        last = (fresh.sum(1) - 1).clamp(min=0)
+        logits: Tensor = self._model.lm_head(states[torch.arange(len(ids)), last])
+        return logits
+
+
+def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Tokens and their log-probabilities, each [rows], from logits [rows, vocabulary]."""
+    if temperature == 0:
+        logprobs = logits.log_softmax(-1)
+        tokens = logits.argmax(-1, keepdim=True)
+    else:
+        logprobs = (logits / temperature).log_softmax(-1)
+        # Inverting the distribution needs one random number a row instead of one a word.
+        mass = logprobs.exp().cumsum(-1)
+        level = torch.rand(len(logits), 1, generator=rng) * mass[:, -1:]
+        tokens = torch.searchsorted(mass, level, right=True).clamp(max=logits.shape[-1] - 1)
+    return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
+
+
+def _common(held: list[int], history: list[int]) -> int:
+    """Length of the longest common prefix."""
+    if history[: len(held)] == held:
+        return len(held)
+    return next(i for i, (a, b) in enumerate(zip(held, [*history, -1], strict=False)) if a != b)

@@ -1,0 +1,256 @@
+"""The benchmark's tasks as the micro policy meets them: same worlds, compact words.
+
+Start states, tools, turn structure and, wherever the policy can carry them, the ground-truth calls
+are the benchmark's own; the user's text is realised anew from templates. What the policy cannot
+carry is changed in one of two ways, told in the task's `note`: "values shortened" (long strings
+replaced, the same tools) or "replanned" (another plan over the same start state). Scores on these
+tasks demonstrate the method; they are no BFCL scores.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rods.envs.base import Environment
+from rods.envs.bfcl_data import FAULTY, benchmark_tasks, split, tool_specs
+from rods.micro.dialect import MicroDialect
+from rods.profile import find_links
+from rods.reward import gold_trace
+from rods.rollout.episode import Action, Episode
+from rods.synthesis.critique import Critic
+from rods.synthesis.execute import Executed, SynthesisError
+from rods.synthesis.pipeline import Program
+from rods.synthesis.plan import Plan, Step, base_form, plan_fresh
+from rods.task import Call, Task
+
+MAX_TOKENS = 320
+MAX_CALLS = 5
+MAX_VALUE_TOKENS = 14
+REPLANS = 40
+KEPT, SHORTENED, REPLANNED = "calls kept", "values shortened", "replanned"
+
+
+@dataclass(frozen=True)
+class MicroTasks:
+    """The realised benchmark: tasks by side of the split, and how each came about."""
+
+    train: tuple[Task, ...]
+    validation: tuple[Task, ...]
+    test: tuple[Task, ...]
+    left_out: Mapping[str, str]
+    program: Program
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Realisations by side."""
+        sides = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {side: dict(Counter(t.note for t in tasks)) for side, tasks in sides.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write `tasks.jsonl`, a line a task with its side, and what was left out."""
+        sides = {"train": self.train, "validation": self.validation, "test": self.test}
+        with (folder / "tasks.jsonl").open("w", encoding="utf-8") as file:
+            for side, tasks in sides.items():
+                for task in tasks:
+                    row = {"side": side, "task": task.model_dump(mode="json")}
+                    file.write(json.dumps(row) + "\n")
+        (folder / "left_out.json").write_text(json.dumps(dict(self.left_out)))
+
+
+def gold_rounds(task: Task, env: Environment) -> list[list[list[Call]]]:
+    """The ground truth as a competent agent would act: by turn, by round.
+
+    A round ends where a call needs a value that only a response of the same turn gives.
+    """
+    links = find_links(task.calls, gold_trace(task, env).responses)
+    rounds, position = [], 0
+    for turn in task.turns:
+        first, current = position, 0
+        level: dict[int, int] = {}
+        for index in range(len(turn.ground_truth)):
+            feeds = [li.producer for li in links if li.consumer == first + index]
+            inside = [level[p] + 1 for p in feeds if p >= first]
+            current = max([current, *inside])  # order within the turn is kept
+            level[first + index] = current
+        split_turn: list[list[Call]] = [[] for _ in range(current + 1)]
+        for index, call in enumerate(turn.ground_truth):
+            split_turn[level[first + index]].append(call)
+        rounds.append([r for r in split_turn if r])
+        position += len(turn.ground_truth)
+    return rounds
+
+
+def demonstration(
+    task: Task, env: Environment, dialect: MicroDialect
+) -> tuple[list[int], list[bool]]:
+    """Tokens of a perfect episode and which of them the agent wrote."""
+    episode = Episode(task, env, gold_trace(task, env))
+    ids = dialect.open(task, episode.transcript)
+    mask = [False] * len(ids)
+    for rounds in gold_rounds(task, env):
+        for calls in [*rounds, []]:
+            said = dialect.write(calls)
+            seen = dialect.extend(episode.act(Action(calls=tuple(calls))))
+            if episode.ending is not None:
+                seen = []
+            ids += said + seen
+            mask += [True] * len(said) + [False] * len(seen)
+    return ids, mask
+
+
+def carries(task: Task, env: Environment, dialect: MicroDialect) -> bool:
+    """Whether the policy can express the calls and hold the episode."""
+    tools = tool_specs()
+    for turn in task.turns:
+        if len(turn.ground_truth) > MAX_CALLS:
+            return False
+        for call in turn.ground_truth:
+            if any(_too_long(value, dialect) for value in call.arguments.values()):
+                return False
+        if turn.ground_truth:
+            read = dialect.parse(dialect.write(turn.ground_truth), tools)
+            if repr(read.calls) != repr(turn.ground_truth):  # 5 and 5.0 must stay apart
+                return False
+    return len(demonstration(task, env, dialect)[0]) <= MAX_TOKENS
+
+
+def _too_long(value: Any, dialect: MicroDialect) -> bool:
+    if isinstance(value, list):
+        return len(value) > 4 or any(_too_long(v, dialect) for v in value)
+    if isinstance(value, dict):
+        return True
+    return len(dialect.tokenizer.encode(str(value))) > MAX_VALUE_TOKENS
+
+
+def load_tasks(folder: Path, env: Environment, dialect: MicroDialect) -> MicroTasks:
+    """Read what `MicroTasks.save` wrote."""
+    made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
+    with (folder / "tasks.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            made[row["side"]].append(Task.model_validate(row["task"]))
+    left_out = json.loads((folder / "left_out.json").read_text())
+    return _micro_tasks(made, left_out, _program(env, dialect))
+
+
+def _program(env: Environment, dialect: MicroDialect) -> Program:
+    """Synthesis that knows the training side only."""
+    sides = split()
+    training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in FAULTY]
+
+    def fits(task: Task) -> bool:
+        return carries(task, env, dialect)
+
+    def visible(text: str) -> str:
+        return dialect.tokenizer.decode(dialect.observe(text))
+
+    return Program(env, tool_specs(), training, Critic(env), visible, fits)
+
+
+def _micro_tasks(
+    made: dict[str, list[Task]], left_out: dict[str, str], program: Program
+) -> MicroTasks:
+    program.critic = Critic(program.env, [*made["validation"], *made["test"]])
+    train, validation, test = (tuple(made[s]) for s in ("train", "validation", "test"))
+    program.critic.known.update(task.id for task in train)
+    program.funnel.clear()
+    return MicroTasks(train, validation, test, left_out, program)
+
+
+def realise_benchmark(
+    env: Environment, dialect: MicroDialect, indices: int = 200, seed: int = 0
+) -> MicroTasks:
+    """The tasks of the first base indices (200: all 800), deterministic by `seed`."""
+    sources, sides = benchmark_tasks(), split()
+    program = _program(env, dialect)
+    made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
+    left_out = {n: reason for n, reason in FAULTY.items() if sides[n] != "test"}
+    for name, source in sources.items():
+        if name in left_out or int(name.rsplit("_", 1)[1]) >= indices:
+            continue
+        task = _realise(source, program, random.Random(f"{seed} {name}"))
+        if task is None:
+            left_out[name] = "no realisation fits the policy"
+        else:
+            made[sides[name]].append(task)
+    return _micro_tasks(made, left_out, program)
+
+
+def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
+    turns, augmented = base_form(source)
+    gold = tuple(turn.ground_truth for turn in turns)
+    steps = tuple(tuple(Step((c.name,)) for c in calls) for calls in gold)
+    plan = Plan(source.category, source.classes, steps, augmented)
+    replaced: dict[str, str] = {}
+    short = tuple(tuple(_shorten(c, program, rng, replaced) for c in calls) for calls in gold)
+    for note, calls in ((KEPT, gold), (SHORTENED, short)):
+        task = _worded(source, plan, calls, note, program, rng)
+        if task is not None:
+            return task
+    for attempt in range(REPLANS):
+        most = 3 if attempt < REPLANS // 2 else 1  # smaller, rather than leave a task out
+        sizes = [min(len(calls), most) for calls in gold][:6]
+        split_at = augmented if augmented is not None and augmented < len(sizes) else None
+        if augmented is not None and split_at is None:
+            split_at = len(sizes) - 1
+        fresh = plan_fresh(source.classes, sizes, source.category, program.graph, rng, split_at)
+        try:
+            task = program.compose(fresh, dict(source.start), rng)
+        except SynthesisError:
+            continue
+        task = task.model_copy(update={"source": source.source, "note": REPLANNED})
+        if program.fits(task) and not program.critic.review(task):
+            return task
+    return None
+
+
+def _worded(
+    source: Task,
+    plan: Plan,
+    calls: tuple[tuple[Call, ...], ...],
+    note: str,
+    program: Program,
+    rng: random.Random,
+) -> Task | None:
+    """The source's own calls in new words, if they execute as before and fit."""
+    draft = source.model_copy(
+        update={
+            "turns": tuple(
+                t.model_copy(update={"ground_truth": c})
+                for t, c in zip(base_form(source)[0], calls, strict=True)
+            ),
+        }
+    )
+    draft.__dict__.pop("id", None)
+    trace = gold_trace(draft, program.env)
+    executed = Executed(plan, dict(source.start), calls, trace.responses)
+    try:
+        task = program.word(executed, rng)
+    except SynthesisError:
+        return None
+    task = task.model_copy(update={"source": source.source, "note": note, "origin": "benchmark"})
+    return task if program.fits(task) and _sound(task, program) else None
+
+
+def _sound(task: Task, program: Program) -> bool:
+    """Solvable as it stands; a benchmark's own call may be superfluous, a variant's may not."""
+    return program.critic.solved_by(task, [t.ground_truth for t in task.turns])
+
+
+def _shorten(call: Call, program: Program, rng: random.Random, replaced: dict[str, str]) -> Call:
+    """The call with each long string replaced, the same string always by the same words."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, list):
+            return [short(v) for v in value[:4]]
+        if isinstance(value, str) and len(value) > 18:
+            words = rng.sample(program.bank.words, 3)
+            return replaced.setdefault(value, " ".join(words))
+        return value
+
+    return Call(name=call.name, arguments={k: short(v) for k, v in call.arguments.items()})

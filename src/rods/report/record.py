@@ -1,0 +1,132 @@
+"""What a report is made of: a run's store, read once, with the few things derived from it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rods.boundary import Group, Thresholds
+from rods.store import Evaluation, Event, Store
+from rods.task import Task
+
+Spoken = tuple[int, float, str, list[list[str]]]
+
+STATES = {
+    "seeded": "active",
+    "injected": "trial",
+    "passed": "active",
+    "woken": "active",
+    "rested": "resting",
+    "retired": "retired",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its store has it.
+
+    Attributes:
+        name: the run folder's name.
+        config: the run's configuration, or empty where none was stored.
+        notice: what a reader must know about the run's numbers.
+        realisation: side -> how its tasks came about -> count.
+        episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
+    """
+
+    name: str
+    config: dict[str, Any]
+    notice: str
+    realisation: dict[str, dict[str, int]]
+    groups: list[Group]
+    events: list[Event]
+    funnel: dict[str, int]
+    episodes: dict[str, Spoken]
+    evaluations: list[Evaluation]
+    tasks: dict[str, Task]
+
+    @staticmethod
+    def read(store: Store) -> Record:
+        """Tasks come last: whatever a trainer adds meanwhile, no row lacks its task."""
+        return Record(
+            name=store.folder.resolve().name,
+            config=store.meta("config") or {},
+            notice=store.meta("notice") or "",
+            realisation=store.meta("realisation") or {},
+            groups=store.groups(),
+            events=[event for event in store.events() if event.task_id],
+            funnel=store.funnel(),
+            episodes=store.episodes(),
+            evaluations=store.evaluations(),
+            tasks=store.tasks(),
+        )
+
+    @cached_property
+    def limits(self) -> Thresholds:
+        """The run's zone limits, or the paper's."""
+        found = self.config.get("boundary") or {}
+        usual = Thresholds()
+        return Thresholds(found.get("low", usual.low), found.get("high", usual.high))
+
+    @cached_property
+    def steps(self) -> int:
+        """Training steps done."""
+        return max((group.step for group in self.groups), default=0)
+
+    @cached_property
+    def by_epoch(self) -> dict[int, list[Group]]:
+        """Groups of each epoch, in order."""
+        found: dict[int, list[Group]] = defaultdict(list)
+        for group in self.groups:
+            found[group.epoch].append(group)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def by_task(self) -> dict[str, list[Group]]:
+        """Groups of each task, in the order of training."""
+        found: dict[str, list[Group]] = defaultdict(list)
+        for group in sorted(self.groups, key=lambda g: g.step):
+            found[group.task_id].append(group)
+        return dict(found)
+
+    @cached_property
+    def seeds(self) -> set[str]:
+        """Ids of the tasks the pool began with."""
+        return {event.task_id for event in self.events if event.kind == "seeded"}
+
+    @cached_property
+    def generated(self) -> list[str]:
+        """Ids of the tasks that the run made and used, in order of arrival."""
+        injected = {event.task_id for event in self.events if event.kind == "injected"}
+        used = injected | set(self.by_task)
+        return [i for i in self.tasks if i in used and i not in self.seeds]
+
+    @cached_property
+    def parents(self) -> dict[str, str]:
+        """Injected task -> the task it was varied from."""
+        return {e.task_id: e.reason for e in self.events if e.kind == "injected"}
+
+    @cached_property
+    def states(self) -> dict[str, str]:
+        """Where each task is in its life: trial, active, resting or retired."""
+        found: dict[str, str] = {}
+        for event in self.events:
+            if event.kind in STATES:
+                found[event.task_id] = STATES[event.kind]
+        return found
+
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """Epoch -> (active seeds, active generated tasks), after the changes at its start."""
+        last = max([*self.by_epoch, *(e.epoch for e in self.events)], default=-1)
+        pending = sorted(self.events, key=lambda e: e.epoch)
+        state: dict[str, str] = {}
+        found = {}
+        for epoch in range(last + 1):
+            while pending and pending[0].epoch <= epoch:
+                event = pending.pop(0)
+                if event.kind in STATES:
+                    state[event.task_id] = STATES[event.kind]
+            live = Counter(i in self.seeds for i, s in state.items() if s in ("active", "trial"))
+            found[epoch] = (live[True], live[False])
+        return found

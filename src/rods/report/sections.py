@@ -1,0 +1,104 @@
+"""The report's figures in their order, each with a heading and a sentence on how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rods.boundary import Group, Zone, zone
+from rods.report import figures, supply
+from rods.report.record import Record
+
+
+@dataclass(frozen=True)
+class Section:
+    """A figure, or a sentence in its place.
+
+    Attributes:
+        empty: what to say where there is no figure.
+        wide: takes the page's whole width.
+    """
+
+    key: str
+    title: str
+    text: str
+    figure: Any
+    empty: str
+    wide: bool = False
+
+
+def sections(record: Record) -> list[Section]:
+    """All figures of the report."""
+    low, high = record.limits.low, record.limits.high
+    no_groups = "No groups have been rolled out yet."
+    return [
+        Section(
+            "curve",
+            "Held-out progress during training",
+            "Mean progress on the validation tasks, measured between epochs.",
+            figures.held_out_curve(record),
+            "No measurement on the validation tasks has been taken yet.",
+            wide=True,
+        ),
+        Section(
+            "zones",
+            "Where groups lie",
+            f"Share of groups by mean reward: mastered above {high:g}, hard below {low:g}, "
+            "boundary in between.",
+            figures.zones(record),
+            no_groups,
+        ),
+        Section(
+            "signals",
+            "Groups without signal, by cause",
+            "A group whose rewards are all equal has no advantage and teaches nothing.",
+            figures.signals(record),
+            no_groups,
+        ),
+        Section(
+            "variances",
+            "Reward variance by zone",
+            "Mean over the groups of each zone. A group at the boundary may still be constant.",
+            figures.variances(record),
+            no_groups,
+        ),
+        Section(
+            "pool",
+            "Pool: in, out, and active",
+            "Changes at the start of each epoch: above zero tasks that come in, below zero tasks "
+            "that leave or rest. Underneath, the tasks that may be drawn.",
+            supply.pool(record),
+            "The pool is empty.",
+        ),
+        Section(
+            "landings",
+            "Where new tasks land",
+            _landing_text(record),
+            supply.landings(record),
+            no_groups,
+        ),
+        Section(
+            "funnel",
+            "Synthesis attempts",
+            "Every attempt at a variant ends admitted or at the first check that it fails.",
+            supply.funnel(record),
+            "No variant has been attempted.",
+        ),
+    ]
+
+
+def _landing_text(record: Record) -> str:
+    first = {task_id: groups[0] for task_id, groups in record.by_task.items()}
+    text = "Mean reward of each task's first group; dashed lines are the zone limits."
+    seeds = _at_boundary(record, (g for i, g in first.items() if i in record.seeds))
+    made = _at_boundary(record, (g for i, g in first.items() if i not in record.seeds))
+    if made:
+        text += f" At the boundary: {made} of the generated tasks"
+        text += f", {seeds} of the seeds." if seeds else "."
+    return text
+
+
+def _at_boundary(record: Record, groups: Iterable[Group]) -> str:
+    found = [zone(group, record.limits) is Zone.BOUNDARY for group in groups]
+    return f"{sum(found) / len(found):.0%}" if found else ""

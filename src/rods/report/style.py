@@ -1,0 +1,85 @@
+"""One look for all figures: colours that colour-blind readers can tell apart, few lines.
+
+The same thing has the same colour everywhere. Text colours are set in the page, which knows
+whether it is light or dark; a trace with `meta="ink"` takes the text colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from rods.boundary import Signal, Zone
+
+GREY = "#8a8f98"
+INK = "ink"
+
+ZONES = {Zone.MASTERED: "#56b4e9", Zone.BOUNDARY: "#e69f00", Zone.HARD: "#8059a5"}
+SIGNALS = {
+    Signal.SIGNAL: ZONES[Zone.BOUNDARY],
+    Signal.ALL_SOLVED: ZONES[Zone.MASTERED],
+    Signal.CONSTANT: "#b3b3b3",
+    Signal.ALL_FAILED: ZONES[Zone.HARD],
+}
+CATEGORIES = {  # colour, marker, dash
+    "base": ("#0072b2", "circle", "solid"),
+    "miss_func": ("#d55e00", "square", "dash"),
+    "miss_param": ("#cc79a7", "diamond", "dot"),
+    "long_context": ("#999933", "triangle-up", "dashdot"),
+}
+ORIGINS = {"seeds": GREY, "generated": "#009e73"}
+FLOWS = {
+    "injected": ORIGINS["generated"],
+    "woken": "#c9ccd1",
+    "mastered": ZONES[Zone.MASTERED],
+    "failed burn-in": "#b9a0d0",
+    "too hard": ZONES[Zone.HARD],
+    "no signal": SIGNALS[Signal.CONSTANT],
+    "stale": "#d8b365",
+    "pruned": "#8c510a",
+    "rested": GREY,
+}
+SPARE = "#d0679d"
+REFUSED = "#d55e00"
+HEIGHT = 340
+FAINT = "rgba(128,128,128,0.25)"
+
+
+def label(text: str) -> str:
+    """Free text for a figure: plotly would take tags in it for markup."""
+    return escape(text, quote=False)
+
+
+def figure(traces: Sequence[Any] = (), **layout: Any) -> go.Figure:
+    """A bare figure in the common look."""
+    return dress(go.Figure(list(traces)), **layout)
+
+
+def dress(found: go.Figure, height: int = HEIGHT, **layout: Any) -> go.Figure:
+    """Put the common look on a figure."""
+    found.update_layout(
+        template=go.layout.Template(),
+        height=height,
+        margin={"l": 48, "r": 10, "t": 12, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12, "color": GREY},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        bargap=0.15,
+        dragmode=False,
+        **layout,
+    )
+    axis = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT, "fixedrange": True}
+    found.update_xaxes(**axis, showgrid=False, showline=True)
+    found.update_yaxes(**axis, title_standoff=4)
+    return found
+
+
+def epoch_axis(epochs: Sequence[int]) -> dict[str, Any]:
+    """A horizontal axis of whole epochs, with room for a few where there are fewer."""
+    last = max([*epochs, 5])
+    step = max(1, round(last / 10))
+    return {"title_text": "epoch", "range": [-0.5, last + 0.5], "dtick": step, "tick0": 0}

@@ -1,0 +1,1 @@
+"""Episodes: an agent meets a task's scripted user and its tools."""

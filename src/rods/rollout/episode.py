@@ -1,0 +1,163 @@
+"""The episode state machine: user turn -> calls -> observations -> verdict -> next turn.
+
+Departures from EnvTuning's public code: progress is always divided by all N turns, and the turn
+ends right after its last attempt instead of at the forced next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rods.envs.base import Environment
+from rods.reward import GoldTrace, Verdict, format_reward, judge_turn, progress
+from rods.task import Call, Task
+
+
+class Ending(StrEnum):
+    """Why an episode was over."""
+
+    ANSWERED = "answered"
+    ATTEMPTS_SPENT = "attempts spent"
+    TOKEN_BUDGET = "token budget"
+    FORMAT_FAILURES = "format failures"
+    ENVIRONMENT_FAILURE = "environment failure"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of an episode: attempts a user turn, calls an attempt, malformed actions in a row."""
+
+    attempts: int = 5
+    calls: int = 10
+    malformed: int = 3
+
+
+@dataclass(frozen=True)
+class Action:
+    """What the agent did in one round: calls, or none to end the turn; or something malformed."""
+
+    calls: tuple[Call, ...] = ()
+    malformed: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One entry of the transcript. Roles: tools, user, agent, observation, error."""
+
+    role: str
+    text: str
+
+
+@dataclass
+class Episode:
+    """One agent's run through one task. Feed `act` until `ending` is set."""
+
+    task: Task
+    env: Environment
+    gold: GoldTrace
+    limits: Limits = field(default_factory=Limits)
+    verdicts: list[Verdict] = field(default_factory=list)
+    transcript: list[Message] = field(default_factory=list)
+    ending: Ending | None = None
+
+    def __post_init__(self) -> None:
+        self.session = self.env.open(self.task)
+        self.responses: list[str] = []
+        self.rounds = self.malformed = self.clean = self.raised = 0
+        self._attempts = self._malformed_in_row = 0
+        self._called = self._spent = False
+        offered = [n for n in self.env.tools(self.task) if n not in self.task.withheld]
+        self.transcript.append(Message("tools", " ".join(offered)))
+        self._user_turn()
+
+    @property
+    def turn(self) -> int:
+        """Index of the current user turn."""
+        return len(self.verdicts)
+
+    def act(self, action: Action, said: str = "") -> list[Message]:
+        """Take one action of the agent and return what it sees next.
+
+        Args:
+            action: what it did.
+            said: the action as text, for the transcript.
+        """
+        before = len(self.transcript) + 1
+        self.rounds += 1
+        self.transcript.append(Message("agent", said or _as_text(action)))
+        if action.malformed:
+            self.malformed += 1
+            self._malformed_in_row += 1
+            self._attempts += 1
+            self.transcript.append(Message("error", action.malformed))
+            if self._malformed_in_row >= self.limits.malformed:
+                self.end(Ending.FORMAT_FAILURES)
+            elif self._attempts >= self.limits.attempts:
+                self._end_turn(spent=True)
+        else:
+            self._malformed_in_row = 0
+            if not action.calls:
+                self._end_turn()
+            elif not self.task.turns[self.turn].ground_truth:
+                self._called = True
+                self.transcript.append(Message("error", "no tool fits this request"))
+                self._end_turn()
+            else:
+                self._execute(action.calls[: self.limits.calls])
+        return self.transcript[before:]
+
+    def end(self, ending: Ending) -> None:
+        """Stop here; turns not reached count as failed."""
+        self.ending = ending
+        self.session.close()
+
+    @property
+    def progress(self) -> float:
+        return progress(self.verdicts, len(self.task.turns))
+
+    @property
+    def complete(self) -> bool:
+        """The binary reward."""
+        return self.progress == 1.0
+
+    @property
+    def format(self) -> float:
+        return format_reward(self.rounds, self.malformed, self.clean, self.raised)
+
+    def _execute(self, calls: Sequence[Call]) -> None:
+        self._called = True
+        self._attempts += 1
+        failed = False
+        for call in calls:  # a withheld tool stays executable, as in the official executor
+            seen = self.session.call(call)
+            failed = failed or seen.raised
+            self.responses.append(seen.text)
+            self.transcript.append(Message("observation" if seen.ok else "error", seen.text))
+        self.raised += failed
+        self.clean += not failed
+        if self._attempts >= self.limits.attempts:
+            self._end_turn(spent=True)
+
+    def _end_turn(self, spent: bool = False) -> None:
+        self._spent = self._spent or spent
+        self.verdicts.append(
+            judge_turn(self.gold, self.turn, self.session, self.responses, self._called)
+        )
+        self._attempts, self._called = 0, False
+        if self.turn == len(self.task.turns):
+            self.end(Ending.ATTEMPTS_SPENT if self._spent else Ending.ANSWERED)
+        else:
+            self._user_turn()
+
+    def _user_turn(self) -> None:
+        turn = self.task.turns[self.turn]
+        if turn.restores:
+            self.transcript.append(Message("tools", " ".join(turn.restores)))
+        if turn.user:
+            self.transcript.append(Message("user", turn.user))
+
+
+def _as_text(action: Action) -> str:
+    return ", ".join(map(str, action.calls)) if action.calls else action.malformed or "(done)"

@@ -1,0 +1,137 @@
+"""Runs many episodes together: one policy call a round for all that are still going."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from rods.envs.base import Environment
+from rods.reward import GoldTrace, gold_trace
+from rods.rollout.dialect import Dialect
+from rods.rollout.episode import Ending, Episode, Limits, Message
+from rods.task import Task
+
+
+class Policy(Protocol):
+    """Anything that continues token histories."""
+
+    def start(self, rows: int) -> None:
+        """A new batch of `rows` episodes begins."""
+
+    def generate(
+        self, histories: Sequence[Sequence[int]], rows: Sequence[int]
+    ) -> list[tuple[list[int], list[float]]]:
+        """Continue each history to a stop token or the limit of an action.
+
+        Args:
+            histories: full token histories, one a row in `rows`.
+            rows: which episode of the batch each history belongs to.
+
+        Returns:
+            For each history the new token ids and their log-probabilities.
+        """
+
+
+class Rollout(NamedTuple):
+    """A finished episode as training sees it. `mask` is 1 on the policy's own tokens.
+
+    `prompt_ids`, then `completion_ids`, `mask` and `logprobs` of equal length.
+    """
+
+    task_id: str
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    mask: list[int]
+    logprobs: list[float]
+    progress: float
+    complete: bool
+    format: float
+    turns: list[bool]
+    ending: Ending
+    transcript: list[Message]
+
+    @property
+    def generated(self) -> int:
+        """Tokens that the policy generated."""
+        return sum(self.mask)
+
+
+@dataclass
+class Runner:
+    """Plays tasks with a policy.
+
+    Attributes:
+        token_budget: most tokens of an episode, prompt included.
+    """
+
+    env: Environment
+    dialect: Dialect
+    limits: Limits = field(default_factory=Limits)
+    token_budget: int = 512
+    _traces: dict[str, GoldTrace] = field(default_factory=dict)
+
+    def trace(self, task: Task) -> GoldTrace:
+        """The task's ground-truth trace, computed once."""
+        if task.id not in self._traces:
+            if len(self._traces) >= 4096:
+                self._traces.clear()
+            self._traces[task.id] = gold_trace(task, self.env)
+        return self._traces[task.id]
+
+    def run(
+        self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
+    ) -> list[Rollout]:
+        """One episode for each entry of `tasks`, in order.
+
+        Args:
+            tick: called after every round, for progress displays.
+        """
+        episodes = [Episode(task, self.env, self.trace(task), self.limits) for task in tasks]
+        prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
+        completions: list[list[int]] = [[] for _ in episodes]
+        masks: list[list[int]] = [[] for _ in episodes]
+        logprobs: list[list[float]] = [[] for _ in episodes]
+        policy.start(len(episodes))
+        active = list(range(len(episodes)))
+        while active:
+            made = policy.generate([prompts[i] + completions[i] for i in active], active)
+            for i, (ids, logp) in zip(active, made, strict=True):
+                completions[i] += ids
+                masks[i] += [1] * len(ids)
+                logprobs[i] += logp
+                suffix = self._step(episodes[i], ids, len(prompts[i]) + len(completions[i]))
+                completions[i] += suffix
+                masks[i] += [0] * len(suffix)
+                logprobs[i] += [0.0] * len(suffix)
+            active = [i for i in active if episodes[i].ending is None]
+            if tick:
+                tick()
+        return [
+            Rollout(
+                task_id=e.task.id,
+                prompt_ids=prompts[i],
+                completion_ids=completions[i],
+                mask=masks[i],
+                logprobs=logprobs[i],
+                progress=e.progress,
+                complete=e.complete,
+                format=e.format,
+                turns=[v.passed for v in e.verdicts],
+                ending=e.ending or Ending.ANSWERED,
+                transcript=e.transcript,
+            )
+            for i, e in enumerate(episodes)
+        ]
+
+    def _step(self, episode: Episode, ids: list[int], length: int) -> list[int]:
+        """Let the episode act on the generated ids; returns the environment's tokens."""
+        action = self.dialect.parse(ids, self.env.tools(episode.task))
+        seen = episode.act(action, said=self.dialect.show(ids))
+        if episode.ending is not None:
+            return []
+        suffix = self.dialect.extend(seen)
+        if length + len(suffix) >= self.token_budget:
+            episode.end(Ending.TOKEN_BUDGET)
+            return []
+        return suffix

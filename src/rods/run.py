@@ -1,0 +1,216 @@
+"""One run from preset to report: prepares the policy, drives the engine, writes the results."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from rods import __version__
+from rods.config import Config
+from rods.errors import UserError
+from rods.evaluate import evaluate
+from rods.loop import Loop
+from rods.metrics import MetricsFile, step_metrics, summarise, write_atomic
+from rods.micro.prepare import Prepared, prepare
+from rods.rollout.episode import Limits
+from rods.rollout.runner import Rollout, Runner
+from rods.store import Store
+from rods.task import Category, Task
+
+NOTICE = (
+    "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
+    " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
+    " no BFCL score."
+)
+MIN_FREE_BYTES = 200_000_000
+
+
+class Watch(Protocol):
+    """Shows a person what happens. All methods may be called often."""
+
+    def working(self, what: str, share: float) -> None: ...
+
+    def step(self, line: dict[str, Any]) -> None: ...
+
+    def heldout(self, step: int, progress: float, complete: float) -> None: ...
+
+
+def train(config: Config, folder: Path, watch: Watch) -> dict[str, Any] | None:
+    """Run, or go on with, the closed loop in `folder`.
+
+    Returns:
+        The summary, or None if the run was interrupted and can be taken up again.
+
+    Raises:
+        UserError: the folder belongs to another run, or something that a person can mend.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+        raise UserError(f"{folder}: less than {MIN_FREE_BYTES // 10**6} MB of disk are free")
+    store = Store(folder)
+    try:
+        _check_identity(store, config, folder)
+        return _Run(config, folder, store, watch).go()
+    finally:
+        store.close()
+
+
+def _check_identity(store: Store, config: Config, folder: Path) -> None:
+    """A run folder holds one configuration; anything else would mix two experiments."""
+    now = {"rods": __version__, **config.model_dump(mode="json")}
+    before = store.meta("config")
+    if before is None:
+        store.set_meta("config", now)
+    elif before != now:
+        key = next(k for k in now if before.get(k) != now[k])
+        raise UserError(
+            f"{folder}: holds a run with {key} = {json.dumps(before.get(key))[:80]}, not"
+            f" {json.dumps(now[key])[:80]}; use another folder or the same settings"
+        )
+
+
+class _Run:
+    def __init__(self, config: Config, folder: Path, store: Store, watch: Watch) -> None:
+        self.config, self.folder, self.store, self.watch = config, folder, store, watch
+
+    def go(self) -> dict[str, Any] | None:
+        import torch
+
+        from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint
+        from rods.micro.model import MicroForCausalLM
+        from rods.micro.policy import MicroPolicy
+
+        torch.set_num_threads(1)
+        config = self.config
+        prepared = prepare(config.micro, self.watch.working)
+        self.prepared = prepared
+        self.store.set_meta("notice", NOTICE)
+        self.store.set_meta("realisation", prepared.manifest["realisation"])
+        checkpoint = latest_checkpoint(self.folder)
+        start = checkpoint_step(checkpoint) if checkpoint else 0
+        synthesis = TimedSynthesis(prepared, self.store)
+        seeds = choose_seeds(prepared.tasks.train, config)
+        self.loop = Loop(config, self.store, seeds, synthesis, step=start)
+        self.metrics = MetricsFile(self.folder, start)
+        self.runner = Runner(
+            prepared.env,
+            prepared.dialect,
+            Limits(attempts=config.rollout.attempts),
+            config.rollout.token_budget,
+        )
+        model = MicroForCausalLM.from_pretrained(prepared.model)
+        self.rows = config.rollout.group_size * config.rollout.tasks_per_step
+        self.policy = MicroPolicy(model, prepared.dialect, config.rollout, self.rows)
+        engine = TrlEngine(
+            config,
+            self.loop,
+            self.runner,
+            model,
+            prepared.dialect.tokenizer.to_transformers(prepared.dialect.eos),
+            self.policy.seeded,
+            self.folder,
+            self._on_step,
+            self._on_epoch,
+        )
+        if start == 0:
+            self._evaluate("test", 0)
+            self._on_epoch(0)
+        if start < config.steps:
+            engine.train()
+            if not engine.finished:
+                return None
+        self._evaluate("validation", config.steps)
+        self._evaluate("test", config.steps)
+        summary = summarise(config, self.store, self.metrics.lines)
+        write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        return summary
+
+    def _on_step(
+        self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
+    ) -> None:
+        line = step_metrics(self.loop, step, rollouts, logs, seconds)
+        self.metrics.append(line)
+        with self.store.transaction():
+            for rollout in rollouts[:: self.config.rollout.group_size]:
+                self._keep_episode(step, rollout)
+        self.watch.step(line)
+
+    def _on_epoch(self, step: int) -> None:
+        every = self.config.evaluation.validation_every
+        epoch = len(self.store.epochs())
+        if every and epoch % every == 0:
+            self._evaluate("validation", step)
+
+    def _evaluate(self, side: str, step: int) -> None:
+        found = [e for e in self.store.evaluations() if (e.side, e.step) == (side, step)]
+        if not found:
+            config, tasks = self.config.evaluation, self.prepared.tasks
+            found = evaluate(
+                self.runner,
+                tasks.test if side == "test" else tasks.validation,
+                self.policy.seeded(self.config.seed * 1_000_003 + 500_000 + step),
+                samples=config.test_samples if side == "test" else config.validation_samples,
+                rows=self.rows,
+                step=step,
+                side=side,
+                tick=lambda share: self.watch.working(f"measuring on {side} tasks", share),
+            )
+            with self.store.transaction():
+                self.store.add_evaluation(found)
+        overall = next(e for e in found if e.category == "overall")
+        if side == "validation":
+            self.watch.heldout(step, overall.progress, overall.complete)
+
+    def _keep_episode(self, step: int, rollout: Rollout) -> None:
+        self.store.add_episode(
+            step,
+            rollout.task_id,
+            rollout.progress,
+            rollout.ending.value,
+            [[m.role, m.text] for m in rollout.transcript],
+        )
+
+
+class TimedSynthesis:
+    """Synthesis by program, with the time it takes kept in the store."""
+
+    def __init__(self, prepared: Prepared, store: Store) -> None:
+        self._program, self._store = prepared.tasks.program, store
+        self.funnel = self._program.funnel
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        began = time.monotonic()
+        task = self._program.vary(parent, rng, epoch)
+        self._add(time.monotonic() - began)
+        return task
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        began = time.monotonic()
+        task = self._program.fresh(rng, epoch)
+        self._add(time.monotonic() - began)
+        return task
+
+    def _add(self, seconds: float) -> None:
+        self._store.set_meta("synthesis_s", (self._store.meta("synthesis_s") or 0.0) + seconds)
+
+
+def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
+    """The run's seeds: as many of each category, drawn by the run's seed.
+
+    Raises:
+        UserError: there are not as many training tasks.
+    """
+    each = config.pool.seeds // len(Category)
+    rng = random.Random(f"seeds {config.seed}")
+    chosen: list[Task] = []
+    for category in Category:
+        found = [t for t in tasks if t.category is category]
+        if len(found) < each:
+            raise UserError(f"pool.seeds: at most {len(found) * len(Category)} are available")
+        chosen += rng.sample(found, each)
+    return chosen

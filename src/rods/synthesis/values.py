@@ -1,0 +1,195 @@
+"""Where argument values come from: the live state, the seeds' own values, and closed sets.
+
+A value source proposes; execution decides whether the proposal was any good.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from rods.envs.base import Session
+from rods.synthesis.catalogue import phrases
+from rods.task import Call, Task, ToolSpec
+
+WORD = re.compile(r"[A-Za-z]{3,12}")
+TEXT_WORDS = (2, 4)
+
+
+class ValueBank:
+    """Values that the training seeds use, by parameter and by kind, and their words."""
+
+    def __init__(self, seeds: Iterable[Task]) -> None:
+        self._by_parameter: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        self._by_kind: dict[str, list[Any]] = defaultdict(list)
+        self._whole: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        words: dict[str, None] = {}
+        for task in seeds:
+            for call in task.calls:
+                self._whole[call.name].append(call.arguments)
+                for name, value in call.arguments.items():
+                    kind = phrases()[call.name].slots.get(name, "")
+                    if not _short(value):
+                        continue
+                    for item in value if isinstance(value, list) else [value]:
+                        self._by_kind[kind].append(item)
+                        self._by_parameter[call.name, name].append(item)
+                    words.update(dict.fromkeys(WORD.findall(str(value))))
+        self.words = sorted({word.lower() for word in words})
+
+    def parameter(self, tool: str, name: str) -> list[Any]:
+        return self._by_parameter.get((tool, name), [])
+
+    def kind(self, kind: str) -> list[Any]:
+        return self._by_kind.get(kind, [])
+
+    def whole(self, tool: str) -> list[dict[str, Any]]:
+        """Complete argument sets that some seed uses."""
+        return self._whole.get(tool, [])
+
+
+class ValueSource:
+    """Proposes arguments for calls in a given state."""
+
+    def __init__(self, bank: ValueBank, rng: random.Random) -> None:
+        self.bank = bank
+        self.rng = rng
+
+    def arguments(
+        self, tool: ToolSpec, facts: dict[str, list[Any]], fixed: dict[str, Any]
+    ) -> dict[str, Any]:
+        """A full argument set: `fixed` values kept, required ones proposed, optional ones seldom.
+
+        Args:
+            facts: values by kind that hold in the current state (`facts_of`).
+        """
+        entry = phrases()[tool.name]
+        whole = self.bank.whole(tool.name)
+        # Closed sets combine freely in the docs but not in the tools (doors, units, routes).
+        example = self.rng.choice(whole) if whole and self.rng.random() < 0.5 else {}
+        arguments: dict[str, Any] = {}
+        for name, schema in tool.parameters.items():
+            if name in fixed:
+                arguments[name] = fixed[name]
+                continue
+            kind = entry.slots.get(name, "text")
+            if name not in tool.required and self.rng.random() > 0.3:
+                continue
+            if name in example and kind in ("choice", "unit", "flag", "airport", "currency"):
+                arguments[name] = example[name]
+            else:
+                arguments[name] = self.value(tool.name, name, kind, schema, facts)
+        return arguments
+
+    def value(
+        self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: dict[str, list[Any]]
+    ) -> Any:
+        """One value of a parameter."""
+        entry, rng = phrases()[tool], self.rng
+        if schema.get("type") == "array":
+            inner = schema.get("items", {})
+            count = rng.randint(3, 4) if kind == "numbers" else rng.randint(1, 2)
+            scalar = "number" if kind == "numbers" else kind
+            items = [self.value(tool, name, scalar, inner, facts) for _ in range(count)]
+            return list(dict.fromkeys(items))
+        if name in entry.choices:
+            return rng.choice(entry.choices[name])
+        if kind == "flag":
+            return rng.random() < 0.5 if schema.get("type") == "boolean" else "true"
+        if schema.get("type") in ("integer", "number") and kind in ("count", "number", "amount"):
+            return self._number(entry.ranges.get(name), kind, schema["type"])
+        if facts.get(kind) and (kind != "destination" or rng.random() < 0.5):
+            return rng.choice(facts[kind])
+        if kind == "text":
+            return " ".join(self._words(rng.randint(*TEXT_WORDS)))
+        if kind in ("new_name", "destination"):
+            return self.new_name(folder=name in ("dir_name", "destination"))
+        if kind == "date":
+            return (
+                f"{rng.choice((2025, 2026, 2027))}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+            )
+        if kind == "code":
+            return "US" + "".join(rng.choice("0123456789") for _ in range(7))
+        if kind == "word":
+            return rng.choice(self.bank.words)
+        pool = self.bank.parameter(tool, name) or self.bank.kind(kind)
+        return rng.choice(pool) if pool else " ".join(self._words(1))
+
+    def new_name(self, folder: bool = False) -> str:
+        """A plausible file or folder name."""
+        name = "_".join(self._words(self.rng.randint(1, 2)))
+        return name if folder else f"{name}.{self.rng.choice(('txt', 'md', 'csv', 'pdf', 'log'))}"
+
+    def _words(self, count: int) -> list[str]:
+        return [self.rng.choice(self.bank.words) for _ in range(count)]
+
+    def _number(self, bounds: tuple[float, float] | None, kind: str, type_: str) -> float:
+        low, high = bounds or {"count": (1, 60), "amount": (100, 5000)}.get(kind, (2, 400))
+        if type_ == "integer":
+            return self.rng.randint(int(low), int(high))
+        if high <= 1:
+            return self.rng.choice((0.5, 1.0))
+        step = self.rng.choice((1.0, 0.5)) if high < 1000 else 50.0
+        return round(self.rng.uniform(low, high) / step) * step
+
+
+def _short(value: Any) -> bool:
+    """Short enough to be said in a compact request."""
+    if isinstance(value, list):
+        return len(value) <= 4 and all(_short(item) for item in value)
+    return not isinstance(value, dict) and len(str(value)) <= 24
+
+
+def facts_of(session: Session) -> dict[str, list[Any]]:
+    """What the current state offers, by kind of value."""
+    facts: dict[str, list[Any]] = defaultdict(list)
+    state = session.state()
+    if "GorillaFileSystem" in state:
+        listing = session.call(Call.model_construct(name="ls", arguments={"a": True})).text
+        names = _json(listing).get("current_directory_content") or []
+        names = [n for n in names if len(n) <= 32][:12]
+        for kind in ("file", "folder", "entry", "destination"):
+            facts[kind] += names
+        facts["word"] += _words_of(state["GorillaFileSystem"]["root"])
+    if "TwitterAPI" in state:
+        twitter = state["TwitterAPI"]
+        facts["username"] += [twitter["username"]]
+        facts["password"] += [twitter["password"]]
+        facts["followed"] += twitter["following_list"]
+        facts["tweet_id"] += [int(i) for i in twitter["tweets"]]
+        facts["handle"] += [t["username"] for t in twitter["tweets"].values() if "username" in t]
+    if "MessageAPI" in state:
+        users = state["MessageAPI"].get("user_map", {})
+        facts["contact"] += list(users)
+        facts["user_id"] += list(users.values())
+    if "TradingBot" in state:
+        facts["stock"] += list(state["TradingBot"]["stocks"])[:16]
+        facts["order_id"] += [i for i in state["TradingBot"]["orders"] if isinstance(i, int)]
+    if "TravelAPI" in state:
+        travel = state["TravelAPI"]
+        facts["token"] += [travel["access_token"]] if travel.get("access_token") else []
+        facts["card_id"] += list(travel["credit_card_list"])[:8]
+        facts["booking_id"] += list(travel["booking_record"])[:8]
+    if "TicketAPI" in state:
+        queue = state["TicketAPI"]["ticket_queue"]
+        facts["ticket_id"] += [t["id"] for t in queue if isinstance(t.get("id"), int)]
+    return facts
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _words_of(tree: Any) -> list[str]:
+    kind, _, content = tree
+    if kind == "file":
+        return [str(w) for w in WORD.findall(content[:120])][:6]
+    return [w for child in list(content.values())[:8] for w in _words_of(child)][:40]

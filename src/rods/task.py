@@ -1,0 +1,111 @@
+"""What is to be solved: frozen tasks whose identity is their content.
+
+A task is a scripted conversation: a start state, the user's turns, and for each turn the
+ground-truth calls that lead to the state and the responses that a right answer must show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Category(StrEnum):
+    """The four task types of BFCL multi-turn (paper section 2, tau)."""
+
+    BASE = "base"
+    MISS_FUNC = "miss_func"
+    MISS_PARAM = "miss_param"
+    LONG_CONTEXT = "long_context"
+
+
+class Frozen(BaseModel):
+    """A value object: immutable, and refusing unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToolSpec(Frozen):
+    """One callable tool: its name, the class it belongs to, and its JSON-schema parameters.
+
+    `parameters` maps each parameter to its JSON schema, in the order of the signature.
+    """
+
+    name: str
+    owner: str
+    description: str = ""
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+
+class Call(Frozen):
+    """One tool call with all arguments bound by name."""
+
+    name: str
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
+
+
+class Turn(Frozen):
+    """One user turn.
+
+    Attributes:
+        user: what the user says; empty in a turn that only restores a withheld tool.
+        ground_truth: the calls that answer it; empty where the right answer is to call nothing.
+        restores: names of withheld tools that become available with this turn.
+    """
+
+    user: str
+    ground_truth: tuple[Call, ...] = ()
+    restores: tuple[str, ...] = ()
+
+
+class Task(Frozen):
+    """A verified multi-turn task.
+
+    Attributes:
+        category: its type.
+        classes: names of the simulators in play.
+        start: start state, one entry a class. Key order matters: BFCL's file system loads the
+            first root.
+        turns: the scripted conversation.
+        withheld: tools that are not offered until a turn restores them.
+        environment: name of the environment that can open it.
+        origin: who made it: "benchmark" or the synthesis backend.
+        source: the benchmark's own id, or empty.
+        parent: id of the task it was varied from, or empty.
+        born: epoch in which it was made.
+        note: how the task came about, e.g. whether a seed kept its calls.
+    """
+
+    category: Category
+    classes: tuple[str, ...]
+    start: dict[str, JsonValue]
+    turns: tuple[Turn, ...]
+    withheld: tuple[str, ...] = ()
+    environment: str = "bfcl"
+    origin: str = "benchmark"
+    source: str = ""
+    parent: str = ""
+    born: int = 0
+    note: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the content (not of origin, parent or epoch): equal tasks are one task."""
+        content = self.model_dump(
+            include={"category", "classes", "start", "turns", "withheld", "environment"}
+        )
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def calls(self) -> list[Call]:
+        """All ground-truth calls in order."""
+        return [call for turn in self.turns for call in turn.ground_truth]
