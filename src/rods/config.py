@@ -73,7 +73,7 @@ class OptimizerConfig(_Section):
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     kl: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    microbatch: int = Field(48, ge=1, description="trajectories a forward pass")
+    microbatch: int = Field(16, ge=1, description="trajectories a forward pass")
 
 
 class EvaluationConfig(_Section):
@@ -93,7 +93,7 @@ class MicroConfig(_Section):
     indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
     longer: float = Field(0.3, ge=0, le=1, description="share of dialogues of up to 3 turns")
     dialogues: int = Field(16_000, ge=100, description="short dialogues made for pretraining")
-    tokens: int = Field(2_000_000, ge=1_000, description="training tokens in all")
+    tokens: int = Field(1_800_000, ge=1_000, description="training tokens in all")
     batch_tokens: int = 2_048
     learning_rate: float = 4e-3
     seed: int = Field(0, description="of the prepared policy; apart from the run's seed")

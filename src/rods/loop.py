@@ -12,26 +12,15 @@ as may be injected, so nothing waits in a queue; the comparison arms "static" (n
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from rods.boundary import Group, Thresholds, make_rule, select_seeds
 from rods.config import Config, Stage
 from rods.pool import Entry, Pool
 from rods.store import Event, Store
+from rods.synthesis.backend import Synthesis
 from rods.task import Task
-
-
-class Synthesis(Protocol):
-    """Makes verified tasks and counts what became of each attempt."""
-
-    @property
-    def funnel(self) -> Mapping[str, int]: ...
-
-    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None: ...
-
-    def fresh(self, rng: random.Random, epoch: int) -> Task: ...
 
 
 @dataclass(frozen=True)

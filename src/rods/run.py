@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,6 +76,13 @@ def _check_identity(store: Store, config: Config, folder: Path) -> None:
         )
 
 
+def _quiet() -> None:
+    """Libraries' progress bars and deprecation notes would tear the display."""
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
+
+
 class _Run:
     def __init__(self, config: Config, folder: Path, store: Store, watch: Watch) -> None:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
@@ -85,6 +94,7 @@ class _Run:
         from rods.micro.model import MicroForCausalLM
         from rods.micro.policy import MicroPolicy
 
+        _quiet()
         torch.set_num_threads(1)
         config = self.config
         prepared = prepare(config.micro, self.watch.working)

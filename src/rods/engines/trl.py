@@ -126,7 +126,8 @@ class TrlEngine:
 
     def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
         from trl.trainer.grpo_config import GRPOConfig
-        from trl.trainer.grpo_trainer import GRPOTrainer
+
+        from rods.engines.trl_trainer import SignalTrainer
 
         config, key = self.config, str(self.folder.resolve())
         _LIVE[key] = self
@@ -160,7 +161,7 @@ class TrlEngine:
             seed=config.seed,
             dataloader_pin_memory=False,
         )
-        trainer = GRPOTrainer(
+        trainer = SignalTrainer(
             model=model,
             reward_funcs=_reward_of,
             args=arguments,

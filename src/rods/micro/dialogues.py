@@ -1,7 +1,8 @@
 """Short dialogues that teach the policy the call grammar and copying, and little else.
 
-Most have one or two turns of one call, the others up to three turns of one or two. They are made by program over the training seeds' start states, and none has the calls of a training,
-validation or test task.
+Most have one or two turns of one call, the others up to three turns of one or two. They are made
+by program over the training seeds' start states, and none has the calls of a training, validation
+or test task.
 """
 
 from __future__ import annotations

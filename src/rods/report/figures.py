@@ -48,7 +48,8 @@ def held_out_curve(record: Record) -> go.Figure | None:
     if not traces:
         return None
     found = figure(traces, hovermode="x unified")
-    found.update_xaxes(title_text="training step", rangemode="tozero", tickformat="d")
+    last = max(record.config.get("steps", 1), *(step for xs in points.values() for step in xs))
+    found.update_xaxes(title_text="training step", range=[-0.02 * last, 1.02 * last])
     return found.update_yaxes(title_text="progress", tickformat=".0%", rangemode="tozero")
 
 
@@ -92,7 +93,7 @@ def variances(record: Record) -> go.Figure | None:
         )
     if not record.by_epoch:
         return None
-    chart = figure(traces, hovermode="x unified", showlegend=True)
+    chart = figure(traces, hovermode="x unified")
     chart.update_xaxes(**epoch_axis(list(record.by_epoch)))
     return chart.update_yaxes(title_text="variance", rangemode="tozero")
 

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const STROKES = { dash: "dashed", dot: "dotted", dashdot: "dashed" };
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -13,10 +14,29 @@
     return figure;
   }
 
+  // Names are escaped for plotly, which would take tags in them for markup.
+  const plain = (name) => name.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+
+  function legend(traces) {
+    const list = make("ul", "legend");
+    for (const trace of traces) {
+      if (!trace.name) continue;
+      const item = make("li");
+      const swatch = make("span", trace.line ? "stroke" : "badge");
+      if (trace.line) swatch.style.borderTop = `${trace.line.width + 1}px ${STROKES[trace.line.dash] || "solid"} ${trace.line.color}`;
+      else swatch.style.background = trace.marker.color;
+      item.append(swatch, plain(trace.name));
+      list.append(item);
+    }
+    return list;
+  }
+
   function draw() {
     for (const [key, figure] of Object.entries(data.figures)) {
       const { data: traces, layout } = look(figure);
-      Plotly.react(document.getElementById(key), traces, layout, { responsive: true, displayModeBar: false });
+      const place = document.getElementById(key);
+      place.previousElementSibling.replaceChildren(legend(traces));
+      Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false });
     }
   }
 
@@ -28,7 +48,7 @@
   }
 
   function row(caption, sides, fill) {
-    const node = make("div", "row");
+    const node = make("div", sides.length > 1 ? "row pair" : "row");
     node.append(make("div", "caption", caption));
     for (const [name, task] of sides) {
       const cell = make("div");

@@ -66,10 +66,12 @@ def sections(record: Record) -> list[Section]:
         Section(
             "pool",
             "Pool: in, out, and active",
-            "Changes at the start of each epoch: above zero tasks that come in, below zero tasks "
-            "that leave or rest. Underneath, the tasks that may be drawn.",
+            "Changes at the start of each epoch: above zero tasks that came in, below zero tasks "
+            "that rest, or that retired, by reason. Underneath, the tasks that may be drawn.",
             supply.pool(record),
-            "The pool is empty.",
+            "The fresh arm draws from no pool."
+            if record.config.get("arm") == "fresh"
+            else "The pool is empty.",
         ),
         Section(
             "landings",

@@ -1,7 +1,7 @@
 """One look for all figures: colours that colour-blind readers can tell apart, few lines.
 
-The same thing has the same colour everywhere. Text colours are set in the page, which knows
-whether it is light or dark; a trace with `meta="ink"` takes the text colour.
+The same thing has the same colour everywhere. Text colours and legends are set in the page, which
+knows its width and whether it is light or dark; a trace with `meta="ink"` takes the text colour.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FLOWS = {
     "no signal": SIGNALS[Signal.CONSTANT],
     "stale": "#d8b365",
     "pruned": "#8c510a",
-    "rested": GREY,
+    "rested": "#5b6f95",
 }
 SPARE = "#d0679d"
 REFUSED = "#d55e00"
-HEIGHT = 340
+HEIGHT = 310
 FAINT = "rgba(128,128,128,0.25)"
 
 
@@ -63,18 +63,18 @@ def dress(found: go.Figure, height: int = HEIGHT, **layout: Any) -> go.Figure:
     found.update_layout(
         template=go.layout.Template(),
         height=height,
-        margin={"l": 48, "r": 10, "t": 12, "b": 40},
+        margin={"l": 8, "r": 10, "t": 12, "b": 40},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 12, "color": GREY},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        showlegend=False,
         bargap=0.15,
         dragmode=False,
         **layout,
     )
     axis = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT, "fixedrange": True}
-    found.update_xaxes(**axis, showgrid=False, showline=True)
-    found.update_yaxes(**axis, title_standoff=4)
+    found.update_xaxes(**axis, showgrid=False, showline=True, zeroline=False, spikethickness=1)
+    found.update_yaxes(**axis, automargin=True, title_standoff=8)
     return found
 
 

@@ -28,7 +28,7 @@ BINS = 20
 def pool(record: Record) -> go.Figure | None:
     """What entered and left the pool at each epoch's start, and how large it was after that."""
     sizes = record.sizes()
-    if not sizes:
+    if not sizes or record.config.get("arm") == "fresh":
         return None
     flows: dict[str, Counter[int]] = defaultdict(Counter)
     for event in record.events:
@@ -36,13 +36,14 @@ def pool(record: Record) -> go.Figure | None:
             flows[event.kind][event.epoch] += 1
         elif event.kind in ("retired", "rested"):
             flows[event.reason if event.kind == "retired" else "rested"][event.epoch] -= 1
+    rows = 2 if flows else 1
     chart = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08
+        rows=rows, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4][-rows:], vertical_spacing=0.08
     )
     for name in sorted(flows, key=lambda n: ([*FLOWS, n].index(n), n)):
         counts = flows[name]
         bar = go.Bar(
-            name=label(name if name in ("injected", "woken", "rested") else f"retired: {name}"),
+            name=label(name),
             x=list(counts),
             y=list(counts.values()),
             customdata=[abs(n) for n in counts.values()],
@@ -59,50 +60,58 @@ def pool(record: Record) -> go.Figure | None:
             line={"color": colour, "width": 2.5, "dash": ("dot", "solid")[position]},
             hovertemplate="%{y}",
         )
-        chart.add_trace(line, row=2, col=1)
-    dress(chart, height=HEIGHT + 160, barmode="relative", hovermode="x unified")
+        chart.add_trace(line, row=rows, col=1)
+    dress(chart, height=HEIGHT + 160 * (rows - 1), barmode="relative", hovermode="x unified")
     chart.update_xaxes(**epoch_axis(list(sizes)))
-    chart.update_xaxes(title_text="", row=1, col=1)
-    chart.update_yaxes(title_text="out / in", row=1, col=1)
-    return chart.update_yaxes(title_text="active tasks", rangemode="tozero", row=2, col=1)
+    if flows:
+        chart.update_xaxes(title_text="", row=1, col=1)
+        chart.update_yaxes(title_text="out / in", row=1, col=1)
+    return chart.update_yaxes(title_text="active tasks", rangemode="tozero", row=rows, col=1)
 
 
 def landings(record: Record) -> go.Figure | None:
     """Mean rewards of the first groups of seeds and of generated tasks."""
-    if not record.by_task:
+    found: dict[str, Counter[int]] = defaultdict(Counter)
+    for task_id, groups in record.by_task.items():
+        name = "seeds" if task_id in record.seeds else "generated"
+        found[name][min(BINS - 1, int(groups[0].mean * BINS + 1e-9))] += 1
+    if not found:
         return None
-    chart = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    for row, (name, colour) in enumerate(ORIGINS.items(), 1):
-        counts, total = [0] * BINS, 0
-        for task_id, groups in record.by_task.items():
-            if (task_id in record.seeds) == (name == "seeds"):
-                counts[min(BINS - 1, int(groups[0].mean * BINS + 1e-9))] += 1
-                total += 1
+    names = [name for name in ORIGINS if name in found]
+    chart = make_subplots(
+        rows=len(names), cols=1, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.06
+    )
+    for row, name in enumerate(names, 1):
+        counts = [found[name][i] for i in range(BINS)]
         bar = go.Bar(
-            name=f"{name} ({total})",
+            name=f"{name} ({sum(counts)})",
             x=[(i + 0.5) / BINS for i in range(BINS)],
-            y=[count / total if total else 0 for count in counts],
+            y=[count / sum(counts) for count in counts],
             customdata=[[i / BINS, (i + 1) / BINS, n] for i, n in enumerate(counts)],
-            marker_color=colour,
+            marker_color=ORIGINS[name],
             hovertemplate="%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{customdata[2]} tasks",
         )
         chart.add_trace(bar, row=row, col=1)
-    dress(chart, height=HEIGHT + 60)
-    chart.update_layout(bargap=0.05, margin_t=40, legend_y=1.08)
+    top = max(max(counts.values()) / counts.total() for counts in found.values())
+    dress(chart, height=HEIGHT - 90 + 150 * (len(names) - 1))
+    chart.update_layout(bargap=0.05, margin_t=20)
     low, high = record.limits.low, record.limits.high
     for limit in (low, high):
         chart.add_vline(limit, line={"color": GREY, "dash": "dash", "width": 1.5})
-    for name, centre in zip(
-        (Zone.HARD, Zone.BOUNDARY, Zone.MASTERED),
-        (low / 2, (low + high) / 2, (high + 1) / 2),
-        strict=True,
-    ):
+    places = {Zone.HARD: (0, "left"), Zone.BOUNDARY: ((low + high) / 2, "center")}
+    for name, (x, anchor) in {**places, Zone.MASTERED: (1, "right")}.items():
         chart.add_annotation(
-            text=str(name), x=centre, y=1, yref="paper", yanchor="bottom", showarrow=False
+            text=str(name),
+            x=x,
+            xanchor=anchor,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
         )
     chart.update_xaxes(range=[0, 1], dtick=0.2)
-    chart.update_xaxes(title_text="mean reward of the first group", row=2, col=1)
-    return chart.update_yaxes(title_text="share", tickformat=".0%", matches="y")
+    chart.update_xaxes(title_text="mean reward of the first group", row=len(names), col=1)
+    return chart.update_yaxes(title_text="share", tickformat=".0%", range=[0, 1.05 * top])
 
 
 def funnel(record: Record) -> go.Figure | None:
@@ -122,7 +131,7 @@ def funnel(record: Record) -> go.Figure | None:
         marker_color=[colours.get(outcome, REFUSED) for outcome, _ in rows],
         hoverinfo="skip",
     )
-    chart = figure([bar], height=80 + 28 * len(rows), showlegend=False)
+    chart = figure([bar], height=80 + 28 * len(rows))
     chart.update_layout(margin={"l": 10, "r": 48})
     chart.update_xaxes(title_text="attempts", nticks=4)
-    return chart.update_yaxes(automargin=True, showgrid=False)
+    return chart.update_yaxes(showgrid=False)

@@ -1,0 +1,23 @@
+"""What the loop asks of synthesis, whoever does it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Protocol
+
+from rods.task import Task
+
+
+class Synthesis(Protocol):
+    """Makes verified tasks and counts what became of each attempt."""
+
+    @property
+    def funnel(self) -> Mapping[str, int]:
+        """Attempts so far by outcome: "tried", "admitted", or the cause of a failure."""
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        """A verified variant with the parent's profile, or None after all attempts failed."""
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        """A verified new task, sized like one of the seeds."""

@@ -1,0 +1,94 @@
+"""Small tasks, and synthesis that needs no benchmark: it alters a word of what the user says."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from rods.boundary import Group
+from rods.config import Config, load_config
+from rods.task import Call, Category, Task, Turn
+
+WORDS = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron")
+
+
+def make_task(name: str, category: Category = Category.BASE, **fields: object) -> Task:
+    """A task that differs from others by its first words."""
+    call = Call(name="cd", arguments={"folder": "z"})
+    turns = (Turn(user=f"{name} open z", ground_truth=(call,)), Turn(user="then stop"))
+    start = {"root": {"z": {"type": "file", "content": "1"}, "a": 2.0}}
+    return Task(
+        category=category,
+        classes=("GorillaFileSystem",),
+        start={"GorillaFileSystem": start},
+        turns=turns,
+        **fields,
+    )
+
+
+def make_seeds(count: int) -> list[Task]:
+    """Originals, the categories in turn."""
+    kinds = list(Category)
+    return [make_task(f"seed {i}", kinds[i % len(kinds)]) for i in range(count)]
+
+
+def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
+    """The tiny preset with groups of two and whole sections replaced."""
+    base = load_config("tiny").model_dump()
+    base["stages"] = [{"reward": "progress"}]
+    base["rollout"] |= {"group_size": 2, "tasks_per_step": tasks_per_step}
+    base["optimizer"] |= {"microbatch": 2 * tasks_per_step}
+    for name, value in sections.items():
+        base[name] = base[name] | value if isinstance(value, dict) else value
+    return Config.model_validate(base)
+
+
+class RenamingSynthesis:
+    """Test double for synthesis. Like the real one it gives nothing now and then, and never the
+    same task twice while it lives; unlike it, it needs no environment.
+
+    Args:
+        known: tasks that exist already and must not be made again.
+    """
+
+    def __init__(self, known: Sequence[Task] = ()) -> None:
+        self.known = {task.id for task in known}
+        self.funnel: Counter[str] = Counter()
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        for _ in range(3):
+            self.funnel["tried"] += 1
+            task = self._renamed(parent, rng, epoch, parent.id)
+            if rng.random() < 0.2 or task.id in self.known:
+                self.funnel["refused"] += 1
+                continue
+            self.funnel["admitted"] += 1
+            self.known.add(task.id)
+            return task
+        return None
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        while True:
+            category = rng.choice(list(Category))
+            task = self._renamed(make_task("seed 0", category), rng, epoch, "")
+            if task.id not in self.known:
+                self.known.add(task.id)
+                return task
+
+    def _renamed(self, like: Task, rng: random.Random, epoch: int, parent: str) -> Task:
+        words = like.turns[0].user.split()
+        words[rng.randrange(2)] = rng.choice(WORDS) + str(rng.randrange(40))
+        return make_task(
+            " ".join(words[:2]), like.category, origin="renamed", parent=parent, born=epoch
+        )
+
+
+def play(tasks: Sequence[Task], epoch: int, step: int, seed: int = 0) -> list[Group]:
+    """Random rewards for a step, always the same for the same seed, step and task."""
+    groups = []
+    for task in tasks:
+        rng = random.Random(f"{seed} {step} {task.id}")
+        values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0)])
+        groups.append(Group(task.id, task.category.value, values, epoch, step))
+    return groups

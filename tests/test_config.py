@@ -1,0 +1,118 @@
+"""Presets and overrides: what is wrong is refused with the name of the key."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rods.config import Config, Stage, load_config, preset_names
+from rods.errors import UserError
+from rods.task import Category
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_load(name: str) -> None:
+    config = load_config(name, seed=7, arm="static")
+    assert (config.preset, config.seed, config.arm) == (name, 7, "static")
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+    rows = config.rollout.group_size * config.rollout.tasks_per_step
+    assert rows % config.optimizer.microbatch == 0
+
+
+def test_shipped_presets() -> None:
+    assert set(preset_names()) >= {"micro", "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("override", "read"),
+    [
+        ("pool.beta=0.25", lambda c: c.pool.beta == 0.25),
+        ("optimizer.learning_rate=3e-4", lambda c: c.optimizer.learning_rate == 0.0003),
+        ("pool.stale_epochs=3", lambda c: c.pool.stale_epochs == 3),
+        ("pool.stale_epochs=null", lambda c: c.pool.stale_epochs is None),
+        ("evaluation.test_samples=2", lambda c: c.evaluation.test_samples == 2),
+        ("stages=[{reward: binary, categories: [base]}]", lambda c: c.stage(9).reward == "binary"),
+    ],
+)
+def test_overrides_change_one_setting(override: str, read) -> None:
+    assert not read(load_config("micro")) or "null" in override
+    assert read(load_config("micro", [override]))
+
+
+def test_the_last_override_wins() -> None:
+    assert load_config("tiny", ["steps=3", "steps=5"]).steps == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("steps", "steps"),
+        ("=3", "--set =3"),
+        ("step=3", "step: "),
+        ("pool.size=3", "pool.size"),
+        ("pool.beta.x=3", "beta"),
+        ("stages.0.reward=binary", "stages"),
+        ("rollout=3", "rollout"),
+        ("pool.beta=2", "pool.beta"),
+        ("pool.beta=.nan", "pool.beta"),
+        ("pool.beta=much", "pool.beta"),
+        ("pool.seeds=null", "pool.seeds"),
+        ("steps=[1", "steps"),
+        ("steps=0", "steps"),
+        ("steps=1.5", "steps"),
+        ("steps=2020-13-45", "steps"),
+        ("steps=0b_", "steps"),
+        ("arm=best", "arm"),
+        ("stages=[]", "stages"),
+        ("stages=[{reward: fame}]", "stages.0.reward"),
+        ("stages=[{categories: [tool]}]", "stages.0.categories"),
+        ("stages=[{}, {}]", "epochs"),
+        ("boundary.low=0.9", "boundary.low"),
+        ("boundary.rule=median", "boundary.rule"),
+        ("optimizer.microbatch=7", "optimizer.microbatch"),
+        ("optimizer.learning_rate=.inf", "optimizer.learning_rate"),
+        ("rollout.temperature=.inf", "rollout.temperature"),
+        ("micro.heads=0", "micro.heads"),
+        ("micro.layers=0", "micro.layers"),
+        ("micro.width=-4", "micro.width"),
+        ("micro.width=49", "micro.width"),
+    ],
+)
+def test_a_bad_override_is_named(override: str, named: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config("tiny", [override])
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["seed=5", "arm=static", "preset=micro"])
+def test_an_override_is_never_silently_dropped(override: str) -> None:
+    """The command line gives these as options; `--set` must not be ignored beside them."""
+    with pytest.raises(UserError, match=override.partition("=")[0]):
+        load_config("tiny", [override], seed=0, arm="rods")
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_any_override_is_used_or_refused(key: str, value: str) -> None:
+    base = load_config("tiny")
+    try:
+        config = load_config("tiny", [f"{key}={value}"])
+    except UserError:
+        return
+    assert config == base or key.split(".")[0] in Config.model_fields
+
+
+def test_no_such_preset() -> None:
+    with pytest.raises(UserError, match=r"no preset 'huge'; there are: .*micro"):
+        load_config("huge")
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans(), st.integers(0, 20))
+def test_the_stage_of_an_epoch(lengths: list[int], endless: bool, epoch: int) -> None:
+    kinds = list(Category)
+    stages = [Stage(categories=(kinds[i],), epochs=n) for i, n in enumerate(lengths)]
+    if endless:
+        stages[-1] = stages[-1].model_copy(update={"epochs": None})
+    config = load_config("tiny").model_copy(update={"stages": tuple(stages)})
+    spread = [stage for stage, n in zip(stages, lengths, strict=True) for _ in range(n)]
+    assert config.stage(epoch) == (spread[epoch] if epoch < len(spread) else stages[-1])

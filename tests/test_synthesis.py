@@ -1,0 +1,150 @@
+"""What synthesis admits is sound, keeps its parent's profile, and is the same every time."""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.profile import Profile, profile
+from rods.reward import gold_trace, progress, score
+from rods.synthesis.catalogue import roles
+from rods.synthesis.critique import Critic, signature, wrong_answers
+from rods.synthesis.ground import say
+from rods.synthesis.offline import benchmark_program, seeds_of
+from rods.synthesis.pipeline import Program
+from rods.synthesis.plan import base_form
+from rods.task import Call, Category, Task
+
+ENV = BfclEnvironment()
+OWNERS = {name: tool.owner for name, tool in tool_specs().items()}
+SEEDS = [seed for category in Category for seed in seeds_of(category)[::5][:15]]
+
+
+@cache
+def varied() -> tuple[Program, list[tuple[Task, Task]]]:
+    """A program, and its variants by their seeds."""
+    program, pairs = benchmark_program(), []
+    for seed in SEEDS:
+        task = program.vary(seed, random.Random(seed.source), epoch=3)
+        if task is not None:
+            pairs.append((seed, task))
+    return program, pairs
+
+
+def variants(*categories: Category) -> list[Task]:
+    return [task for _, task in varied()[1] if not categories or task.category in categories]
+
+
+def profile_of(task: Task) -> Profile:
+    return profile(task, gold_trace(task, ENV).responses, OWNERS, roles())
+
+
+def reward(task: Task, answer: list[list[Call]]) -> float:
+    return progress(list(score(task, ENV, answer)), len(task.turns))
+
+
+def says(text: str, value: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def test_every_category_is_varied_and_every_attempt_counted() -> None:
+    program, pairs = varied()
+    for category in Category:
+        assert len(variants(category)) >= 3
+    counts = dict(program.funnel)
+    assert counts["admitted"] == len(pairs)
+    assert counts.pop("tried") == sum(counts.values())
+
+
+def test_a_variant_keeps_the_profile_and_knows_its_parent() -> None:
+    for seed, task in varied()[1]:
+        assert profile_of(task) == profile_of(seed)
+        assert (task.parent, task.category, task.classes) == (seed.id, seed.category, seed.classes)
+        assert (task.origin, task.born, task.source) == ("program", 3, "")
+
+
+def test_a_variant_is_new() -> None:
+    program, pairs = varied()
+    tasks, sides = variants(), split()
+    assert len({task.id for task in tasks}) == len(tasks)
+    held_out = {signature(t) for n, t in benchmark_tasks().items() if sides[n] != "train"}
+    assert not held_out & {signature(task) for task in tasks}
+    assert all(signature(task) != signature(seed) for seed, task in pairs)
+    assert all(program.critic.review(task) == "duplicate" for task in tasks)
+
+
+def test_only_the_right_answer_is_rewarded_in_full() -> None:
+    for task in variants():
+        assert reward(task, [list(turn.ground_truth) for turn in task.turns]) == 1.0
+        wrong = list(wrong_answers(task))
+        assert len(wrong) > len(task.calls)
+        assert all(reward(task, answer) < 1.0 for answer in wrong)
+
+
+def test_a_missing_value_stands_nowhere_before_it_is_given() -> None:
+    for task in variants(Category.MISS_PARAM):
+        (empty,) = (i for i, turn in enumerate(task.turns) if not turn.ground_truth)
+        _, value = task.turns[empty + 1].user.split(" is ", 1)
+        gold = task.turns[empty + 1].ground_truth
+        assert value in [say(v) for call in gold for v in call.arguments.values()]
+        seen = [turn.user for turn in task.turns[: empty + 1]]
+        seen += [text for turn in gold_trace(task, ENV).responses[: empty + 1] for text in turn]
+        assert not says("\n".join(seen), value), (value, seen)
+
+
+def test_a_missing_tool_is_needed_on_its_release() -> None:
+    for task in variants(Category.MISS_FUNC):
+        (withheld,) = task.withheld
+        (release,) = (i for i, turn in enumerate(task.turns) if turn.restores)
+        assert task.turns[release].restores == (withheld,)
+        assert not task.turns[release].user
+        assert task.turns[release - 1].user and not task.turns[release - 1].ground_truth
+        gold = [list(turn.ground_truth) for turn in task.turns]
+        assert withheld not in {c.name for turn in gold[:release] for c in turn}
+        gold[release] = [c for c in gold[release] if c.name != withheld]
+        assert len(gold[release]) < len(task.turns[release].ground_truth)
+        assert reward(task, gold) < 1.0
+
+
+@pytest.mark.parametrize("category", list(Category))
+def test_a_fresh_task_is_sized_like_its_model(category: Category) -> None:
+    program, _ = varied()
+    model = variants(category)[0]
+    task = program.fresh(random.Random(7), 4, model)
+    assert (task.born, task.parent, task.category) == (4, "", category)
+    sizes = [[len(turn.ground_truth) for turn in t.turns] for t in (task, model)]
+    assert sizes[0] == sizes[1]
+    assert Critic(ENV).review(task) == ""
+    assert program.critic.review(task) == "duplicate"
+
+
+def test_equal_draws_make_equal_tasks_in_any_process() -> None:
+    code = "import json, test_synthesis as t; print(json.dumps([x.id for x in t.variants()]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [task.id for task in variants()]
+
+
+def test_augmented_seeds_have_the_base_form_of_their_base() -> None:
+    for category in (Category.MISS_FUNC, Category.MISS_PARAM):
+        same = 0
+        for index in range(200):
+            turns, augmented = base_form(benchmark_tasks()[f"multi_turn_{category}_{index}"])
+            base = benchmark_tasks()[f"multi_turn_base_{index}"].turns
+            assert augmented is not None and len(turns) == len(base)
+            same += [t.ground_truth for t in turns] == [t.ground_truth for t in base]
+        assert same >= 195  # the benchmark's own answers differ in a few
