@@ -1,6 +1,30 @@
-"""No test may depend on how fast the machine is."""
+"""The command in this process, and the rule that no test depends on how fast the machine is."""
 
+from __future__ import annotations
+
+import sys
+
+import pytest
+from commandline import Done
 from hypothesis import HealthCheck, settings
+
+from rods.cli import main
 
 settings.register_profile("rods", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rods")
+
+
+@pytest.fixture
+def rods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Calls the real entry point with these arguments."""
+
+    def call(*args: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["rods", *map(str, args)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return call

@@ -1,13 +1,19 @@
-"""Small tasks, and synthesis that needs no benchmark: it alters a word of what the user says."""
+"""Small tasks, synthesis that needs no benchmark (it alters a word of what the user says), and a
+trainer that gives random rewards."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import strategies as st
 
 from rods.boundary import Group
 from rods.config import Config, load_config
+from rods.loop import Epoch, Loop
+from rods.store import Store
 from rods.task import Call, Category, Task, Turn
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron")
@@ -42,6 +48,24 @@ def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
     for name, value in sections.items():
         base[name] = base[name] | value if isinstance(value, dict) else value
     return Config.model_validate(base)
+
+
+SEEDS = make_seeds(8)
+configs = st.builds(
+    lambda size, arm, rule, cooldown, rest, seed: make_config(
+        size,
+        arm=arm,
+        seed=seed,
+        boundary={"rule": rule, "cooldown": cooldown, "quota": 2},
+        pool={"p_max": 3, "rest_epochs": rest},
+    ),
+    st.integers(1, 3),
+    st.sampled_from(["static", "fresh", "rods", "rods"]),
+    st.sampled_from(["mean", "variance"]),
+    st.sampled_from([0, 5]),
+    st.integers(0, 1),
+    st.integers(0, 3),
+)
 
 
 class RenamingSynthesis:
@@ -92,3 +116,32 @@ def play(tasks: Sequence[Task], epoch: int, step: int, seed: int = 0) -> list[Gr
         values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0)])
         groups.append(Group(task.id, task.category.value, values, epoch, step))
     return groups
+
+
+def begin(config: Config, folder: Path, step: int = 0) -> Loop:
+    """A new process at this checkpoint; synthesis learns what exists, as in `rods.run`."""
+    synthesis = RenamingSynthesis()
+    loop = Loop(config, Store(folder), SEEDS, synthesis, step=step)
+    synthesis.known.update(loop.tasks)
+    return loop
+
+
+def go(loop: Loop, until: int) -> list[Epoch]:
+    """Train to that step; returns the epochs that were drawn."""
+    size, epochs = loop.config.rollout.tasks_per_step, []
+    while loop.step < until:
+        epoch = loop.next_epoch()
+        epochs.append(epoch)
+        tasks = epoch.tasks[epoch.skip :]
+        for at in range(0, len(tasks), size):
+            if loop.step < until:
+                loop.observe(play(tasks[at : at + size], epoch.index, loop.step + 1))
+    return epochs
+
+
+def finish(loop: Loop) -> list[object]:
+    """All that the store holds, closing it."""
+    store = loop.store
+    found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
+    store.close()
+    return found

@@ -12,7 +12,7 @@ from rods.envs.bfcl import PACKAGE, SIMULATORS, BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.calls import parse_calls
 from rods.reward import GoldTrace, gold_trace, progress, score
-from rods.task import Category, Task, Turn
+from rods.task import Call, Category, Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
 
@@ -50,6 +50,21 @@ def test_parameter_order_is_the_signatures() -> None:
         assert list(spec.parameters) == [p.name for p in parameters], name
         needed = [p.name for p in parameters if p.default is p.empty]
         assert list(spec.required) == needed, name
+
+
+def test_equal_responses_are_counted() -> None:
+    """A response that the gold answer has twice is wanted twice, in whatever turn it was seen."""
+    once, twice, three = (parse_calls(f"[{', '.join(['pwd()'] * n)}]", TOOLS) for n in (1, 2, 3))
+    turns = tuple(Turn(user="-", ground_truth=calls) for calls in (twice, three))
+    task = Task(category=Category.BASE, classes=("GorillaFileSystem",), start={}, turns=turns)
+
+    def passed(*answer: tuple[Call, ...]) -> list[bool]:
+        return [verdict.passed for verdict in score(task, ENV, answer)]
+
+    assert passed(twice, three) == passed(twice, once) == passed(three, once) == [True, True]
+    assert passed(once, twice) == [False, True]
+    assert passed(once, once) == [False, False]
+    assert passed(three, ()) == [True, False]  # seen enough, but a silent turn never passes
 
 
 # Run apart, in a process that can be killed should one of them hang after all.

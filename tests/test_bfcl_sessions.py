@@ -70,10 +70,12 @@ def test_long_context_tables_are_not_shared() -> None:
     first, bystander = traveller(), traveller()
     pristine = copy.deepcopy(bystander.state()["TravelAPI"])
     card, booking = (next(iter(pristine[k])) for k in ("credit_card_list", "booking_record"))
-    flight = f"'t', '{card}', '2026-01-01', 'SFO', 'LAX', 'economy'"
-    said = say(first, f"book_flight({flight})", f"cancel_booking('t', '{booking}')")
-    assert '"booking_status": true' in said[0] and '"cancel_status": true' in said[1]
-    assert first.state()["TravelAPI"] != pristine
+    (said,) = say(first, f"book_flight('t', '{card}', '2026-01-01', 'SFO', 'LAX', 'economy')")
+    assert '"booking_status": true' in said
+    paid = first.state()["TravelAPI"]["credit_card_list"][card]["balance"]
+    assert paid < pristine["credit_card_list"][card]["balance"]
+    assert bystander.state()["TravelAPI"] == pristine == traveller().state()["TravelAPI"]
+    assert say(first, f"cancel_booking('t', '{booking}')") == ['{"cancel_status": true}']
     assert bystander.state()["TravelAPI"] == pristine == traveller().state()["TravelAPI"]
 
 

@@ -86,7 +86,7 @@ DEEP = [
 # Literals, but of no kind or size that a tool takes.
 OUTSIZE = f"""
 cd(**{{'folder': 'a'}}) | cd(dir='a') | cd() | mv('a') | cd(b'a') | cd({{1}}) | cd(set()) | cd(...)
-add(1j, 1) | add(1e999, 1) | add(-1e999, 1) | add(1e16, 1) | mean([1, {"9" * 400}])
+add(1j, 1) | add(1e999, 1) | add(-1e999, 1) | add(1e19, 1) | mean([1, {"9" * 400}])
 add({MAX_NUMBER + 1}, 1) | add(1, -{MAX_NUMBER + 1}) | add({"9" * 400}, 1) | add(-{"9" * 4_000}, 1)
 cd({"[" * 9}1{"]" * 9}) | mean([{"1," * 1_001}])
 """
@@ -140,7 +140,7 @@ pieces = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(text | pieces)
 @example("[" * 100 + "]" * 100)
 def test_any_text_is_parsed_or_refused(hostile: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.config import Config, Stage, load_config, preset_names
@@ -92,14 +92,17 @@ def test_an_override_is_never_silently_dropped(override: str) -> None:
         load_config("tiny", [override], seed=0, arm="rods")
 
 
-@given(st.text(max_size=12), st.text(max_size=12))
+keys = st.sampled_from(["steps", "pool.beta", "boundary.rule", "stages", "micro", "pool.beta.x"])
+
+
+@settings(max_examples=50)
+@given(keys | st.text(max_size=12), st.text("0123456789.-_:abex[]{}'\"!&*\t ", max_size=8))
 def test_any_override_is_used_or_refused(key: str, value: str) -> None:
-    base = load_config("tiny")
     try:
-        config = load_config("tiny", [f"{key}={value}"])
+        load_config("tiny", [f"{key}={value}"])
     except UserError:
         return
-    assert config == base or key.split(".")[0] in Config.model_fields
+    assert key.partition(".")[0] in Config.model_fields
 
 
 def test_no_such_preset() -> None:

@@ -72,7 +72,7 @@ ended = st.tuples(any_ids | call_like, st.sampled_from(DIALECT.stop_ids)).map(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(any_ids | ended)
 def test_any_tokens_are_an_action(ids: list[int]) -> None:
     action = DIALECT.parse(ids, TOOLS)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.envs.bfcl import BfclEnvironment
@@ -125,6 +125,7 @@ def test_a_field_is_the_first_of_its_name(response: str) -> None:
         assert value is None or str(value) == str(found[key][1])
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(answers, answers), max_size=6))
 def test_links_go_back_to_a_response_that_holds_the_value(made: list[tuple[Any, Any]]) -> None:
     calls = [Call(name="f", arguments={"x": value}) for value, _ in made]

@@ -49,7 +49,8 @@ class Group:
 
     @property
     def mean(self) -> float:
-        return fmean(self.rewards)
+        """Exactly the common reward of a constant group, which a rounded sum may miss."""
+        return self.rewards[0] if self.constant else fmean(self.rewards)
 
     @property
     def variance(self) -> float:

@@ -104,7 +104,8 @@ def synth(
     program = benchmark_program()
     rng = random.Random(seed)
     made: list[Task] = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         job = bar.add_task("synthesis", total=count)
         while len(made) < count:
             task = program.vary(rng.choice(seeds), rng, 0)
@@ -126,7 +127,9 @@ def verify(
     from rods.files import read_tasks
     from rods.verify import verify_tasks
 
-    outcomes = verify_tasks(read_tasks(path))
+    tasks = read_tasks(path)
+    synthetic = [t for t in tasks if t.origin != "benchmark"] if path.is_dir() else tasks
+    outcomes = verify_tasks(synthetic, parents=tasks)
     refused = {task_id: gate for task_id, gate in outcomes.items() if gate}
     if as_json:
         result: dict[str, Any] = {"tasks": len(outcomes), "refused": refused}

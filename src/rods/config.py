@@ -16,7 +16,7 @@ Arm = Literal["static", "fresh", "rods"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Stage(_Section):
@@ -68,6 +68,7 @@ class OptimizerConfig(_Section):
     """What the engine is told."""
 
     learning_rate: float = Field(1e-6, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     clip_low: float = Field(0.2, gt=0)
     clip_high: float = Field(0.28, gt=0)
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
@@ -87,16 +88,22 @@ class EvaluationConfig(_Section):
 class MicroConfig(_Section):
     """The from-scratch policy of the micro preset."""
 
-    width: int = 112
-    layers: int = 2
-    heads: int = 4
+    width: int = Field(112, ge=8)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
     indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
     longer: float = Field(0.3, ge=0, le=1, description="share of dialogues of up to 3 turns")
     dialogues: int = Field(16_000, ge=100, description="short dialogues made for pretraining")
     tokens: int = Field(1_800_000, ge=1_000, description="training tokens in all")
-    batch_tokens: int = 2_048
-    learning_rate: float = 4e-3
+    batch_tokens: int = Field(2_048, ge=64)
+    learning_rate: float = Field(4e-3, gt=0)
     seed: int = Field(0, description="of the prepared policy; apart from the run's seed")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> MicroConfig:
+        if self.width % (2 * self.heads):
+            raise ValueError("micro.width must be a multiple of twice micro.heads")
+        return self
 
 
 class Config(_Section):
@@ -158,11 +165,13 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     data = yaml.safe_load((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
     for override in overrides:
         key, equals, text = override.partition("=")
+        if key in ("seed", "arm", "preset"):
+            raise UserError(f"--set {override}: use --{key} for that")
         if not equals or not key:
             raise UserError(f"--set {override}: write it as key.name=value")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise UserError(f"--set {override}: the value is not YAML") from None
         node = data
         *path, last = key.split(".")

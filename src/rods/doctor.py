@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from rods.boundary import Thresholds, make_rule
 from rods.config import Config
 from rods.errors import UserError
@@ -51,6 +53,7 @@ def _run(folder: Path) -> list[Finding]:
     """Whether the stored events make a pool, and every stored task is what its id says."""
     store = Store(folder, writer=False)
     try:
+        store.check()
         tasks = store.tasks()
         stored = {k: v for k, v in (store.meta("config") or {}).items() if k != "rods"}
         config = Config.model_validate(stored)
@@ -68,6 +71,8 @@ def _run(folder: Path) -> list[Finding]:
             ("epochs", not lost, f"{len(store.epochs())} drawn, {len(lost)} tasks lost"),
             ("pool", True, f"{len(pool.live())} active, {sum(pool.retired.values())} retired"),
         ]
+    except ValidationError:
+        return [("config", False, "written by another version of rods")]
     except KeyError as error:
         return [("events", False, f"an event names a task that is not stored: {error}")]
     finally:

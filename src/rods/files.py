@@ -27,7 +27,7 @@ def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
 
 
 def read_tasks(path: Path) -> list[Task]:
-    """Tasks of a JSON-lines file, or the synthetic tasks of a run folder.
+    """Tasks of a JSON-lines file, or all tasks of a run folder.
 
     Raises:
         UserError: the file is missing or a line is no task; the message names line and field.
@@ -35,11 +35,11 @@ def read_tasks(path: Path) -> list[Task]:
     if path.is_dir():
         store = Store(path, writer=False)
         try:
-            return [t for t in store.tasks().values() if t.origin != "benchmark"]
+            return list(store.tasks().values())
         finally:
             store.close()
     tasks = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -134,7 +134,7 @@ class Loop:
         parents = [
             e
             for e in self.pool.entries.values()
-            if e.last_chosen is not None and e.last and e.last.epoch == index
+            if e.last and (e.last_chosen or 0) >= self.store.epochs()[index][1]
         ]
         parents.sort(key=lambda e: (-self._priority(e), e.task.id))
         for parent in parents:
@@ -159,9 +159,8 @@ class Loop:
         rng = random.Random(f"{self.config.seed} epoch {index}")
         if self.config.arm == "fresh":
             return [self._fresh(rng, index) for _ in range(max(1, len(self.seeds) // size) * size)]
-        live = [e for e in self.pool.live() if e.task.category in stage.categories]
-        if not live:
-            live = self.pool.live()
+        everyone = self.pool.live() or self.pool.originals()  # all may be resting
+        live = [e for e in everyone if e.task.category in stage.categories] or everyone
         rng.shuffle(live)
         live.sort(key=lambda e: e.last.step if e.last else -1)
         while len(live) < size:

@@ -92,7 +92,7 @@ class MetricsFile:
         self.path = folder / "metrics.jsonl"
         self.lines: list[dict[str, Any]] = []
         if self.path.exists():
-            for text in self.path.read_text(encoding="utf-8").splitlines():
+            for text in self.path.read_text(encoding="utf-8").split("\n")[:-1]:
                 try:
                     line = json.loads(text)
                 except json.JSONDecodeError:
@@ -110,5 +110,9 @@ class MetricsFile:
 def write_atomic(path: Path, text: str) -> None:
     """Replace a file as a whole."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -73,6 +73,10 @@ class Pool:
         """What may be drawn, in order of arrival."""
         return [e for e in self.entries.values() if e.live]
 
+    def originals(self) -> list[Entry]:
+        """The human seeds, resting or not."""
+        return [e for e in self.entries.values() if not e.generated]
+
     def generated(self) -> list[Entry]:
         return [e for e in self.live() if e.generated]
 

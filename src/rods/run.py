@@ -69,10 +69,10 @@ def _check_identity(store: Store, config: Config, folder: Path) -> None:
     if before is None:
         store.set_meta("config", now)
     elif before != now:
-        key = next(k for k in now if before.get(k) != now[k])
+        key = next(k for k in {**now, **before} if before.get(k) != now.get(k))
         raise UserError(
             f"{folder}: holds a run with {key} = {json.dumps(before.get(key))[:80]}, not"
-            f" {json.dumps(now[key])[:80]}; use another folder or the same settings"
+            f" {json.dumps(now.get(key))[:80]}; use another folder or the same settings"
         )
 
 
@@ -106,6 +106,7 @@ class _Run:
         synthesis = TimedSynthesis(prepared, self.store)
         seeds = choose_seeds(prepared.tasks.train, config)
         self.loop = Loop(config, self.store, seeds, synthesis, step=start)
+        prepared.tasks.program.critic.known.update(self.loop.tasks)  # as if never interrupted
         self.metrics = MetricsFile(self.folder, start)
         self.runner = Runner(
             prepared.env,

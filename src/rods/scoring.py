@@ -26,29 +26,31 @@ def score_file(path: Path) -> Iterator[dict[str, Any]]:
         UserError: the file or a line cannot be used; the message names the line and the field.
     """
     env, tasks = BfclEnvironment(), benchmark_tasks()
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}: line {number}"
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise UserError(f"{where}: not JSON") from None
-        if not isinstance(row, dict) or row.get("task") not in tasks:
+        if not isinstance(row, dict) or not isinstance(name := row.get("task"), str):
+            raise UserError(f"{where}: task: no name of a benchmark task")
+        if name not in tasks:
             raise UserError(f"{where}: task: no benchmark task of that name")
         turns = row.get("turns")
         if not isinstance(turns, list) or not all(
             isinstance(t, list) and all(isinstance(c, str) for c in t) for t in turns
         ):
             raise UserError(f"{where}: turns: a list of turns, each a list of call strings")
-        task = tasks[row["task"]]
+        task = tasks[name]
         tools = env.tools(task)
         bad: list[str] = []
         calls = [[call for text in turn for call in _calls(text, tools, bad)] for turn in turns]
         verdicts = list(score(task, env, calls))
         reward = progress(verdicts, len(task.turns))
         yield {
-            "task": row["task"],
+            "task": name,
             "progress": reward,
             "complete": reward == 1.0,
             "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in verdicts],

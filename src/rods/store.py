@@ -122,9 +122,34 @@ class Store:
         except sqlite3.OperationalError as error:
             raise UserError(f"{self.folder}: cannot write run.sqlite: {error}") from None
 
+    def _read(self, query: str, *values: Any) -> list[Any]:
+        """All rows of a query.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            path = self.folder / "run.sqlite"
+            raise UserError(
+                f"{path}: damaged ({error}); restore it or use another folder"
+            ) from None
+
+    def check(self) -> None:
+        """Look at the whole file.
+
+        Raises:
+            UserError: some part of it is damaged.
+        """
+        found = self._read("PRAGMA integrity_check")[0][0]
+        if found != "ok":
+            first = str(found).splitlines()[0]
+            raise UserError(f"{self.folder / 'run.sqlite'}: damaged ({first})")
+
     def meta(self, key: str) -> Any:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return json.loads(row[0]) if row else None
+        rows = self._read("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: Any) -> None:
         self._db.execute("REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
@@ -141,7 +166,7 @@ class Store:
             UserError: a stored task is damaged.
         """
         found = {}
-        for task_id, body in self._db.execute("SELECT id, body FROM tasks ORDER BY rowid"):
+        for task_id, body in self._read("SELECT id, body FROM tasks ORDER BY rowid"):
             try:
                 task = Task.model_validate_json(body)
             except ValidationError as error:
@@ -158,14 +183,14 @@ class Store:
         )
 
     def groups(self) -> list[Group]:
-        rows = self._db.execute("SELECT task_id, category, rewards, epoch, step FROM groups")
+        rows = self._read("SELECT task_id, category, rewards, epoch, step FROM groups")
         return [Group(t, c, tuple(json.loads(r)), e, s) for t, c, r, e, s in rows]
 
     def add_events(self, events: Iterable[Event]) -> None:
         self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", list(events))
 
     def events(self) -> list[Event]:
-        return [Event(*row) for row in self._db.execute("SELECT * FROM events ORDER BY rowid")]
+        return [Event(*row) for row in self._read("SELECT * FROM events ORDER BY rowid")]
 
     def add_epoch(self, epoch: int, first_step: int, task_ids: list[str]) -> None:
         row = (epoch, first_step, json.dumps(task_ids))
@@ -173,7 +198,7 @@ class Store:
 
     def epochs(self) -> list[tuple[int, int, list[str]]]:
         """(epoch, first step, fixed order of task ids), in order."""
-        rows = self._db.execute("SELECT * FROM epochs ORDER BY epoch")
+        rows = self._read("SELECT * FROM epochs ORDER BY epoch")
         return [(e, s, json.loads(ids)) for e, s, ids in rows]
 
     def add_funnel(self, step: int, epoch: int, parent: str, outcomes: dict[str, int]) -> None:
@@ -182,8 +207,8 @@ class Store:
         self._db.executemany("INSERT INTO funnel VALUES (?, ?, ?, ?, ?)", rows)
 
     def funnel(self) -> dict[str, int]:
-        rows = self._db.execute("SELECT outcome, SUM(count) FROM funnel GROUP BY outcome")
-        return dict(rows.fetchall())
+        rows = self._read("SELECT outcome, SUM(count) FROM funnel GROUP BY outcome")
+        return dict(rows)
 
     def add_episode(
         self, step: int, task_id: str, progress: float, ending: str, transcript: list[list[str]]
@@ -194,7 +219,7 @@ class Store:
 
     def episodes(self) -> dict[str, tuple[int, float, str, list[list[str]]]]:
         """The latest (step, progress, ending, [[role, text], ...]) of each task."""
-        rows = self._db.execute("SELECT task_id, step, progress, ending, transcript FROM episodes")
+        rows = self._read("SELECT task_id, step, progress, ending, transcript FROM episodes")
         return {t: (s, p, e, json.loads(m)) for t, s, p, e, m in rows}
 
     def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
@@ -202,7 +227,7 @@ class Store:
         self._db.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def evaluations(self) -> list[Evaluation]:
-        rows = self._db.execute("SELECT * FROM evaluations ORDER BY step, rowid")
+        rows = self._read("SELECT * FROM evaluations ORDER BY step, rowid")
         return [Evaluation(*row) for row in rows]
 
     def rollback(self, step: int) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -27,7 +28,7 @@ class Category(StrEnum):
 class Frozen(BaseModel):
     """A value object: immutable, and refusing unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class ToolSpec(Frozen):
@@ -104,6 +105,12 @@ class Task(Frozen):
             include={"category", "classes", "start", "turns", "withheld", "environment"}
         )
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed copy, with the id of its own content."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)
+        return copy
 
     @property
     def calls(self) -> list[Call]:

@@ -140,7 +140,7 @@ class TrlEngine:
             num_generations=config.rollout.group_size,
             temperature=config.rollout.temperature,
             learning_rate=config.optimizer.learning_rate,
-            lr_scheduler_type="constant",
+            lr_scheduler_type=config.optimizer.schedule,
             weight_decay=config.optimizer.weight_decay,
             epsilon=config.optimizer.clip_low,
             epsilon_high=config.optimizer.clip_high,

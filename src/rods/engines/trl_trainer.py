@@ -30,12 +30,17 @@ class SignalTrainer(GRPOTrainer):
         if self._own is not None:
             self._own = self._own * inputs["completion_mask"]
         try:
-            return super()._compute_loss(model, inputs)
+            return super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         finally:
             self._own = None
 
     def _get_per_token_logps_and_entropies(
-        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, **rest: Any
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        **rest: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Log-probabilities and entropies [rows, logits_to_keep]; 0 at tokens not the policy's."""
         own = self._own
@@ -49,7 +54,7 @@ class SignalTrainer(GRPOTrainer):
         entropies = torch.zeros_like(logps)
         # Rows of like length together, each chunk cut to its own longest: little padding is run.
         order = attention_mask.sum(1).argsort()
-        for rows in order.split(CHUNK):
+        for rows in torch.split(order, CHUNK):
             used = attention_mask[rows].any(0).nonzero()
             start, end = int(used[0]), int(used[-1]) + 1
             states = unwrapped.base_model(

@@ -110,18 +110,23 @@ class BfclSession:
         try:
             with _time_limit(CALL_SECONDS):
                 result = getattr(instance, call.name)(**arguments)
+                text = _text(result)
         except _TimeOut:
             return Observation("Error during execution: time limit", ok=False, raised=True)
         except Exception as error:  # a simulator may raise anything; the episode goes on
             return Observation(f"Error during execution: {error}", ok=False, raised=True)
         first = result[0] if isinstance(result, list) and result else result
-        return Observation(_text(result), ok=not (isinstance(first, dict) and "error" in first))
+        return Observation(text, ok=not (isinstance(first, dict) and "error" in first))
 
     def state(self) -> dict[str, Any]:
-        return {
-            owner: {k: _plain(v) for k, v in vars(instance).items() if not k.startswith("_")}
-            for owner, instance in self._instances.items()
-        }
+        try:
+            with _time_limit(CALL_SECONDS):
+                return {
+                    owner: {k: _plain(v) for k, v in vars(made).items() if not k.startswith("_")}
+                    for owner, made in self._instances.items()
+                }
+        except (RecursionError, _TimeOut):  # a cyclic or bottomless file tree equals nothing
+            return {"unreadable": object()}
 
     def fork(self) -> BfclSession:
         return BfclSession(_copy(self._instances), self._tools)
@@ -196,12 +201,14 @@ def _plain(value: Any) -> Any:
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v) for v in value]
-    return value
+    if isinstance(value, tuple):
+        return tuple(_plain(v) for v in value)
+    return set(value) if isinstance(value, set) else value
 
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt pure-Python loops; only the main thread can take a signal."""
+    """Interrupt pure-Python loops, by CPU time; only the main thread can take a signal."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -209,10 +216,10 @@ def _time_limit(seconds: float) -> Iterator[None]:
     def stop(_signum: int, _frame: Any) -> None:
         raise _TimeOut
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

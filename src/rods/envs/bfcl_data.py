@@ -165,7 +165,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; reinstall bfcl-eval") from None
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:

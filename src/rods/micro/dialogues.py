@@ -8,7 +8,9 @@ or test task.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
+from importlib.resources import files
 
 from rods.micro.dialect import MicroDialect
 from rods.micro.tasks import MAX_TOKENS, demonstration
@@ -49,6 +51,8 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
     else:
         sizes = [1] * rng.randint(1, 2)
     category = rng.choice(CATEGORIES)
+    if category is Category.MISS_FUNC and len(sizes) == 1:
+        sizes = [1, 1]  # a withheld tool must not come to mean silence throughout
     if category is Category.BASE and rng.random() < 0.3:
         category = Category.LONG_CONTEXT
     split = rng.randrange(len(sizes)) if category.value.startswith("miss") else None
@@ -58,3 +62,33 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
         return program.compose(plan, program.new_start(classes, rng), rng)
     except SynthesisError:
         return None
+
+
+class Renaming:
+    """Other words and digits in place of a dialogue's values, the same everywhere in it.
+
+    The policy must copy values, whatever they are; so while it is pretrained, words that are no
+    part of the phrases stand for one another. What it sees stays consistent, though no tool has
+    executed it in these words.
+    """
+
+    SHARE = 0.7
+
+    def __init__(self, dialect: MicroDialect) -> None:
+        tokenizer = dialect.tokenizer
+        text = (files("rods.synthesis") / "phrases.yaml").read_text("utf-8")
+        said = {*re.findall("[A-Za-z]+", text), "the", "last", "previous", "true", "false", "is"}
+        self._words = [
+            i
+            for i, name in enumerate(tokenizer.vocabulary)
+            if name.isalpha() and len(name) > 1 and name not in said
+        ]
+        self._is_word = set(self._words)
+        self._digits = [tokenizer.encode(digit)[0] for digit in "0123456789"]
+
+    def __call__(self, ids: list[int], rng: random.Random) -> list[int]:
+        if rng.random() > self.SHARE:
+            return ids
+        mapping = {i: rng.choice(self._words) for i in sorted(self._is_word.intersection(ids))}
+        mapping |= dict(zip(self._digits, rng.sample(self._digits, 10), strict=True))
+        return [mapping.get(i, i) for i in ids]

@@ -28,7 +28,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.errors import UserError
 from rods.micro.dialect import MicroDialect, build_tokenizer
-from rods.micro.dialogues import short_dialogues
+from rods.micro.dialogues import Renaming, short_dialogues
 from rods.micro.tasks import MAX_TOKENS, MicroTasks, load_tasks, realise_benchmark
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import gold_trace
@@ -36,7 +36,7 @@ from rods.synthesis.critique import signature
 
 Progress = Callable[[str, float], None]
 CHUNK = 500
-FORMAT = 1
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -179,13 +179,14 @@ def _pretrain(
         losses.append(loss)
         progress(f"pretraining, loss {loss:.2f}", tokens / config.tokens)
 
-    rng = random.Random(config.seed)
+    rng, renaming = random.Random(config.seed), Renaming(MicroDialect(tokenizer))
 
     def passes() -> Any:
         while True:
             order = list(examples)
             rng.shuffle(order)
-            yield from order
+            for ids, mask in order:
+                yield renaming(ids, rng), mask
 
     pretrain(
         model,

@@ -226,7 +226,6 @@ def _worded(
             ),
         }
     )
-    draft.__dict__.pop("id", None)
     trace = gold_trace(draft, program.env)
     executed = Executed(plan, dict(source.start), calls, trace.responses)
     try:

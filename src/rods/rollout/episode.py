@@ -105,7 +105,10 @@ class Episode:
                 self.transcript.append(Message("error", "no tool fits this request"))
                 self._end_turn()
             else:
-                self._execute(action.calls[: self.limits.calls])
+                try:
+                    self._execute(action.calls[: self.limits.calls])
+                except Exception:  # whatever breaks in a session ends this episode and no other
+                    self.end(Ending.ENVIRONMENT_FAILURE)
         return self.transcript[before:]
 
     def end(self, ending: Ending) -> None:

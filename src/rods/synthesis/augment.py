@@ -7,11 +7,10 @@ nothing, and one that brings what was missing and carries the ground truth.
 from __future__ import annotations
 
 import random
-import re
 
 from rods.synthesis.execute import Executed, SynthesisError
-from rods.synthesis.ground import Wording, noun, say
-from rods.task import Category, Turn
+from rods.synthesis.ground import Wording, noun, say, says
+from rods.task import Call, Category, Turn
 
 
 def augment(
@@ -38,34 +37,26 @@ def augment(
             turns.append(Turn(user=wording.turn(index)))
             turns.append(Turn(user="", ground_truth=gold, restores=withheld))
         else:
-            which, name = _missing(executed, wording, index, rng)
-            turns.append(Turn(user=wording.turn(index, (which, name))))
-            value = say(gold[which].arguments[name])
-            text = f"the {noun(gold[which].name, name)} is {value}"
-            turns.append(Turn(user=text, ground_truth=gold))
+            seen = [turn.user for turn in turns]
+            seen += [text for turn in executed.responses[:index] for text in turn]
+            turns += _asked_and_told(gold, wording, index, seen, rng)
     return tuple(turns), withheld
 
 
-def _missing(
-    executed: Executed, wording: Wording, index: int, rng: random.Random
-) -> tuple[int, str]:
-    """A stated value of the turn that stands nowhere else that the agent has seen."""
-    seen = "\n".join(
-        [wording.turn(i) for i in range(index)]
-        + [text for turn in executed.responses[:index] for text in turn]
-    )
-    gold = executed.calls[index]
-    options = []
-    for which, name in wording.stated(index):
+def _asked_and_told(
+    gold: tuple[Call, ...], wording: Wording, index: int, seen: list[str], rng: random.Random
+) -> list[Turn]:
+    """A request with one stated value left out that nothing seen before gives away, and the value.
+
+    Args:
+        seen: everything that was said and shown before this turn.
+    """
+    options = wording.stated(index)
+    rng.shuffle(options)
+    for which, name in options:
         value = say(gold[which].arguments[name])
-        rest = wording.turn(index, (which, name))
-        if value and not _says(seen, value) and not _says(rest, value):
-            options.append((which, name))
-    if not options:
-        raise SynthesisError("nothing to leave out")
-    return rng.choice(options)
-
-
-def _says(text: str, value: str) -> bool:
-    """Whether a value stands in a text as a whole, not within another word or number."""
-    return re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", text) is not None
+        request = wording.turn(index, (which, name))
+        if value and not any(says(text, value) for text in [*seen, request]):
+            told = f"the {noun(gold[which].name, name)} is {value}"
+            return [Turn(user=request), Turn(user=told, ground_truth=gold)]
+    raise SynthesisError("nothing to leave out")

@@ -14,7 +14,7 @@ from rods.errors import UserError
 from rods.profile import Profile, profile
 from rods.reward import GoldTrace, gold_trace, score
 from rods.synthesis.catalogue import roles
-from rods.synthesis.ground import say
+from rods.synthesis.ground import say, says
 from rods.task import Call, Category, Task
 
 MAX_STRING = 200
@@ -138,7 +138,7 @@ def _grounded(task: Task, responses: Sequence[Sequence[str]]) -> bool:
         for call, answer in zip(turn.ground_truth, answers, strict=True):
             for value in call.arguments.values():
                 for item in value if isinstance(value, list) else [value]:
-                    if say(item) not in seen:
+                    if not says(seen, say(item)):
                         return False
             seen += "\n" + answer
     return True

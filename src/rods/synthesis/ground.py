@@ -111,6 +111,12 @@ def say(value: Any) -> str:
     return str(value)
 
 
+def says(text: str, value: str) -> bool:
+    """Whether a value stands in a text as a whole, not within another word or number."""
+    pattern = rf"(?<!\w)(?<!\w\.){re.escape(value)}(?!\w|\.\w)"
+    return re.search(pattern, text) is not None
+
+
 def _refer(responses: Sequence[str], producer: int, key: str, visible: Visible) -> str:
     """How to point at a field of an earlier response, or "" where that would be unclear."""
     seen = visible(responses[producer])

@@ -1,0 +1,5 @@
+"""`python -m rods`."""
+
+from rods.cli import main
+
+main()

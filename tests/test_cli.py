@@ -1,0 +1,166 @@
+"""Commands on files: what cannot be used is one line that names it, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import Done, refused
+from doubles import make_task
+
+from rods.cli import app
+from rods.envs.bfcl_data import benchmark_tasks, split
+from rods.files import read_tasks, write_tasks
+
+COMMANDS = [str(c.callback.__name__) for c in app.registered_commands]
+HINT = "pip install --no-deps bfcl-eval=="
+# Before the command: bfcl-eval is not installed, as far as anything can tell.
+WITHOUT_BENCHMARK = """
+import importlib.machinery, importlib.metadata, sys
+find, version = importlib.machinery.PathFinder.find_spec, importlib.metadata.version
+def absent(name, *rest):
+    return None if name.split(".")[0] == "bfcl_eval" else find(name, *rest)
+def unknown(name):
+    if name == "bfcl-eval":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+importlib.machinery.PathFinder.find_spec, importlib.metadata.version = absent, unknown
+from rods.cli import main
+sys.argv = ["rods", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["score", "verify"])
+def test_unreadable_files(rods, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "file.jsonl"
+    refused(rods(command, path), str(path), "No such file")
+    path.write_bytes(b'{"task": "\xe9"}\n')
+    refused(rods(command, path), str(path), "not UTF-8 at byte 10")
+    path.write_text('\n{"task": "multi_turn_ba')
+    refused(rods(command, path), f"{path}: line 2")
+    assert [p.name for p in tmp_path.iterdir()] == ["file.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("[]", "task"),
+        ('{"task": ["multi_turn_base_0"], "turns": []}', "task"),
+        ('{"task": "multi_turn_base_0"}', "turns"),
+        pytest.param('{"task": ' + "1" * 5000 + "}", "line 1", id="a long number"),
+        pytest.param("[" * 100_000, "not JSON", id="deep"),
+    ],
+)
+def test_score_names_the_field(rods, tmp_path: Path, line: str, field: str) -> None:
+    path = tmp_path / "file.jsonl"
+    path.write_text(line)
+    refused(rods("score", path), f"{path}: line 1", field)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"category": "tool"}, "category"),
+        ({"turns": [{"user": 3}]}, "turns.0.user"),
+        ({"extra": 1}, "extra"),
+        ({"start": []}, "start"),
+    ],
+)
+def test_verify_names_the_field(rods, tmp_path: Path, change: dict, field: str) -> None:
+    path = tmp_path / "file.jsonl"
+    path.write_text(json.dumps({**make_task("x").model_dump(mode="json"), **change}))
+    refused(rods("verify", path), f"{path}: line 1: {field}")
+
+
+def test_score_says_what_it_saw(rods, tmp_path: Path) -> None:
+    path, task = tmp_path / "file.jsonl", benchmark_tasks()["multi_turn_base_0"]
+    gold = [[str(c) for c in turn.ground_truth] for turn in task.turns]
+    rows = [{"task": task.source, "turns": t} for t in (gold, gold[:-1], [["ls("]])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = [json.loads(line) for line in rods("score", path, "--json").out.splitlines()]
+    assert [row["complete"] for row in found] == [True, False, False]
+    assert found[0]["progress"] == 1.0 > found[1]["progress"]
+    assert [row["ending"] for row in found] == ["answered", "answered", "format failures"]
+    assert len(rods("score", path).out.splitlines()) == 3
+
+
+def test_synth_makes_tasks_that_pass(rods, tmp_path: Path) -> None:
+    one, two = tmp_path / "new" / "one.jsonl", tmp_path / "two.jsonl"
+    assert rods("synth", "--count", 4, "--out", one, "--seed", 3).code == 0
+    assert rods("synth", "--count", 4, "--out", two, "--seed", 3).code == 0
+    assert one.read_bytes() == two.read_bytes()
+    assert len({task.id for task in read_tasks(one)}) == 4
+    done = rods("verify", one, "--json")
+    assert (done.code, json.loads(done.out)) == (0, {"tasks": 4, "refused": {}})
+    assert rods("verify", one).out == "4 of 4 tasks pass every gate\n"
+
+
+def test_synth_of_one_category(rods, tmp_path: Path) -> None:
+    out = tmp_path / "tasks.jsonl"
+    assert rods("synth", "--count", 2, "--out", out, "--category", "miss_param").code == 0
+    assert {task.category for task in read_tasks(out)} == {"miss_param"}
+    before = out.read_bytes()
+    done = rods("synth", "--count", 1, "--out", out, "--category", "tool")
+    refused(done, "--category tool", "miss_param")
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", ["folder", "file/tasks.jsonl"])
+def test_an_unwritable_file_leaves_nothing(rods, tmp_path: Path, out: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    refused(rods("synth", "--count", 1, "--out", tmp_path / out), str(tmp_path / out))
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_verify_refuses_with_exit_1(rods, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    held_out = next(t for n, t in benchmark_tasks().items() if split()[n] == "test")
+    write_tasks(path, [held_out])
+    done = rods("verify", path, "--json")
+    wanted = {"tasks": 1, "refused": {held_out.id: "near a held-out task"}}
+    assert (done.code, json.loads(done.out), done.err) == (1, wanted, "")
+    assert f"{held_out.id}: near a held-out task" in rods("verify", path).out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(rods, command: str) -> None:
+    done = rods(command, "--help")
+    assert done.code == 0
+    assert f"rods {command} [OPTIONS]" in " ".join(done.out.split())
+
+
+def test_all_commands_are_there(rods) -> None:
+    assert set(COMMANDS) >= {"train", "report", "score", "synth", "verify", "doctor"}
+    assert all(command in rods("--help").out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "args", [["synth", "--count", "1", "--out", "x.jsonl"], ["verify", "t.jsonl"], ["score", "t"]]
+)
+def test_without_the_benchmark(tmp_path: Path, args: list[str]) -> None:
+    write_tasks(tmp_path / "t.jsonl", [make_task("x")])
+    (tmp_path / "t").write_text("{}\n")
+    code = [sys.executable, "-c", WITHOUT_BENCHMARK, *args]
+    done = subprocess.run(code, capture_output=True, text=True, cwd=tmp_path)
+    refused(Done(done.returncode, done.stdout, done.stderr), HINT)
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_doctor_without_the_benchmark(tmp_path: Path) -> None:
+    code = [sys.executable, "-c", WITHOUT_BENCHMARK, "doctor"]
+    done = subprocess.run(code, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert re.search(rf"BAD bfcl-eval: .*{re.escape(HINT)}", done.stdout)
+
+
+def test_the_installed_command() -> None:
+    script = Path(sys.executable).with_name("rods")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"rods \d+\.\d+\.\d+\S*\n", done.stdout)

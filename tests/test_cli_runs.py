@@ -1,0 +1,129 @@
+"""Commands on run folders: what cannot be used is one line that names it, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from commandline import refused
+from doubles import begin, finish, go, make_config
+
+from rods.config import load_config
+from rods.run import _check_identity
+from rods.store import Event, Store
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of some epochs that went well."""
+    loop = begin(make_config(2), tmp_path / "run")
+    _check_identity(loop.store, loop.config, tmp_path / "run")
+    go(loop, 12)
+    finish(loop)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (["train", "--preset", "huge"], ["preset 'huge'", "micro, tiny"]),
+        (["train", "--set", "pool.size=3"], ["pool.size"]),
+        (["train", "--set", "pool.beta"], ["--set pool.beta"]),
+        (["train", "--set", "steps=0"], ["steps"]),
+        (["train", "--arm", "best"], ["--arm best", "rods"]),
+    ],
+)
+def test_bad_settings_make_no_run(rods, tmp_path: Path, args, named) -> None:
+    refused(rods(*args, "--run", tmp_path / "run"), *named)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", ["arm", "seed", "steps"])
+def test_a_run_of_other_settings_is_refused(rods, tmp_path: Path, key: str) -> None:
+    store = Store(tmp_path)
+    other = {"arm": "static", "seed": 5, "steps": 99}[key]
+    _check_identity(store, load_config("tiny", **{key: other}), tmp_path)
+    store.close()
+    done = rods("train", "--preset", "tiny", "--run", tmp_path)
+    refused(done, str(tmp_path), f"{key} = {json.dumps(other)}", "another folder")
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    _check_identity(store, load_config("tiny"), tmp_path)
+    store.set_meta("config", {**store.meta("config"), "gone": 1})
+    store.close()
+    refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "gone")
+
+
+def test_a_run_in_use_is_refused(rods, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "another process")
+    store.close()
+
+
+@pytest.mark.parametrize("command", ["report", "verify", "doctor"])
+def test_no_run_there(rods, tmp_path: Path, command: str) -> None:
+    refused(rods(command, tmp_path), str(tmp_path), "run.sqlite is missing")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_damaged_run_is_told(rods, run: Path, at: float) -> None:
+    data = bytearray((run / "run.sqlite").read_bytes())
+    page = int(at * len(data)) // 4096 * 4096
+    data[page : page + 2 * 4096] = b"\xff" * 2 * 4096
+    (run / "run.sqlite").write_bytes(data)
+    for command in ("report", "verify"):
+        done = rods(command, run)
+        assert done.code in (0, 1) or refused(done, str(run)) is None
+    done = rods("doctor", run)
+    assert done.code == 2
+    assert "BAD" in done.out or refused(done, str(run)) is None
+
+
+def test_doctor_on_a_sound_run(rods, run: Path) -> None:
+    done = rods("doctor", run, "--json")
+    assert done.code == 0
+    checks = {row["check"]: row for row in json.loads(done.out)}
+    assert {"python", "benchmark", "tasks", "events", "epochs", "pool"} <= set(checks)
+    assert all(row["ok"] for row in checks.values())
+    assert "BAD" not in rods("doctor", run).out
+
+
+@pytest.mark.parametrize(
+    ("harm", "line"),
+    [
+        (lambda s: s.add_events([Event(1, 0, "gone", "chosen")]), "BAD events: .*'gone'"),
+        (lambda s: s.add_epoch(9, 9, ["gone"]), "BAD epochs: .*1 tasks lost"),
+        (
+            lambda s: s.add_events([e for e in s.events() if e.kind == "injected"][:1]),
+            "BAD events: ",
+        ),
+    ],
+)
+def test_doctor_finds_what_is_wrong(rods, run: Path, harm, line: str) -> None:
+    store = Store(run)
+    harm(store)
+    store.close()
+    done = rods("doctor", run)
+    assert done.code == 2
+    assert re.search(line, done.out)
+
+
+@pytest.mark.parametrize("config", [{"arm": "best"}, {"pool": {"beta": 7}}, {"new": 1}])
+def test_doctor_on_settings_it_does_not_know(rods, run: Path, config: object) -> None:
+    store = Store(run)
+    store.set_meta("config", config)
+    store.close()
+    done = rods("doctor", run)
+    assert done.code == 2
+    assert "BAD config: " in done.out or done.err.startswith("rods: ")
+
+
+def test_report_says_where_it_is(rods, run: Path) -> None:
+    done = rods("report", run)
+    assert (done.code, done.out) == (0, f"{run / 'report.html'}\n")

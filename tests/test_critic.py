@@ -1,0 +1,127 @@
+"""Each gate of the critic refuses the task that is corrupted in its way."""
+
+from typing import Any
+
+import pytest
+
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import tool_specs
+from rods.envs.calls import parse_calls
+from rods.synthesis.critique import Critic
+from rods.task import Category, Task, Turn
+
+ENV, TOOLS = BfclEnvironment(), tool_specs()
+START = {
+    "GorillaFileSystem": {
+        "root": {
+            "home": {
+                "type": "directory",
+                "contents": {
+                    "notes": {"type": "directory", "contents": {}},
+                    "plan.txt": {"type": "file", "content": "first line"},
+                },
+            }
+        }
+    }
+}
+Script = tuple[tuple[str, str], ...]
+BASE: Script = (
+    ("enter notes", "[cd('notes')]"),
+    ("make the folder old2025 there", "[mkdir('old2025')]"),
+    ("how much space is used", "[du()]"),
+)
+
+
+def task_of(script: Script, category: Category = Category.BASE, **more: Any) -> Task:
+    turns = []
+    for said, calls in script:
+        user, _, restores = said.partition(" RESTORES ")
+        turns.append(
+            Turn(user=user, ground_truth=parse_calls(calls, TOOLS), restores=restores.split())
+        )
+    fields = {"classes": ("GorillaFileSystem",), "start": START, **more}
+    return Task(category=category, turns=tuple(turns), **fields)
+
+
+def miss_func(*script: tuple[str, str]) -> Task:
+    return task_of(script, Category.MISS_FUNC, withheld=("mkdir",))
+
+
+GOOD = task_of(BASE)
+MISSING = miss_func(
+    ("enter notes", "[cd('notes')]"), ("make old", "[]"), (" RESTORES mkdir", "[mkdir('old')]")
+)
+
+
+def with_turn(index: int, user: str, calls: str) -> Task:
+    return task_of((*BASE[:index], (user, calls), *BASE[index + 1 :]))
+
+
+def test_sound_tasks_pass() -> None:
+    assert Critic(ENV).review(GOOD) == "" == Critic(ENV, [MISSING]).review(GOOD)
+    assert Critic(ENV).review(MISSING) == ""
+    near = with_turn(1, "make the folder new", "[mkdir('new')]")
+    assert Critic(ENV).review(near, GOOD) == ""
+
+
+REFUSED = {
+    "too long a text": (with_turn(1, "x" * 201, f"mkdir('{'x' * 201}')"), "too large"),
+    "too long a list": (
+        with_turn(1, "1 , 2 , 3 , 4 , 5 , 6", "mean([1, 2, 3, 4, 5, 6])"),
+        "too large",
+    ),
+    "too many turns": (task_of((*BASE, *[("space", "du()")] * 6)), "too large"),
+    "withheld tool used early": (
+        miss_func(("make a", "mkdir('a')"), ("make b", "[]"), (" RESTORES mkdir", "mkdir('b')")),
+        "tool not available",
+    ),
+    "withheld tool never restored": (
+        miss_func(("enter notes", "cd('notes')"), ("make b", "[]"), ("now", "touch('b')")),
+        "tool not available",
+    ),
+    "restored tool not used": (
+        miss_func(("enter notes", "cd('notes')"), ("make b", "[]"), (" RESTORES mkdir", "du()")),
+        "tool not available",
+    ),
+    "start of the wrong shape": (
+        task_of(BASE, start={"GorillaFileSystem": {"root": {"home": {}}}}),
+        "start state does not load",
+    ),
+    "unknown class": (task_of(BASE, classes=("NoSuchAPI",)), "start state does not load"),
+    "call that does not execute": (with_turn(1, "make", "mkdir()"), "replay differs"),
+    "tool of another class": (with_turn(1, "add 1 1", "add(1, 1)"), "replay differs"),
+    "cyclic tree": (with_turn(1, "nest . in x", "[mkdir('.'), cp('.', 'x')]"), "replay differs"),
+    "value that nobody said": (with_turn(1, "make a folder", "mkdir('x')"), "ungrounded argument"),
+    "value said too late": (
+        task_of((("make a folder", "mkdir('x')"), ("called x", "du()"))),
+        "ungrounded argument",
+    ),
+    "value within another": (
+        with_turn(1, "make the folder old2025 there", "mkdir('2025')"),
+        "ungrounded argument",
+    ),
+    "superfluous call": (
+        task_of((("where", "pwd()"), ("where again and list", "[pwd(), ls()]"))),
+        "wrong answer passes",
+    ),
+    "nothing to do": (task_of((("hello", "[]"),)), "wrong answer passes"),
+}
+
+
+@pytest.mark.parametrize(("task", "gate"), REFUSED.values(), ids=REFUSED)
+def test_each_gate_refuses_its_corruption(task: Task, gate: str) -> None:
+    assert Critic(ENV).review(task) == gate
+
+
+def test_gates_on_what_exists_already() -> None:
+    other_words = task_of((("go into notes", BASE[0][1]), *BASE[1:]))
+    other_shape = with_turn(2, "list it", "[ls(), du()]")
+    other_role = with_turn(2, "make the file b", "touch('b')")
+    assert other_words.id != GOOD.id
+    critic = Critic(ENV, [GOOD])
+    critic.known.add(GOOD.id)
+    assert critic.review(GOOD) == "duplicate"
+    assert critic.review(other_words) == "near a held-out task"
+    assert Critic(ENV).review(other_words, GOOD) == "near its parent"
+    assert Critic(ENV).review(other_shape, GOOD) == "profile differs"
+    assert Critic(ENV).review(other_role, GOOD) == "profile differs"

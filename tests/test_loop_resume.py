@@ -1,0 +1,56 @@
+"""A run that is interrupted anywhere ends as if it never was."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from doubles import begin, configs, finish, go, make_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rods.config import Config
+
+
+@settings(max_examples=40)
+@given(configs, st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=3))
+def test_no_interruption_leaves_a_trace(
+    tmp_path_factory: pytest.TempPathFactory, config: Config, stops: list[tuple[int, int]]
+) -> None:
+    root = tmp_path_factory.mktemp("runs")
+    whole = begin(config, root / "whole")
+    go(whole, 14)
+    loop = begin(config, root / "broken")
+    for stop, checkpoint in stops:
+        go(loop, max(stop, loop.step))
+        loop.store.close()
+        loop = begin(config, root / "broken", step=min(checkpoint, loop.step))
+    go(loop, 14)
+    assert loop.pool == whole.pool
+    assert finish(loop) == finish(whole)
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_an_interruption_inside_synthesis(
+    tmp_path: Path, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(2, pool={"beta": 1.0})
+    whole = begin(config, tmp_path / "whole")
+    go(whole, 10)
+    loop, counter = begin(config, tmp_path / "broken"), itertools.count()
+    vary = loop.synthesis.vary
+
+    def interrupted(*args):
+        if next(counter) == calls:
+            raise KeyboardInterrupt
+        return vary(*args)
+
+    monkeypatch.setattr(loop.synthesis, "vary", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        go(loop, 10)
+    reached = loop.step
+    loop.store.close()
+    loop = begin(config, tmp_path / "broken", step=reached)
+    go(loop, 10)
+    assert finish(loop) == finish(whole)

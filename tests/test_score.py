@@ -1,0 +1,148 @@
+"""Logged episodes are scored as they were played, and a line that is none is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rods.envs.bfcl_data import benchmark_tasks
+from rods.errors import UserError
+from rods.scoring import score_file
+
+TASK = "multi_turn_miss_func_102"  # six turns; in the third the right answer is to call nothing
+GOLD = [[str(call) for call in turn.ground_truth] for turn in benchmark_tasks()[TASK].turns]
+
+
+@pytest.fixture
+def score(tmp_path: Path) -> Any:
+    def run(*lines: Any) -> list[dict[str, Any]]:
+        path = tmp_path / "log.jsonl"
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("\n".join(texts), encoding="utf-8")
+        return list(score_file(path))
+
+    return run
+
+
+def episode(*turns: list[str]) -> dict[str, Any]:
+    return {"task": TASK, "turns": list(turns)}
+
+
+def test_gold_scores_one_in_every_category(score: Any) -> None:
+    tasks = list(benchmark_tasks().values())[::50]
+    gold = [[[str(c) for c in turn.ground_truth] for turn in task.turns] for task in tasks]
+    rows = score(*({"task": t.source, "turns": g} for t, g in zip(tasks, gold, strict=True)))
+    assert [row["task"] for row in rows] == [task.source for task in tasks]
+    for row, task in zip(rows, tasks, strict=True):
+        assert (row["progress"], row["complete"], row["ending"]) == (1.0, True, "answered")
+        assert [turn["empty"] for turn in row["turns"]] == [not t.ground_truth for t in task.turns]
+        assert all(turn["state"] and turn["exec"] for turn in row["turns"])
+
+
+def test_silence_and_half_an_answer(score: Any) -> None:
+    silent, short, half = score(episode(*[[]] * 6), episode(), "", episode(*GOLD[:2]))
+    assert silent == short
+    assert silent["progress"] == pytest.approx(1 / 6) and not silent["complete"]
+    assert half["progress"] == pytest.approx(3 / 6)
+
+
+def test_bfcl_lists_and_positional_arguments_are_read(score: Any) -> None:
+    joined = [[f"[{', '.join(calls)}]"] if calls else ["[]"] for calls in GOLD]
+    order = "place_order('Buy', 'TSLA', price=700, amount=100)"
+    first, second = score(episode(*joined), episode([order], *GOLD[1:]))
+    assert first["progress"] == second["progress"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "I would rather not",
+        "__import__('os').system('touch X')",
+        "get_watchlist(",
+        "no_such_tool()",
+        "cd('a')",
+        "9" * 5_000,
+        "\ud800",
+        "get_watchlist()" * 10_000,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_a_call_that_cannot_be_read_is_a_failed_call(
+    score: Any, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    beside = episode([*GOLD[0], text], *GOLD[1:])
+    instead = episode([text], *GOLD[1:])
+    unasked = episode(*GOLD[:2], [text], *GOLD[3:])
+    rows = score(beside, instead, unasked)
+    assert [row["ending"] for row in rows] == ["format failures"] * 3
+    assert rows[0]["progress"] == 1.0  # an extra call that changes nothing does no harm
+    assert not rows[1]["turns"][0]["exec"] and rows[1]["progress"] < 1.0
+    assert rows[2]["turns"][2] == {"state": False, "exec": False, "empty": True}
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_a_call_that_nobody_asked_for_is_not_executed(score: Any) -> None:
+    (row,) = score(episode(*GOLD[:2], GOLD[5], *GOLD[3:]))  # a ticket would change the state
+    assert [turn["state"] for turn in row["turns"]] == [True, True, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"place_order('Buy', 'TSLA', {'9' * 400}, 1)",
+        "place_order('Buy', 'TSLA', 1e999, 1)",
+        "place_order(*['Buy', 'TSLA', 1, 1])",
+        "place_order(**{'amount': 1})",
+        "place_order([], {}, None, ...)",
+        "place_order()",
+    ],
+    ids=lambda call: repr(call[:30]),
+)
+def test_a_hostile_call_is_a_failed_call(score: Any, call: str) -> None:
+    (row,) = score(episode([*GOLD[0], call], *GOLD[1:]))
+    assert row["progress"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"task": ' + "9" * 5_000 + "}", "not JSON"),
+        ("[]", "task"),
+        ("7", "task"),
+        ({"turns": []}, "task"),
+        ({"task": "multi_turn_base_200", "turns": []}, "task"),
+        ({"task": None, "turns": []}, "task"),
+        ({"task": [TASK], "turns": []}, "task"),
+        ({"task": {}, "turns": []}, "task"),
+        ({"task": TASK}, "turns"),
+        ({"task": TASK, "turns": {}}, "turns"),
+        ({"task": TASK, "turns": "ls()"}, "turns"),
+        ({"task": TASK, "turns": ["ls()"]}, "turns"),
+        ({"task": TASK, "turns": [[["ls()"]]]}, "turns"),
+        ({"task": TASK, "turns": [[None]]}, "turns"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_line_that_is_no_episode_is_named(score: Any, line: Any, field: str) -> None:
+    with pytest.raises(UserError, match=rf"log\.jsonl: line 3: {field}"):
+        score(episode(), "", line, episode())
+
+
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\x1c", "\x0b"])
+def test_only_line_feeds_end_a_line(score: Any, mark: str) -> None:
+    ticket = [GOLD[5][0].replace("not displaying", f"not{mark}displaying")]
+    line = json.dumps(episode(*GOLD[:5], ticket), ensure_ascii=False)
+    (row,) = score(line)
+    assert (row["progress"], row["ending"]) == (pytest.approx(5 / 6), "answered")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.jsonl").write_bytes(b'{"task": "\xe9"}\n')
+    for name in ("latin.jsonl", "none.jsonl", "."):
+        with pytest.raises(UserError, match=str(tmp_path / name)):
+            list(score_file(tmp_path / name))

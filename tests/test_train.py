@@ -1,0 +1,185 @@
+"""The real command, start to end: the same results every time, whatever interrupts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from commandline import Done
+
+from rods.store import Store
+
+STEPS, EPOCH = 8, 6
+SETTINGS = {
+    "steps": STEPS,
+    "checkpoint_steps": 3,
+    "stages": "[{reward: progress}]",
+    "rollout.tasks_per_step": 2,
+    "optimizer.microbatch": 8,
+    "pool.seeds": 2 * EPOCH,
+    "micro.indices": 12,
+}
+RODS = str(Path(sys.executable).with_name("rods"))
+KEYS = "arm seed preset epochs trajectories generated_tokens wall_s synthesis_s heldout pool signal"
+TIMES = ("wall_s", "synthesis_s", "seconds")
+
+
+class Runs:
+    """Runs of the same settings, each in its own folder, over one prepared policy."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.env = {**os.environ, "RODS_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1"}
+
+    def command(self, name: str, *more: str) -> list[str]:
+        changes = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
+        return [RODS, "train", "--preset", "tiny", "--run", str(self.root / name), *changes, *more]
+
+    def call(self, command: list[str], stop: int = 0, after: int = 0) -> Done:
+        """Run to the end, or send the signal `stop` when that many steps are in the metrics."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=self.env, text=True) as job:
+            metrics = Path(command[command.index("--run") + 1]) / "metrics.jsonl" if stop else None
+            while metrics and job.poll() is None:
+                if metrics.exists() and len(metrics.read_text().splitlines()) >= after:
+                    job.send_signal(stop)
+                    break
+                time.sleep(0.02)
+            out, err = job.communicate()
+        return Done(job.returncode, out, err)
+
+    def broken(self, name: str) -> tuple[list[Done], list[set[str]]]:
+        """A run that is interrupted, taken up, killed and taken up; and each time, what it left."""
+        done, left = [], []
+        for stop, after in ((signal.SIGINT, 3), (signal.SIGKILL, 7), (0, 0)):
+            done.append(self.call(self.command(name), stop, after))
+            left.append({path.name for path in (self.root / name).iterdir()})
+        return done, left
+
+    def lines(self, name: str) -> list[dict]:
+        """The metrics, without times."""
+        text = (self.root / name / "metrics.jsonl").read_text("utf-8")
+        return [untimed(json.loads(line)) for line in text.splitlines()]
+
+    def summary(self, name: str) -> dict:
+        return json.loads((self.root / name / "summary.json").read_text("utf-8"))
+
+    def stored(self, name: str) -> dict[str, object]:
+        store = Store(self.root / name, writer=False)
+        parts = ("tasks", "events", "epochs", "groups", "funnel", "episodes", "evaluations")
+        found = {part: getattr(store, part)() for part in parts}
+        store.close()
+        return found
+
+
+def untimed(found: dict) -> dict:
+    return {name: value for name, value in found.items() if name not in TIMES}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """With one finished run, "whole"."""
+    found = Runs(tmp_path_factory.mktemp("runs"))
+    done = found.call(found.command("whole"))
+    assert done.code == 0, done.err
+    return found
+
+
+@pytest.fixture(scope="session")
+def others(runs: Runs):
+    """More runs, side by side."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            "broken": pool.submit(runs.broken, "broken"),
+            "refused": pool.submit(runs.call, runs.command("refused", "--set", "pool.seeds=400")),
+            "again": pool.submit(runs.call, runs.command("again", "--json")),
+        }
+
+
+def test_what_a_run_leaves(runs: Runs) -> None:
+    folder, summary, lines = runs.root / "whole", runs.summary("whole"), runs.lines("whole")
+    assert set(KEYS.split()) <= set(summary)
+    assert (summary["arm"], summary["seed"], summary["preset"]) == ("rods", 0, "tiny")
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert summary["trajectories"] == sum(line["trajectories"] for line in lines) == 8 * STEPS
+    assert summary["generated_tokens"] == sum(line["generated_tokens"] for line in lines)
+    assert summary["epochs"] == len(summary["signal"]) == lines[-1]["epoch"] + 1
+    for side in ("before", "after"):
+        assert set(summary["heldout"][side]) > {"overall", "base", "long_context"}
+    assert (folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    assert not list(folder.glob("*.part"))
+
+
+def test_no_task_is_lost_or_doubled(runs: Runs) -> None:
+    found = runs.stored("whole")
+    events = Counter((e.kind, e.task_id) for e in found["events"] if e.kind != "chosen")
+    assert {n for (kind, _), n in events.items() if kind in ("seeded", "injected")} == {1}
+    assert any(kind == "injected" for kind, _ in events), "this seed tests no injection"
+    drawn = [(epoch, i) for epoch, _, ids in found["epochs"] for i in ids]
+    trained = [(g.epoch, g.task_id) for g in found["groups"]]
+    assert trained == drawn[: len(trained)]
+    assert len(set(trained)) == len(trained) == 2 * STEPS
+
+
+def test_the_same_again(runs: Runs, others: dict[str, Future]) -> None:
+    done = others["again"].result()
+    assert done.code == 0
+    assert json.loads(done.out) == runs.summary("again")
+    assert untimed(runs.summary("again")) == untimed(runs.summary("whole"))
+    assert runs.lines("again") == runs.lines("whole")
+    assert runs.stored("again") == runs.stored("whole")
+
+
+def test_interruptions_change_nothing(runs: Runs, others: dict[str, Future]) -> None:
+    (interrupted, killed, last), left = others["broken"].result()
+    assert (interrupted.code, killed.code, last.code) == (130, -signal.SIGKILL, 0)
+    assert ["summary.json" in names for names in left] == [False, False, True]
+    again = shlex.join(["rods", *runs.command("broken")[1:]])
+    assert again in " ".join(interrupted.out.split())
+    whole, broken = runs.stored("whole"), runs.stored("broken")
+    for part in ("tasks", "events", "epochs", "groups", "funnel", "episodes"):
+        assert broken[part] == whole[part]
+    assert runs.lines("broken") == runs.lines("whole")
+    assert untimed(runs.summary("broken")) == untimed(runs.summary("whole"))
+
+
+def test_interruptions_add_no_measurement(runs: Runs, others: dict[str, Future]) -> None:
+    others["broken"].result()
+    assert runs.stored("broken")["evaluations"] == runs.stored("whole")["evaluations"]
+
+
+def test_a_finished_run_stays_as_it_is(runs: Runs) -> None:
+    before = runs.stored("whole"), runs.lines("whole"), runs.summary("whole")
+    done = runs.call([*runs.command("whole"), "--arm", "static"])
+    assert done.code == 2
+    assert 'arm = "rods"' in done.err
+    assert len(done.err.splitlines()) == 1
+    assert (runs.stored("whole"), runs.lines("whole"), runs.summary("whole")) == before
+
+
+def test_doctor_and_verify_find_nothing(runs: Runs, others: dict[str, Future]) -> None:
+    others["broken"].result()
+    name = "broken"
+    done = runs.call([RODS, "doctor", str(runs.root / name)])
+    assert (done.code, "BAD" in done.out) == (0, False)
+    done = runs.call([RODS, "verify", str(runs.root / name), "--json"])
+    assert done.code == 0
+    assert json.loads(done.out)["refused"] == {}
+
+
+def test_a_run_that_could_not_begin_claims_no_folder(runs: Runs, others: dict[str, Future]) -> None:
+    done = others["refused"].result()
+    assert done.code == 2
+    assert "pool.seeds" in done.err.splitlines()[-1]
+    store = Store(runs.root / "refused")
+    assert store.meta("config") is None, "the folder is taken by settings that cannot be run"
+    store.close()
