@@ -116,7 +116,7 @@ class _Run:
         )
         model = MicroForCausalLM.from_pretrained(prepared.model)
         self.rows = config.rollout.group_size * config.rollout.tasks_per_step
-        self.policy = MicroPolicy(model, prepared.dialect, config.rollout, self.rows)
+        self.policy = MicroPolicy(model, prepared.dialect, config.rollout, max(self.rows, 128))
         engine = TrlEngine(
             config,
             self.loop,
@@ -166,7 +166,7 @@ class _Run:
                 tasks.test if side == "test" else tasks.validation,
                 self.policy.seeded(self.config.seed * 1_000_003 + 500_000 + step),
                 samples=config.test_samples if side == "test" else config.validation_samples,
-                rows=self.rows,
+                rows=max(self.rows, 128),
                 step=step,
                 side=side,
                 tick=lambda share: self.watch.working(f"measuring on {side} tasks", share),

@@ -72,7 +72,7 @@ class Renaming:
     executed it in these words.
     """
 
-    SHARE = 0.7
+    SHARE = 0.3
 
     def __init__(self, dialect: MicroDialect) -> None:
         tokenizer = dialect.tokenizer
