@@ -71,8 +71,10 @@ def _run(folder: Path) -> list[Finding]:
             ("epochs", not lost, f"{len(store.epochs())} drawn, {len(lost)} tasks lost"),
             ("pool", True, f"{len(pool.live())} active, {sum(pool.retired.values())} retired"),
         ]
-    except ValidationError:
-        return [("config", False, "written by another version of rods")]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "configuration"
+        return [("config", False, f"written by another version of rods: {where}: {first['msg']}")]
     except KeyError as error:
         return [("events", False, f"an event names a task that is not stored: {error}")]
     finally:

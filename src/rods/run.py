@@ -57,7 +57,12 @@ def train(config: Config, folder: Path, watch: Watch) -> dict[str, Any] | None:
     store = Store(folder)
     try:
         _check_identity(store, config, folder)
-        return _Run(config, folder, store, watch).go()
+        try:
+            return _Run(config, folder, store, watch).go()
+        except UserError:
+            if not store.events():  # nothing was begun, so the folder is still free
+                store.set_meta("config", None)
+            raise
     finally:
         store.close()
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
@@ -41,7 +42,7 @@ class TrlEngine:
         policy: samples from `model`; called with a seed before each batch of episodes.
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
         on_epoch: called between epochs with the number of updates so far; after a resume it may
-            be called again with the same number.
+            be called again with the same number, but never in the middle of an epoch.
     """
 
     def __init__(
@@ -82,7 +83,6 @@ class TrlEngine:
             return
         if self.loop.epoch_done():
             self.loop.end_epoch()
-        if self.loop.step:
             self.on_epoch(self.loop.step)
         epoch = self.loop.next_epoch()
         self.epoch_index, self._stage = epoch.index, epoch.stage
@@ -94,6 +94,7 @@ class TrlEngine:
         step = trainer.state.global_step + 1
         tasks = [self.loop.tasks[p] for p in prompts]
         trainer.model.eval()
+        torch.manual_seed(self.config.seed * 1_000_003 + step)  # TRL shuffles the rows of a step
         policy = self.policy(self.config.seed * 1_000_003 + step)
         self.rollouts = self.runner.run(tasks, policy)
         trainer.model.train()
@@ -238,6 +239,4 @@ def _reward_of(
 
 
 def _accelerated() -> bool:
-    import torch
-
     return torch.cuda.is_available()
