@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import signal
 from collections import Counter
 from copy import deepcopy
@@ -24,7 +25,7 @@ from rods.boundary import Group
 from rods.config import Config
 from rods.loop import Loop
 from rods.store import Store
-from rods.task import Category
+from rods.task import Category, Task
 
 
 @settings(max_examples=40)
@@ -93,7 +94,7 @@ def test_stages_filter_and_do_not_expand(tmp_path: Path) -> None:
         {"reward": "progress", "categories": ["base", "miss_func"], "epochs": 1, "expand": False},
         {"reward": "progress"},
     ]
-    loop = begin(make_config(2, stages=stages), tmp_path / "rods")
+    loop = begin(make_config(2, stages=stages, pool={"rest_epochs": 1}), tmp_path / "rods")
     epochs = go(loop, 12)
     assert [t.category for t in epochs[0].tasks] == [Category.BASE] * 2
     assert Counter(t.category for t in epochs[1].tasks) == {Category.BASE: 2, Category.MISS_FUNC: 2}
@@ -134,6 +135,24 @@ def test_originals_are_drawn_where_all_of_them_rest(tmp_path: Path, watchdog: No
     assert not {task.id for task in drawn[1].tasks} <= originals
     assert {task.id for task in last.tasks} == originals
     assert last.index == 2
+    loop.store.close()
+
+
+class RepeatingSynthesis(RenamingSynthesis):
+    """Test double that makes each fresh task twice."""
+
+    last: Task | None = None
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        self.last, task = (None, self.last) if self.last else (super().fresh(rng, epoch),) * 2
+        return task
+
+
+def test_a_repeated_fresh_task_is_not_used_again(tmp_path: Path) -> None:
+    loop = Loop(make_config(2, arm="fresh"), Store(tmp_path), SEEDS, RepeatingSynthesis())
+    epochs = go(loop, 8)
+    drawn = [task.id for epoch in epochs for task in epoch.tasks]
+    assert len(set(drawn)) == len(drawn) == 16
     loop.store.close()
 
 

@@ -37,7 +37,7 @@ def test_an_interruption_inside_synthesis(
 ) -> None:
     config = make_config(2, pool={"beta": 1.0})
     whole = begin(config, tmp_path / "whole")
-    go(whole, 10)
+    go(whole, 20)
     loop, counter = begin(config, tmp_path / "broken"), itertools.count()
     vary = loop.synthesis.vary
 
@@ -48,9 +48,9 @@ def test_an_interruption_inside_synthesis(
 
     monkeypatch.setattr(loop.synthesis, "vary", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        go(loop, 10)
+        go(loop, 20)
     reached = loop.step
     loop.store.close()
     loop = begin(config, tmp_path / "broken", step=reached)
-    go(loop, 10)
+    go(loop, 20)
     assert finish(loop) == finish(whole)
