@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from rods.boundary import Group, Thresholds, make_rule, select_seeds
 from rods.config import Config, Stage
-from rods.pool import Entry, Pool
+from rods.pool import Pool
 from rods.store import Event, Store
 from rods.synthesis.backend import Synthesis
 from rods.task import Task
@@ -89,13 +89,12 @@ class Loop:
         """Take the finished groups of one training step, all with the same new `step`."""
         self.step = groups[0].step
         limits = self.config.boundary
-        recent = {i: e.last_chosen for i, e in self.pool.entries.items()}
         expand = self.config.arm == "rods" and self.config.stage(groups[0].epoch).expand
         chosen = select_seeds(
             groups if expand else (),
             self.rule,
             limits.quota,
-            {i: s for i, s in recent.items() if s is not None},
+            self.pool.last_chosen(),
             limits.cooldown,
         )
         events = [Event(g.step, g.epoch, g.task_id, "chosen") for g in chosen]
@@ -129,14 +128,11 @@ class Loop:
 
     def _inject(self, step: int, index: int) -> list[Event]:
         """Variants of the seeds chosen in this epoch, best first, as many as there is room for."""
-        room = self.pool.room()
+        room, first = self.pool.room(), self.store.epochs()[index][1]
         events: list[Event] = []
-        parents = [
-            e
-            for e in self.pool.entries.values()
-            if e.last and (e.last_chosen or 0) >= self.store.epochs()[index][1]
-        ]
-        parents.sort(key=lambda e: (-self._priority(e), e.task.id))
+        chosen = {i for i, step in self.pool.last_chosen().items() if step >= first}
+        parents = [self.pool.entries[i] for i in chosen]
+        parents.sort(key=lambda e: (-self.pool.value(e), e.task.id))
         for parent in parents:
             if len(events) >= room:
                 break
@@ -194,6 +190,3 @@ class Loop:
 
     def _closed(self, index: int) -> bool:
         return any(e.kind == "closed" and e.epoch == index + 1 for e in self.store.events())
-
-    def _priority(self, entry: Entry) -> float:
-        return self.rule.priority(entry.last) if entry.last else 0.0

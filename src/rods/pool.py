@@ -80,6 +80,14 @@ class Pool:
     def generated(self) -> list[Entry]:
         return [e for e in self.live() if e.generated]
 
+    def last_chosen(self) -> dict[str, int]:
+        """Task id -> step at which it was last chosen as a seed, of those that ever were."""
+        return {i: e.last_chosen for i, e in self.entries.items() if e.last_chosen is not None}
+
+    def value(self, entry: Entry) -> float:
+        """The rule's priority of a task's latest group; 1.0 while it is untried."""
+        return self.rule.priority(entry.last) if entry.last else 1.0
+
     def room(self) -> int:
         """How many tasks may be injected now: beta * |active|, measured before injection."""
         return int(self.config.beta * len(self.live())) if self.config.p_max else 0
@@ -107,12 +115,9 @@ class Pool:
         """Over P_max the least valuable observed tasks go; untried ones are never pruned."""
         generated = self.generated()
         tried = [e for e in generated if e.last is not None]
-        tried.sort(key=lambda e: (self._value(e), e.task.id))
+        tried.sort(key=lambda e: (self.value(e), e.task.id))
         over = max(0, len(generated) - self.config.p_max)
         return [Event(step, epoch + 1, e.task.id, "retired", "pruned") for e in tried[:over]]
-
-    def _value(self, entry: Entry) -> float:
-        return self.rule.priority(entry.last) if entry.last else 1.0
 
     def _reason(self, entry: Entry, epoch: int) -> str:
         group = entry.last

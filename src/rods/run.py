@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import time
@@ -83,8 +82,10 @@ def _check_identity(store: Store, config: Config, folder: Path) -> None:
 
 def _quiet() -> None:
     """Libraries' progress bars and deprecation notes would tear the display."""
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    import transformers.utils.logging as library
+
+    library.set_verbosity_error()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
 
 

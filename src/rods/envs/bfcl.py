@@ -22,21 +22,11 @@ from functools import cache
 from typing import Any
 
 from rods.envs.base import Observation
-from rods.envs.bfcl_data import tool_specs
+from rods.envs.bfcl_data import SIMULATORS, tool_specs
 from rods.envs.calls import CallError, check_call
 from rods.errors import UserError
 from rods.task import Call, Category, Task, ToolSpec
 
-SIMULATORS = {
-    "GorillaFileSystem": "gorilla_file_system",
-    "MathAPI": "math_api",
-    "MessageAPI": "message_api",
-    "TwitterAPI": "posting_api",
-    "TicketAPI": "ticket_api",
-    "TradingBot": "trading_bot",
-    "TravelAPI": "travel_booking",
-    "VehicleControlAPI": "vehicle_control",
-}
 PACKAGE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
 STATELESS = {"MathAPI"}
 # Beyond these the simulators compute for minutes or for ever, some in C where no signal reaches.

@@ -21,7 +21,8 @@ from rods.envs.calls import CallError, parse_calls
 from rods.errors import UserError
 from rods.task import Category, Task, ToolSpec, Turn
 
-DOCS = {
+# Class -> stem of its module and of its document.
+SIMULATORS = {
     "GorillaFileSystem": "gorilla_file_system",
     "MathAPI": "math_api",
     "MessageAPI": "message_api",
@@ -62,7 +63,7 @@ def data_folder() -> Path:
 def tool_specs() -> dict[str, ToolSpec]:
     """All 128 tools by name."""
     specs = {}
-    for owner, stem in DOCS.items():
+    for owner, stem in SIMULATORS.items():
         for doc in _lines(data_folder() / "multi_turn_func_doc" / f"{stem}.json"):
             parameters = doc["parameters"]["properties"]
             if doc["name"] == "purchase_insurance":  # the doc's order is not the signature's

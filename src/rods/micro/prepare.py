@@ -122,18 +122,14 @@ def _dialogues(
     ]
     examples: list[tuple[list[int], list[bool]]] = []
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(2, os.cpu_count() or 1), initializer=_worker_tasks) as pool:
+    with context.Pool(min(2, os.cpu_count() or 1)) as pool:
         for chunk in pool.imap(_chunk, chunks):
             examples += chunk
             progress("making short dialogues", len(examples) / config.dialogues)
     return examples
 
 
-_WORKER: dict[str, Any] = {}
-
-
-def _worker_tasks() -> None:
-    _WORKER.clear()
+_WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its chunks
 
 
 def _chunk(job: tuple[str, float, int, int, int]) -> list[tuple[list[int], list[bool]]]:

@@ -40,7 +40,7 @@ class Program:
     seeds: Sequence[Task]
     critic: Critic
     visible: Visible = str
-    fits: Callable[[Task], bool] = bool
+    fits: Callable[[Task], bool] = lambda task: True
     funnel: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
