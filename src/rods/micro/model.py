@@ -49,6 +49,10 @@ class MicroConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     tie_word_embeddings: bool = True
 
 
+PAST = 2
+"""Tokens before a position that are added to its input: what copying goes by."""
+
+
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """Rotary positions: x [rows, tokens, heads, head width] turned by unit complex `angles`."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
@@ -86,8 +90,8 @@ class DecoderLayer(nn.Module):
 class CopyHead(nn.Module):
     """Attention over the input that adds the output vector of the token to copy.
 
-    A key is made from the state at its position, which holds the token there and the one before,
-    so a query can ask for "the token that followed this one". The value is the token's own
+    A key is made from the state at its position, which holds the token there and the two before,
+    so a query can ask for "the token that followed these". The value is the token's own
     embedding, which is also its row of the tied output matrix: whatever is attended to, known
     word or not, is raised in the logits, and the head of the model stays one linear map.
     """
@@ -134,7 +138,7 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: MicroConfig) -> None:
         super().__init__(config)
         self.embed = nn.Embedding(config.vocab_size, config.width)
-        self.previous = nn.Linear(config.width, config.width, bias=False)
+        self.previous = nn.Linear(PAST * config.width, config.width, bias=False)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width)
         self.copy_head = CopyHead(config)
@@ -156,17 +160,19 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
         phases = positions.unsqueeze(-1) * torch.exp(exponents * -math.log(10_000.0))
         return torch.polar(torch.ones_like(phases), phases).unsqueeze(-2)
 
-    def decode(self, ids: Tensor, before: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+    def decode(self, window: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Final states [rows, tokens, width], ready for the output matrix.
 
-        `ids` and `before` [rows, tokens] are the tokens and those one position earlier;
-        `positions` broadcasts against them; `attend` supplies attention over past and present.
+        `window` [rows, PAST + tokens] are the tokens with those just before them; `positions` of
+        the tokens broadcasts against [rows, tokens]; `attend` supplies attention over past and
+        present.
         """
         angles = self.angles(positions)
-        embedded = self.embed(ids)
         # Token vectors are of length one; the stream is brought to unit size per coordinate.
-        x = embedded * math.sqrt(self.config.width)
-        x = x + self.previous(self.embed(before)) * math.sqrt(self.config.width)
+        vectors = self.embed(window)
+        embedded, tokens = vectors[:, PAST:], window.shape[1] - PAST
+        past = [vectors[:, i : i + tokens] for i in range(PAST)]
+        x = (embedded + self.previous(torch.cat(past, -1))) * math.sqrt(self.config.width)
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
             q, k, v = layer.project(x, angles)
@@ -196,8 +202,8 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
 
     def _causal(self, ids: Tensor) -> Tensor:
         """States of ids [rows, tokens] whose padding, if any, is on the right."""
-        before = F.pad(ids, (1, 0), value=self.config.pad_token_id or 0)[:, :-1]
-        return self.decode(ids, before, torch.arange(ids.shape[1], device=ids.device), _attend)
+        window = F.pad(ids, (PAST, 0), value=self.config.pad_token_id or 0)
+        return self.decode(window, torch.arange(ids.shape[1], device=ids.device), _attend)
 
 
 class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rods.micro.model import Attend, MicroForCausalLM
+from rods.micro.model import PAST, Attend, MicroForCausalLM
 
 # Tokens fed at once: larger blocks spill the activations out of the processor's cache.
 _BLOCK_TOKENS = 4096
@@ -129,7 +129,7 @@ class MicroSampler:
         """Sample for the rows at the first places from their logits [rows, vocabulary] on."""
         rows = self._rows[: len(logits)]
         lengths = torch.tensor([len(given[row]) for row in rows])
-        before = torch.tensor([given[row][-1] for row in rows])
+        recent = torch.tensor([self._window(given[row], len(given[row])) for row in rows])
         going = set(rows)
         for step in range(max_new_tokens):
             tokens, logprobs = _draw(logits, temperature, rng)
@@ -146,14 +146,14 @@ class MicroSampler:
             if len(going) < _COMPACT_BELOW * len(rows):
                 kept = torch.tensor(self._gather(going)[: len(going)])
                 rows = self._rows[: len(going)]
-                lengths, before, tokens = lengths[kept], before[kept], tokens[kept]
+                lengths, recent, tokens = lengths[kept], recent[kept], tokens[kept]
             fed = torch.tensor([row in going for row in rows])
-            logits = self._advance(0, tokens[:, None], before[:, None], lengths[:, None],
-                                   fed[:, None])  # fmt: skip
+            window = torch.cat([recent, tokens[:, None]], 1)
+            logits = self._advance(0, window, lengths[:, None], fed[:, None])
             for row, token in zip(rows, tokens.tolist(), strict=True):
                 if row in going:
                     self._held[row].append(token)
-            before, lengths = tokens, lengths + fed
+            recent, lengths = window[:, 1:], lengths + fed
 
     def _gather(self, wanted: Collection[int]) -> list[int]:
         """Bring the wanted rows to the first places; the old place of each new one."""
@@ -189,27 +189,25 @@ class MicroSampler:
 
     def _feed_block(self, first: int, histories: list[list[int]], starts: list[int]) -> Tensor:
         """Feed `histories[i][starts[i]:]` at places from `first` on, padded on the right."""
-        # Each block begins with the token before it, which is padding at the very start.
-        blocks = [
-            [history[start - 1] if start else self._pad_id, *history[start:]]
-            for history, start in zip(histories, starts, strict=True)
-        ]
+        blocks = [self._window(h, start) for h, start in zip(histories, starts, strict=True)]
         width = max(len(block) for block in blocks)
-        ids = torch.tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
-        columns = torch.arange(width - 1)
-        fresh = columns < torch.tensor([len(block) - 1 for block in blocks])[:, None]
+        windows = torch.tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
+        columns = torch.arange(width - PAST)
+        fresh = columns < torch.tensor([len(block) - PAST for block in blocks])[:, None]
         positions = torch.tensor(starts)[:, None] + columns
-        return self._advance(first, ids[:, 1:], ids[:, :-1], positions, fresh)
+        return self._advance(first, windows, positions, fresh)
 
-    def _advance(
-        self, first: int, ids: Tensor, before: Tensor, positions: Tensor, fresh: Tensor
-    ) -> Tensor:
-        """Run a block [rows, tokens]; logits [rows, vocabulary] after each last real token."""
+    def _window(self, history: list[int], start: int) -> list[int]:
+        """The history from `start` on with the PAST tokens before it, padding at the beginning."""
+        return [self._pad_id] * max(0, PAST - start) + history[max(0, start - PAST) :]
+
+    def _advance(self, first: int, window: Tensor, positions: Tensor, fresh: Tensor) -> Tensor:
+        """Run a block [rows, PAST + tokens]; logits [rows, vocabulary] after each row's last."""
         length = int(positions[fresh].max()) + 1
         attend = self._cache.attend(first, positions, fresh, length)
-        states = self._model.model.decode(ids, before, positions, attend)
+        states = self._model.model.decode(window, positions, attend)
         last = (fresh.sum(1) - 1).clamp(min=0)
-        logits: Tensor = self._model.lm_head(states[torch.arange(len(ids)), last])
+        logits: Tensor = self._model.lm_head(states[torch.arange(len(window)), last])
         return logits
 
 
