@@ -15,6 +15,7 @@ Example = tuple[list[int], list[bool]]
 """Token ids, and for each whether it is a target: a token the model is to produce."""
 
 _WARM_UP = 0.03
+_MUON_RATIO = 5.0  # its updates are of fixed size, so its rate is another measure than Adam's
 _BUFFERED_BATCHES = 32
 
 
@@ -36,27 +37,43 @@ def pretrain(
     the step. Equal seeds and examples give equal weights.
     """
     model.train()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-    )
+    optimizers = _optimizers(model, lr)
+    rates = [(group, group["lr"]) for o in optimizers for group in o.param_groups]
     done = 0
     for batch in _batches(examples, batch_tokens, random.Random(seed)):
         done += sum(len(ids) for ids, _ in batch)
         progress = min(1.0, done / total_tokens)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
+        for group, rate in rates:
+            group["lr"] = rate * min(progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
         ids, targets = collate(batch, model.config.pad_token_id or 0)
         scored = targets.ne(-100).sum().clamp(min=1)
         loss = -model.token_logprobs(ids, targets).sum() / scored
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         if on_step is not None:
             on_step(done, loss.item())
         if done >= total_tokens:
             break
     model.train(False)
+
+
+def _optimizers(model: MicroForCausalLM, lr: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between states, which then learn from fewer tokens; Adam for the rest.
+
+    Token vectors and the copy gate are no such matrices (https://kellerjordan.github.io/posts/muon).
+    """
+    inner: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_map = parameter.ndim == 2 and "embed" not in name and "gate" not in name
+        (inner if is_map else rest).append(parameter)
+    return [
+        torch.optim.Muon(inner, lr=_MUON_RATIO * lr, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
+    ]
 
 
 def collate(batch: list[Example], pad_id: int) -> tuple[Tensor, Tensor]:
