@@ -18,6 +18,7 @@ from rods.task import Call, Task, ToolSpec
 
 WORD = re.compile(r"[A-Za-z]{3,12}")
 TEXT_WORDS = (2, 4)
+EXCERPT_WORDS = (2, 6)
 
 
 class ValueBank:
@@ -27,12 +28,15 @@ class ValueBank:
         self._by_parameter: dict[tuple[str, str], list[Any]] = defaultdict(list)
         self._by_kind: dict[str, list[Any]] = defaultdict(list)
         self._whole: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._texts: list[list[str]] = []
         words: dict[str, None] = {}
         for task in seeds:
             for call in task.calls:
                 self._whole[call.name].append(call.arguments)
                 for name, value in call.arguments.items():
                     kind = phrases()[call.name].slots.get(name, "")
+                    if kind == "text" and isinstance(value, str) and " " in value:
+                        self._texts.append(value.split())
                     if not _short(value):
                         continue
                     for item in value if isinstance(value, list) else [value]:
@@ -46,6 +50,13 @@ class ValueBank:
 
     def kind(self, kind: str) -> list[Any]:
         return self._by_kind.get(kind, [])
+
+    def excerpt(self, rng: random.Random) -> str:
+        """A few words running, out of some text of a seed; empty if no seed has any."""
+        text = rng.choice(self._texts) if self._texts else []
+        count = rng.randint(*EXCERPT_WORDS)
+        start = rng.randint(0, max(0, len(text) - count))
+        return " ".join(text[start : start + count])
 
     def whole(self, tool: str) -> list[dict[str, Any]]:
         """Complete argument sets that some seed uses."""
@@ -77,8 +88,11 @@ class ValueSource:
                 arguments[name] = fixed[name]
                 continue
             kind = entry.slots.get(name, "text")
-            if name not in tool.required and self.rng.random() > 0.3:
-                continue
+            if name not in tool.required:
+                # The seeds know which optional parameters go together.
+                wanted = name in example if example else self.rng.random() < 0.3
+                if not wanted:
+                    continue
             if name in example and kind in ("choice", "unit", "flag", "airport", "currency"):
                 arguments[name] = example[name]
             else:
@@ -105,7 +119,8 @@ class ValueSource:
         if facts.get(kind) and (kind != "destination" or rng.random() < 0.5):
             return rng.choice(facts[kind])
         if kind == "text":
-            return " ".join(self._words(rng.randint(*TEXT_WORDS)))
+            words = " ".join(self._words(rng.randint(*TEXT_WORDS)))
+            return (self.bank.excerpt(rng) if rng.random() < 0.5 else "") or words
         if kind in ("new_name", "destination"):
             return self.new_name(folder=name in ("dir_name", "destination"))
         if kind == "date":
@@ -134,7 +149,9 @@ class ValueSource:
         if high <= 1:
             return self.rng.choice((0.5, 1.0))
         step = self.rng.choice((1.0, 0.5)) if high < 1000 else 50.0
-        return round(self.rng.uniform(low, high) / step) * step
+        value = round(self.rng.uniform(low, high) / step) * step
+        # People write whole amounts either way, and the tools take both.
+        return int(value) if value == int(value) and self.rng.random() < 0.5 else value
 
 
 def _short(value: Any) -> bool:
