@@ -5,22 +5,23 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rods.envs.base import Environment
-from rods.profile import find_links
+from rods.profile import Link, find_links
 from rods.reward import gold_trace
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
 from rods.synthesis.execute import Executed, SynthesisError, execute, vary_start
 from rods.synthesis.ground import Visible, Wording
-from rods.synthesis.plan import Plan, ToolGraph, base_form, plan_fresh, plan_like
+from rods.synthesis.plan import Plan, ToolGraph, plan_like
 from rods.synthesis.values import ValueBank, ValueSource
 from rods.task import Task, ToolSpec
 
 ATTEMPTS = 3
-FRESH_ATTEMPTS = 20
+FRESH_ATTEMPTS = 100
+SAME_SEED = 5  # attempts before another seed is drawn: small ones succeed more easily
 
 
 @dataclass
@@ -47,8 +48,11 @@ class Program:
         self.bank = ValueBank(self.seeds)
         self.graph = ToolGraph(self.tools)
         self.starts: dict[str, list[Any]] = defaultdict(list)
+        self._links: dict[str, list[Link]] = {}
         for seed in self.seeds:
-            self.graph.learn(seed, gold_trace(seed, self.env).responses)
+            responses = gold_trace(seed, self.env).responses
+            self.graph.learn(seed, responses)
+            self._links[seed.id] = find_links(seed.calls, responses)
             for name, start in seed.start.items():
                 self.starts[name].append(start)
 
@@ -64,22 +68,20 @@ class Program:
                 return task
         return None
 
-    def fresh(self, rng: random.Random, epoch: int, model: Task | None = None) -> Task:
-        """A verified new task, sized like `model` or a random seed.
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        """A verified new task with the structure of a random seed, tools redrawn half of the time.
 
         Raises:
             RuntimeError: no attempt succeeded, which means that the seeds are unusable.
         """
-        for _ in range(FRESH_ATTEMPTS):
-            like = model or rng.choice(self.seeds)
-            turns, augmented = base_form(like)
-            sizes = [len(turn.ground_truth) for turn in turns]
-            plan = plan_fresh(like.classes, sizes, like.category, self.graph, rng, augmented)
-            task = self._attempt(plan, rng, epoch, None)
+        for attempt in range(FRESH_ATTEMPTS):
+            if attempt % SAME_SEED == 0:
+                like = rng.choice(self.seeds)
+            keep = rng.random() < 0.5
+            plan = plan_like(like, self._links[like.id], self.graph, rng, keep_tools=keep)
+            task = self._attempt(replace(plan, parent=""), rng, epoch, None)
             if task is not None:
                 return task
-        if model is not None:
-            return self.fresh(rng, epoch)
         raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
 
     def compose(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Task:
