@@ -65,12 +65,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/arms"))
-    parser.add_argument("--arms", nargs="+", default=["rods", "static", "fresh"])
+    parser.add_argument("--arms", nargs="+", default=["rods", "fresh", "static"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
-    jobs = [(arm, seed) for seed in options.seeds for arm in options.arms]
+    jobs = [(arm, seed) for arm in options.arms for seed in options.seeds]
     with ThreadPoolExecutor(options.jobs) as pool:
         rows = list(
             pool.map(

@@ -31,7 +31,7 @@ def test_shipped_presets() -> None:
         ("optimizer.learning_rate=3e-4", lambda c: c.optimizer.learning_rate == 0.0003),
         ("pool.stale_epochs=3", lambda c: c.pool.stale_epochs == 3),
         ("pool.stale_epochs=null", lambda c: c.pool.stale_epochs is None),
-        ("evaluation.test_samples=2", lambda c: c.evaluation.test_samples == 2),
+        ("evaluation.test_samples=5", lambda c: c.evaluation.test_samples == 5),
         ("stages=[{reward: binary, categories: [base]}]", lambda c: c.stage(9).reward == "binary"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.micro.dialect import MicroDialect, build_tokenizer
-from rods.micro.tasks import carries, demonstration, gold_rounds
+from rods.micro.tasks import LIMITS, carries, demonstration
 from rods.rollout.episode import Ending
 from rods.rollout.runner import Runner
 from rods.task import Category, Task
@@ -53,13 +53,17 @@ def carried() -> tuple[Task, ...]:
 
 def gold(task: Task) -> list[Ids]:
     """The ground truth as actions; each turn is closed by an empty one."""
-    return [DIALECT.write(calls) for turn in gold_rounds(task, ENV) for calls in [*turn, []]]
+    return [
+        DIALECT.write(calls)
+        for turn in task.turns
+        for calls in [*((call,) for call in turn.ground_truth), ()]
+    ]
 
 
 def test_a_replayed_gold_episode_is_the_demonstration() -> None:
     tasks = carried()
     policy, ticks = Replay([gold(task) for task in tasks]), []
-    rollouts = Runner(ENV, DIALECT).run(tasks, policy, tick=lambda: ticks.append(1))
+    rollouts = Runner(ENV, DIALECT, LIMITS).run(tasks, policy, tick=lambda: ticks.append(1))
     assert len(ticks) == max(map(len, policy.scripts))
     for task, rollout, said, shown in zip(
         tasks, rollouts, policy.scripts, policy.shown, strict=True

@@ -69,6 +69,7 @@ class OptimizerConfig(_Section):
 
     learning_rate: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises to its full")
     clip_low: float = Field(0.2, gt=0)
     clip_high: float = Field(0.28, gt=0)
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
@@ -92,9 +93,11 @@ class MicroConfig(_Section):
     layers: int = Field(2, ge=1)
     heads: int = Field(4, ge=1)
     indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
-    longer: float = Field(0.3, ge=0, le=1, description="share of dialogues of up to 3 turns")
-    dialogues: int = Field(16_000, ge=100, description="short dialogues made for pretraining")
-    tokens: int = Field(1_800_000, ge=1_000, description="training tokens in all")
+    longer: float = Field(
+        0.3, ge=0, le=1, description="share of dialogues of up to 3 turns of 3 calls"
+    )
+    dialogues: int = Field(30_000, ge=100, description="short dialogues made for pretraining")
+    tokens: int = Field(3_200_000, ge=1_000, description="training tokens in all")
     batch_tokens: int = Field(2_048, ge=64)
     learning_rate: float = Field(4e-3, gt=0)
     seed: int = Field(0, description="of the prepared policy; apart from the run's seed")

@@ -31,6 +31,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 MARK = "complete"  # written last into a checkpoint's folder
 _LIVE: dict[str, TrlEngine] = {}
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
 class TrlEngine:
@@ -141,7 +142,8 @@ class TrlEngine:
             num_generations=config.rollout.group_size,
             temperature=config.rollout.temperature,
             learning_rate=config.optimizer.learning_rate,
-            lr_scheduler_type=config.optimizer.schedule,
+            lr_scheduler_type=_SCHEDULES[config.optimizer.schedule],
+            warmup_steps=config.optimizer.warmup_steps,
             weight_decay=config.optimizer.weight_decay,
             epsilon=config.optimizer.clip_low,
             epsilon_high=config.optimizer.clip_high,

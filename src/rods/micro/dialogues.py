@@ -1,6 +1,6 @@
 """Short dialogues that teach the policy the call grammar and copying, and little else.
 
-Most have one or two turns of one call, the others up to three turns of one or two. They are made
+Most have one or two turns of one call, the others up to three turns of up to three. They are made
 by program over the training seeds' start states, and none has the calls of a training, validation
 or test task.
 """
@@ -20,6 +20,8 @@ from rods.synthesis.pipeline import Program
 from rods.synthesis.plan import plan_fresh
 from rods.task import Category, Task
 
+LONGER_CALLS = (5, 4, 2)  # weights of one, two and three calls in a turn of a longer dialogue
+LATE = 0.7  # share of dialogues with a withheld tool that need it in their last turn
 CATEGORIES = (Category.BASE, Category.BASE, Category.MISS_FUNC, Category.MISS_PARAM)
 
 
@@ -33,7 +35,7 @@ def short_dialogues(
     """Endless (token ids, which of them the agent writes).
 
     Args:
-        longer: share of dialogues with up to three turns of one or two calls.
+        longer: share of dialogues with up to three turns of up to three calls.
         forbidden: signatures of the tasks that must not appear.
     """
     while True:
@@ -47,7 +49,7 @@ def short_dialogues(
 
 def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | None:
     if rng.random() < longer:
-        sizes = [rng.randint(1, 2) for _ in range(rng.randint(1, 3))]
+        sizes = rng.choices((1, 2, 3), LONGER_CALLS, k=rng.randint(1, 3))
     else:
         sizes = [1] * rng.randint(1, 2)
     category = rng.choice(CATEGORIES)
@@ -56,6 +58,8 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
     if category is Category.BASE and rng.random() < 0.3:
         category = Category.LONG_CONTEXT
     split = rng.randrange(len(sizes)) if category.value.startswith("miss") else None
+    if category is Category.MISS_FUNC and rng.random() < LATE:
+        split = len(sizes) - 1  # most turns before the restored tool need another one
     classes = rng.choice(program.seeds).classes
     plan = plan_fresh(classes, sizes, category, program.graph, rng, split)
     try:
@@ -72,7 +76,7 @@ class Renaming:
     executed it in these words.
     """
 
-    SHARE = 0.3
+    SHARE = 0.5
 
     def __init__(self, dialect: MicroDialect) -> None:
         tokenizer = dialect.tokenizer

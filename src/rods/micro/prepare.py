@@ -36,7 +36,7 @@ from rods.synthesis.critique import signature
 
 Progress = Callable[[str, float], None]
 CHUNK = 500
-FORMAT = 3
+FORMAT = 5
 
 
 @dataclass(frozen=True)

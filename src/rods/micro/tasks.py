@@ -20,17 +20,17 @@ from typing import Any
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import FAULTY, benchmark_tasks, split, tool_specs
 from rods.micro.dialect import MicroDialect
-from rods.profile import find_links
 from rods.reward import gold_trace
-from rods.rollout.episode import Action, Episode
+from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis.critique import Critic
 from rods.synthesis.execute import Executed, SynthesisError
 from rods.synthesis.pipeline import Program
 from rods.synthesis.plan import Plan, Step, base_form, plan_fresh
 from rods.task import Call, Task
 
-MAX_TOKENS = 320
+MAX_TOKENS = 352
 MAX_CALLS = 5
+LIMITS = Limits(attempts=MAX_CALLS + 1)
 MAX_VALUE_TOKENS = 14
 REPLANS = 40
 KEPT, SHORTENED, REPLANNED = "calls kept", "values shortened", "replanned"
@@ -62,40 +62,20 @@ class MicroTasks:
         (folder / "left_out.json").write_text(json.dumps(dict(self.left_out)))
 
 
-def gold_rounds(task: Task, env: Environment) -> list[list[list[Call]]]:
-    """The ground truth as a competent agent would act: by turn, by round.
-
-    A round ends where a call needs a value that only a response of the same turn gives.
-    """
-    links = find_links(task.calls, gold_trace(task, env).responses)
-    rounds, position = [], 0
-    for turn in task.turns:
-        first, current = position, 0
-        level: dict[int, int] = {}
-        for index in range(len(turn.ground_truth)):
-            feeds = [li.producer for li in links if li.consumer == first + index]
-            inside = [level[p] + 1 for p in feeds if p >= first]
-            current = max([current, *inside])  # order within the turn is kept
-            level[first + index] = current
-        split_turn: list[list[Call]] = [[] for _ in range(current + 1)]
-        for index, call in enumerate(turn.ground_truth):
-            split_turn[level[first + index]].append(call)
-        rounds.append([r for r in split_turn if r])
-        position += len(turn.ground_truth)
-    return rounds
-
-
 def demonstration(
     task: Task, env: Environment, dialect: MicroDialect
 ) -> tuple[list[int], list[bool]]:
-    """Tokens of a perfect episode and which of them the agent wrote."""
-    episode = Episode(task, env, gold_trace(task, env))
+    """Tokens of a perfect episode and which of them the agent wrote.
+
+    One call an action: a value that a call needs may stand in the response just before.
+    """
+    episode = Episode(task, env, gold_trace(task, env), LIMITS)
     ids = dialect.open(task, episode.transcript)
     mask = [False] * len(ids)
-    for rounds in gold_rounds(task, env):
-        for calls in [*rounds, []]:
+    for turn in task.turns:
+        for calls in [*((call,) for call in turn.ground_truth), ()]:
             said = dialect.write(calls)
-            seen = dialect.extend(episode.act(Action(calls=tuple(calls))))
+            seen = dialect.extend(episode.act(Action(calls=calls)))
             if episode.ending is not None:
                 seen = []
             ids += said + seen
