@@ -18,6 +18,7 @@ from rods.synthesis.critique import Critic, signature, wrong_answers
 from rods.synthesis.ground import say
 from rods.synthesis.offline import benchmark_program, seeds_of
 from rods.synthesis.pipeline import Program
+from rods.synthesis.values import EXCERPT_WORDS
 from rods.task import Call, Category, Task
 
 ENV = BfclEnvironment()
@@ -120,17 +121,28 @@ def test_a_missing_tool_is_needed_on_its_release() -> None:
 
 def test_a_fresh_task_has_the_structure_of_a_seed_and_no_parent() -> None:
     program, _ = varied()
-    shapes = {
-        (t.category, t.classes, tuple(len(turn.ground_truth) for turn in t.turns))
-        for t in program.seeds
-    }
+
+    def shape(task: Task) -> tuple[object, ...]:
+        calls = [[roles().get(c.name) for c in turn.ground_truth] for turn in task.turns]
+        return task.category, task.classes, tuple(map(tuple, calls))
+
+    shapes = set(map(shape, program.seeds))
     for number in range(8):
         task = program.fresh(random.Random(number), 4)
         assert (task.born, task.parent) == (4, "")
-        sizes = tuple(len(turn.ground_truth) for turn in task.turns)
-        assert (task.category, task.classes, sizes) in shapes
+        assert shape(task) in shapes
         assert Critic(ENV).review(task) == ""
         assert program.critic.review(task) == "duplicate"
+
+
+def test_an_excerpt_stands_in_some_text_of_a_seed() -> None:
+    program, _ = varied()
+    calls = [call for task in program.seeds for call in task.calls]
+    texts = [" ".join(str(v).split()) for c in calls for v in c.arguments.values()]
+    excerpts = {program.bank.excerpt(random.Random(number)) for number in range(50)}
+    assert len(excerpts) > 20 and all(excerpts)
+    assert all(any(e in text for text in texts) for e in excerpts)
+    assert max(len(e.split()) for e in excerpts) == EXCERPT_WORDS[1]
 
 
 def test_equal_draws_make_equal_tasks_in_any_process() -> None:

@@ -119,6 +119,13 @@ def test_what_a_run_leaves(runs: Runs) -> None:
     assert not list(folder.glob("*.part"))
 
 
+def test_the_learning_rate_warms_up(runs: Runs) -> None:
+    state = runs.root / "whole" / "checkpoints" / f"checkpoint-{STEPS}" / "trainer_state.json"
+    logs = json.loads(state.read_text("utf-8"))["log_history"]
+    rates = [entry["learning_rate"] for entry in logs if "learning_rate" in entry]
+    assert rates[0] < rates[1] < rates[2] == max(rates) == rates[-1] == 5.0e-4
+
+
 def test_no_task_is_lost_or_doubled(runs: Runs) -> None:
     found = runs.stored("whole")
     events = Counter((e.kind, e.task_id) for e in found["events"] if e.kind != "chosen")

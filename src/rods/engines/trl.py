@@ -31,6 +31,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 MARK = "complete"  # written last into a checkpoint's folder
 _LIVE: dict[str, TrlEngine] = {}
+# The plain constant schedule of `transformers` ignores a warm-up.
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 

@@ -23,6 +23,9 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
 to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
 
+PAST = 2
+"""Tokens before a position that are added to its input: what copying goes by."""
+
 
 class MicroConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """Sizes of the model. `context` is the longest sequence that it is meant for."""
@@ -47,10 +50,6 @@ class MicroConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     pad_token_id: int | None = 0
     use_cache: bool = False
     tie_word_embeddings: bool = True
-
-
-PAST = 2
-"""Tokens before a position that are added to its input: what copying goes by."""
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:

@@ -32,9 +32,9 @@ def pretrain(
     """Train in place until `total_tokens` are read or the examples run out.
 
     `batch_tokens` bounds rows times longest row of a batch (one example always fits). The loss is
-    the mean over target tokens. The rate rises to `lr`, then falls linearly to zero at
-    `total_tokens`. `on_step` gets the tokens read so far, padding not counted, and the loss of
-    the step. Equal seeds and examples give equal weights.
+    the mean over target tokens. The rate (`lr` for Adam, a multiple of it for Muon) rises to its
+    full, then falls linearly to zero at `total_tokens`. `on_step` gets the tokens read so far,
+    padding not counted, and the loss of the step. Equal seeds and examples give equal weights.
     """
     model.train()
     optimizers = _optimizers(model, lr)

@@ -20,8 +20,8 @@ from rods.synthesis.values import ValueBank, ValueSource
 from rods.task import Task, ToolSpec
 
 ATTEMPTS = 3
-FRESH_ATTEMPTS = 100
-SAME_SEED = 5  # attempts before another seed is drawn: small ones succeed more easily
+FRESH_SEEDS = 20
+FRESH_ATTEMPTS = 5  # at each seed, before another is drawn: small ones succeed more easily
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Program:
         self.starts: dict[str, list[Any]] = defaultdict(list)
         self._links: dict[str, list[Link]] = {}
         for seed in self.seeds:
-            responses = gold_trace(seed, self.env).responses
-            self.graph.learn(seed, responses)
-            self._links[seed.id] = find_links(seed.calls, responses)
+            links = find_links(seed.calls, gold_trace(seed, self.env).responses)
+            self.graph.learn(seed, links)
+            self._links[seed.id] = links
             for name, start in seed.start.items():
                 self.starts[name].append(start)
 
@@ -74,14 +74,14 @@ class Program:
         Raises:
             RuntimeError: no attempt succeeded, which means that the seeds are unusable.
         """
-        for attempt in range(FRESH_ATTEMPTS):
-            if attempt % SAME_SEED == 0:
-                like = rng.choice(self.seeds)
-            keep = rng.random() < 0.5
-            plan = plan_like(like, self._links[like.id], self.graph, rng, keep_tools=keep)
-            task = self._attempt(replace(plan, parent=""), rng, epoch, None)
-            if task is not None:
-                return task
+        for _ in range(FRESH_SEEDS):
+            like = rng.choice(self.seeds)
+            for _ in range(FRESH_ATTEMPTS):
+                keep = rng.random() < 0.5
+                plan = plan_like(like, self._links[like.id], self.graph, rng, keep_tools=keep)
+                task = self._attempt(replace(plan, parent=""), rng, epoch, None)
+                if task is not None:
+                    return task
         raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
 
     def compose(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Task:

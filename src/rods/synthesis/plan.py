@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rods.profile import Link, find_links
+from rods.profile import Link
 from rods.synthesis.catalogue import roles
 from rods.task import Category, Task, ToolSpec, Turn
 
@@ -54,12 +54,12 @@ class ToolGraph:
     follows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     flows: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
-    def learn(self, task: Task, responses: Sequence[Sequence[str]]) -> None:
+    def learn(self, task: Task, links: Iterable[Link]) -> None:
         """Count a seed's transitions and flows."""
         calls = task.calls
         for one, two in pairwise(calls):
             self.follows[one.name][two.name] += 1
-        for link in find_links(task.calls, responses):
+        for link in links:
             key = (calls[link.producer].name, link.key, calls[link.consumer].name, link.parameter)
             self.flows[key] += 1
 
