@@ -94,8 +94,9 @@ def _make(folder: Path, config: PolicyConfig, env: BfclEnvironment, progress: Pr
         manifest = _pretrain(work, tokenizer, config, examples, progress)
         manifest |= {"realisation": tasks.counts(), "left_out": dict(tasks.left_out)}
         (work / "manifest.json").write_text(json.dumps(manifest, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
+        if not (folder / "manifest.json").exists():  # else another run was faster, and reads it
+            shutil.rmtree(folder, ignore_errors=True)
+            work.rename(folder)
     except OSError as error:
         raise UserError(f"{work}: cannot be written: {error.strerror}") from None
     finally:
