@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.calls import parse_calls
+from rods.envs.notation import parse_calls
 from rods.synthesis.augment import augment
 from rods.synthesis.execute import Executed, SynthesisError
 from rods.synthesis.ground import Wording

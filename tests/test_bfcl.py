@@ -8,9 +8,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from rods.envs.bfcl import PACKAGE, SIMULATORS, BfclEnvironment
+from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.calls import parse_calls
+from rods.envs.bfcl_mends import PACKAGE, SIMULATORS
+from rods.envs.notation import parse_calls
 from rods.reward import GoldTrace, gold_trace, progress, score
 from rods.task import Call, Category, Task, Turn
 
@@ -85,11 +86,6 @@ print(json.dumps({
         run_hostile("GorillaFileSystem", "mkdir('d')", f"{tool}('d', 'd')", "du()", "find()")
         for tool in ("cp", "mv")
     ],
-    # Each round doubles the paths through the tree, by having a folder in two places.
-    "loop": run_hostile("GorillaFileSystem", "[mkdir('0'), cd('0'), mkdir('s'), cd('..')]", *[
-        f"[cp('{n}', 'e'), mkdir('{n + 1}'), mv('{n}', '{n + 1}'), mv('e', '{n + 1}')]"
-        for n in range(24)
-    ], "du()", "ls()"),
 }))
 """
 
@@ -117,7 +113,3 @@ def test_calls_that_would_hang_are_errors_and_the_session_works_on() -> None:
     for made, (text, raised), usage, found in seen["files"]:
         assert raised and "into itself" in text
         assert not made[1] and not usage[1] and found == ['{"matches": ["./d"]}', False]
-    *built, usage, listed = seen["loop"]
-    assert not any(raised for _, raised in built)
-    assert usage == ["Error during execution: time limit", True]
-    assert listed == ['{"current_directory_content": ["24"]}', False]

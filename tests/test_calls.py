@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rods.envs.bfcl_data import tool_specs
-from rods.envs.calls import MAX_NUMBER, MAX_TEXT, CallError, check_call, parse_calls
+from rods.envs.calls import Bounds, CallError, check_call
+from rods.envs.notation import parse_calls
 from rods.task import Call
 
 TOOLS = tool_specs()
@@ -59,6 +60,7 @@ def test_positional_arguments_follow_the_signature_where_the_doc_does_not() -> N
     assert call.arguments["insurance_cost"] == 50.0
 
 
+MAX_NUMBER, MAX_TEXT = Bounds().number, Bounds().text
 NO_CALL = ["", " ", "hello there", "{", "[cd('a')", "cd", "[cd]", "'cd'", "None", "cd('a'); ls()"]
 CODE = """
 __import__('os').system('touch X') | cd(__import__('os').system('touch X'))

@@ -6,7 +6,7 @@ import pytest
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import tool_specs
-from rods.envs.calls import parse_calls
+from rods.envs.notation import parse_calls
 from rods.synthesis.critique import Critic
 from rods.task import Category, Task, Turn
 

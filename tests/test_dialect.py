@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.calls import CallError, check_call, parse_calls
+from rods.envs.calls import CallError, check_call
+from rods.envs.notation import parse_calls
 from rods.micro.dialect import CONTROL, MAX_CALLS, OBSERVED_TOKENS, MicroDialect, build_tokenizer
 from rods.rollout.episode import Action, Message
 from rods.task import Call

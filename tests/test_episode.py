@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rods.envs.bfcl import BfclEnvironment, BfclSession
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.calls import parse_calls
+from rods.envs.notation import parse_calls
 from rods.reward import format_reward, gold_trace
 from rods.rollout.episode import Action, Ending, Episode, Limits, Message
 from rods.task import Task
@@ -112,7 +112,7 @@ def test_a_broken_environment_ends_one_episode_and_no_run() -> None:
     class Broken(BfclEnvironment):
         def open(self, task: Task) -> BfclSession:
             session = super().open(task)
-            return BrokenSession(session._instances, session._tools)
+            return BrokenSession(session._instances, session._tools, self.bounds)
 
     episode = start(Broken())
     play(episode, GOLD[0])

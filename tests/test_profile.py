@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.calls import parse_calls
+from rods.envs.notation import parse_calls
 from rods.profile import Link, Profile, field, fields, find_links, profile
 from rods.reward import gold_trace
 from rods.synthesis.catalogue import roles

@@ -40,6 +40,7 @@ def step_metrics(
         "injected": loop.pool.injected,
         "retired": sum(loop.pool.retired.values()),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
+        "refusals": dict(sum((Counter(r.refusals) for r in rollouts), Counter())),
         "trajectories": len(rollouts),
         "generated_tokens": sum(r.generated for r in rollouts),
         "loss": logs.get("loss"),

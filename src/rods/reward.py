@@ -8,11 +8,12 @@ computed once a task. In a turn without ground truth a silent agent gets 1 and a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rods.envs.base import Environment, Session
+from rods.envs.base import Environment, Step
+from rods.envs.state import State
+from rods.errors import UserError
 from rods.task import Call, Task
 
 
@@ -21,7 +22,7 @@ class GoldTrace:
     """What the ground truth leads to: for each turn its responses and the state after it."""
 
     responses: tuple[tuple[str, ...], ...]
-    states: tuple[Any, ...]
+    states: tuple[State, ...]
     clean: bool
     """No ground-truth call could not be executed at all."""
 
@@ -40,43 +41,46 @@ class Verdict:
 
 
 def gold_trace(task: Task, env: Environment) -> GoldTrace:
-    """Execute the ground truth in a fresh session."""
+    """Execute the ground truth in a fresh session.
+
+    Raises:
+        UserError: the task cannot be opened, or its ground truth breaks the session.
+    """
     session = env.open(task)
-    responses, states, clean = [], [], True
-    for turn in task.turns:
-        observations = [session.call(call) for call in turn.ground_truth]
-        clean = clean and not any(o.raised for o in observations)
-        responses.append(tuple(o.text for o in observations))
-        states.append(session.state())
+    outcomes = env.execute([Step(session, turn.ground_truth, None, True) for turn in task.turns])
     session.close()
-    return GoldTrace(tuple(responses), tuple(states), clean)
+    states = tuple(o.state for o in outcomes if o.state is not None)
+    if len(states) < len(task.turns):
+        why = next(o.lost for o in outcomes if o.state is None)
+        raise UserError(f"task {task.source or task.id}: the ground truth cannot be run: {why}")
+    clean = not any(seen.raised for o in outcomes for seen in o.observations)
+    return GoldTrace(tuple(tuple(s.text for s in o.observations) for o in outcomes), states, clean)
 
 
 def judge_turn(
-    gold: GoldTrace, index: int, session: Session, responses: Sequence[str], called: bool
+    gold: GoldTrace, index: int, responses: Sequence[str], called: bool, matches: bool | None
 ) -> Verdict:
     """Verdict on turn `index`, at its end.
 
     Args:
         responses: all responses that the agent has seen so far, over all turns.
         called: whether the agent called a tool in this turn.
+        matches: whether the state equals `gold.states[index]`; needed only where a tool was
+            called in a turn with ground truth.
     """
     wanted = gold.responses[index]
     if not wanted:
         return Verdict(state=not called, exec=not called, empty=True)
     if not called:
         return Verdict(state=False, exec=False)
-    return Verdict(
-        state=_equal(session.state(), gold.states[index]),
-        exec=not Counter(wanted) - Counter(responses),
-    )
+    return Verdict(state=bool(matches), exec=_contains(responses, wanted))
 
 
-def _equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except RecursionError:
-        return False
+def _contains(responses: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether `wanted` is a multiset within `responses`."""
+    if len(set(wanted)) == len(wanted):
+        return set(wanted).issubset(responses)
+    return not Counter(wanted) - Counter(responses)
 
 
 def progress(verdicts: Sequence[Verdict], turns: int) -> float:
@@ -103,18 +107,49 @@ def score(
     env: Environment,
     turns: Sequence[Sequence[Call]],
     gold: GoldTrace | None = None,
-) -> Iterator[Verdict]:
+) -> list[Verdict]:
     """Verdicts for logged calls, one sequence a turn; missing turns count as silent.
 
     Args:
         gold: the task's trace, if it is at hand.
+
+    Raises:
+        UserError: see `gold_trace`.
     """
-    gold = gold or gold_trace(task, env)
-    session = env.open(task)
-    responses: list[str] = []
-    for index, turn in enumerate(task.turns):
-        calls = turns[index] if index < len(turns) else ()
-        if turn.ground_truth:  # a call in a turn without ground truth is not executed
-            responses += [session.call(call).text for call in calls]
-        yield judge_turn(gold, index, session, responses, bool(calls))
-    session.close()
+    return score_many([(task, turns, gold or gold_trace(task, env))], env)[0]
+
+
+def score_many(
+    episodes: Sequence[tuple[Task, Sequence[Sequence[Call]], GoldTrace]], env: Environment
+) -> list[list[Verdict]]:
+    """`score` for many episodes, handed to the environment together.
+
+    A session that is lost fails its remaining turns with ground truth.
+    """
+    steps, sessions = [], []
+    for task, turns, gold in episodes:
+        session = env.open(task)
+        sessions.append(session)
+        for index in _judged(task, turns):
+            steps.append(Step(session, turns[index], gold.states[index]))
+    outcomes = iter(env.execute(steps))
+    verdicts = []
+    for task, turns, gold in episodes:
+        responses: list[str] = []
+        row = []
+        for index in range(len(task.turns)):
+            called, matches = index < len(turns) and bool(turns[index]), None
+            if called and task.turns[index].ground_truth:
+                outcome = next(outcomes)
+                responses += [seen.text for seen in outcome.observations]
+                matches = outcome.matches
+            row.append(judge_turn(gold, index, responses, called, matches))
+        verdicts.append(row)
+    for session in sessions:
+        session.close()
+    return verdicts
+
+
+def _judged(task: Task, turns: Sequence[Sequence[Call]]) -> list[int]:
+    """Turns whose calls are executed: those of turns without ground truth are not."""
+    return [i for i, t in enumerate(task.turns[: len(turns)]) if t.ground_truth and turns[i]]

@@ -9,7 +9,8 @@ from typing import Any
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.envs.calls import CallError, parse_calls
+from rods.envs.calls import CallError
+from rods.envs.notation import parse_calls
 from rods.errors import UserError
 from rods.files import read_text
 from rods.reward import progress, score
@@ -47,7 +48,7 @@ def score_file(path: Path) -> Iterator[dict[str, Any]]:
         tools = env.tools(task)
         bad: list[str] = []
         calls = [[call for text in turn for call in _calls(text, tools, bad)] for turn in turns]
-        verdicts = list(score(task, env, calls))
+        verdicts = score(task, env, calls)
         reward = progress(verdicts, len(task.turns))
         yield {
             "task": name,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
+from rods.envs.state import State
 from rods.task import Call, Task, ToolSpec
 
 
@@ -14,11 +16,13 @@ class Observation(NamedTuple):
         text: the response exactly as the verdict compares it.
         ok: False where the tool reported an error.
         raised: True where the call could not be executed at all (error code -2 of the paper).
+        refused: name of the bound or limit that stopped it, see `calls.Refusal`; empty if none.
     """
 
     text: str
     ok: bool
     raised: bool = False
+    refused: str = ""
 
 
 class Session(Protocol):
@@ -27,14 +31,42 @@ class Session(Protocol):
     def call(self, call: Call) -> Observation:
         """Execute one call. Never raises: whatever goes wrong is an observation."""
 
-    def state(self) -> Any:
-        """A plain-data snapshot of all public attributes, comparable by `==`."""
+    def state(self) -> State:
+        """A snapshot that later calls do not change."""
+
+    def matches(self, state: State) -> bool:
+        """`self.state() == state`, without the copy."""
 
     def fork(self) -> Session:
         """An independent copy in the same state."""
 
     def close(self) -> None:
         """Release what the session holds."""
+
+
+class Step(NamedTuple):
+    """Work for one session: calls in order, then a comparison or a snapshot of the state."""
+
+    session: Session
+    calls: Sequence[Call] = ()
+    expected: State | None = None
+    snapshot: bool = False
+
+
+class Outcome(NamedTuple):
+    """What a step gave.
+
+    Attributes:
+        observations: one a call.
+        matches: whether the state equals the expected one; None if none was.
+        state: the snapshot, if one was asked for; from another process only its digest.
+        lost: why the session cannot go on, or empty.
+    """
+
+    observations: tuple[Observation, ...]
+    matches: bool | None = None
+    state: State | None = None
+    lost: str = ""
 
 
 class Environment(Protocol):
@@ -53,3 +85,21 @@ class Environment(Protocol):
             UserError: the task names a class that this environment does not have, or its start
                 state cannot be loaded.
         """
+
+    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Carry out the steps in order, each session apart from the others."""
+
+
+def execute_here(steps: Sequence[Step]) -> list[Outcome]:
+    """`Environment.execute` in this process."""
+    return [_execute(step) for step in steps]
+
+
+def _execute(step: Step) -> Outcome:
+    session, calls, expected, snapshot = step
+    try:
+        seen = tuple([session.call(call) for call in calls])
+        matches = None if expected is None else session.matches(expected)
+        return Outcome(seen, matches, session.state() if snapshot else None)
+    except Exception as error:  # whatever breaks in a session ends its episode and no other
+        return Outcome((), lost=f"{type(error).__name__}: {error}")

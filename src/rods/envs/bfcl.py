@@ -1,47 +1,31 @@
 """BFCL's eight simulators as sessions, driven by parsed calls and never by eval.
 
 Departures from the official executor, none of which changes a verdict on honest calls: no shared
-instances, fresh mutable defaults for each call, deep-copied long-context tables, a time limit, and
-bounds on the few numeric arguments that make a simulator hang or build a cyclic file tree.
+instances, fresh mutable defaults for each call, long-context tables of the session's own, and the
+mends of `bfcl_mends`. Calls run in this process without a time limit; `guard` adds one.
 """
 
 from __future__ import annotations
 
 import copy
-import importlib
 import importlib.metadata
-import inspect
 import json
 import marshal
 import random
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from rods.envs.base import Observation
+from rods.envs.base import Observation, Outcome, Step, execute_here
 from rods.envs.bfcl_data import SIMULATORS, tool_specs
-from rods.envs.calls import CallError, check_call
+from rods.envs.bfcl_mends import mutable_defaults, refuse_hazards, simulator, steady
+from rods.envs.calls import Bounds, CallError, Refusal, check_call
+from rods.envs.state import State
 from rods.errors import UserError
 from rods.task import Call, Category, Task, ToolSpec
 
-PACKAGE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
 STATELESS = {"MathAPI"}
-# Beyond these the simulators compute for minutes or for ever, some in C where no signal reaches.
-BOUNDS = {
-    ("power", "exponent"): 1_000,
-    ("power", "base"): 10**9,
-    ("square_root", "precision"): 1_000,
-    ("logarithm", "precision"): 1_000,
-    ("round_number", "decimal_places"): 100,
-}
-CALL_SECONDS = 1.0
-
-
-class _TimeOut(BaseException):
-    """Not an Exception, because some simulators swallow those."""
+PLAIN = (dict, list, set)
 
 
 class BfclEnvironment:
@@ -49,7 +33,8 @@ class BfclEnvironment:
 
     name = "bfcl"
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds or Bounds()
         try:
             self.version = importlib.metadata.version("bfcl-eval")
         except importlib.metadata.PackageNotFoundError:
@@ -58,8 +43,7 @@ class BfclEnvironment:
             ) from None
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
-        specs = tool_specs()
-        return {n: t for n, t in specs.items() if t.owner in task.classes}
+        return _tools(task.classes)
 
     def open(self, task: Task) -> BfclSession:
         instances: dict[str, Any] = {}
@@ -67,7 +51,7 @@ class BfclEnvironment:
         for name in task.classes:
             if name not in SIMULATORS:
                 raise UserError(f"task {task.source or task.id}: no BFCL class {name!r}")
-            instance = _simulator(name)()
+            instance = simulator(name)()
             if name not in STATELESS:
                 start = marshal.loads(marshal.dumps(task.start.get(name, {})))  # a fast deep copy
                 try:
@@ -77,83 +61,84 @@ class BfclEnvironment:
                         f"task {task.source or task.id}: start state of {name} cannot be loaded:"
                         f" {type(error).__name__}: {error}"
                     ) from None
+                if long:  # its tables are objects of the module, which all instances share
+                    _own(instance)
             instances[name] = instance
-        # Long-context tables are module-level objects that all instances would share.
-        return BfclSession(_copy(instances) if long else instances, self.tools(task))
+        return BfclSession(instances, self.tools(task), self.bounds)
+
+    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        return execute_here(steps)
 
 
 class BfclSession:
     """Live simulator instances of one task."""
 
-    def __init__(self, instances: dict[str, Any], tools: dict[str, ToolSpec]) -> None:
+    def __init__(
+        self, instances: dict[str, Any], tools: dict[str, ToolSpec], bounds: Bounds
+    ) -> None:
         self._instances = instances
         self._tools = tools
+        self._bounds = bounds
 
     def call(self, call: Call) -> Observation:
         try:
-            check_call(call, self._tools)
-            self._check_hazards(call)
+            check_call(call, self._tools, self._bounds)
+            refuse_hazards(call, self._instances)
         except CallError as error:
-            return Observation(f"Error during execution: {error}", ok=False, raised=True)
-        instance = self._instances[self._tools[call.name].owner]
-        arguments = _fresh_defaults(type(instance), call.name) | copy.deepcopy(call.arguments)
+            return error.observation()
+        owner = self._tools[call.name].owner
+        arguments = call.arguments
+        defaults = mutable_defaults(owner, call.name)
+        if defaults or any(isinstance(v, PLAIN) for v in arguments.values()):
+            arguments = copy.deepcopy({**defaults, **arguments})
         try:
-            with _time_limit(CALL_SECONDS):
-                result = getattr(instance, call.name)(**arguments)
-                text = _text(result)
-        except _TimeOut:
-            return Observation("Error during execution: time limit", ok=False, raised=True)
+            result = steady(getattr(self._instances[owner], call.name)(**arguments))
+            text = _text(result)
+        except MemoryError:
+            return CallError(Refusal.MEMORY, "out of memory").observation()
         except Exception as error:  # a simulator may raise anything; the episode goes on
             return Observation(f"Error during execution: {error}", ok=False, raised=True)
         first = result[0] if isinstance(result, list) and result else result
         return Observation(text, ok=not (isinstance(first, dict) and "error" in first))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         try:
-            with _time_limit(CALL_SECONDS):
-                return {
-                    owner: {k: _plain(v) for k, v in vars(made).items() if not k.startswith("_")}
+            return State(
+                {
+                    owner: {k: _plain(v) for k, v in vars(made).items() if k[0] != "_"}
                     for owner, made in self._instances.items()
                 }
-        except (RecursionError, _TimeOut):  # a cyclic or bottomless file tree equals nothing
-            return {"unreadable": object()}
+            )
+        except RecursionError:  # a directory inside itself
+            return State(None)
+
+    def matches(self, state: State) -> bool:
+        if state.data is None:
+            return False
+        try:
+            return all(
+                _equal_attributes(vars(made), state.data[owner])
+                for owner, made in self._instances.items()
+            )
+        except RecursionError:
+            return False
 
     def fork(self) -> BfclSession:
-        return BfclSession(_copy(self._instances), self._tools)
+        return BfclSession(_copy(self._instances), self._tools, self._bounds)
 
     def close(self) -> None:
         self._instances = {}
 
-    def _check_hazards(self, call: Call) -> None:
-        for name, value in call.arguments.items():
-            bound = BOUNDS.get((call.name, name))
-            if bound is not None and isinstance(value, int | float) and abs(value) > bound:
-                raise CallError(f"{call.name}: argument {name!r} must be within {bound}")
-        source = call.arguments.get("source")
-        if call.name in ("mv", "cp") and source == call.arguments.get("destination"):
-            here = self._instances["GorillaFileSystem"]._current_dir.contents
-            if isinstance(source, str) and hasattr(here.get(source), "contents"):
-                raise CallError(f"{call.name}: a directory cannot be put into itself")
-
 
 @cache
-def _simulator(name: str) -> Any:
-    return getattr(importlib.import_module(f"{PACKAGE}.{SIMULATORS[name]}"), name)
+def _tools(classes: tuple[str, ...]) -> dict[str, ToolSpec]:
+    return {n: t for n, t in tool_specs().items() if t.owner in classes}
 
 
-@cache
-def _mutable_defaults(owner: type, method: str) -> dict[str, Any]:
-    parameters = inspect.signature(getattr(owner, method)).parameters
-    return {
-        name: copy.deepcopy(p.default)
-        for name, p in parameters.items()
-        if isinstance(p.default, list | dict | set)
-    }
-
-
-def _fresh_defaults(owner: type, method: str) -> dict[str, Any]:
-    """Copies of mutable defaults, which simulators extend in place across calls."""
-    return {name: copy.copy(value) for name, value in _mutable_defaults(owner, method).items()}
+def _own(instance: Any) -> None:
+    """Replace an instance's tables by copies; marshal keeps what is shared within them."""
+    tables = {k: v for k, v in vars(instance).items() if isinstance(v, PLAIN)}
+    vars(instance).update(marshal.loads(marshal.dumps(tables)))
 
 
 def _copy(instances: dict[str, Any]) -> dict[str, Any]:
@@ -196,20 +181,22 @@ def _plain(value: Any) -> Any:
     return set(value) if isinstance(value, set) else value
 
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt pure-Python loops, by CPU time; only the main thread can take a signal."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _equal_attributes(live: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    public = [name for name in live if name[0] != "_"]
+    return len(public) == len(wanted) and all(
+        name in wanted and _equal(live[name], wanted[name]) for name in public
+    )
 
-    def stop(_signum: int, _frame: Any) -> None:
-        raise _TimeOut
 
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+def _equal(live: Any, wanted: Any) -> bool:
+    """Whether `_plain(live) == wanted`."""
+    if hasattr(live, "contents"):
+        return (
+            isinstance(wanted, tuple)
+            and wanted[:2] == ("directory", live.name)
+            and live.contents.keys() == wanted[2].keys()
+            and all(_equal(item, wanted[2][name]) for name, item in live.contents.items())
+        )
+    if type(live).__name__ == "File":
+        return bool(("file", live.name, live.content) == wanted)
+    return bool(live == wanted)

@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rods.envs.calls import CallError, parse_calls
+from rods.envs.calls import CallError
+from rods.envs.notation import parse_calls
 from rods.errors import UserError
 from rods.task import Category, Task, ToolSpec, Turn
 

@@ -1,68 +1,65 @@
-"""Text <-> `Call`, without eval: model output is hostile until parsed as literals."""
+"""What a call may be: named refusals, bounds, and the check before a tool is reached."""
 
 from __future__ import annotations
 
-import ast
-import warnings
+from enum import StrEnum
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
+from rods.envs.base import Observation
 from rods.task import Call, ToolSpec
 
-MAX_TEXT = 20_000
-MAX_ITEMS = 1_000
-MAX_DEPTH = 8
-MAX_NUMBER = 10**18
+
+class Refusal(StrEnum):
+    """Why a call, or a text that should be calls, went no further. Counted by these names."""
+
+    NOT_CALLS = "not calls"
+    UNKNOWN_TOOL = "unknown tool"
+    UNKNOWN_ARGUMENT = "unknown argument"
+    MISSING_ARGUMENT = "missing argument"
+    REPEATED_ARGUMENT = "repeated argument"
+    EXTRA_ARGUMENT = "too many arguments"
+    NOT_LITERAL = "not a literal"
+    TYPE = "unusable type"
+    TEXT = "text too long"
+    ITEMS = "too many items"
+    DEPTH = "nested too deep"
+    NUMBER = "number out of bounds"
+    HAZARD = "known hazard"
+    TIME = "time limit"
+    MEMORY = "memory limit"
+    PROCESS = "process ended"
 
 
 class CallError(ValueError):
     """A call that is refused before it reaches a tool; the message is for the agent."""
 
+    def __init__(self, refusal: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
-def parse_calls(text: str, tools: dict[str, ToolSpec]) -> tuple[Call, ...]:
-    """Parse BFCL's notation, `[f(a=1), g('x')]` or a single `f(a=1)`.
-
-    Positional arguments are bound by the order of the tool's parameters.
-
-    Raises:
-        CallError: not a list of calls, an unknown tool, or an argument that is no literal.
-    """
-    if len(text) > MAX_TEXT:
-        raise CallError(f"the call text has {len(text)} characters; at most {MAX_TEXT} are read")
-    try:
-        with warnings.catch_warnings():  # odd literals warn on stderr
-            warnings.simplefilter("ignore")
-            body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CallError(f"not a list of calls: {type(error).__name__}") from None
-    nodes = body.elts if isinstance(body, ast.List | ast.Tuple) else [body]
-    return tuple(_call(node, tools) for node in nodes)
+    def observation(self) -> Observation:
+        """What the agent sees of it."""
+        text = f"Error during execution: {self}"
+        return Observation(text, ok=False, raised=True, refused=self.refusal.value)
 
 
-def _call(node: ast.expr, tools: dict[str, ToolSpec]) -> Call:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        raise CallError("not a list of calls: each item must be name(argument=value)")
-    tool = tools.get(node.func.id)
-    if tool is None:
-        raise CallError(f"unknown tool {node.func.id!r}")
-    names = list(tool.parameters)
-    if len(node.args) > len(names):
-        raise CallError(f"{tool.name} takes {len(names)} arguments, {len(node.args)} given")
-    values: dict[str, Any] = {}
-    pairs = list(zip(names, node.args, strict=False))
-    pairs += [(keyword.arg or "**", keyword.value) for keyword in node.keywords]
-    for name, value in pairs:
-        if name in values:
-            raise CallError(f"{tool.name} got {name!r} twice")
-        try:
-            values[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            raise CallError(f"{tool.name}: argument {name!r} is no literal") from None
-    return Call.model_construct(name=tool.name, arguments=values)
+class Bounds(BaseModel):
+    """The most that is read of a call. No ground truth of the benchmark comes near."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    text: int = Field(20_000, ge=1, description="characters of a call's text and of one string")
+    items: int = Field(1_000, ge=1, description="entries of one list or object")
+    depth: int = Field(8, ge=1, description="lists and objects within each other")
+    number: int = Field(10**18, ge=1, description="size of a number")
 
 
-def check_call(call: Call, tools: dict[str, ToolSpec]) -> None:
+DEFAULT = Bounds()
+
+
+def check_call(call: Call, tools: dict[str, ToolSpec], bounds: Bounds = DEFAULT) -> None:
     """Refuse calls that no tool could take, and arguments beyond any honest size.
 
     Raises:
@@ -70,31 +67,44 @@ def check_call(call: Call, tools: dict[str, ToolSpec]) -> None:
     """
     tool = tools.get(call.name)
     if tool is None:
-        raise CallError(f"unknown tool {call.name!r}")
+        raise CallError(Refusal.UNKNOWN_TOOL, f"unknown tool {shown(call.name)}")
     for name, value in call.arguments.items():
         if name not in tool.parameters:
-            raise CallError(f"{call.name} has no argument {name!r}")
-        _bounded(value, f"{call.name}: argument {name!r}")
+            message = f"{call.name} has no argument {shown(name)}"
+            raise CallError(Refusal.UNKNOWN_ARGUMENT, message)
+        _within(value, f"{call.name}: argument {name!r}", bounds)
     for name in tool.required:
         if name not in call.arguments:
-            raise CallError(f"{call.name}: argument {name!r} is missing")
+            message = f"{call.name}: argument {name!r} is missing"
+            raise CallError(Refusal.MISSING_ARGUMENT, message)
 
 
-def _bounded(value: JsonValue, where: str, depth: int = 0) -> None:
-    if depth > MAX_DEPTH:
-        raise CallError(f"{where} is nested deeper than {MAX_DEPTH}")
+def shown(name: object) -> str:
+    """A name from the agent, quoted and cut, for a message."""
+    text = repr(name)
+    return text if len(text) <= 80 else text[:80] + "..."
+
+
+def _within(value: Any, where: str, bounds: Bounds, depth: int = 0) -> None:
+    if depth > bounds.depth:
+        raise CallError(Refusal.DEPTH, f"{where} is nested deeper than {bounds.depth}")
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise CallError(f"{where} has more than {MAX_TEXT} characters")
+        if len(value) > bounds.text:
+            raise CallError(Refusal.TEXT, f"{where} has more than {bounds.text} characters")
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int | float):
-        if not abs(value) <= MAX_NUMBER:  # so written, it refuses NaN too
-            raise CallError(f"{where} is not a number within {MAX_NUMBER:.0e}")
+        if not abs(value) <= bounds.number:  # so written, it refuses NaN too
+            message = f"{where} is not a number within {bounds.number:.0e}"
+            raise CallError(Refusal.NUMBER, message)
     elif isinstance(value, list | tuple | dict):
-        if len(value) > MAX_ITEMS:
-            raise CallError(f"{where} has more than {MAX_ITEMS} items")
-        for item in value.values() if isinstance(value, dict) else value:
-            _bounded(item, where, depth + 1)
+        if len(value) > bounds.items:
+            raise CallError(Refusal.ITEMS, f"{where} has more than {bounds.items} items")
+        for item in value:
+            _within(item, where, bounds, depth + 1)
+        if isinstance(value, dict):
+            for item in value.values():
+                _within(item, where, bounds, depth + 1)
     else:
-        raise CallError(f"{where} is a {type(value).__name__}, which no tool takes")
+        message = f"{where} is a {type(value).__name__}, which no tool takes"
+        raise CallError(Refusal.TYPE, message)

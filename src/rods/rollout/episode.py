@@ -6,11 +6,11 @@ ends right after its last attempt instead of at the forced next one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, Outcome, Step
 from rods.reward import GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.task import Call, Task
 
@@ -52,7 +52,11 @@ class Message:
 
 @dataclass
 class Episode:
-    """One agent's run through one task. Feed `act` until `ending` is set."""
+    """One agent's run through one task. Feed `act` until `ending` is set.
+
+    Who plays many episodes at once calls `begin` on each, hands all the steps to the environment
+    together, and gives each outcome to `finish`.
+    """
 
     task: Task
     env: Environment
@@ -66,8 +70,10 @@ class Episode:
         self.session = self.env.open(self.task)
         self.responses: list[str] = []
         self.rounds = self.malformed = self.clean = self.raised = 0
+        self.refusals: Counter[str] = Counter()
         self._attempts = self._malformed_in_row = 0
-        self._called = self._spent = False
+        self._called = self._spent = self._turn_over = self._spent_now = False
+        self._shown = 0
         offered = [n for n in self.env.tools(self.task) if n not in self.task.withheld]
         self.transcript.append(Message("tools", " ".join(offered)))
         self._user_turn()
@@ -84,9 +90,16 @@ class Episode:
             action: what it did.
             said: the action as text, for the transcript.
         """
-        before = len(self.transcript) + 1
+        step = self.begin(action, said)
+        return self.finish(self.env.execute([step])[0] if step else None)
+
+    def begin(self, action: Action, said: str = "") -> Step | None:
+        """Take one action; the step is what the environment has to do for it, if anything."""
         self.rounds += 1
         self.transcript.append(Message("agent", said or _as_text(action)))
+        self._shown = len(self.transcript)
+        self._turn_over = self._spent_now = False
+        calls = action.calls[: self.limits.calls]
         if action.malformed:
             self.malformed += 1
             self._malformed_in_row += 1
@@ -94,22 +107,37 @@ class Episode:
             self.transcript.append(Message("error", action.malformed))
             if self._malformed_in_row >= self.limits.malformed:
                 self.end(Ending.FORMAT_FAILURES)
-            elif self._attempts >= self.limits.attempts:
-                self._end_turn(spent=True)
+                return None
         else:
             self._malformed_in_row = 0
-            if not action.calls:
-                self._end_turn()
+            if not calls:
+                self._turn_over = True
             elif not self.task.turns[self.turn].ground_truth:
-                self._called = True
+                self._called = self._turn_over = True
+                calls = ()
                 self.transcript.append(Message("error", "no tool fits this request"))
-                self._end_turn()
             else:
-                try:
-                    self._execute(action.calls[: self.limits.calls])
-                except Exception:  # whatever breaks in a session ends this episode and no other
-                    self.end(Ending.ENVIRONMENT_FAILURE)
-        return self.transcript[before:]
+                self._called = True
+                self._attempts += 1
+        if not self._turn_over and self._attempts >= self.limits.attempts:
+            self._turn_over = self._spent_now = True
+        judged = self._turn_over and self._called and self.task.turns[self.turn].ground_truth
+        if not calls and not judged:
+            return None
+        return Step(self.session, calls, self.gold.states[self.turn] if judged else None)
+
+    def finish(self, outcome: Outcome | None) -> list[Message]:
+        """Take the outcome of the step, None where there was none; returns what the agent sees."""
+        if self.ending is not None:
+            return self.transcript[self._shown :]
+        if outcome is not None and outcome.lost:
+            self.end(Ending.ENVIRONMENT_FAILURE)
+            return self.transcript[self._shown :]
+        if outcome is not None and outcome.observations:
+            self._observe(outcome)
+        if self._turn_over:
+            self._end_turn(outcome.matches if outcome else None)
+        return self.transcript[self._shown :]
 
     def end(self, ending: Ending) -> None:
         """Stop here; turns not reached count as failed."""
@@ -129,24 +157,20 @@ class Episode:
     def format(self) -> float:
         return format_reward(self.rounds, self.malformed, self.clean, self.raised)
 
-    def _execute(self, calls: Sequence[Call]) -> None:
-        self._called = True
-        self._attempts += 1
+    def _observe(self, outcome: Outcome) -> None:
         failed = False
-        for call in calls:  # a withheld tool stays executable, as in the official executor
-            seen = self.session.call(call)
+        for seen in outcome.observations:
             failed = failed or seen.raised
+            self.refusals.update([seen.refused] if seen.refused else [])
             self.responses.append(seen.text)
             self.transcript.append(Message("observation" if seen.ok else "error", seen.text))
         self.raised += failed
         self.clean += not failed
-        if self._attempts >= self.limits.attempts:
-            self._end_turn(spent=True)
 
-    def _end_turn(self, spent: bool = False) -> None:
-        self._spent = self._spent or spent
+    def _end_turn(self, matches: bool | None) -> None:
+        self._spent = self._spent or self._spent_now
         self.verdicts.append(
-            judge_turn(self.gold, self.turn, self.session, self.responses, self._called)
+            judge_turn(self.gold, self.turn, self.responses, self._called, matches)
         )
         self._attempts, self._called = 0, False
         if self.turn == len(self.task.turns):

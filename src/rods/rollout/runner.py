@@ -50,6 +50,7 @@ class Rollout(NamedTuple):
     turns: list[bool]
     ending: Ending
     transcript: list[Message]
+    refusals: dict[str, int]
 
     @property
     def generated(self) -> int:
@@ -100,7 +101,10 @@ class Runner:
                 completions[i] += ids
                 masks[i] += [1] * len(ids)
                 logprobs[i] += logp
-                suffix = self._step(episodes[i], ids, len(prompts[i]) + len(completions[i]))
+            seen = self._act([episodes[i] for i in active], [ids for ids, _ in made])
+            for i, messages in zip(active, seen, strict=True):
+                length = len(prompts[i]) + len(completions[i])
+                suffix = self._suffix(episodes[i], messages, length)
                 completions[i] += suffix
                 masks[i] += [0] * len(suffix)
                 logprobs[i] += [0.0] * len(suffix)
@@ -120,14 +124,27 @@ class Runner:
                 turns=[v.passed for v in e.verdicts],
                 ending=e.ending or Ending.ANSWERED,
                 transcript=e.transcript,
+                refusals=dict(e.refusals),
             )
             for i, e in enumerate(episodes)
         ]
 
-    def _step(self, episode: Episode, ids: list[int], length: int) -> list[int]:
-        """Let the episode act on the generated ids; returns the environment's tokens."""
-        action = self.dialect.parse(ids, self.env.tools(episode.task))
-        seen = episode.act(action, said=self.dialect.show(ids))
+    def _act(
+        self, episodes: Sequence[Episode], generated: Sequence[list[int]]
+    ) -> list[list[Message]]:
+        """Let each episode act on its generated ids, with one visit to the environment for all."""
+        steps = []
+        for episode, ids in zip(episodes, generated, strict=True):
+            action = self.dialect.parse(ids, self.env.tools(episode.task))
+            steps.append(episode.begin(action, said=self.dialect.show(ids)))
+        outcomes = iter(self.env.execute([step for step in steps if step]))
+        return [
+            episode.finish(next(outcomes) if step else None)
+            for episode, step in zip(episodes, steps, strict=True)
+        ]
+
+    def _suffix(self, episode: Episode, seen: Sequence[Message], length: int) -> list[int]:
+        """The environment's tokens after an action."""
         if episode.ending is not None:
             return []
         suffix = self.dialect.extend(seen)

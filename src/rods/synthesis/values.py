@@ -164,7 +164,7 @@ def _short(value: Any) -> bool:
 def facts_of(session: Session) -> dict[str, list[Any]]:
     """What the current state offers, by kind of value."""
     facts: dict[str, list[Any]] = defaultdict(list)
-    state = session.state()
+    state = session.state().data or {}
     if "GorillaFileSystem" in state:
         listing = session.call(Call.model_construct(name="ls", arguments={"a": True})).text
         names = _json(listing).get("current_directory_content") or []

@@ -1,0 +1,244 @@
+"""Runs an environment's calls in worker processes that may be killed.
+
+A call that hangs, eats memory, or ends its process becomes an error observation of its own episode
+and changes nothing: the worker is replaced, and each session that lived in it is made again from
+its calls so far, which is exact because environments are deterministic. The steps of many sessions
+travel together, so an ordinary call costs a line on a pipe.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, cycle
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rods.envs.base import Environment, Observation, Outcome, Step
+from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal
+from rods.envs.child import Child, ChildDied
+from rods.envs.state import State, decode
+from rods.task import Call, Task, ToolSpec
+
+TASKS = 4_096  # known to a worker before it starts afresh
+
+
+class Limits(BaseModel):
+    """What one call may take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float = Field(1.0, gt=0, le=3600, description="wall time of one call")
+    megabytes: int = Field(512, ge=64, description="memory of a worker beyond its start")
+    workers: int = Field(1, ge=1, le=256, description="processes; sessions are spread over them")
+
+
+class GuardedEnvironment:
+    """An environment behind killable workers.
+
+    Args:
+        inner: the same environment in this process; it only tells of tools here.
+        limits: of each call.
+        bounds: of each call's arguments.
+    """
+
+    def __init__(
+        self, inner: Environment, limits: Limits | None = None, bounds: Bounds = DEFAULT
+    ) -> None:
+        self.inner, self.limits = inner, limits or Limits()
+        self.name, self.version = inner.name, inner.version
+        seconds, megabytes = str(self.limits.seconds), str(self.limits.megabytes)
+        arguments = [inner.name, seconds, megabytes, bounds.model_dump_json()]
+        children = [Child(arguments, self.limits.seconds) for _ in range(self.limits.workers)]
+        self.lanes = [Lane(child, self.limits) for child in children]
+        self._next = cycle(self.lanes)
+        self._finalize = weakref.finalize(self, _kill, children)
+
+    def tools(self, task: Task) -> dict[str, ToolSpec]:
+        return self.inner.tools(task)
+
+    def open(self, task: Task) -> GuardedSession:
+        """A session that opens with its first step; if it cannot, that step says so."""
+        return GuardedSession(self, next(self._next), task)
+
+    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Carry out the steps, those of different workers at the same time.
+
+        Raises:
+            UserError: no worker can be started.
+        """
+        by_lane: dict[Lane, list[int]] = {}
+        for index, step in enumerate(steps):
+            assert isinstance(step.session, GuardedSession)
+            by_lane.setdefault(step.session.lane, []).append(index)
+        outcomes: dict[int, Outcome] = {}
+
+        def run(lane: Lane) -> None:
+            own = by_lane[lane]
+            outcomes.update(zip(own, lane.run([steps[i] for i in own]), strict=True))
+
+        if len(by_lane) < 2:
+            for lane in by_lane:
+                run(lane)
+        else:
+            with ThreadPoolExecutor(len(by_lane)) as pool:
+                list(pool.map(run, by_lane))
+        return [outcomes[i] for i in range(len(steps))]
+
+    def close(self) -> None:
+        """End all workers; the next call starts them again."""
+        for lane in self.lanes:
+            lane.child.kill()
+
+
+class GuardedSession:
+    """A session in some worker, known by its number and its calls so far."""
+
+    def __init__(self, env: GuardedEnvironment, lane: Lane, task: Task) -> None:
+        self.env, self.lane, self.task = env, lane, task
+        self.number = next(lane.numbers)
+        self.done: list[Call] = []
+        self.start = 0  # the start of the worker in which it lives
+        self.lost = ""
+
+    def call(self, call: Call) -> Observation:
+        (outcome,) = self.env.execute([Step(self, (call,))])
+        if outcome.lost:
+            return CallError(Refusal.PROCESS, outcome.lost).observation()
+        return outcome.observations[0]
+
+    def state(self) -> State:
+        (text,) = self.lane.ask([_Item(self, 0, "state")])
+        return State(decode(text) if isinstance(text, str) else None)
+
+    def matches(self, state: State) -> bool:
+        return bool(self.env.execute([Step(self, (), state)])[0].matches)
+
+    def fork(self) -> GuardedSession:
+        other = GuardedSession(self.env, self.lane, self.task)
+        other.done, other.lost = list(self.done), self.lost
+        return other
+
+    def close(self) -> None:
+        self.lane.forget(self)
+
+
+class _Item(NamedTuple):
+    """One operation, and which step it belongs to."""
+
+    session: GuardedSession
+    step: int
+    name: str
+    content: Any = None
+
+    def operation(self) -> tuple[Any, ...]:
+        if self.name == "call":
+            return ("call", self.session.number, self.content.name, self.content.arguments)
+        rest = () if self.content is None else (self.content,)
+        return (self.name, self.session.number, *rest)
+
+
+class Lane:
+    """One worker and the sessions in it."""
+
+    def __init__(self, child: Child, limits: Limits) -> None:
+        self.child, self.limits = child, limits
+        self.numbers = count()
+        self._known: set[str] = set()
+        self._closed: list[tuple[str, int]] = []
+
+    def run(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Outcomes of steps whose sessions all live here."""
+        items, sessions = [], []
+        for index, (session, calls, expected, snapshot) in enumerate(steps):
+            assert isinstance(session, GuardedSession)
+            items += [_Item(session, index, "call", call) for call in calls]
+            if expected is not None:
+                items.append(_Item(session, index, "match", expected.digest))
+            if snapshot:
+                items.append(_Item(session, index, "digest"))
+            sessions.append(session)
+        seen: list[list[Observation]] = [[] for _ in steps]
+        matches: list[bool | None] = [None] * len(steps)
+        states: list[State | None] = [None] * len(steps)
+        for item, answer in zip(items, self.ask(items), strict=True):
+            if isinstance(answer, Observation):
+                seen[item.step].append(answer)
+            elif item.name == "match":
+                matches[item.step] = answer is True
+            elif item.name == "digest" and isinstance(answer, str):
+                states[item.step] = State(None, answer)
+        return [
+            Outcome(tuple(seen[i]), matches[i], states[i], session.lost)
+            for i, session in enumerate(sessions)
+        ]
+
+    def ask(self, items: Sequence[_Item]) -> list[Any]:
+        """Answers to all items; None to those of a session that is lost."""
+        answers: list[Any] = [None] * len(items)
+        todo = list(range(len(items)))
+        while todo := [i for i in todo if not items[i].session.lost]:
+            todo = todo[self._batch(items, todo, answers) :]
+        return answers
+
+    def forget(self, session: GuardedSession) -> None:
+        """Close a session with the next batch."""
+        if self.child.alive and session.start == self.child.starts:
+            self._closed.append(("close", session.number))
+        session.lost = session.lost or "closed"
+
+    def _batch(self, items: Sequence[_Item], todo: Sequence[int], answers: list[Any]) -> int:
+        """Send all that is to do; returns how much was done until an operation ended the worker."""
+        if not self.child.alive or len(self._known) > TASKS:
+            self.child.start()
+            self._known, self._closed = set(), []
+        work = [(item, i) for i in todo for item in [*self._restore(items[i].session), items[i]]]
+        tasks = {item.session.task.id: item.session.task for item, _ in work if item.name == "open"}
+        tasks = {name: task for name, task in tasks.items() if name not in self._known}
+        self._known.update(tasks)
+        self.child.send((tasks, [*self._closed, *(item.operation() for item, _ in work)]))
+        self._closed = []
+        done = 0
+        for item, position in work:
+            session, restores = item.session, item is not items[position]
+            try:
+                answer = self.child.receive()
+            except ChildDied as died:
+                if restores or item.name != "call":
+                    session.lost = f"{item.name}: {died}"
+                else:
+                    answers[position] = self._ended(died.refusal)
+                return done + (not restores)
+            if restores:
+                if item.name == "open" and answer is not True:
+                    session.lost = str(answer["error"])
+                continue
+            done += 1
+            if item.name == "call" and isinstance(answer, list):
+                session.done.append(item.content)
+                answer = Observation(*answer)
+            answers[position] = answer
+        return done
+
+    def _restore(self, session: GuardedSession) -> list[_Item]:
+        """What makes the session in this worker, if it is not there already."""
+        if session.start == self.child.starts:
+            return []
+        session.start = self.child.starts
+        opened = _Item(session, 0, "open", session.task.id)
+        return [opened, *(_Item(session, 0, "call", call) for call in session.done)]
+
+    def _ended(self, refusal: Refusal) -> Observation:
+        limits = {
+            Refusal.TIME: f"the call took more than {self.limits.seconds:g} s",
+            Refusal.MEMORY: f"the call took more than {self.limits.megabytes} MB",
+        }
+        message = limits.get(refusal, "the call ended its process")
+        return CallError(refusal, f"{message} and was undone").observation()
+
+
+def _kill(children: Sequence[Child]) -> None:
+    for child in children:
+        child.kill()

@@ -1,0 +1,121 @@
+"""The child process of the guard: executes operations and may be killed at any moment.
+
+Each operation runs under an alarm whose default action ends the process, in the kernel: whatever a
+call does, in Python or in C, it does not outlive its limit, and nobody has to watch. Results go to
+the parent as they come, a line of JSON each, so that the parent knows which operation was the last.
+What is printed goes nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import resource
+import signal
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rods.envs.base import Environment, Session
+from rods.envs.calls import Bounds, Refusal
+from rods.envs.load import load_environment
+from rods.envs.state import State, encode
+from rods.errors import UserError
+from rods.task import Call, Task
+
+OUT_OF_MEMORY = 77  # exit status
+STATES = 1_000  # snapshots kept for comparison
+
+
+class Worker:
+    """Sessions by number, and what is done to them."""
+
+    def __init__(self, env: Environment, seconds: float, out: int) -> None:
+        self.env, self.seconds, self.out = env, seconds, out
+        self.tasks: dict[str, Task] = {}
+        self.sessions: dict[int, Session] = {}
+        self.states: OrderedDict[str, State] = OrderedDict()
+
+    def serve(self, source: BinaryIO) -> None:
+        """Read batches until the parent closes the pipe."""
+        while header := source.read(8):
+            body = source.read(int.from_bytes(header, "big"))
+            tasks, operations = pickle.loads(body)  # of the parent, never of a tool
+            self.tasks.update(tasks)
+            for operation in operations:
+                self.perform(operation)
+
+    def perform(self, operation: tuple[Any, ...]) -> None:
+        """One operation and, unless it needs no answer, one line."""
+        name, number, *rest = operation
+        if name == "close":
+            if session := self.sessions.pop(number, None):
+                session.close()
+            return
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        try:
+            answer = getattr(self, name)(number, *rest)
+        except UserError as error:
+            answer = {"error": str(error)}
+        except KeyError:
+            answer = {"error": "no such session"}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        line = json.dumps(answer).encode() + b"\n"
+        while line:
+            line = line[os.write(self.out, line) :]
+
+    def open(self, number: int, task_id: str) -> bool:
+        self.sessions[number] = self.env.open(self.tasks[task_id])
+        return True
+
+    def call(self, number: int, name: str, arguments: dict[str, Any]) -> list[Any]:
+        call = Call.model_construct(name=name, arguments=arguments)
+        seen = self.sessions[number].call(call)
+        if seen.refused == Refusal.MEMORY:  # the heap is not to be trusted any more
+            os._exit(OUT_OF_MEMORY)
+        return list(seen)
+
+    def match(self, number: int, digest: str) -> bool:
+        known, session = self.states.get(digest), self.sessions[number]
+        return session.matches(known) if known else session.state().digest == digest != ""
+
+    def digest(self, number: int) -> str:
+        """The snapshot is kept here to be compared with, and only its digest is told."""
+        state = self.sessions[number].state()
+        self.states[state.digest] = state
+        if len(self.states) > STATES:
+            self.states.popitem(last=False)
+        return state.digest
+
+    def state(self, number: int) -> str | None:
+        data = self.sessions[number].state().data
+        return None if data is None else encode(data)
+
+
+def main() -> None:
+    """`python -m rods.envs.worker SPEC SECONDS MEGABYTES BOUNDS`."""
+    spec, seconds, megabytes, bounds = sys.argv[1:]
+    source, out = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to decide
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    try:
+        env = load_environment(spec, Bounds.model_validate_json(bounds))
+    except UserError as error:
+        os.write(out, json.dumps({"error": str(error)}).encode() + b"\n")
+        return
+    if sys.platform == "linux":  # elsewhere the limit on memory has no effect
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + int(megabytes) * 1_000_000
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.write(out, b'"ready"\n')
+    Worker(env, float(seconds), out).serve(source)
+
+
+if __name__ == "__main__":
+    main()
