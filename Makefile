@@ -27,8 +27,8 @@ demo: install
 test: lint types unit
 
 lint: install
-	$(BIN)/ruff check src tests examples experiments
-	$(BIN)/ruff format --check src tests examples experiments
+	$(BIN)/ruff check src tests examples experiments benchmarks
+	$(BIN)/ruff format --check src tests examples experiments benchmarks
 
 types: install
 	$(BIN)/mypy
