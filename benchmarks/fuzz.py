@@ -28,7 +28,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
 from rods.envs.calls import CallError
 from rods.envs.child import Child
-from rods.envs.guard import GuardedEnvironment, Limits
+from rods.envs.guard import GuardedEnvironment, CallLimits
 from rods.envs.notation import parse_calls
 from rods.task import Call, Category, Task, Turn
 
@@ -186,7 +186,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         os.chdir(folder)
-        env = GuardedEnvironment(BfclEnvironment(), Limits(seconds=args.seconds))
+        env = GuardedEnvironment(BfclEnvironment(), CallLimits(seconds=args.seconds))
         fuzz, known = Fuzz(env), corpus()
         for text in known:
             fuzz.add(text)

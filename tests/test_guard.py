@@ -7,7 +7,7 @@ import pytest
 from rods.envs.base import Step
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.guard import GuardedEnvironment, Limits
+from rods.envs.guard import GuardedEnvironment, CallLimits
 from rods.envs.notation import parse_calls
 from rods.reward import gold_trace, score_many
 from rods.task import Call, Category, Task, Turn
@@ -103,7 +103,7 @@ def test_a_task_that_cannot_be_opened_loses_its_session_only(guarded: GuardedEnv
 
 def test_many_workers_give_what_one_gives() -> None:
     tasks = list(benchmark_tasks().values())[::40]
-    env = GuardedEnvironment(LOCAL, Limits(workers=3))
+    env = GuardedEnvironment(LOCAL, CallLimits(workers=3))
     traces = [gold_trace(task, LOCAL) for task in tasks]
     episodes = [
         (t, [x.ground_truth for x in t.turns], g) for t, g in zip(tasks, traces, strict=True)

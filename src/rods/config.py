@@ -9,6 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rods.envs.calls import Bounds
+from rods.envs.guard import CallLimits
 from rods.errors import UserError
 from rods.task import Category
 
@@ -37,6 +39,14 @@ class RolloutConfig(_Section):
     attempts: int = Field(5, ge=1, description="attempts a user turn")
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
+
+
+class EnvironmentConfig(_Section):
+    """Where calls run. The agent's calls go through the guard unless `guarded` is off."""
+
+    guarded: bool = Field(True, description="calls run in worker processes that can be killed")
+    limits: CallLimits = CallLimits()
+    bounds: Bounds = Bounds()
 
 
 class BoundaryConfig(_Section):
@@ -118,6 +128,7 @@ class Config(_Section):
     steps: int = Field(60, ge=1)
     checkpoint_steps: int = Field(4, ge=1)
     stages: tuple[Stage, ...] = (Stage(),)
+    environment: EnvironmentConfig = EnvironmentConfig()
     rollout: RolloutConfig = RolloutConfig()
     boundary: BoundaryConfig = BoundaryConfig()
     pool: PoolConfig = PoolConfig()

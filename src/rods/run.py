@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from rods import __version__
 from rods.config import Config
+from rods.envs.base import Environment
+from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.loop import Loop
@@ -115,7 +117,7 @@ class _Run:
         prepared.tasks.program.critic.known.update(self.loop.tasks)  # as if never interrupted
         self.metrics = MetricsFile(self.folder, start)
         self.runner = Runner(
-            prepared.env,
+            self._environment(prepared.env),
             prepared.dialect,
             Limits(attempts=config.rollout.attempts),
             config.rollout.token_budget,
@@ -146,6 +148,11 @@ class _Run:
         summary = summarise(config, self.store, self.metrics.lines)
         write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         return summary
+
+    def _environment(self, env: Environment) -> Environment:
+        """Where the policy's calls run; synthesis, whose calls are our own, stays outside."""
+        config = self.config.environment
+        return GuardedEnvironment(env, config.limits, config.bounds) if config.guarded else env
 
     def _on_step(
         self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float

@@ -25,7 +25,7 @@ from rods.task import Call, Task, ToolSpec
 TASKS = 4_096  # known to a worker before it starts afresh
 
 
-class Limits(BaseModel):
+class CallLimits(BaseModel):
     """What one call may take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,9 +45,9 @@ class GuardedEnvironment:
     """
 
     def __init__(
-        self, inner: Environment, limits: Limits | None = None, bounds: Bounds = DEFAULT
+        self, inner: Environment, limits: CallLimits | None = None, bounds: Bounds = DEFAULT
     ) -> None:
-        self.inner, self.limits = inner, limits or Limits()
+        self.inner, self.limits = inner, limits or CallLimits()
         self.name, self.version = inner.name, inner.version
         seconds, megabytes = str(self.limits.seconds), str(self.limits.megabytes)
         arguments = [inner.name, seconds, megabytes, bounds.model_dump_json()]
@@ -143,7 +143,7 @@ class _Item(NamedTuple):
 class Lane:
     """One worker and the sessions in it."""
 
-    def __init__(self, child: Child, limits: Limits) -> None:
+    def __init__(self, child: Child, limits: CallLimits) -> None:
         self.child, self.limits = child, limits
         self.numbers = count()
         self._known: set[str] = set()
