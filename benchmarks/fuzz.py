@@ -28,7 +28,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
 from rods.envs.calls import CallError
 from rods.envs.child import Child
-from rods.envs.guard import GuardedEnvironment, CallLimits
+from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.task import Call, Category, Task, Turn
 

@@ -7,7 +7,7 @@ import pytest
 from rods.envs.base import Step
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.guard import GuardedEnvironment, CallLimits
+from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.reward import gold_trace, score_many
 from rods.task import Call, Category, Task, Turn
