@@ -67,7 +67,7 @@ def compare(episodes: int, seed: int, guarded: bool = False) -> dict[str, object
             if task.source not in traces:
                 traces[task.source] = gold_trace(task, env)
             jobs.append((task, answer, traces[task.source]))
-        for (task, answer, _), verdicts in zip(jobs, score_many(jobs, env), strict=True):
+        for (task, answer, _), (verdicts, _, _) in zip(jobs, score_many(jobs, env), strict=True):
             empty = [i for i, turn in enumerate(task.turns) if not turn.ground_truth and answer[i]]
             honest = all(v.passed for i, v in enumerate(verdicts) if i not in empty)
             stripped = [[] if i in empty else turn for i, turn in enumerate(answer)]

@@ -51,7 +51,7 @@ def main() -> None:
     def ours(env: Environment) -> None:
         for first in range(0, len(episodes), BATCH):
             for row in score_many(episodes[first : first + BATCH], env):
-                assert all(verdict.passed for verdict in row)
+                assert all(verdict.passed for verdict in row.verdicts)
 
     def theirs() -> None:
         for task in tasks:

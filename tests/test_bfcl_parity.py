@@ -7,7 +7,7 @@ from official import OfficialChecker
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.reward import Verdict
+from rods.reward import Scored, Verdict
 
 
 def test_corrupted_transcripts_get_the_official_verdict() -> None:
@@ -19,8 +19,11 @@ def test_corrupted_transcripts_get_the_official_verdict() -> None:
 def test_a_lenient_verdict_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     scored = parity.score_many
 
-    def lenient(*args: object) -> list[list[Verdict]]:
-        return [[Verdict(True, v.exec, v.empty) for v in row] for row in scored(*args)]
+    def lenient(*args: object) -> list[Scored]:
+        return [
+            row._replace(verdicts=[Verdict(True, v.exec, v.empty) for v in row.verdicts])
+            for row in scored(*args)
+        ]
 
     monkeypatch.setattr(parity, "score_many", lenient)
     assert parity.compare(200, seed=11)["disagreements"] > 0

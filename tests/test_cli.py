@@ -86,7 +86,9 @@ def test_score_says_what_it_saw(rods, tmp_path: Path) -> None:
     assert [row["complete"] for row in found] == [True, False, False]
     assert found[0]["progress"] == 1.0 > found[1]["progress"]
     assert [row["ending"] for row in found] == ["answered", "answered", "format failures"]
-    assert len(rods("score", path).out.splitlines()) == 3
+    *_, sums, stopped = rods("score", path).out.splitlines()
+    assert sums == "3 episodes: mean progress 0.583, 1 complete"
+    assert stopped == "calls stopped: 1 not calls"
 
 
 def test_synth_makes_tasks_that_pass(rods, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_verdicts_states_and_responses_are_those_of_the_plain_environment(
     here = score_many(list(zip(tasks, answers, plain, strict=True)), LOCAL)
     there = score_many(list(zip(tasks, answers, apart, strict=True)), guarded)
     assert here == there
-    assert {v.passed for row in here[1::2] for v in row} == {True, False}
+    assert {v.passed for row in here[1::2] for v in row.verdicts} == {True, False}
     # Snapshots that the worker does not know are compared by digest.
     assert score_many(list(zip(tasks, answers, plain, strict=True)), guarded) == here
 
@@ -108,6 +108,6 @@ def test_many_workers_give_what_one_gives() -> None:
     episodes = [
         (t, [x.ground_truth for x in t.turns], g) for t, g in zip(tasks, traces, strict=True)
     ]
-    assert all(v.passed for row in score_many(episodes, env) for v in row)
+    assert all(v.passed for row in score_many(episodes, env) for v in row.verdicts)
     env.close()
     assert [lane.child.starts for lane in env.lanes] == [1, 1, 1]

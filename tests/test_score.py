@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
+from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.errors import UserError
-from rods.scoring import score_file
+from rods.scoring import Scorer
 
 TASK = "multi_turn_miss_func_102"  # six turns; in the third the right answer is to call nothing
 GOLD = [[str(call) for call in turn.ground_truth] for turn in benchmark_tasks()[TASK].turns]
+
+complaints: list[str] = []
+
+
+def scorer() -> Scorer:
+    return Scorer(BfclEnvironment(), benchmark_tasks(), complaints.append)
 
 
 @pytest.fixture
@@ -20,7 +27,8 @@ def score(tmp_path: Path) -> Any:
         path = tmp_path / "log.jsonl"
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         path.write_text("\n".join(texts), encoding="utf-8")
-        return list(score_file(path))
+        complaints.clear()
+        return list(scorer().score(path))
 
     return run
 
@@ -129,8 +137,35 @@ def test_a_hostile_call_is_a_failed_call(score: Any, call: str) -> None:
     ids=lambda value: repr(value)[:40],
 )
 def test_a_line_that_is_no_episode_is_named(score: Any, line: Any, field: str) -> None:
-    with pytest.raises(UserError, match=rf"log\.jsonl: line 3: {field}"):
-        score(episode(), "", line, episode())
+    rows = score(episode(), "", line, episode())
+    assert len(rows) == 2
+    (complaint,) = complaints
+    assert f"log.jsonl: line 3: {field}" in complaint
+
+
+def test_a_line_that_is_not_utf_8_is_named_and_the_others_are_scored(tmp_path: Path) -> None:
+    complaints.clear()
+    path = tmp_path / "log.jsonl"
+    good = json.dumps(episode(*GOLD)).encode()
+    path.write_bytes(good + b'\n{"task": "\xe9"}\n' + good + b'\n{"task": "multi')
+    assert [row["progress"] for row in scorer().score(path)] == [1.0, 1.0]
+    assert [c.split(": ", 1)[1] for c in complaints] == [
+        "line 2: not UTF-8 at byte 10",
+        "line 4: not JSON",
+    ]
+
+
+def test_calls_may_be_written_in_any_notation(score: Any) -> None:
+    from rods.envs.notation import parse_calls, write_blocks, write_json, write_objects
+
+    tools = BfclEnvironment().tools(benchmark_tasks()[TASK])
+    turns = [[call for text in turn for call in parse_calls(text, tools)] for turn in GOLD]
+    rows = score(
+        episode(*[[write_json(turn)] if turn else [] for turn in turns]),
+        episode(*[[write_blocks(turn)] if turn else [] for turn in turns]),
+        {"task": TASK, "turns": [write_objects(turn) for turn in turns]},
+    )
+    assert [row["progress"] for row in rows] == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\x1c", "\x0b"])
@@ -142,7 +177,6 @@ def test_only_line_feeds_end_a_line(score: Any, mark: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "latin.jsonl").write_bytes(b'{"task": "\xe9"}\n')
-    for name in ("latin.jsonl", "none.jsonl", "."):
+    for name in ("none.jsonl", "."):
         with pytest.raises(UserError, match=str(tmp_path / name)):
-            list(score_file(tmp_path / name))
+            list(scorer().score(tmp_path / name))

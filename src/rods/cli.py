@@ -76,15 +76,31 @@ def score(
     file: Annotated[Path, typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}.')],
     as_json: JsonFlag = False,
 ) -> None:
-    """Verdicts for logged episodes on the benchmark's tasks, a line each."""
-    from rods.scoring import score_file
+    """Verdicts for logged episodes, a line each; a line that is no episode is left out."""
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks
+    from rods.envs.guard import GuardedEnvironment
+    from rods.scoring import Scorer
 
-    for row in score_file(file):
+    env = GuardedEnvironment(BfclEnvironment())
+    scorer = Scorer(env, benchmark_tasks(), complain=_complain)
+    rewards = []
+    for row in scorer.score(file):
+        rewards.append(row["progress"])
         if as_json:
             typer.echo(json.dumps(row))
         else:
             turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
-            typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}")
+            typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
+    env.close()
+    if rewards and not as_json:
+        complete = sum(reward == 1.0 for reward in rewards)
+        mean = sum(rewards) / len(rewards)
+        typer.echo(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
+    if scorer.refusals and not as_json:
+        typer.echo(f"calls stopped: {_funnel(scorer.refusals)}")
+    if scorer.bad:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -173,11 +189,14 @@ def _funnel(counts: dict[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda kv: -kv[1]))
 
 
+def _complain(message: str) -> None:
+    print(f"rods: {' '.join(message.split())}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point: turns every `UserError` into one line and exit code 2."""
     try:
         app()
     except UserError as error:
-        message = " ".join(str(error).split())
-        print(f"rods: {message}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(2)

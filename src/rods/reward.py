@@ -8,10 +8,11 @@ computed once a task. In a turn without ground truth a silent agent gets 1 and a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from rods.envs.base import Environment, Step
+from rods.envs.base import Environment, Outcome, Step
 from rods.envs.state import State
 from rods.errors import UserError
 from rods.task import Call, Task
@@ -116,40 +117,53 @@ def score(
     Raises:
         UserError: see `gold_trace`.
     """
-    return score_many([(task, turns, gold or gold_trace(task, env))], env)[0]
+    return score_many([(task, turns, gold or gold_trace(task, env))], env)[0].verdicts
+
+
+class Scored(NamedTuple):
+    """A logged episode's verdicts; `refusals` counts its calls that were stopped, by name, and
+    `lost` tells why the session broke, which fails the turns from there on."""
+
+    verdicts: list[Verdict]
+    refusals: Counter[str]
+    lost: str = ""
 
 
 def score_many(
     episodes: Sequence[tuple[Task, Sequence[Sequence[Call]], GoldTrace]], env: Environment
-) -> list[list[Verdict]]:
-    """`score` for many episodes, handed to the environment together.
-
-    A session that is lost fails its remaining turns with ground truth.
-    """
-    steps, sessions = [], []
-    for task, turns, gold in episodes:
-        session = env.open(task)
-        sessions.append(session)
-        for index in _judged(task, turns):
-            steps.append(Step(session, turns[index], gold.states[index]))
+) -> list[Scored]:
+    """`score` for many episodes, handed to the environment together."""
+    sessions = [env.open(task) for task, _, _ in episodes]
+    steps = [
+        Step(session, turns[index], gold.states[index])
+        for session, (task, turns, gold) in zip(sessions, episodes, strict=True)
+        for index in range(len(task.turns))
+        if _executed(task, turns, index)
+    ]
     outcomes = iter(env.execute(steps))
-    verdicts = []
-    for task, turns, gold in episodes:
-        responses: list[str] = []
-        row = []
-        for index in range(len(task.turns)):
-            called, matches = index < len(turns) and bool(turns[index]), None
-            if called and task.turns[index].ground_truth:
-                outcome = next(outcomes)
-                responses += [seen.text for seen in outcome.observations]
-                matches = outcome.matches
-            row.append(judge_turn(gold, index, responses, called, matches))
-        verdicts.append(row)
+    scored = [_judge(task, turns, gold, outcomes) for task, turns, gold in episodes]
     for session in sessions:
         session.close()
-    return verdicts
+    return scored
 
 
-def _judged(task: Task, turns: Sequence[Sequence[Call]]) -> list[int]:
-    """Turns whose calls are executed: those of turns without ground truth are not."""
-    return [i for i, t in enumerate(task.turns[: len(turns)]) if t.ground_truth and turns[i]]
+def _executed(task: Task, turns: Sequence[Sequence[Call]], index: int) -> bool:
+    """Calls in a turn without ground truth are not executed."""
+    return index < len(turns) and bool(turns[index]) and bool(task.turns[index].ground_truth)
+
+
+def _judge(
+    task: Task, turns: Sequence[Sequence[Call]], gold: GoldTrace, outcomes: Iterator[Outcome]
+) -> Scored:
+    responses: list[str] = []
+    scored = Scored([], Counter())
+    for index in range(len(task.turns)):
+        called, matches = index < len(turns) and bool(turns[index]), None
+        if _executed(task, turns, index):
+            outcome = next(outcomes)
+            responses += [seen.text for seen in outcome.observations]
+            scored.refusals.update(seen.refused for seen in outcome.observations if seen.refused)
+            matches = outcome.matches
+            scored = scored._replace(lost=scored.lost or outcome.lost)
+        scored.verdicts.append(judge_turn(gold, index, responses, called, matches))
+    return scored

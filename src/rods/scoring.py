@@ -1,67 +1,131 @@
-"""Scores logged episodes on the benchmark's tasks (`rods score`)."""
+"""Scores logged episodes (`rods score`)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks
-from rods.envs.calls import CallError
-from rods.envs.notation import parse_calls
+from rods.envs.base import Environment
+from rods.envs.calls import CallError, Refusal
+from rods.envs.notation import parse_calls, read_objects
 from rods.errors import UserError
-from rods.files import read_text
-from rods.reward import progress, score
-from rods.task import Call, ToolSpec
+from rods.reward import GoldTrace, Scored, gold_trace, progress, score_many
+from rods.rollout.episode import Ending
+from rods.task import Call, Task, ToolSpec
+
+BATCH = 64
+UNREADABLE = Call.model_construct(name="", arguments={})
 
 
-def score_file(path: Path) -> Iterator[dict[str, Any]]:
-    """One result a line of the file.
+@dataclass
+class Scorer:
+    """Scores the lines of a file.
 
-    A call that cannot be read counts as a call that failed; it is an ending with a name, never an
-    exception. A line that is no episode is an error.
+    A call that cannot be read counts as a call that failed. A line that is no episode is reported
+    and left out; the others are scored.
 
-    Raises:
-        UserError: the file or a line cannot be used; the message names the line and the field.
+    Attributes:
+        complain: is told of each line that is no episode; the message names line and field.
+        refusals: calls that were stopped so far, by name.
+        bad: lines that were no episode.
     """
-    env, tasks = BfclEnvironment(), benchmark_tasks()
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}: line {number}"
+
+    env: Environment
+    tasks: dict[str, Task]
+    complain: Callable[[str], None]
+    refusals: Counter[str] = field(default_factory=Counter)
+    bad: int = 0
+
+    def __post_init__(self) -> None:
+        self._traces: dict[str, GoldTrace] = {}
+
+    def score(self, path: Path) -> Iterator[dict[str, Any]]:
+        """One result for each episode of the file, in its order.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UserError(f"{where}: not JSON") from None
-        if not isinstance(row, dict) or not isinstance(name := row.get("task"), str):
-            raise UserError(f"{where}: task: no name of a benchmark task")
-        if name not in tasks:
-            raise UserError(f"{where}: task: no benchmark task of that name")
-        turns = row.get("turns")
-        if not isinstance(turns, list) or not all(
-            isinstance(t, list) and all(isinstance(c, str) for c in t) for t in turns
-        ):
-            raise UserError(f"{where}: turns: a list of turns, each a list of call strings")
-        task = tasks[name]
-        tools = env.tools(task)
-        bad: list[str] = []
-        calls = [[call for text in turn for call in _calls(text, tools, bad)] for turn in turns]
-        verdicts = score(task, env, calls)
-        reward = progress(verdicts, len(task.turns))
-        yield {
+            with path.open("rb") as file:
+                lines = (
+                    (f"{path}: line {number}", line)
+                    for number, line in enumerate(file, 1)
+                    if line.strip()
+                )
+                while batch := list(islice(lines, BATCH)):
+                    yield from self._batch([e for e in map(self._read, batch) if e])
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from None
+
+    def _batch(
+        self, episodes: list[tuple[str, list[list[Call]], bool]]
+    ) -> Iterator[dict[str, Any]]:
+        jobs = [(self.tasks[name], turns, self._trace(name)) for name, turns, _ in episodes]
+        scored = score_many(jobs, self.env)
+        for (name, _, readable), found in zip(episodes, scored, strict=True):
+            # A call without a name was refused when it was read, and counted as that.
+            seen = {k: n for k, n in found.refusals.items() if k != Refusal.NOT_CALLS}
+            self.refusals += Counter(seen)
+            yield self._row(name, found, readable)
+
+    def _row(self, name: str, found: Scored, readable: bool) -> dict[str, Any]:
+        reward = progress(found.verdicts, len(self.tasks[name].turns))
+        ending = Ending.ANSWERED if readable else Ending.FORMAT_FAILURES
+        return {
             "task": name,
             "progress": reward,
             "complete": reward == 1.0,
-            "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in verdicts],
-            "ending": "format failures" if bad else "answered",
+            "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in found.verdicts],
+            "ending": (Ending.ENVIRONMENT_FAILURE if found.lost else ending).value,
         }
 
+    def _trace(self, name: str) -> GoldTrace:
+        if name not in self._traces:
+            self._traces[name] = gold_trace(self.tasks[name], self.env)
+        return self._traces[name]
 
-def _calls(text: str, tools: dict[str, ToolSpec], bad: list[str]) -> tuple[Call, ...]:
+    def _read(self, place: tuple[str, bytes]) -> tuple[str, list[list[Call]], bool] | None:
+        """Task, calls by turn, and whether all of them could be read."""
+        where, line = place
+        try:
+            name, turns = _episode(line, self.tasks)
+        except UserError as error:
+            self.bad += 1
+            self.complain(f"{where}: {error}")
+            return None
+        tools = self.env.tools(self.tasks[name])
+        read = [[call for item in turn for call in self._calls(item, tools)] for turn in turns]
+        return name, read, not any(call is UNREADABLE for turn in read for call in turn)
+
+    def _calls(self, item: Any, tools: dict[str, ToolSpec]) -> tuple[Call, ...]:
+        try:
+            return (
+                parse_calls(item, tools) if isinstance(item, str) else read_objects([item], tools)
+            )
+        except CallError as error:
+            self.refusals[error.refusal.value] += 1
+            return (UNREADABLE,)
+
+
+def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]:
     try:
-        return parse_calls(text, tools)
-    except CallError as error:
-        bad.append(str(error))
-        return (Call.model_construct(name="", arguments={}),)
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError):
+        raise UserError("not JSON") from None
+    if not isinstance(row, dict) or not isinstance(name := row.get("task"), str):
+        raise UserError("task: no name of a task")
+    if name not in tasks:
+        raise UserError("task: no task of that name")
+    turns = row.get("turns")
+    if not isinstance(turns, list) or not all(
+        isinstance(t, list) and all(isinstance(c, str | dict) for c in t) for t in turns
+    ):
+        raise UserError("turns: must be a list of turns, each a list of calls")
+    return name, turns

@@ -65,6 +65,8 @@ def check_call(call: Call, tools: dict[str, ToolSpec], bounds: Bounds = DEFAULT)
     Raises:
         CallError: unknown tool or argument, a required one missing, or a bound exceeded.
     """
+    if not call.name:  # stands for an action that could not be read
+        raise CallError(Refusal.NOT_CALLS, "no call could be read")
     tool = tools.get(call.name)
     if tool is None:
         raise CallError(Refusal.UNKNOWN_TOOL, f"unknown tool {shown(call.name)}")
