@@ -19,7 +19,7 @@ from typing import Any
 from rods.envs.base import Observation, Outcome, Step, execute_here
 from rods.envs.bfcl_data import SIMULATORS, tool_specs
 from rods.envs.bfcl_mends import mutable_defaults, refuse_hazards, simulator, steady
-from rods.envs.calls import Bounds, CallError, Refusal, check_call
+from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
 from rods.envs.state import State
 from rods.errors import UserError
 from rods.task import Call, Category, Task, ToolSpec
@@ -33,8 +33,8 @@ class BfclEnvironment:
 
     name = "bfcl"
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        self.bounds = bounds or Bounds()
+    def __init__(self, bounds: Bounds = DEFAULT) -> None:
+        self.bounds = bounds
         try:
             self.version = importlib.metadata.version("bfcl-eval")
         except importlib.metadata.PackageNotFoundError:

@@ -1,0 +1,166 @@
+"""Hand-made tasks in YAML or JSON lines, for any environment.
+
+The format is `TaskEntry`: what a person writes, with calls as text. It is checked as a whole, and
+each ground truth is executed, before any task is returned.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from rods.envs.base import Environment
+from rods.envs.calls import CallError
+from rods.envs.notation import parse_calls
+from rods.errors import UserError
+from rods.reward import gold_trace
+from rods.task import Category, Task, ToolSpec, Turn
+
+MAX_BYTES = 20_000_000
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TurnEntry(_Entry):
+    """One user turn."""
+
+    user: str = Field("", max_length=20_000, description="what the user says")
+    calls: list[str] = Field(
+        default_factory=list, description="ground truth, in order; none where none is right"
+    )
+    restores: list[str] = Field(
+        default_factory=list, description="withheld tools that are offered from this turn on"
+    )
+
+
+class TaskEntry(_Entry):
+    """One task."""
+
+    id: str = Field(min_length=1, max_length=200, description="your name for it, unique")
+    category: Category = Field(Category.BASE, description="base, miss_func, miss_param, ...")
+    start: dict[str, JsonValue] = Field(
+        default_factory=dict, description="start state: {class: {attribute: value}}"
+    )
+    classes: list[str] | None = Field(None, description="classes in play; default: all")
+    withheld: list[str] = Field(default_factory=list, description="tools not offered at first")
+    turns: list[TurnEntry] = Field(min_length=1, max_length=50)
+
+
+def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> list[Task]:
+    """Tasks of a file, each checked against the environment.
+
+    Args:
+        classes: what a task has in play that names none.
+
+    Raises:
+        UserError: the file, an entry or a ground truth is unusable; the message names the place.
+    """
+    tasks: dict[str, Task] = {}
+    for where, row in _rows(path):
+        try:
+            entry = TaskEntry.model_validate(row)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "entry"
+            raise UserError(f"{where}: {field}: {first['msg']}") from None
+        if entry.id in tasks:
+            raise UserError(f"{where}: id: {entry.id!r} stands there twice")
+        tasks[entry.id] = _task(entry, f"{path}: task {entry.id!r}", env, classes)
+    if not tasks:
+        raise UserError(f"{path}: no tasks")
+    return list(tasks.values())
+
+
+def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ...]) -> Task:
+    task = Task(
+        category=entry.category,
+        classes=tuple(entry.classes) if entry.classes is not None else classes,
+        start=entry.start,
+        turns=tuple(Turn(user=t.user, restores=tuple(t.restores)) for t in entry.turns),
+        withheld=tuple(entry.withheld),
+        environment=env.name,
+        origin="user",
+        source=entry.id,
+    )
+    tools = env.tools(task)
+    turns = tuple(
+        turn.model_copy(update={"ground_truth": _calls(written, f"{where}: turns.{i}", tools)})
+        for i, (turn, written) in enumerate(zip(task.turns, entry.turns, strict=True))
+    )
+    task = task.model_copy(update={"turns": turns})
+    _check_withheld(task, tools, where)
+    try:
+        trace = gold_trace(task, env)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    for i, responses in enumerate(trace.responses):
+        for j, response in enumerate(responses):
+            if response.startswith("Error during execution:"):
+                raise UserError(f"{where}: turns.{i}.calls.{j}: fails: {response[:200]}")
+    return task
+
+
+def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[Any, ...]:
+    calls: list[Any] = []
+    for position, text in enumerate(written.calls):
+        try:
+            calls += parse_calls(text, tools)
+        except CallError as error:
+            raise UserError(f"{where}.calls.{position}: {error}") from None
+    return tuple(calls)
+
+
+def _check_withheld(task: Task, tools: dict[str, ToolSpec], where: str) -> None:
+    restored = [name for turn in task.turns for name in turn.restores]
+    for name in task.withheld:
+        if name not in tools:
+            raise UserError(f"{where}: withheld: no tool {name!r}")
+        if name not in restored:
+            raise UserError(f"{where}: withheld: no turn restores {name!r}")
+    for name in restored:
+        if name not in task.withheld:
+            raise UserError(f"{where}: restores: {name!r} is not withheld")
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES // 10**6} MB; split it")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    if path.suffix in (".yaml", ".yml"):
+        yield from _yaml_rows(path, text)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield f"{path}: line {number}", json.loads(line)
+            except (ValueError, RecursionError):
+                raise UserError(f"{path}: line {number}: not JSON") from None
+
+
+def _yaml_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    try:
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.AliasToken):  # a few lines of them can grow without bound
+                line = token.start_mark.line + 1
+                raise UserError(f"{path}: line {line}: aliases are not read; write the value out")
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise UserError(f"{path}: {place}not YAML") from None
+    if not isinstance(found, list):
+        raise UserError(f"{path}: must be a list of tasks")
+    for number, row in enumerate(found):
+        yield f"{path}: task {number + 1}", row
