@@ -23,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+envs_app = typer.Typer(help="Environments of your own.", no_args_is_help=True)
+app.add_typer(envs_app, name="envs")
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -174,6 +176,36 @@ def doctor(
             typer.echo(f"{'ok ' if ok else 'BAD'} {name}: {detail}")
     if not all(ok for _, ok, _ in findings):
         raise typer.Exit(2)
+
+
+@envs_app.command("check")
+def envs_check(
+    spec: Annotated[str, typer.Argument(help="package.module:Class, several joined by commas.")],
+    tasks: Annotated[Path | None, typer.Option(help="Also play the tasks of this file.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Probe a Python class as an environment; a verdict for each method. Exit 1 if one fails."""
+    from rods.envs.check import check
+    from rods.envs.load import load_environment
+    from rods.envs.python import PythonEnvironment
+    from rods.envs.task_file import read_task_file
+
+    env = load_environment(spec)
+    if not isinstance(env, PythonEnvironment):
+        raise UserError(f"environment {spec!r}: is no Python class of yours")
+    found = read_task_file(tasks, env, tuple(env.classes)) if tasks else []
+    problems = check(env, found)
+    if as_json:
+        typer.echo(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
+    else:
+        width = max(map(len, problems))
+        for name, told in problems.items():
+            typer.echo(f"{'BAD' if told else 'ok '} {name:{width}}  {'; '.join(told)}".rstrip())
+        bad = sum(map(bool, problems.values()))
+        played = f", {len(found)} ground truths played" if found else ""
+        typer.echo(f"{len(problems) - bad} of {len(problems)} sound{played}")
+    if any(problems.values()):
+        raise typer.Exit(1)
 
 
 @app.callback(invoke_without_command=True)

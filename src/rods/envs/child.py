@@ -34,8 +34,11 @@ class ChildDied(Exception):
 class Child:
     """One worker. Requests are pickled (the worker trusts its parent), answers are JSON lines."""
 
-    def __init__(self, arguments: list[str], seconds: float) -> None:
+    def __init__(
+        self, arguments: list[str], seconds: float, variables: dict[str, str] | None = None
+    ) -> None:
         self.arguments, self.seconds = arguments, seconds
+        self.variables = variables or {}
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -54,6 +57,8 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            | self.variables,
             start_new_session=True,  # so that all it starts dies with it, and Ctrl-C passes it by
         )
         try:

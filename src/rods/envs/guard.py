@@ -42,16 +42,27 @@ class GuardedEnvironment:
         inner: the same environment in this process; it only tells of tools here.
         limits: of each call.
         bounds: of each call's arguments.
+        probe: whether the workers stop and note what reaches outside them.
+        variables: added to the workers' process environment.
     """
 
     def __init__(
-        self, inner: Environment, limits: CallLimits | None = None, bounds: Bounds = DEFAULT
+        self,
+        inner: Environment,
+        limits: CallLimits | None = None,
+        bounds: Bounds = DEFAULT,
+        *,
+        probe: bool = False,
+        variables: dict[str, str] | None = None,
     ) -> None:
         self.inner, self.limits = inner, limits or CallLimits()
         self.name, self.version = inner.name, inner.version
         seconds, megabytes = str(self.limits.seconds), str(self.limits.megabytes)
         arguments = [inner.name, seconds, megabytes, bounds.model_dump_json()]
-        children = [Child(arguments, self.limits.seconds) for _ in range(self.limits.workers)]
+        arguments += ["probe"] if probe else []
+        children = [
+            Child(arguments, self.limits.seconds, variables) for _ in range(self.limits.workers)
+        ]
         self.lanes = [Lane(child, self.limits) for child in children]
         self._next = cycle(self.lanes)
         self._finalize = weakref.finalize(self, _kill, children)
@@ -115,6 +126,11 @@ class GuardedSession:
 
     def matches(self, state: State) -> bool:
         return bool(self.env.execute([Step(self, (), state)])[0].matches)
+
+    def outside(self) -> list[str]:
+        """What calls of a probing worker tried to do outside it since this was last asked."""
+        (seen,) = self.lane.ask([_Item(self, 0, "outside")])
+        return list(seen or ())
 
     def fork(self) -> GuardedSession:
         other = GuardedSession(self.env, self.lane, self.task)

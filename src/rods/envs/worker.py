@@ -29,11 +29,46 @@ OUT_OF_MEMORY = 77  # exit status
 STATES = 1_000  # snapshots kept for comparison
 
 
+OUTSIDE = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "ctypes.")
+CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "shutil.")
+
+
+class Probe:
+    """Notes and stops what reaches outside the process, for `rods envs check`.
+
+    It also notes what is printed. A probe is for mistakes; it is no jail for hostile code.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.active = False
+        sys.dont_write_bytecode = True  # an import within a method writes nothing then
+        sys.addaudithook(self._hear)
+        sys.stdout = sys.stderr = self
+
+    def write(self, text: str) -> int:
+        if self.active and text.strip():
+            self.seen.add("prints")
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept."""
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.active:
+            return
+        writes = event == "open" and isinstance(arguments[1], str) and arguments[1][:1] in "wax+"
+        if writes or event.startswith((*OUTSIDE, *CHANGES)):
+            what = "writes a file" if writes or event.startswith(CHANGES) else f"uses {event}"
+            self.seen.add(what)
+            raise PermissionError(f"stopped by the check: {what}")
+
+
 class Worker:
     """Sessions by number, and what is done to them."""
 
-    def __init__(self, env: Environment, seconds: float, out: int) -> None:
-        self.env, self.seconds, self.out = env, seconds, out
+    def __init__(self, env: Environment, seconds: float, out: int, probe: Probe | None) -> None:
+        self.env, self.seconds, self.out, self.probe = env, seconds, out, probe
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[int, Session] = {}
         self.states: OrderedDict[str, State] = OrderedDict()
@@ -72,7 +107,11 @@ class Worker:
 
     def call(self, number: int, name: str, arguments: dict[str, Any]) -> list[Any]:
         call = Call.model_construct(name=name, arguments=arguments)
+        if self.probe:
+            self.probe.active = True
         seen = self.sessions[number].call(call)
+        if self.probe:
+            self.probe.active = False
         if seen.refused == Refusal.MEMORY:  # the heap is not to be trusted any more
             os._exit(OUT_OF_MEMORY)
         return list(seen)
@@ -89,14 +128,21 @@ class Worker:
             self.states.popitem(last=False)
         return state.digest
 
+    def outside(self, number: int) -> list[str]:
+        """What calls did outside the process since this was last asked."""
+        seen = sorted(self.probe.seen) if self.probe else []
+        if self.probe:
+            self.probe.seen.clear()
+        return seen
+
     def state(self, number: int) -> str | None:
         data = self.sessions[number].state().data
         return None if data is None else encode(data)
 
 
 def main() -> None:
-    """`python -m rods.envs.worker SPEC SECONDS MEGABYTES BOUNDS`."""
-    spec, seconds, megabytes, bounds = sys.argv[1:]
+    """`python -m rods.envs.worker SPEC SECONDS MEGABYTES BOUNDS [probe]`."""
+    spec, seconds, megabytes, bounds, *rest = sys.argv[1:]
     source, out = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -114,7 +160,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.write(out, b'"ready"\n')
-    Worker(env, float(seconds), out).serve(source)
+    Worker(env, float(seconds), out, Probe() if rest else None).serve(source)
 
 
 if __name__ == "__main__":
