@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from rods import __version__
 from rods.config import Config
+from rods.envs.hints import Hinter
 from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.loop import Loop
@@ -119,6 +120,7 @@ class _Run:
             prepared.dialect,
             Limits(attempts=config.rollout.attempts),
             config.rollout.token_budget,
+            Hinter() if config.rollout.hints else None,
         )
         model = MicroForCausalLM.from_pretrained(prepared.model)
         self.rows = config.rollout.group_size * config.rollout.tasks_per_step

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, Observation
+from rods.envs.hints import Hinter
 from rods.reward import GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.task import Call, Task
+
+HINT = " Hint: "
+"""Stands between a response and its hint in the transcript."""
 
 
 class Ending(StrEnum):
@@ -52,7 +56,11 @@ class Message:
 
 @dataclass
 class Episode:
-    """One agent's run through one task. Feed `act` until `ending` is set."""
+    """One agent's run through one task. Feed `act` until `ending` is set.
+
+    With a `hinter`, failed calls are shown with a hint. It is in the transcript alone: the verdict
+    compares the responses without it.
+    """
 
     task: Task
     env: Environment
@@ -61,6 +69,7 @@ class Episode:
     verdicts: list[Verdict] = field(default_factory=list)
     transcript: list[Message] = field(default_factory=list)
     ending: Ending | None = None
+    hinter: Hinter | None = None
 
     def __post_init__(self) -> None:
         self.session = self.env.open(self.task)
@@ -68,8 +77,9 @@ class Episode:
         self.rounds = self.malformed = self.clean = self.raised = 0
         self._attempts = self._malformed_in_row = 0
         self._called = self._spent = False
-        offered = [n for n in self.env.tools(self.task) if n not in self.task.withheld]
-        self.transcript.append(Message("tools", " ".join(offered)))
+        self._tools = self.env.tools(self.task)
+        self._offered = {n: t for n, t in self._tools.items() if n not in self.task.withheld}
+        self.transcript.append(Message("tools", " ".join(self._offered)))
         self._user_turn()
 
     @property
@@ -137,11 +147,19 @@ class Episode:
             seen = self.session.call(call)
             failed = failed or seen.raised
             self.responses.append(seen.text)
-            self.transcript.append(Message("observation" if seen.ok else "error", seen.text))
+            shown = seen.text + self._hint(call, seen)
+            self.transcript.append(Message("observation" if seen.ok else "error", shown))
         self.raised += failed
         self.clean += not failed
         if self._attempts >= self.limits.attempts:
             self._end_turn(spent=True)
+
+    def _hint(self, call: Call, seen: Observation) -> str:
+        if self.hinter is None or seen.ok:
+            return ""
+        shown = "\n".join(m.text for m in self.transcript if m.role not in ("tools", "agent"))
+        hint = self.hinter.hint(call, seen, self.session, self._offered, shown)
+        return HINT + hint if hint else ""
 
     def _end_turn(self, spent: bool = False) -> None:
         self._spent = self._spent or spent
@@ -157,6 +175,7 @@ class Episode:
     def _user_turn(self) -> None:
         turn = self.task.turns[self.turn]
         if turn.restores:
+            self._offered |= {n: t for n, t in self._tools.items() if n in turn.restores}
             self.transcript.append(Message("tools", " ".join(turn.restores)))
         if turn.user:
             self.transcript.append(Message("user", turn.user))
