@@ -59,7 +59,7 @@ class Lexicon:
     """The documents of some tools, weighed by how rare their words are among them."""
 
     def __init__(self, tools: Mapping[str, ToolSpec]) -> None:
-        self.tools = tools
+        self.tools = dict(tools)  # what is on offer grows, and this lexicon is kept
         self._name = {n: stems(n) for n in tools}
         self._about = {n: stems(t.description) for n, t in tools.items()}
         self.vocabulary = frozenset[str]().union(
@@ -91,6 +91,7 @@ class Lexicon:
                 scores[name] = score * (0.5 + share) * (1.5 if tool.owner == near else 1.0)
         return sorted(scores, key=lambda n: (-scores[n], n))
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - the lexicons of a run are few and live as long as it
     def providers(
         self, argument: str, about: str = "", near: str = "", without: str = ""
     ) -> list[str]:
