@@ -46,7 +46,8 @@ class Hinter:
         tool = offered.get(call.name)
         if tool is None:
             closest = _closest(call.name, offered)
-            return _line([f"no such tool is on offer; the closest is {closest}"] if closest else [])
+            closest = closest and f"the closest is {closest}"
+            return _line(["no such tool is on offer", closest])
         lexicon = self._lexicon(offered)
         parts = _form(call, tool, lexicon)
         if not parts:
@@ -150,6 +151,6 @@ def _line(parts: list[str]) -> str:
     for part in parts:
         part = "".join(c if c.isprintable() else " " for c in part).strip()
         longer = f"{line}; {part}" if line else part
-        if len(longer) <= MAX_HINT:
+        if part and len(longer) <= MAX_HINT:
             line = longer
     return line
