@@ -39,6 +39,7 @@ class RolloutConfig(_Section):
     attempts: int = Field(5, ge=1, description="attempts a user turn")
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
+    hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
 
 
 class EnvironmentConfig(_Section):

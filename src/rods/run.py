@@ -15,6 +15,7 @@ from rods import __version__
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
+from rods.envs.hints import Hinter
 from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.loop import Loop
@@ -121,6 +122,7 @@ class _Run:
             prepared.dialect,
             Limits(attempts=config.rollout.attempts),
             config.rollout.token_budget,
+            Hinter() if config.rollout.hints else None,
         )
         model = MicroForCausalLM.from_pretrained(prepared.model)
         self.rows = config.rollout.group_size * config.rollout.tasks_per_step

@@ -34,7 +34,9 @@ class Frozen(BaseModel):
 class ToolSpec(Frozen):
     """One callable tool: its name, the class it belongs to, and its JSON-schema parameters.
 
-    `parameters` maps each parameter to its JSON schema, in the order of the signature.
+    `parameters` maps each parameter to its JSON schema, in the order of the signature. `returns`
+    maps the fields of the response to their descriptions, nested ones included, as far as they
+    are documented.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ToolSpec(Frozen):
     description: str = ""
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     required: tuple[str, ...] = ()
+    returns: dict[str, str] = Field(default_factory=dict)
 
 
 class Call(Frozen):

@@ -82,6 +82,7 @@ def tool_specs() -> dict[str, ToolSpec]:
                 description=doc["description"].split("Tool description: ")[-1],
                 parameters={k: _schema(v) for k, v in parameters.items()},
                 required=tuple(doc["parameters"]["required"]),
+                returns=_fields(doc.get("response") or {}),
             )
     return specs
 
@@ -159,6 +160,15 @@ def _schema(doc: dict[str, Any]) -> dict[str, Any]:
     if "items" in doc:
         schema["items"] = _schema(doc["items"])
     return schema
+
+
+def _fields(doc: dict[str, Any]) -> dict[str, str]:
+    """Fields of a response document; those of inner objects and of list items come after."""
+    inner = doc.get("properties") or {}
+    found = {name: str(field.get("description", "")) for name, field in inner.items()}
+    for field in (*inner.values(), *([doc["items"]] if "items" in doc else [])):
+        found = _fields(field) | found
+    return found
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@
     <seen> ... <agent> <done>
 
 The tools on offer are told as their classes, minus the withheld ones: 128 documents do not fit a
-context of some hundred tokens. Observations lose their JSON punctuation and are cut short.
+context of some hundred tokens. Observations lose their JSON punctuation and are cut short, and so
+are hints, each by a bound of its own: behind a long error a hint would not be seen at all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import JsonValue
 
 from rods.micro.tokenizer import MicroTokenizer
-from rods.rollout.episode import Action, Message
+from rods.rollout.episode import HINT, Action, Message
 from rods.task import Call, Task, ToolSpec
 
 CONTROL = (
@@ -26,6 +27,7 @@ CONTROL = (
 )
 OBSERVED_TOKENS = 16
 OBSERVED_CHARACTERS = 240
+HINT_TOKENS = 24
 MAX_CALLS = 8
 JSON_MARKS = re.compile(r'[{}\[\]",:_]+')
 
@@ -68,7 +70,11 @@ class MicroDialect:
                 ids += [self._id["<now>"], *(self._id[f"fn:{n}"] for n in message.text.split())]
             elif message.role in ("observation", "error"):
                 mark = "<seen>" if message.role == "observation" else "<failed>"
-                ids += [self._id[mark], *self.observe(message.text)]
+                text, _, hint = (
+                    message.text.rpartition(HINT) if mark == "<failed>" else ("", "", "")
+                )
+                ids += [self._id[mark], *self.observe(text or message.text)]
+                ids += self.tokenizer.encode(hint)[:HINT_TOKENS] if text else []
         return [*ids, self._id["<agent>"]]
 
     def observe(self, text: str) -> list[int]:

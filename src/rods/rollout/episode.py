@@ -7,12 +7,17 @@ ends right after its last attempt instead of at the forced next one.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rods.envs.base import Environment, Outcome, Step
+from rods.envs.base import Environment, Observation, Outcome, Step
+from rods.envs.hints import Hinter
 from rods.reward import GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.task import Call, Task
+
+HINT = " Hint: "
+"""Stands between a response and its hint in the transcript."""
 
 
 class Ending(StrEnum):
@@ -54,6 +59,9 @@ class Message:
 class Episode:
     """One agent's run through one task. Feed `act` until `ending` is set.
 
+    With a `hinter`, failed calls are shown with a hint. It is in the transcript alone: the verdict
+    compares the responses without it.
+
     Who plays many episodes at once calls `begin` on each, hands all the steps to the environment
     together, and gives each outcome to `finish`.
     """
@@ -65,6 +73,7 @@ class Episode:
     verdicts: list[Verdict] = field(default_factory=list)
     transcript: list[Message] = field(default_factory=list)
     ending: Ending | None = None
+    hinter: Hinter | None = None
 
     def __post_init__(self) -> None:
         self.session = self.env.open(self.task)
@@ -74,8 +83,10 @@ class Episode:
         self._attempts = self._malformed_in_row = 0
         self._called = self._spent = self._turn_over = self._spent_now = False
         self._shown = 0
-        offered = [n for n in self.env.tools(self.task) if n not in self.task.withheld]
-        self.transcript.append(Message("tools", " ".join(offered)))
+        self._calls: Sequence[Call] = ()
+        self._tools = self.env.tools(self.task)
+        self._offered = {n: t for n, t in self._tools.items() if n not in self.task.withheld}
+        self.transcript.append(Message("tools", " ".join(self._offered)))
         self._user_turn()
 
     @property
@@ -124,6 +135,7 @@ class Episode:
         judged = self._turn_over and self._called and self.task.turns[self.turn].ground_truth
         if not calls and not judged:
             return None
+        self._calls = calls
         return Step(self.session, calls, self.gold.states[self.turn] if judged else None)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
@@ -159,13 +171,21 @@ class Episode:
 
     def _observe(self, outcome: Outcome) -> None:
         failed = False
-        for seen in outcome.observations:
+        for call, seen in zip(self._calls, outcome.observations, strict=True):
             failed = failed or seen.raised
             self.refusals.update([seen.refused] if seen.refused else [])
             self.responses.append(seen.text)
-            self.transcript.append(Message("observation" if seen.ok else "error", seen.text))
+            shown = seen.text + self._hint(call, seen)
+            self.transcript.append(Message("observation" if seen.ok else "error", shown))
         self.raised += failed
         self.clean += not failed
+
+    def _hint(self, call: Call, seen: Observation) -> str:
+        if self.hinter is None or seen.ok:
+            return ""
+        shown = "\n".join(m.text for m in self.transcript if m.role not in ("tools", "agent"))
+        hint = self.hinter.hint(call, seen, self.session, self._offered, shown)
+        return HINT + hint if hint else ""
 
     def _end_turn(self, matches: bool | None) -> None:
         self._spent = self._spent or self._spent_now
@@ -181,6 +201,7 @@ class Episode:
     def _user_turn(self) -> None:
         turn = self.task.turns[self.turn]
         if turn.restores:
+            self._offered |= {n: t for n, t in self._tools.items() if n in turn.restores}
             self.transcript.append(Message("tools", " ".join(turn.restores)))
         if turn.user:
             self.transcript.append(Message("user", turn.user))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from rods.envs.base import Environment
+from rods.envs.hints import Hinter
 from rods.reward import GoldTrace, gold_trace
 from rods.rollout.dialect import Dialect
 from rods.rollout.episode import Ending, Episode, Limits, Message
@@ -64,12 +65,14 @@ class Runner:
 
     Attributes:
         token_budget: most tokens of an episode, prompt included.
+        hinter: makes the hints that failed calls are shown with; None: there are none.
     """
 
     env: Environment
     dialect: Dialect
     limits: Limits = field(default_factory=Limits)
     token_budget: int = 512
+    hinter: Hinter | None = None
     _traces: dict[str, GoldTrace] = field(default_factory=dict)
 
     def trace(self, task: Task) -> GoldTrace:
@@ -88,7 +91,10 @@ class Runner:
         Args:
             tick: called after every round, for progress displays.
         """
-        episodes = [Episode(task, self.env, self.trace(task), self.limits) for task in tasks]
+        episodes = [
+            Episode(task, self.env, self.trace(task), self.limits, hinter=self.hinter)
+            for task in tasks
+        ]
         prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
         completions: list[list[int]] = [[] for _ in episodes]
         masks: list[list[int]] = [[] for _ in episodes]
