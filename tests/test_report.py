@@ -71,6 +71,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         store.set_meta("config", config | {"boundary": {"low": 0.3, "high": 0.8}})
         store.set_meta("notice", f"Micro tasks, no BFCL score. {HOSTILE}")
         store.set_meta("realisation", {"train": {"calls kept": 300, HOSTILE: 20}})
+        store.set_meta("left_out", {HOSTILE: HOSTILE})
         for task in seeds:
             store.add_task(task, 0)
         store.add_events([Event(0, 0, task.id, "seeded") for task in seeds])

@@ -34,6 +34,12 @@ def train(
     preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "micro",
     seed: Annotated[int, typer.Option(min=0, help="Source of all randomness.")] = 0,
     arm: Annotated[str, typer.Option(help="rods, static (seeds only) or fresh.")] = "rods",
+    env: Annotated[
+        str, typer.Option(help="bfcl, or package.module:Class, several joined by commas.")
+    ] = "bfcl",
+    tasks: Annotated[
+        Path | None, typer.Option(help="Tasks for classes of your own, YAML or JSON lines.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override a setting: key.name=value.")
     ] = None,
@@ -42,10 +48,10 @@ def train(
     """Run the closed loop to its report, or go on where it was interrupted."""
     if arm not in get_args(Arm):
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
-    config = load_config(preset, set_ or (), seed=seed, arm=arm)
+    own = {"environment__name": env, "environment__tasks": str(tasks) if tasks else None}
+    config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
     from rods.display import Display, last_screen
     from rods.report.page import write_report
-    from rods.run import NOTICE
     from rods.run import train as run_training
 
     console = Console(stderr=as_json)
@@ -59,7 +65,7 @@ def train(
     if as_json:
         print(json.dumps(summary))
     else:
-        last_screen(summary, NOTICE, report, console)
+        last_screen(summary, report, console)
 
 
 @app.command()
@@ -186,6 +192,7 @@ def envs_check(
 ) -> None:
     """Probe a Python class as an environment; a verdict for each method. Exit 1 if one fails."""
     from rods.envs.check import check
+    from rods.envs.guard import GuardedEnvironment
     from rods.envs.load import load_environment
     from rods.envs.python import PythonEnvironment
     from rods.envs.task_file import read_task_file
@@ -193,7 +200,9 @@ def envs_check(
     env = load_environment(spec)
     if not isinstance(env, PythonEnvironment):
         raise UserError(f"environment {spec!r}: is no Python class of yours")
-    found = read_task_file(tasks, env, tuple(env.classes)) if tasks else []
+    guarded = GuardedEnvironment(env)
+    found = read_task_file(tasks, guarded, tuple(env.classes)) if tasks else []
+    guarded.close()
     problems = check(env, found)
     if as_json:
         typer.echo(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))

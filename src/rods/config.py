@@ -43,8 +43,10 @@ class RolloutConfig(_Section):
 
 
 class EnvironmentConfig(_Section):
-    """Where calls run. The agent's calls go through the guard unless `guarded` is off."""
+    """The tools and where calls run. The agent's go through the guard unless `guarded` is off."""
 
+    name: str = Field("bfcl", description="bfcl, or package.module:Class, joined by commas")
+    tasks: str | None = Field(None, description="YAML or JSON lines of tasks, for own classes")
     guarded: bool = Field(True, description="calls run in worker processes that can be killed")
     limits: CallLimits = CallLimits()
     bounds: Bounds = Bounds()
@@ -145,6 +147,15 @@ class Config(_Section):
             raise ValueError("stages must name at least one stage")
         if any(stage.epochs is None for stage in self.stages[:-1]):
             raise ValueError("only the last stage may leave out epochs")
+        if self.environment.name == "bfcl" and self.environment.tasks is not None:
+            raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
+        if self.environment.name != "bfcl" and self.environment.tasks is None:
+            raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
+        if self.environment.name != "bfcl" and self.arm != "static":
+            raise ValueError(
+                f"--arm {self.arm}: no variants are made for tools of your own yet;"
+                " use --arm static"
+            )
         rows = self.rollout.group_size * self.rollout.tasks_per_step
         if rows % self.optimizer.microbatch:
             raise ValueError(f"optimizer.microbatch must divide the {rows} trajectories of a step")
@@ -165,12 +176,22 @@ def preset_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
 
 
+# Settings with an option of their own.
+OPTIONS = {
+    "preset": "--preset",
+    "seed": "--seed",
+    "arm": "--arm",
+    "environment.name": "--env",
+    "environment.tasks": "--tasks",
+}
+
+
 def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Config:
     """A preset with `a.b=c` overrides applied.
 
     Args:
         overrides: values are read as YAML.
-        top: top-level fields that take precedence.
+        top: fields that take precedence, by their path with "__" for the dot.
 
     Raises:
         UserError: no such preset, no such key, or a value that does not fit.
@@ -180,24 +201,30 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     data = yaml.safe_load((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
     for override in overrides:
         key, equals, text = override.partition("=")
-        if key in ("seed", "arm", "preset"):
-            raise UserError(f"--set {override}: use --{key} for that")
+        if key in OPTIONS:
+            raise UserError(f"--set {override}: use {OPTIONS[key]} for that")
         if not equals or not key:
             raise UserError(f"--set {override}: write it as key.name=value")
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):
             raise UserError(f"--set {override}: the value is not YAML") from None
-        node = data
-        *path, last = key.split(".")
-        for part in path:
-            node = node.setdefault(part, {})
-            if not isinstance(node, dict):
-                raise UserError(f"--set {override}: {part} has no keys of its own")
-        node[last] = value
+        _put(data, key, value, f"--set {override}")
+    for path, value in top.items():
+        _put(data, path.replace("__", "."), value, path)
     try:
-        return Config.model_validate({**data, **top, "preset": preset})
+        return Config.model_validate({**data, "preset": preset})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "configuration"
-        raise UserError(f"preset {preset}: {where}: {first['msg']}") from None
+        where = "".join(f"{part}." for part in first["loc"])[:-1]
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"preset {preset}: {where}: {message}" if where else message) from None
+
+
+def _put(data: dict[str, Any], key: str, value: Any, told: str) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise UserError(f"{told}: {part} has no keys of its own")
+    data[last] = value

@@ -103,7 +103,7 @@ def _plain(line: dict[str, Any], steps: int) -> str:
     )
 
 
-def last_screen(summary: dict[str, Any], notice: str, report: Path, console: Console) -> None:
+def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None:
     """Results before and after, the pool's movements, and where the report is."""
     table = Table(title=f"Held-out tasks, arm {summary['arm']}, seed {summary['seed']}")
     table.add_column("category")
@@ -142,7 +142,7 @@ def last_screen(summary: dict[str, Any], notice: str, report: Path, console: Con
         f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s.",
         highlight=False,
     )
-    console.print(notice, style="dim")
+    console.print(summary["notice"], style="dim", markup=False)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 
 

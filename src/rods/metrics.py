@@ -64,6 +64,7 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "arm": config.arm,
         "seed": config.seed,
         "preset": config.preset,
+        "notice": store.meta("notice") or "",
         "epochs": len(by_epoch),
         "steps": len(lines),
         "trajectories": sum(line["trajectories"] for line in lines),

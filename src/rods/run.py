@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -20,17 +21,14 @@ from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.loop import Loop
 from rods.metrics import MetricsFile, step_metrics, summarise, write_atomic
-from rods.micro.prepare import Prepared, prepare
+from rods.micro.prepare import prepare
 from rods.rollout.episode import Limits
 from rods.rollout.runner import Rollout, Runner
 from rods.store import Store
+from rods.synthesis.backend import NoSynthesis
+from rods.synthesis.pipeline import Program
 from rods.task import Category, Task
 
-NOTICE = (
-    "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
-    " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
-    " no BFCL score."
-)
 MIN_FREE_BYTES = 200_000_000
 
 
@@ -106,16 +104,20 @@ class _Run:
         _quiet()
         torch.set_num_threads(1)
         config = self.config
-        prepared = prepare(config.micro, self.watch.working)
+        prepared = prepare(config, self.watch.working)
         self.prepared = prepared
-        self.store.set_meta("notice", NOTICE)
-        self.store.set_meta("realisation", prepared.manifest["realisation"])
+        self._check_world()
+        self.store.set_meta("notice", prepared.notice)
+        self.store.set_meta("realisation", prepared.tasks.counts())
+        self.store.set_meta("left_out", dict(prepared.tasks.left_out))
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
-        synthesis = TimedSynthesis(prepared, self.store)
+        program = prepared.tasks.program
+        synthesis = TimedSynthesis(program, self.store) if program else NoSynthesis()
         seeds = choose_seeds(prepared.tasks.train, config)
         self.loop = Loop(config, self.store, seeds, synthesis, step=start)
-        prepared.tasks.program.critic.known.update(self.loop.tasks)  # as if never interrupted
+        if program:
+            program.critic.known.update(self.loop.tasks)  # as if never interrupted
         self.metrics = MetricsFile(self.folder, start)
         self.runner = Runner(
             self._environment(prepared.env),
@@ -150,6 +152,20 @@ class _Run:
         summary = summarise(config, self.store, self.metrics.lines)
         write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         return summary
+
+    def _check_world(self) -> None:
+        """A run's tools and tasks stay what they were when it began."""
+        env, tasks = self.prepared.env, self.prepared.tasks
+        ids = [task.id for side in (tasks.train, tasks.validation, tasks.test) for task in side]
+        now = {"tools": env.version, "tasks": hashlib.sha256("".join(ids).encode()).hexdigest()}
+        before = self.store.meta("world") or now
+        for what, value in now.items():
+            if before[what] != value:
+                raise UserError(
+                    f"{self.folder}: the {what} of {env.name} are not those that this run began"
+                    " with; use another folder, or bring them back"
+                )
+        self.store.set_meta("world", now)
 
     def _environment(self, env: Environment) -> Environment:
         """Where the policy's calls run; synthesis, whose calls are our own, stays outside."""
@@ -205,9 +221,9 @@ class _Run:
 class TimedSynthesis:
     """Synthesis by program, with the time it takes kept in the store."""
 
-    def __init__(self, prepared: Prepared, store: Store) -> None:
-        self._program, self._store = prepared.tasks.program, store
-        self.funnel = self._program.funnel
+    def __init__(self, program: Program, store: Store) -> None:
+        self._program, self._store = program, store
+        self.funnel = program.funnel
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         began = time.monotonic()
@@ -226,11 +242,13 @@ class TimedSynthesis:
 
 
 def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
-    """The run's seeds: as many of each category, drawn by the run's seed.
+    """The run's seeds: as many of each category, drawn by the run's seed; all of the user's own.
 
     Raises:
         UserError: there are not as many training tasks.
     """
+    if config.environment.tasks is not None:
+        return list(tasks)
     each = config.pool.seeds // len(Category)
     rng = random.Random(f"seeds {config.seed}")
     chosen: list[Task] = []

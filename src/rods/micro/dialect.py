@@ -29,6 +29,7 @@ OBSERVED_TOKENS = 16
 OBSERVED_CHARACTERS = 240
 HINT_TOKENS = 24
 MAX_CALLS = 8
+MAX_WORD = 24
 JSON_MARKS = re.compile(r'[{}\[\]",:_]+')
 
 
@@ -43,6 +44,11 @@ def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTo
         *(f"arg:{n}" for n in sorted(names)),
     ]
     return MicroTokenizer.build(words, symbols)
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """What is worth a token of its own; longer words are spelled."""
+    return {w for text in texts for w in re.findall("[A-Za-z]+", text) if len(w) < MAX_WORD}
 
 
 class MicroDialect:

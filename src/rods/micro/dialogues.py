@@ -68,6 +68,12 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
         return None
 
 
+def phrase_words() -> set[str]:
+    """All words of the phrase catalogue."""
+    text = (files("rods.synthesis") / "phrases.yaml").read_text("utf-8")
+    return set(re.findall("[A-Za-z]+", text))
+
+
 class Renaming:
     """Other words and digits in place of a dialogue's values, the same everywhere in it.
 
@@ -78,10 +84,10 @@ class Renaming:
 
     SHARE = 0.5
 
-    def __init__(self, dialect: MicroDialect) -> None:
+    def __init__(self, dialect: MicroDialect, kept: set[str]) -> None:
+        """`kept`: words that keep their meaning."""
         tokenizer = dialect.tokenizer
-        text = (files("rods.synthesis") / "phrases.yaml").read_text("utf-8")
-        said = {*re.findall("[A-Za-z]+", text), "the", "last", "previous", "true", "false", "is"}
+        said = {*kept, "the", "last", "previous", "true", "false", "is"}
         self._words = [
             i
             for i, name in enumerate(tokenizer.vocabulary)

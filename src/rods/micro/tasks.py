@@ -38,13 +38,18 @@ KEPT, SHORTENED, REPLANNED = "calls kept", "values shortened", "replanned"
 
 @dataclass(frozen=True)
 class MicroTasks:
-    """The realised benchmark: tasks by side of the split, and how each came about."""
+    """Tasks by side of the split, and how each came about.
+
+    Attributes:
+        left_out: tasks that nobody trains on or is measured on, with the reason.
+        program: synthesis that knows the training side; None where there is none.
+    """
 
     train: tuple[Task, ...]
     validation: tuple[Task, ...]
     test: tuple[Task, ...]
     left_out: Mapping[str, str]
-    program: Program
+    program: Program | None = None
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Realisations by side."""
@@ -85,7 +90,7 @@ def demonstration(
 
 def carries(task: Task, env: Environment, dialect: MicroDialect) -> bool:
     """Whether the policy can express the calls and hold the episode."""
-    tools = tool_specs()
+    tools = env.tools(task)
     for turn in task.turns:
         if len(turn.ground_truth) > MAX_CALLS:
             return False

@@ -32,6 +32,7 @@ class Record:
         config: the run's configuration, or empty where none was stored.
         notice: what a reader must know about the run's numbers.
         realisation: side -> how its tasks came about -> count.
+        left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
     """
 
@@ -39,6 +40,7 @@ class Record:
     config: dict[str, Any]
     notice: str
     realisation: dict[str, dict[str, int]]
+    left_out: dict[str, str]
     groups: list[Group]
     events: list[Event]
     funnel: dict[str, int]
@@ -54,6 +56,7 @@ class Record:
             config=store.meta("config") or {},
             notice=store.meta("notice") or "",
             realisation=store.meta("realisation") or {},
+            left_out=store.meta("left_out") or {},
             groups=store.groups(),
             events=[event for event in store.events() if event.task_id],
             funnel=store.funnel(),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
+from rods.errors import UserError
 from rods.task import Task
 
 
@@ -21,3 +23,15 @@ class Synthesis(Protocol):
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
         """A verified new task, sized like one of the seeds."""
+
+
+class NoSynthesis:
+    """Makes nothing: for runs whose tasks are given."""
+
+    funnel: Mapping[str, int] = MappingProxyType({})
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        return None
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        raise UserError("--arm fresh: these tools have no synthesis; use --arm static")

@@ -1,0 +1,98 @@
+"""What a run on the benchmark starts from: realised tasks and a policy that knows its tools."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rods.config import MicroConfig as PolicyConfig
+from rods.envs.base import Environment
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.micro.base_policy import Example, Prepared, make_base
+from rods.micro.cache import Progress, cached
+from rods.micro.dialect import MicroDialect, build_tokenizer, words_of
+from rods.micro.dialogues import Renaming, phrase_words, short_dialogues
+from rods.micro.tasks import load_tasks, realise_benchmark
+from rods.micro.tokenizer import MicroTokenizer
+from rods.reward import gold_trace
+from rods.synthesis.critique import signature
+
+CHUNK = 500
+NOTICE = (
+    "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
+    " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
+    " no BFCL score."
+)
+
+
+def prepare_benchmark(config: PolicyConfig, progress: Progress) -> Prepared:
+    """BFCL's tasks and a policy pretrained on short dialogues in its tools.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    env = BfclEnvironment()
+
+    def make(folder: Path) -> dict[str, Any]:
+        progress("realising the benchmark's tasks", 0.0)
+        tokenizer = build_tokenizer(vocabulary(env), tool_specs())
+        tokenizer.save(folder / "tokenizer.json")
+        dialect = MicroDialect(tokenizer)
+        tasks = realise_benchmark(env, dialect, config.indices)
+        tasks.save(folder)
+        examples = _dialogues(folder, config, progress)
+        renaming = Renaming(dialect, phrase_words())
+        return make_base(folder, tokenizer, config, examples, renaming, progress)
+
+    folder = cached("micro", [env.version, config.model_dump()], make)
+    dialect = MicroDialect(MicroTokenizer.load(folder / "tokenizer.json"))
+    return Prepared(env, dialect, load_tasks(folder, env, dialect), folder / "model", NOTICE)
+
+
+def vocabulary(env: Environment) -> set[str]:
+    """Words of the phrase catalogue, of the training side's responses and of all 800 tasks'
+    argument values: a lexicon, no task."""
+    texts = list(phrase_words())
+    texts += [json.dumps(c.arguments) for t in benchmark_tasks().values() for c in t.calls]
+    texts += [f"{name} {list(t.parameters)}" for name, t in tool_specs().items()]
+    training = [t for n, t in benchmark_tasks().items() if split()[n] == "train"]
+    texts += [r[:200] for t in training for turn in gold_trace(t, env).responses for r in turn]
+    return words_of(texts)
+
+
+def _dialogues(work: Path, config: PolicyConfig, progress: Progress) -> list[Example]:
+    chunks = [
+        (str(work), config.longer, config.seed, i, min(CHUNK, config.dialogues - i))
+        for i in range(0, config.dialogues, CHUNK)
+    ]
+    examples: list[Example] = []
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(2, os.cpu_count() or 1)) as pool:
+        for chunk in pool.imap(_chunk, chunks):
+            examples += chunk
+            progress("making short dialogues", len(examples) / config.dialogues)
+    return examples
+
+
+_WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its chunks
+
+
+def _chunk(job: tuple[str, float, int, int, int]) -> list[Example]:
+    work, longer, seed, index, count = job
+    if not _WORKER:
+        dialect = MicroDialect(MicroTokenizer.load(Path(work) / "tokenizer.json"))
+        tasks = load_tasks(Path(work), BfclEnvironment(), dialect)
+        every = (*tasks.train, *tasks.validation, *tasks.test)
+        _WORKER.update(
+            dialect=dialect, program=tasks.program, forbidden={signature(t) for t in every}
+        )
+    program, dialect = _WORKER["program"], _WORKER["dialect"]
+    rng = random.Random(f"dialogues {seed} {index}")
+    stream = short_dialogues(program, dialect, _WORKER["forbidden"], longer, rng)
+    return list(islice(stream, count))

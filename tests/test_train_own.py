@@ -1,0 +1,106 @@
+"""`rods train` on the user's own tools: the worked example, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commandline import refused
+
+from rods.config import load_config
+from rods.envs.load import load_environment
+from rods.envs.task_file import read_task_file
+from rods.errors import UserError
+from rods.micro.own import prepare_own
+from rods.store import Store
+
+ROOT = Path(__file__).parent.parent
+CLINIC = "examples.clinic.tools:Clinic"
+TASKS = ROOT / "examples" / "clinic" / "tasks.yaml"
+OWN = ("--env", CLINIC, "--tasks", TASKS)
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("RODS_CACHE", str(tmp_path / "cache"))
+
+
+def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ("train", "--run", run, *OWN, "--preset", "tiny", "--arm", "static", "--json")
+    done = rods(*command, "--set", "steps=4")
+    assert done.code == 0, done
+    summary = json.loads(done.out)
+    assert summary["epochs"] == 2 and summary["trajectories"] == 64
+    assert {"before", "after"} == {k for k, v in summary["heldout"].items() if "overall" in v}
+    written = {t.id for t in read_task_file(TASKS, load_environment(CLINIC), ("Clinic",))}
+    store = Store(run)
+    trained = {group.task_id for group in store.groups()}
+    assert len(trained) == 8 and trained < written
+    assert all(task.environment == CLINIC for task in store.tasks().values())
+    shown = [text for _, _, _, said in store.episodes().values() for _, text in said]
+    assert any("Clinic" in text or "patient_id" in text for text in shown)
+    store.close()
+    page = (run / "report.html").read_text("utf-8")
+    assert "one task in six" in page and "as written" in page
+
+    other = tmp_path / "tasks.yaml"
+    other.write_text(TASKS.read_text("utf-8").replace("Momo", "Mimi"), encoding="utf-8")
+    refused(rods(*command, "--set", "steps=5"), "steps = 4")
+    store = Store(run)
+    config = store.meta("config")
+    store.set_meta(
+        "config", {**config, "environment": {**config["environment"], "tasks": str(other)}}
+    )
+    store.close()
+    again = ("train", "--run", run, "--env", CLINIC, "--tasks", other, "--preset", "tiny")
+    refused(
+        rods(*again, "--arm", "static", "--set", "steps=4"), "the tasks of", "use another folder"
+    )
+
+
+def test_the_sides_are_fixed_and_apart() -> None:
+    config = load_config(
+        "tiny", ["micro.tokens=1000"], arm="static",
+        environment__name=CLINIC, environment__tasks=str(TASKS),
+    )  # fmt: skip
+    tasks = prepare_own(config).tasks
+    assert [t.source for t in tasks.validation] == ["new-kitten", "no-way-to-cancel"]
+    assert [t.source for t in tasks.test] == ["move-the-rabbit", "what-note"]
+    assert len(tasks.train) == 8 and not tasks.left_out
+    assert prepare_own(config).tasks == tasks
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (OWN, ["--arm rods", "--arm static"]),
+        (("--env", CLINIC, "--arm", "static"), ["--tasks FILE"]),
+        (("--tasks", TASKS), ["--env"]),
+        (
+            ("--env", "examples.nothing:X", "--tasks", TASKS, "--arm", "static"),
+            ["examples.nothing"],
+        ),
+        (("--env", CLINIC, "--tasks", "none.yaml", "--arm", "static"), ["none.yaml"]),
+        (("--set", "environment.name=x"), ["use --env"]),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    rods: Any, tmp_path: Path, args: Any, named: Any
+) -> None:
+    refused(rods("train", "--run", tmp_path / "run", "--preset", "tiny", *args), *named)
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_few_or_unfit_tasks_are_refused(tmp_path: Path, count: int) -> None:
+    row = {"turns": [{"user": "note", "calls": [f"add_note('P001', '{'x' * 40}')"]}]}
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("\n".join(json.dumps({"id": str(i), **row}) for i in range(count)))
+    config = load_config(
+        "tiny", arm="static", environment__name=CLINIC, environment__tasks=str(path)
+    )
+    with pytest.raises(UserError, match=f"0 of {count} tasks fit"):
+        prepare_own(config)
