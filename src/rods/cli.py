@@ -6,6 +6,7 @@ import json
 import random
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rods import __version__
 from rods.config import Arm, load_config
 from rods.errors import UserError
-from rods.task import Task
+from rods.task import Category, Task
 
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
@@ -109,6 +110,69 @@ def score(
         typer.echo(f"calls stopped: {_funnel(scorer.refusals)}")
     if scorer.bad:
         raise typer.Exit(2)
+
+
+@app.command()
+def audit(
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    notes: Annotated[bool, typer.Option(help="Also what does not make a task unusable.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Seeds with faults, each with its evidence. Training leaves those of its side out."""
+    from rods.audit import audit as audit_task
+    from rods.audit import audit_tools
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks, split
+
+    if category is not None and category not in tuple(Category):
+        raise UserError(f"--category {category}: choose one of {', '.join(Category)}")
+    env, sides = BfclEnvironment(), split()
+    tasks = [t for t in benchmark_tasks().values() if category in (None, t.category)]
+    found = [*audit_tools(), *(f for task in tasks for f in audit_task(task, env))]
+    shown = [f for f in found if f.faulty or notes or not f.task]
+    for f in shown:
+        side = sides.get(f.task, "")
+        if as_json:
+            typer.echo(json.dumps({**f._asdict(), "faulty": f.faulty, "side": side}))
+        else:
+            typer.echo(f"{f.task or 'tool'}{f' ({side})' if side else ''}: {f.kind}: {f.evidence}")
+    if not as_json:
+        faulty = {f.task for f in found if f.faulty}
+        out = sum(sides[name] != "test" for name in faulty)
+        typer.echo(
+            f"{len(faulty)} of {len(tasks)} tasks have faults; {out} are left out of training and"
+            f" validation. {sum(not f.faulty for f in found)} notes."
+        )
+
+
+@app.command()
+def play(
+    task: Annotated[str, typer.Argument(help="Official id, as multi_turn_base_3.")],
+) -> None:
+    """Answer a task yourself: a line of calls an attempt, an empty line ends the turn."""
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks
+    from rods.envs.guard import GuardedEnvironment
+    from rods.play import play as play_task
+
+    if task not in benchmark_tasks():
+        raise UserError(f"task {task!r}: no such task; they are named like multi_turn_base_3")
+    env = GuardedEnvironment(BfclEnvironment())
+    try:
+        lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        play_task(benchmark_tasks()[task], env, _prompted(lines), typer.echo)
+    finally:
+        env.close()
+
+
+def _prompted(lines: Iterator[str]) -> Iterator[str]:
+    while True:
+        if sys.stdin.isatty():
+            print("> ", end="", flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            return
 
 
 @app.command()

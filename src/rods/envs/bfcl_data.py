@@ -36,17 +36,6 @@ SIMULATORS = {
 JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array"}
 INDICES = 200
 
-# Seeds that cannot be solved as they are written, with the reason; left out of training.
-FAULTY = {
-    "multi_turn_miss_func_33": "the ground truth never uses the withheld function",
-    "multi_turn_miss_func_133": "the ground truth never uses the withheld function",
-    "multi_turn_miss_func_49": "the ground truth uses the withheld function before its release",
-    **{
-        f"multi_turn_{category}_173": "close_ticket gets a string where the doc has an integer"
-        for category in ("base", "miss_func", "miss_param", "long_context")
-    },
-}
-
 
 def data_folder() -> Path:
     """Where the installed benchmark keeps its data.
@@ -85,6 +74,16 @@ def tool_specs() -> dict[str, ToolSpec]:
                 returns=_fields(doc.get("response") or {}),
             )
     return specs
+
+
+def documented_order() -> dict[str, list[str]]:
+    """Parameters of each tool in the order of its document."""
+    folder = data_folder() / "multi_turn_func_doc"
+    return {
+        doc["name"]: list(doc["parameters"]["properties"])
+        for stem in SIMULATORS.values()
+        for doc in _lines(folder / f"{stem}.json")
+    }
 
 
 @cache

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rods.audit import benchmark_faults
 from rods.envs.base import Environment
-from rods.envs.bfcl_data import FAULTY, benchmark_tasks, split, tool_specs
+from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.dialect import MicroDialect
 from rods.reward import gold_trace
 from rods.rollout.episode import Action, Episode, Limits
@@ -126,7 +127,8 @@ def load_tasks(folder: Path, env: Environment, dialect: MicroDialect) -> MicroTa
 def _program(env: Environment, dialect: MicroDialect) -> Program:
     """Synthesis that knows the training side only."""
     sides = split()
-    training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in FAULTY]
+    faulty = benchmark_faults()
+    training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in faulty]
 
     def fits(task: Task) -> bool:
         return carries(task, env, dialect)
@@ -154,7 +156,7 @@ def realise_benchmark(
     sources, sides = benchmark_tasks(), split()
     program = _program(env, dialect)
     made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
-    left_out = {n: reason for n, reason in FAULTY.items() if sides[n] != "test"}
+    left_out = {n: reason for n, reason in benchmark_faults().items() if sides[n] != "test"}
     for name, source in sources.items():
         if name in left_out or int(name.rsplit("_", 1)[1]) >= indices:
             continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rods.audit import benchmark_faults
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import FAULTY, benchmark_tasks, split, tool_specs
+from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.errors import UserError
 from rods.synthesis.critique import Critic
 from rods.synthesis.pipeline import Program
@@ -23,7 +24,7 @@ def seeds_of(category: str | None = None) -> list[Task]:
         task
         for name, task in benchmark_tasks().items()
         if sides[name] == "train"
-        and name not in FAULTY
+        and name not in benchmark_faults()
         and (category is None or task.category == category)
     ]
 

@@ -1,0 +1,66 @@
+"""A person in the agent's place (`rods play`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rods.envs.base import Environment
+from rods.envs.calls import Bounds, CallError
+from rods.envs.notation import parse_calls
+from rods.reward import gold_trace
+from rods.rollout.episode import Action, Episode, Message
+from rods.task import Task
+
+MAX_SHOWN = 4_000  # characters of one message
+
+
+def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str], None]) -> float:
+    """Play one episode from lines of calls; an empty line ends the turn. Returns the progress.
+
+    Args:
+        lines: what the person types; when they end, the episode is given up.
+        show: gets each line to print, made harmless for a terminal.
+
+    Raises:
+        UserError: the task cannot be opened.
+    """
+    episode = Episode(task, env, gold_trace(task, env))
+    tools, known = env.tools(task), 0
+    for name in sorted(set(tools) - set(task.withheld)):
+        show(f"  {name}({', '.join(tools[name].parameters)})")
+    for message in episode.transcript:
+        _tell(message, show)
+    for line in lines:
+        text, turn = line.strip(), episode.turn
+        try:
+            action = Action(calls=parse_calls(text, tools, Bounds())) if text else Action()
+        except CallError as error:
+            action = Action(malformed=str(error))
+        seen = episode.act(action, text)
+        if episode.turn > known:
+            verdict = episode.verdicts[turn]
+            state, answers = ("ok" if passed else "--" for passed in (verdict.state, verdict.exec))
+            show(f"[turn {turn + 1} of {len(task.turns)}: state {state}, responses {answers}]")
+            known = episode.turn
+        for message in seen:
+            _tell(message, show)
+        if episode.ending is not None:
+            break
+    else:
+        show("[given up: turns not reached count as failed]")
+        episode.session.close()
+    if episode.ending is not None:
+        show(f"[{episode.ending.value}]")
+    show(f"[progress {episode.progress:.3f}{', complete' if episode.complete else ''}]")
+    return episode.progress
+
+
+def _tell(message: Message, show: Callable[[str], None]) -> None:
+    marks = {"tools": "now on offer", "observation": "<", "error": "!"}
+    if message.role == "agent":
+        return
+    text = message.text[:MAX_SHOWN] + ("..." if len(message.text) > MAX_SHOWN else "")
+    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if message.role == "tools" and len(text.split()) > 8:
+        safe = f"{len(text.split())} tools"
+    show(f"{marks.get(message.role, message.role)}: {safe}")
