@@ -15,10 +15,8 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -27,7 +25,6 @@ from rods.envs.base import Outcome, Step
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
 from rods.envs.calls import CallError
-from rods.envs.child import Child
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.task import Call, Category, Task, Turn
@@ -143,23 +140,6 @@ class Fuzz:
             self.counts[f"call: {kind}"] += 1
 
 
-class Watch:
-    """The longest wait for one answer, over all workers."""
-
-    def __init__(self) -> None:
-        self.longest, receive = 0.0, Child.receive
-
-        def timed(child: Child, seconds: float | None = None) -> Any:
-            began = time.monotonic()
-            try:
-                return receive(child, seconds)
-            finally:
-                if seconds is None:  # not the start of a worker
-                    self.longest = max(self.longest, time.monotonic() - began)
-
-        Child.receive = timed  # type: ignore[method-assign]
-
-
 def children() -> set[int]:
     """Living processes that this one started, by process id."""
     found = set()
@@ -182,7 +162,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     out = args.out.resolve() if args.out else None
-    before, watch = children(), Watch()
+    before = children()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         os.chdir(folder)
@@ -205,17 +185,17 @@ def main() -> int:
 
         run()
         fuzz.flush()
-        starts = env.lanes[0].child.starts
+        worker = env.lanes[0].child
         env.close()
         written = sorted(os.listdir(folder))
         os.chdir("/")
     made = {
         **{k: fuzz.counts[k] for k in sorted(fuzz.counts)},
         "corpus": len(known),
-        "workers started": starts,
+        "workers started": worker.starts,
         "processes left": len(children() - before),
         "files written": written,
-        "longest wait for one call, s": round(watch.longest, 2),
+        "longest wait for one call, s": round(worker.longest, 2),
         "limit, s": args.seconds,
     }
     print(json.dumps(made, indent=1))
@@ -223,7 +203,7 @@ def main() -> int:
         out.write_text(json.dumps(made, indent=1) + "\n")
     harmed = fuzz.counts["honest episodes harmed"] + fuzz.counts["calls without observation"]
     fine = not harmed and not made["processes left"] and not written
-    fine = fine and watch.longest <= args.seconds + 1
+    fine = fine and worker.longest <= args.seconds + 1
     print("harmless" if fine else "HARM DONE")
     return 0 if fine else 1
 

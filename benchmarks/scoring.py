@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import marshal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +23,9 @@ from official import OfficialChecker
 from rods.envs.base import Environment
 from rods.envs.bfcl import STATELESS, BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.bfcl_mends import mutable_defaults, simulator
+from rods.envs.bfcl_mends import deep_copy, mutable_defaults, simulator
 from rods.envs.guard import GuardedEnvironment
-from rods.reward import gold_trace, score_many
+from rods.reward import GoldTrace, gold_trace, score_many
 
 BATCH = 64
 
@@ -44,11 +43,10 @@ def main() -> None:
     began = time.perf_counter()
     traces = {t.source: gold_trace(t, plain) for t in tasks}
     trace_seconds = time.perf_counter() - began
-    for task in tasks:  # the worker learns the snapshots as training would teach it
-        gold_trace(task, guarded)
-    episodes = [(t, [turn.ground_truth for turn in t.turns], traces[t.source]) for t in tasks]
+    guarded_traces = {t.source: gold_trace(t, guarded) for t in tasks}
 
-    def ours(env: Environment) -> None:
+    def ours(env: Environment, traces: dict[str, GoldTrace]) -> None:
+        episodes = [(t, [turn.ground_truth for turn in t.turns], traces[t.source]) for t in tasks]
         for first in range(0, len(episodes), BATCH):
             for row in score_many(episodes[first : first + BATCH], env):
                 assert all(verdict.passed for verdict in row.verdicts)
@@ -65,7 +63,7 @@ def main() -> None:
             for name in task.classes:
                 made[name] = simulator(name)()
                 if name not in STATELESS:
-                    start = marshal.loads(marshal.dumps(task.start.get(name, {})))
+                    start = deep_copy(task.start.get(name, {}))
                     made[name]._load_scenario(start, long_context="long_context" in task.source)
             for call in task.calls:
                 owner = specs[call.name].owner
@@ -74,8 +72,8 @@ def main() -> None:
 
     work: dict[str, Callable[[], None]] = {
         "official": theirs,
-        "trusted": lambda: ours(plain),
-        "guarded": lambda: ours(guarded),
+        "trusted": lambda: ours(plain, traces),
+        "guarded": lambda: ours(guarded, guarded_traces),
         "simulators": simulators,
     }
     seconds: dict[str, list[float]] = {name: [] for name in work}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import importlib.metadata
 import json
-import marshal
 import random
 from collections.abc import Sequence
 from functools import cache
@@ -18,7 +17,7 @@ from typing import Any
 
 from rods.envs.base import Observation, Outcome, Step, execute_here
 from rods.envs.bfcl_data import SIMULATORS, tool_specs
-from rods.envs.bfcl_mends import mutable_defaults, refuse_hazards, simulator, steady
+from rods.envs.bfcl_mends import deep_copy, mutable_defaults, refuse_hazards, simulator, steady
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
 from rods.envs.state import State
 from rods.errors import UserError
@@ -53,7 +52,7 @@ class BfclEnvironment:
                 raise UserError(f"task {task.source or task.id}: no BFCL class {name!r}")
             instance = simulator(name)()
             if name not in STATELESS:
-                start = marshal.loads(marshal.dumps(task.start.get(name, {})))  # a fast deep copy
+                start = deep_copy(task.start.get(name, {}))
                 try:
                     instance._load_scenario(start, long_context=long)
                 except Exception as error:
@@ -136,9 +135,9 @@ def _tools(classes: tuple[str, ...]) -> dict[str, ToolSpec]:
 
 
 def _own(instance: Any) -> None:
-    """Replace an instance's tables by copies; marshal keeps what is shared within them."""
+    """Replace an instance's tables by copies."""
     tables = {k: v for k, v in vars(instance).items() if isinstance(v, PLAIN)}
-    vars(instance).update(marshal.loads(marshal.dumps(tables)))
+    vars(instance).update(deep_copy(tables))
 
 
 def _copy(instances: dict[str, Any]) -> dict[str, Any]:
@@ -182,9 +181,10 @@ def _plain(value: Any) -> Any:
 
 
 def _equal_attributes(live: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    public = [name for name in live if name[0] != "_"]
-    return len(public) == len(wanted) and all(
-        name in wanted and _equal(live[name], wanted[name]) for name in public
+    public = {name: value for name, value in live.items() if name[0] != "_"}
+    return public == wanted or (  # what differs at first sight may be a file tree
+        public.keys() == wanted.keys()
+        and all(_equal(value, wanted[name]) for name, value in public.items())
     )
 
 

@@ -1,8 +1,9 @@
 """What the adapter mends in BFCL's simulators, which themselves stay untouched.
 
 Each simulator is used through a subclass whose few methods with a leak run with other globals:
-today's date is fixed, local time is UTC, and a set keeps its order. Arguments that make a simulator
-compute for minutes, some in C where no signal reaches, are refused.
+today's date is fixed, local time is UTC, and a set keeps its order. Loading a scenario copies the
+default state the fast way; it is a quarter of an episode's time otherwise. Arguments that make a
+simulator compute for minutes, some in C where no signal reaches, are refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import marshal
 import re
 import types
 from collections.abc import Callable
@@ -70,14 +72,22 @@ MENDS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+def deep_copy(value: Any) -> Any:
+    """`copy.deepcopy`, ten times as fast for plain data; what is shared within it stays shared."""
+    try:
+        return marshal.loads(marshal.dumps(value))
+    except ValueError:  # an object is in it
+        return copy.deepcopy(value)
+
+
 @cache
 def simulator(name: str) -> Any:
     """The simulator's class with its leaks mended."""
     owner = getattr(importlib.import_module(f"{PACKAGE}.{SIMULATORS[name]}"), name)
-    mended = {
-        method: _with_globals(getattr(owner, method), other)
-        for method, other in MENDS.get(name, {}).items()
-    }
+    mends = dict(MENDS.get(name, {}))
+    if hasattr(owner, "_load_scenario"):
+        mends["_load_scenario"] = {"deepcopy": deep_copy}
+    mended = {method: _with_globals(getattr(owner, method), new) for method, new in mends.items()}
     return type(name, (owner,), mended)
 
 

@@ -1,4 +1,8 @@
-"""A worker process seen from its parent: started, spoken to, killed, replaced."""
+"""A worker process seen from its parent: started, spoken to, killed, replaced.
+
+Answers go into a file in memory and not through a pipe: there they are safe whatever ends the
+worker, and the parent sleeps until a batch is done instead of waking for each of them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections import deque
-from typing import Any
+from typing import IO, Any
 
 from rods.envs.calls import Refusal
 from rods.envs.worker import OUT_OF_MEMORY
@@ -20,27 +24,25 @@ from rods.errors import UserError
 
 START_SECONDS = 60.0
 GRACE = 0.8  # the worker's own alarm comes first; this is for a worker that lost it
-MAX_LINE = 64_000_000
-
-
-class ChildDied(Exception):
-    """The process is gone; `refusal` says why."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.value)
-        self.refusal = refusal
+LOOK = 0.05  # seconds between two looks at how far a busy worker has come
 
 
 class Child:
-    """One worker. Requests are pickled (the worker trusts its parent), answers are JSON lines."""
+    """One worker. Requests are pickled (the worker trusts its parent), answers are JSON lines.
+
+    Attributes:
+        starts: how often the process was started.
+        longest: seconds that the slowest operation took, as far as the parent could see.
+    """
 
     def __init__(
         self, arguments: list[str], seconds: float, variables: dict[str, str] | None = None
     ) -> None:
         self.arguments, self.seconds = arguments, seconds
         self.variables = variables or {}
-        self.starts = 0
+        self.starts, self.longest = 0, 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start the process anew, and wait until it is ready.
@@ -50,65 +52,48 @@ class Child:
         """
         self.kill()
         self.starts += 1
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
+        self._log = _file_in_memory()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rods.envs.worker", *self.arguments],
+            [sys.executable, "-m", "rods.envs.worker", str(self._log.fileno()), *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
             | self.variables,
             start_new_session=True,  # so that all it starts dies with it, and Ctrl-C passes it by
+            pass_fds=[self._log.fileno()],
         )
-        try:
-            answer = self.receive(START_SECONDS)
-        except ChildDied as died:
-            answer = {"error": f"it could not be started ({died})"}
-        if answer != "ready":
+        ended, _ = self._wait(START_SECONDS)
+        answers = self._answers()
+        if answers != ["ready"]:
             self.kill()
-            raise UserError(f"environment {self.arguments[0]}: {_said(answer)}")
+            said = answers[0].get("error") if answers and isinstance(answers[0], dict) else ended
+            raise UserError(f"environment {self.arguments[0]}: {said or 'it made no sense'}")
 
     @property
     def alive(self) -> bool:
         return self._process is not None
 
-    def send(self, request: Any) -> None:
-        """Hand over a batch. If the process is gone, `receive` will tell."""
-        assert self._process is not None and self._process.stdin is not None
+    def exchange(self, request: Any, expected: int) -> tuple[list[Any], Refusal | None]:
+        """Hand over a batch of which `expected` operations answer, and wait until it is done.
+
+        Returns:
+            The answers, and why the process ended or was ended before it had given them all.
+        """
+        assert self._process and self._process.stdin and self._log
+        self._log.seek(0)  # the worker's position too: it inherited the file
+        self._log.truncate()
         body = pickle.dumps(request)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # if the process is gone, waiting will tell
             self._process.stdin.write(len(body).to_bytes(8, "big") + body)
             self._process.stdin.flush()
-
-    def receive(self, seconds: float | None = None) -> Any:
-        """The next answer.
-
-        Raises:
-            ChildDied: the process ended or was ended, because it took too long or made no sense.
-        """
-        process = self._process
-        assert process is not None and process.stdout is not None
-        descriptor = process.stdout.fileno()
-        until = time.monotonic() + (seconds or self.seconds + GRACE)
-        while not self._lines:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-                self.kill()
-                raise ChildDied(Refusal.TIME)
-            chunk = os.read(descriptor, 1 << 20)
-            if not chunk:
-                raise ChildDied(self._cause())
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            self._lines.extend(lines)
-            if len(self._rest) > MAX_LINE:
-                self.kill()
-                raise ChildDied(Refusal.MEMORY)
-        try:
-            return json.loads(self._lines.popleft())
-        except (ValueError, RecursionError):  # a tool wrote into the pipe
+        ended, longest = self._wait(self.seconds + GRACE)
+        self.longest = max(self.longest, longest)
+        answers = self._answers()
+        if ended is None and len(answers) != expected:  # a tool wrote among the answers
             self.kill()
-            raise ChildDied(Refusal.PROCESS) from None
+            ended = Refusal.PROCESS
+        return answers if ended is None else answers[: expected - 1], ended
 
     def kill(self) -> None:
         """End the process and all that it started."""
@@ -123,6 +108,36 @@ class Child:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
+    def _wait(self, seconds: float) -> tuple[Refusal | None, float]:
+        """Until the worker says that it is done, with up to `seconds` between two answers.
+
+        Returns:
+            Why it ended instead, and the longest time in seconds without an answer.
+        """
+        assert self._process and self._process.stdout and self._log
+        done, longest = self._process.stdout.fileno(), 0.0
+        size, since = 0, time.monotonic()
+        while not select.select([done], [], [], LOOK)[0]:
+            now, seen = time.monotonic(), os.fstat(self._log.fileno()).st_size
+            longest = max(longest, now - since)
+            if seen != size:
+                size, since = seen, now
+            elif now - since > seconds:
+                self.kill()
+                return Refusal.TIME, longest
+        longest = max(longest, time.monotonic() - since)
+        return (None if os.read(done, 1 << 16) else self._cause()), longest
+
+    def _answers(self) -> list[Any]:
+        """What the worker has answered, up to a line that makes no sense."""
+        assert self._log
+        descriptor, answers = self._log.fileno(), []
+        text = os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("ascii", "replace")
+        with contextlib.suppress(ValueError, RecursionError):
+            for line in text.split("\n")[:-1]:
+                answers.append(json.loads(line))
+        return answers
+
     def _cause(self) -> Refusal:
         """Why the process ended by itself."""
         assert self._process is not None
@@ -136,5 +151,7 @@ class Child:
         return Refusal.MEMORY if status == OUT_OF_MEMORY else Refusal.PROCESS
 
 
-def _said(answer: Any) -> str:
-    return str(answer.get("error")) if isinstance(answer, dict) else "it made no sense"
+def _file_in_memory() -> IO[bytes]:
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("answers"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

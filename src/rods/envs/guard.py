@@ -3,7 +3,7 @@
 A call that hangs, eats memory, or ends its process becomes an error observation of its own episode
 and changes nothing: the worker is replaced, and each session that lived in it is made again from
 its calls so far, which is exact because environments are deterministic. The steps of many sessions
-travel together, so an ordinary call costs a line on a pipe.
+travel together, so an ordinary call costs a line in a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rods.envs.base import Environment, Observation, Outcome, Step
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal
-from rods.envs.child import Child, ChildDied
+from rods.envs.child import Child
 from rods.envs.state import State, decode
 from rods.task import Call, Task, ToolSpec
 
@@ -214,29 +214,28 @@ class Lane:
         tasks = {item.session.task.id: item.session.task for item, _ in work if item.name == "open"}
         tasks = {name: task for name, task in tasks.items() if name not in self._known}
         self._known.update(tasks)
-        self.child.send((tasks, [*self._closed, *(item.operation() for item, _ in work)]))
+        operations = [*self._closed, *(item.operation() for item, _ in work)]
         self._closed = []
+        given, ended = self.child.exchange((tasks, operations), len(work))
         done = 0
-        for item, position in work:
-            session, restores = item.session, item is not items[position]
-            try:
-                answer = self.child.receive()
-            except ChildDied as died:
-                if restores or item.name != "call":
-                    session.lost = f"{item.name}: {died}"
-                else:
-                    answers[position] = self._ended(died.refusal)
-                return done + (not restores)
-            if restores:
-                if item.name == "open" and answer is not True:
-                    session.lost = str(answer["error"])
-                continue
-            done += 1
-            if item.name == "call" and isinstance(answer, list):
-                session.done.append(item.content)
-                answer = Observation(*answer)
-            answers[position] = answer
-        return done
+        for (item, position), answer in zip(work, given, strict=False):
+            if item is items[position]:
+                done += 1
+                if item.name == "call" and isinstance(answer, str | list):
+                    item.session.done.append(item.content)
+                    answer = Observation(*([answer, True] if isinstance(answer, str) else answer))
+                answers[position] = answer
+            elif item.name == "open" and answer is not True:
+                item.session.lost = str(answer["error"])
+        if ended is None:
+            return done
+        item, position = work[len(given)]  # the operation that ended the worker
+        restores = item is not items[position]
+        if restores or item.name != "call":
+            item.session.lost = f"{item.name}: {ended.value}"
+        else:
+            answers[position] = self._ended(ended)
+        return done + (not restores)
 
     def _restore(self, session: GuardedSession) -> list[_Item]:
         """What makes the session in this worker, if it is not there already."""

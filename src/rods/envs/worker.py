@@ -1,13 +1,14 @@
 """The child process of the guard: executes operations and may be killed at any moment.
 
 Each operation runs under an alarm whose default action ends the process, in the kernel: whatever a
-call does, in Python or in C, it does not outlive its limit, and nobody has to watch. Results go to
-the parent as they come, a line of JSON each, so that the parent knows which operation was the last.
+call does, in Python or in C, it does not outlive its limit, and nobody has to watch. Answers are
+logged as they come, a line of JSON each, so that the parent knows which operation was the last.
 What is printed goes nowhere.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -26,7 +27,8 @@ from rods.errors import UserError
 from rods.task import Call, Task
 
 OUT_OF_MEMORY = 77  # exit status
-STATES = 1_000  # snapshots kept for comparison
+STATES = 4_000  # snapshots kept for comparison
+MAX_ANSWER = 64_000_000  # characters
 
 
 OUTSIDE = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "ctypes.")
@@ -67,20 +69,22 @@ class Probe:
 class Worker:
     """Sessions by number, and what is done to them."""
 
-    def __init__(self, env: Environment, seconds: float, out: int, probe: Probe | None) -> None:
-        self.env, self.seconds, self.out, self.probe = env, seconds, out, probe
+    def __init__(self, env: Environment, seconds: float, log: int, probe: Probe | None) -> None:
+        self.env, self.seconds, self.log, self.probe = env, seconds, log, probe
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[int, Session] = {}
         self.states: OrderedDict[str, State] = OrderedDict()
 
-    def serve(self, source: BinaryIO) -> None:
-        """Read batches until the parent closes the pipe."""
+    def serve(self, source: BinaryIO, done: int) -> None:
+        """Read batches until the parent closes the pipe, and say when each is done."""
         while header := source.read(8):
             body = source.read(int.from_bytes(header, "big"))
             tasks, operations = pickle.loads(body)  # of the parent, never of a tool
             self.tasks.update(tasks)
             for operation in operations:
                 self.perform(operation)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.write(done, b"\n")
 
     def perform(self, operation: tuple[Any, ...]) -> None:
         """One operation and, unless it needs no answer, one line."""
@@ -96,16 +100,17 @@ class Worker:
             answer = {"error": str(error)}
         except KeyError:
             answer = {"error": "no such session"}
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        line = json.dumps(answer).encode() + b"\n"
-        while line:
-            line = line[os.write(self.out, line) :]
+        line = "true" if answer is True else json.dumps(answer)
+        if len(line) > MAX_ANSWER:
+            os._exit(OUT_OF_MEMORY)
+        os.write(self.log, f"{line}\n".encode())
 
     def open(self, number: int, task_id: str) -> bool:
         self.sessions[number] = self.env.open(self.tasks[task_id])
         return True
 
-    def call(self, number: int, name: str, arguments: dict[str, Any]) -> list[Any]:
+    def call(self, number: int, name: str, arguments: dict[str, Any]) -> str | list[Any]:
+        """A response without fault is told by its text alone; most are."""
         call = Call.model_construct(name=name, arguments=arguments)
         if self.probe:
             self.probe.active = True
@@ -114,7 +119,7 @@ class Worker:
             self.probe.active = False
         if seen.refused == Refusal.MEMORY:  # the heap is not to be trusted any more
             os._exit(OUT_OF_MEMORY)
-        return list(seen)
+        return seen.text if seen.ok else list(seen)
 
     def match(self, number: int, digest: str) -> bool:
         known, session = self.states.get(digest), self.sessions[number]
@@ -141,9 +146,10 @@ class Worker:
 
 
 def main() -> None:
-    """`python -m rods.envs.worker SPEC SECONDS MEGABYTES BOUNDS [probe]`."""
-    spec, seconds, megabytes, bounds, *rest = sys.argv[1:]
-    source, out = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    """`python -m rods.envs.worker LOG SPEC SECONDS MEGABYTES BOUNDS [probe]`."""
+    descriptor, spec, seconds, megabytes, bounds, *rest = sys.argv[1:]
+    log, source, done = int(descriptor), os.fdopen(os.dup(0), "rb"), os.dup(1)
+    os.set_inheritable(log, False)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
@@ -152,15 +158,17 @@ def main() -> None:
     try:
         env = load_environment(spec, Bounds.model_validate_json(bounds))
     except UserError as error:
-        os.write(out, json.dumps({"error": str(error)}).encode() + b"\n")
+        os.write(log, json.dumps({"error": str(error)}).encode() + b"\n")
         return
     if sys.platform == "linux":  # elsewhere the limit on memory has no effect
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + int(megabytes) * 1_000_000
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.write(out, b'"ready"\n')
-    Worker(env, float(seconds), out, Probe() if rest else None).serve(source)
+    gc.freeze()  # what is loaded stays; collections need not go through it
+    os.write(log, b'"ready"\n')
+    os.write(done, b"\n")
+    Worker(env, float(seconds), log, Probe() if rest else None).serve(source, done)
 
 
 if __name__ == "__main__":
