@@ -72,10 +72,8 @@ class PythonEnvironment:
                 made[name] = self.classes[name]()
                 start(made[name], copy.deepcopy(task.start.get(name)))
             except Exception as error:
-                message = f"{type(error).__name__}: {error}"[:MAX_ERROR]
-                raise UserError(
-                    f"{where}: start state of {name} cannot be set: {message}"
-                ) from None
+                message = f"{where}: start state of {name} cannot be set: {_said(error)}"
+                raise UserError(message) from None
         return PythonSession(made, self.methods, self.bounds)
 
     def execute(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -101,8 +99,8 @@ class PythonSession:
         except MemoryError:
             return CallError(Refusal.MEMORY, "out of memory").observation()
         except (Exception, SystemExit) as error:
-            message = f"{type(error).__name__}: {error}"[:MAX_ERROR]
-            return Observation(f"Error during execution: {message}", ok=False, raised=True)
+            text = f"Error during execution: {_said(error)}"
+            return Observation(text, ok=False, raised=True)
         return Observation(
             text[:MAX_RESPONSE], not (isinstance(result, dict) and "error" in result)
         )
