@@ -18,7 +18,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.loop import Loop
 from rods.reward import progress, score
 from rods.store import Store
-from rods.synthesis.offline import benchmark_program, seeds_of
+from rods.synthesis.world import benchmark_world
 from rods.task import Task
 
 CONFIG = Config.model_validate(
@@ -42,9 +42,10 @@ def play(task: Task, skill: float, env: BfclEnvironment, rng: random.Random) -> 
 def main(epochs: int = 5) -> None:
     """Run a few epochs and say what happened in each."""
     rng, env, skill = random.Random(0), BfclEnvironment(), 0.6
-    seeds = random.Random(1).sample(seeds_of(), CONFIG.pool.seeds)
+    world = benchmark_world()
+    seeds = random.Random(1).sample(world.seeds, CONFIG.pool.seeds)
     with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(CONFIG, Store(Path(folder)), seeds, benchmark_program())
+        loop = Loop(CONFIG, Store(Path(folder)), seeds, world.program())
         for _ in range(epochs):
             epoch, size = loop.next_epoch(), CONFIG.rollout.tasks_per_step
             seen: list[Group] = []

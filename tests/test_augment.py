@@ -8,10 +8,14 @@ import pytest
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.synthesis.augment import augment
-from rods.synthesis.execute import Executed, SynthesisError
-from rods.synthesis.ground import Wording
-from rods.synthesis.plan import Plan, base_form
+from rods.synthesis.catalogue import phrases
+from rods.synthesis.draft import Executed, Plan, base_form
+from rods.synthesis.failures import SynthesisError
+from rods.synthesis.ground import ProgramGrounder
+from rods.synthesis.story import PlainVoice
 from rods.task import Category, Turn
+
+GROUNDER = ProgramGrounder(phrases(), PlainVoice())
 
 DRAWS = range(40)
 
@@ -24,7 +28,9 @@ def split_last(
     answers = tuple(("{}",) * len(turn) for turn in calls)
     plan = Plan(category, ("VehicleControlAPI",), ((),) * len(calls), augmented=len(calls) - 1)
     rng = random.Random(draw)
-    return augment(Executed(plan, {}, calls, answers), Wording(calls, answers, str, rng), rng)
+    executed = Executed(plan, {}, calls, answers)
+    task = augment(executed, GROUNDER.ground(executed, rng), "bfcl", rng)
+    return task.turns, task.withheld
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,8 @@ def test_augmented_seeds_have_the_base_form_of_their_base() -> None:
     for category in (Category.MISS_FUNC, Category.MISS_PARAM):
         same = 0
         for index in range(200):
-            turns, augmented = base_form(benchmark_tasks()[f"multi_turn_{category}_{index}"])
+            form, augmented = base_form(benchmark_tasks()[f"multi_turn_{category}_{index}"])
+            turns = form.turns
             base = benchmark_tasks()[f"multi_turn_base_{index}"].turns
             assert augmented is not None and len(turns) == len(base)
             same += [t.ground_truth for t in turns] == [t.ground_truth for t in base]

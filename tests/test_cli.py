@@ -125,9 +125,9 @@ def test_verify_refuses_with_exit_1(rods, tmp_path: Path) -> None:
     held_out = next(t for n, t in benchmark_tasks().items() if split()[n] == "test")
     write_tasks(path, [held_out])
     done = rods("verify", path, "--json")
-    wanted = {"tasks": 1, "refused": {held_out.id: "near a held-out task"}}
+    wanted = {"tasks": 1, "refused": {held_out.id: "critique: near a held-out task"}}
     assert (done.code, json.loads(done.out), done.err) == (1, wanted, "")
-    assert f"{held_out.id}: near a held-out task" in rods("verify", path).out
+    assert f"{held_out.id}: critique: near a held-out task" in rods("verify", path).out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -65,46 +65,52 @@ def test_sound_tasks_pass() -> None:
 
 
 REFUSED = {
-    "too long a text": (with_turn(1, "x" * 201, f"mkdir('{'x' * 201}')"), "too large"),
+    "too long a text": (with_turn(1, "x" * 201, f"mkdir('{'x' * 201}')"), "plan: too large"),
     "too long a list": (
         with_turn(1, "1 , 2 , 3 , 4 , 5 , 6", "mean([1, 2, 3, 4, 5, 6])"),
-        "too large",
+        "plan: too large",
     ),
-    "too many turns": (task_of((*BASE, *[("space", "du()")] * 6)), "too large"),
+    "too many turns": (task_of((*BASE, *[("space", "du()")] * 6)), "plan: too large"),
     "withheld tool used early": (
         miss_func(("make a", "mkdir('a')"), ("make b", "[]"), (" RESTORES mkdir", "mkdir('b')")),
-        "tool not available",
+        "augment: tool not available",
     ),
     "withheld tool never restored": (
         miss_func(("enter notes", "cd('notes')"), ("make b", "[]"), ("now", "touch('b')")),
-        "tool not available",
+        "augment: not of its category",
     ),
     "restored tool not used": (
         miss_func(("enter notes", "cd('notes')"), ("make b", "[]"), (" RESTORES mkdir", "du()")),
-        "tool not available",
+        "augment: tool not available",
     ),
     "start of the wrong shape": (
         task_of(BASE, start={"GorillaFileSystem": {"root": {"home": {}}}}),
-        "start state does not load",
+        "execute: start state does not load",
     ),
-    "unknown class": (task_of(BASE, classes=("NoSuchAPI",)), "start state does not load"),
-    "call that does not execute": (with_turn(1, "make", "mkdir()"), "replay differs"),
-    "tool of another class": (with_turn(1, "add 1 1", "add(1, 1)"), "replay differs"),
-    "cyclic tree": (with_turn(1, "nest . in x", "[mkdir('.'), cp('.', 'x')]"), "replay differs"),
-    "value that nobody said": (with_turn(1, "make a folder", "mkdir('x')"), "ungrounded argument"),
+    "unknown class": (task_of(BASE, classes=("NoSuchAPI",)), "augment: tool not available"),
+    "call that does not execute": (with_turn(1, "make", "mkdir()"), "execute: replay differs"),
+    "tool of another class": (with_turn(1, "add 1 1", "add(1, 1)"), "augment: tool not available"),
+    "cyclic tree": (
+        with_turn(1, "nest . in x", "[mkdir('.'), cp('.', 'x')]"),
+        "execute: replay differs",
+    ),
+    "value that nobody said": (
+        with_turn(1, "make a folder", "mkdir('x')"),
+        "ground: ungrounded argument",
+    ),
     "value said too late": (
         task_of((("make a folder", "mkdir('x')"), ("called x", "du()"))),
-        "ungrounded argument",
+        "ground: ungrounded argument",
     ),
     "value within another": (
         with_turn(1, "make the folder old2025 there", "mkdir('2025')"),
-        "ungrounded argument",
+        "ground: ungrounded argument",
     ),
     "superfluous call": (
         task_of((("where", "pwd()"), ("where again and list", "[pwd(), ls()]"))),
-        "wrong answer passes",
+        "plan: superfluous call",
     ),
-    "nothing to do": (task_of((("hello", "[]"),)), "wrong answer passes"),
+    "nothing to do": (task_of((("hello", "[]"),)), "augment: not of its category"),
 }
 
 
@@ -115,13 +121,15 @@ def test_each_gate_refuses_its_corruption(task: Task, gate: str) -> None:
 
 def test_gates_on_what_exists_already() -> None:
     other_words = task_of((("go into notes", BASE[0][1]), *BASE[1:]))
-    other_shape = with_turn(2, "list it", "[ls(), du()]")
-    other_role = with_turn(2, "make the file b", "touch('b')")
+    elsewhere = (("make the folder a", "[mkdir('a')]"), ("and enter notes", "[cd('notes')]"))
+    other_shape = task_of((*elsewhere, ("list it", "[ls(), du(), pwd()]")))
+    other_role = task_of((*elsewhere, ("make the file b", "touch('b')")))
     assert other_words.id != GOOD.id
     critic = Critic(ENV, [GOOD])
-    critic.known.add(GOOD.id)
-    assert critic.review(GOOD) == "duplicate"
-    assert critic.review(other_words) == "near a held-out task"
-    assert Critic(ENV).review(other_words, GOOD) == "near its parent"
-    assert Critic(ENV).review(other_shape, GOOD) == "profile differs"
-    assert Critic(ENV).review(other_role, GOOD) == "profile differs"
+    critic.admit(GOOD)
+    assert critic.review(GOOD) == "critique: duplicate"
+    assert critic.review(other_words) == "critique: near a sibling"
+    assert Critic(ENV, [GOOD]).review(other_words) == "critique: near a held-out task"
+    assert Critic(ENV).review(other_words, GOOD) == "critique: near its parent"
+    assert Critic(ENV).review(other_shape, GOOD) == "plan: profile differs"
+    assert Critic(ENV).review(other_role, GOOD) == "plan: profile differs"

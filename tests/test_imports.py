@@ -12,8 +12,19 @@ import rods
 SOURCE = Path(rods.__file__).parent
 HEAVY = ("torch", "trl", "transformers", "ray")
 OUTER = ("engines", "micro", "report", "cli", "run")
-SINGLE = ["task", "errors", "reward", "boundary", "profile", "pool", "store", "loop", "config"]
-SINGLE += ["metrics", "files", "scoring", "verify"]
+SINGLE = [
+    "task",
+    "errors",
+    "reward",
+    "boundary",
+    "profile",
+    "ablation",
+    "pool",
+    "store",
+    "loop",
+    "config",
+]
+SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
 FOLDERS = ("envs", "rollout", "synthesis")
 
 

@@ -1,136 +1,113 @@
-"""The complexity profile: value flow read off executed calls."""
+"""The complexity profile: read off execution, with a distance that means something."""
 
-import json
-from typing import Any
+import random
+from functools import cache
 
+import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
-from rods.profile import Link, Profile, field, fields, find_links, profile
-from rods.reward import gold_trace
-from rods.synthesis.catalogue import roles
-from rods.task import Call, Category, Task, Turn
+from rods.profile import Profile, distance, profile
+from rods.task import Category, Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
-OWNERS = {name: tool.owner for name, tool in TOOLS.items()}
 
 
-def task_of(*turns: str, category: Category = Category.BASE) -> Task:
-    made = tuple(Turn(user="-", ground_truth=parse_calls(calls, TOOLS)) for calls in turns)
-    return Task(category=category, classes=("TradingBot",), start={}, turns=made)
+def profile_of(
+    *script: tuple[str, str], classes: str, category: Category = Category.BASE
+) -> Profile:
+    turns = tuple(Turn(user=u, ground_truth=parse_calls(c, TOOLS)) for u, c in script)
+    start = {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": {}}}}}
+    return profile(Task(category=category, classes=(classes,), start=start, turns=turns), ENV)
 
 
-def profile_of(task: Task) -> Profile:
-    return profile(task, gold_trace(task, ENV).responses, OWNERS, roles())
+@cache
+def seeds() -> list[Profile]:
+    return [profile(task, ENV) for task in list(benchmark_tasks().values())[::40]]
 
 
-LOGIN = "trading_login('a', 'b')"
-CHAIN = f"[{LOGIN}, get_stock_info('AAPL')]", "place_order('Buy', 'AAPL', 227.16, 20)"
+ORDER = profile_of(
+    ("log a in with b, what does AAPL cost", "[trading_login('a', 'b'), get_stock_info('AAPL')]"),
+    ("buy 20 of it at that price", "[place_order('Buy', 'AAPL', 227.16, 20)]"),
+    ("show order 12446 and cancel it", "[get_order_details(12446), cancel_order(12446)]"),
+    classes="TradingBot",
+)
+FILES = profile_of(
+    ("make the folder a and enter it", "[mkdir('a'), cd('a')]"),
+    ("make the file b there", "[touch('b')]"),
+    ("list everything", "[ls()]"),
+    classes="GorillaFileSystem",
+)
 
 
-def test_links_of_a_known_chain() -> None:
-    task = task_of(*CHAIN, "[get_order_details(12446), cancel_order(12446)]")
-    responses = gold_trace(task, ENV).responses
-    assert find_links(task.calls, responses) == [
-        Link(1, "price", 2, "price"),
-        Link(2, "order_id", 3, "order_id"),
-    ]
-    made = profile_of(task)
-    assert made.links == {(1, 2), (2, 3)}
-    assert made.depth == 3
-    bot = "TradingBot"
-    first, second, third = made.shape
-    assert first == ((bot, "session"), (bot, "read"))
-    assert (second, third) == (((bot, "write"),), ((bot, "read"), (bot, "write")))
+def test_values_flow_and_the_state_hangs_together() -> None:
+    assert ORDER.edges >= {(1, 2, "value"), (2, 3, "value"), (0, 2, "state")}
+    assert (3, 4, "value") not in ORDER.edges  # the value stood in an argument before
+    assert ORDER.depth == 3
+    assert FILES.edges == {(0, 1, "state"), (1, 3, "state"), (2, 3, "state")}
+    assert FILES.depth == 3
 
 
-def test_links_of_the_benchmark() -> None:
-    for number, link in (
-        (102, Link(0, "order_id", 1, "order_id")),
-        (106, Link(0, "price", 1, "price")),
-    ):
-        task = benchmark_tasks()[f"multi_turn_base_{number}"]
-        assert link in find_links(task.calls, gold_trace(task, ENV).responses)
+def test_roles_are_read_off_the_effect() -> None:
+    roles = [[role for _, role in turn] for turn in FILES.shape]
+    assert roles == [["write", "open"], ["write"], ["read"]]
 
 
-def test_a_value_said_before_does_not_flow() -> None:
-    task = task_of("get_stock_info('AAPL')", *CHAIN[1:], "[get_stock_info('GOOG')]")
-    said = Call(name="add", arguments={"a": 227.16, "b": 1})
-    calls, responses = [said, *task.calls], [["{}"], *gold_trace(task, ENV).responses]
-    assert find_links(task.calls, responses[1:]) == [Link(0, "price", 1, "price")]
-    assert find_links(calls, responses) == []
+def test_what_a_turn_leaves_to_earlier_ones() -> None:
+    assert ORDER.refers == {1}
+    assert ORDER.unseen == (0, 1, 0)
+    assert not FILES.refers and sum(FILES.unseen) == 0
 
 
-def link(value: Any, *responses: str) -> list[Link]:
-    """Links of a last call with this argument, after calls with these responses."""
-    calls = [Call(name="pwd")] * len(responses) + [Call(name="f", arguments={"x": value})]
-    return find_links(calls, [[*responses, "{}"]])
+def test_a_name_is_free_and_a_role_is_not() -> None:
+    def of(last: str, words: str = "and then") -> Profile:
+        first = ("make the folder a", "[mkdir('a')]")
+        return profile_of(first, (words, last), classes="GorillaFileSystem")
+
+    assert distance(of("[ls()]"), of("[find()]")) == 0.0
+    assert of("[ls()]").tools != of("[find()]").tools
+    assert 0 < distance(of("[ls()]"), of("[touch('b')]", "b")) < 0.5
+    assert distance(ORDER, FILES) > 0.6
 
 
-def test_what_proves_a_flow() -> None:
-    assert link(11, '{"n": 11}') == [Link(0, "n", 1, "x")]
-    assert link(11.0, '{"n": 11}') == [Link(0, "n", 1, "x")]
-    assert link(0.5, '{"deep": {"n": 0.5}}') == [Link(0, "n", 1, "x")]
-    assert link("ab", '{"a": "ab"}', '{"b": "ab"}', '{"c": "abc"}') == [Link(1, "b", 3, "x")]
-    for value in (10, -10, 7.0, True, None, "a", [11], {"n": 11}):
-        assert link(value, json.dumps({"n": value})) == []
-    for response in ('{"n": [11]}', "11", "n: 11", '{"n": "11"}', '{"n": 12}', "[" * 100_000):
-        assert link(11, response) == []
-
-
-def test_depth_is_the_longest_chain() -> None:
-    def depth(*links: tuple[int, int]) -> int:
-        return Profile(Category.BASE, (), frozenset(links)).depth
-
-    assert depth() == 1
-    assert depth((0, 1), (2, 3)) == 2
-    assert depth((0, 3), (1, 2), (2, 3), (3, 5), (0, 5)) == 4
-
-
-def test_what_an_equal_profile_leaves_free() -> None:
-    one = profile_of(task_of(f"[{LOGIN}, get_stock_info('AAPL')]", "get_account_info()"))
-    # Another tool of the same class and role is the same node.
-    assert one == profile_of(task_of(f"[{LOGIN}, get_stock_info('GOOG')]", "get_watchlist()"))
-    other_role = task_of(f"[{LOGIN}, get_stock_info('AAPL')]", "add_to_watchlist('NVDA')")
-    other_turns = task_of(LOGIN, "[get_stock_info('AAPL'), get_account_info()]")
-    more_calls = task_of(
-        f"[{LOGIN}, get_stock_info('AAPL')]", "[get_account_info(), get_watchlist()]"
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 19), st.integers(0, 19))
+def test_the_distance_is_a_symmetric_share_and_zero_just_for_isomorphic_graphs(
+    i: int, j: int
+) -> None:
+    one, two = seeds()[i], seeds()[j]
+    found = distance(one, two)
+    assert found == distance(two, one) and 0 <= found <= 1
+    assert distance(one, one) == 0
+    same = nx.is_isomorphic(
+        one.graph,
+        two.graph,
+        node_match=lambda a, b: a["label"] == b["label"],
+        edge_match=lambda a, b: a["kind"] == b["kind"],
     )
-    empty_turn = task_of(f"[{LOGIN}, get_stock_info('AAPL')]", "[]", "get_account_info()")
-    other_kind = task_of(
-        f"[{LOGIN}, get_stock_info('AAPL')]", "get_account_info()", category=Category.LONG_CONTEXT
-    )
-    for task in (other_role, other_turns, more_calls, empty_turn, other_kind):
-        assert profile_of(task) != one
-    flow = profile_of(task_of(*CHAIN))
-    assert flow != profile_of(task_of(CHAIN[0], "place_order('Buy', 'AAPL', 230.5, 20)"))
+    rest = (one.category, len(one.shape), one.refers, one.unseen)
+    assert (found == 0) == (same and rest == (two.category, len(two.shape), two.refers, two.unseen))
 
 
-keys = st.sampled_from("abc")
-scalars = st.none() | st.booleans() | st.integers(-20, 20) | st.floats() | st.text("xy", max_size=3)
-answers = st.recursive(scalars, lambda v: st.lists(v) | st.dictionaries(keys, v), max_leaves=10)
+def test_renumbering_nodes_does_not_hide_isomorphism() -> None:
+    rng = random.Random(0)
+    for found in seeds():
+        names = list(found.graph)
+        order = rng.sample(names, len(names))
+        shuffled = nx.relabel_nodes(found.graph, dict(zip(names, order, strict=True)))
+        assert nx.is_isomorphic(
+            found.graph, shuffled, node_match=lambda a, b: a["label"] == b["label"]
+        )
 
 
-@given(answers.map(json.dumps) | st.text())
-def test_a_field_is_the_first_of_its_name(response: str) -> None:
-    found: dict[str, Any] = {}
-    for key, token in fields(response):
-        found.setdefault(key, token)
-    for key in "abc":
-        value = field(response, key)
-        assert (value is None) == (key not in found)
-        assert value is None or str(value) == str(found[key][1])
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(answers, answers), max_size=6))
-def test_links_go_back_to_a_response_that_holds_the_value(made: list[tuple[Any, Any]]) -> None:
-    calls = [Call(name="f", arguments={"x": value}) for value, _ in made]
-    responses = [json.dumps(answer) for _, answer in made]
-    for producer, key, consumer, parameter in find_links(calls, [responses]):
-        assert producer < consumer and parameter == "x"
-        value = calls[consumer].arguments["x"]
-        assert value in [token[1] for k, token in fields(responses[producer]) if k == key]
+def test_each_change_costs_its_part() -> None:
+    script = [("make the folder a", "[mkdir('a')]"), ("list", "[ls()]"), ("where", "[pwd()]")]
+    whole = profile_of(*script, classes="GorillaFileSystem")
+    less = profile_of(*script[:2], classes="GorillaFileSystem")
+    # Five of the seven parts (two turns, two calls, the category) and an edge are left.
+    assert distance(whole, less) == 1 - 2 * 6 / (8 + 6)
+    other = profile_of(*script, classes="GorillaFileSystem", category=Category.LONG_CONTEXT)
+    assert distance(whole, other) == 1 - 2 * 7 / 16

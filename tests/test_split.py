@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from rods.audit import benchmark_faults
 from rods.envs.bfcl_data import benchmark_tasks, split
-from rods.synthesis.offline import seeds_of
+from rods.synthesis.world import benchmark_world
 from rods.task import Category
 
 SIDES, TASKS = split(), benchmark_tasks()
@@ -61,5 +61,5 @@ def test_faulty_seeds_are_left_out() -> None:
         "miss_func_49": "withheld early",
         **{f"{category}_173": "wrong type" for category in Category},
     }
-    seeds = {task.source for task in seeds_of()}
+    seeds = {task.source for task in benchmark_world().seeds}
     assert seeds == {n for n, s in SIDES.items() if s == "train"} - faults.keys()

@@ -3,33 +3,34 @@
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
-from rods.profile import Profile, profile
+from rods.envs.bfcl_data import benchmark_tasks, split
+from rods.grounding import leaves, says
+from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
-from rods.synthesis.catalogue import roles
-from rods.synthesis.critique import Critic, signature, wrong_answers
+from rods.synthesis.critique import Critic
+from rods.synthesis.gates import Limits, wrong_answers
 from rods.synthesis.ground import say
-from rods.synthesis.offline import benchmark_program, seeds_of
-from rods.synthesis.pipeline import Program
+from rods.synthesis.near import signature
+from rods.synthesis.program import Program
 from rods.synthesis.values import EXCERPT_WORDS
+from rods.synthesis.world import benchmark_world, of_category
 from rods.task import Call, Category, Task
 
 ENV = BfclEnvironment()
-OWNERS = {name: tool.owner for name, tool in tool_specs().items()}
-SEEDS = [seed for category in Category for seed in seeds_of(category)[::5][:15]]
+WORLD = benchmark_world()
+SEEDS = [seed for c in Category for seed in of_category(WORLD.seeds, c)[::5][:15]]
 
 
 @cache
 def varied() -> tuple[Program, list[tuple[Task, Task]]]:
     """A program, and its variants by their seeds."""
-    program, pairs = benchmark_program(), []
+    program, pairs = WORLD.program(), []
     for seed in SEEDS:
         task = program.vary(seed, random.Random(seed.source), epoch=3)
         if task is not None:
@@ -41,28 +42,15 @@ def variants(*categories: Category) -> list[Task]:
     return [task for _, task in varied()[1] if not categories or task.category in categories]
 
 
-def profile_of(task: Task) -> Profile:
-    return profile(task, gold_trace(task, ENV).responses, OWNERS, roles())
-
-
 def reward(task: Task, answer: list[list[Call]]) -> float:
     return progress(list(score(task, ENV, answer)), len(task.turns))
 
 
-def missing(task: Task) -> tuple[str, str]:
-    """The value that is left out, and all that the agent sees before it is given."""
-    (empty,) = (i for i, turn in enumerate(task.turns) if not turn.ground_truth)
-    _, value = task.turns[empty + 1].user.split(" is ", 1)
-    gold = task.turns[empty + 1].ground_truth
-    assert value in [say(v) for call in gold for v in call.arguments.values()]
-    responses = gold_trace(task, ENV).responses[:empty]
-    seen = [turn.user for turn in task.turns[: empty + 1]]
-    return value, "\n".join(seen + [text for turn in responses for text in turn])
-
-
-def says(text: str, value: str) -> bool:
-    """Whether the value stands there as a whole: no 5 in 25 or 5.0."""
-    return re.search(rf"(?<!\w)(?<!\d\.){re.escape(value)}(?!\w|\.\d)", text) is not None
+def seen_before(task: Task, turn: int) -> str:
+    """All that the user said and the tools showed before a turn."""
+    responses = gold_trace(task, ENV).responses[:turn]
+    said = [t.user for t in task.turns[:turn]]
+    return "\n".join(said + [text for shown in responses for text in shown])
 
 
 def test_every_category_is_varied_and_every_attempt_counted() -> None:
@@ -76,7 +64,8 @@ def test_every_category_is_varied_and_every_attempt_counted() -> None:
 
 def test_a_variant_keeps_the_profile_and_knows_its_parent() -> None:
     for seed, task in varied()[1]:
-        assert profile_of(task) == profile_of(seed)
+        assert distance(profile(task, ENV), profile(seed, ENV)) <= Limits().distance
+        assert len(task.turns) <= Limits().turns
         assert (task.parent, task.category, task.classes) == (seed.id, seed.category, seed.classes)
         assert (task.origin, task.born, task.source) == ("program", 3, "")
 
@@ -88,21 +77,24 @@ def test_a_variant_is_new() -> None:
     held_out = {signature(t) for n, t in benchmark_tasks().items() if sides[n] != "train"}
     assert not held_out & {signature(task) for task in tasks}
     assert all(signature(task) != signature(seed) for seed, task in pairs)
-    assert all(program.critic.review(task) == "duplicate" for task in tasks)
+    assert all(program.critic.review(task) == "critique: duplicate" for task in tasks)
 
 
 def test_only_the_right_answer_is_rewarded_in_full() -> None:
     for task in variants():
         assert reward(task, [list(turn.ground_truth) for turn in task.turns]) == 1.0
         wrong = list(wrong_answers(task))
-        assert len(wrong) > len(task.calls)
+        assert len(wrong) >= 3
         assert all(reward(task, answer) < 1.0 for answer in wrong)
 
 
 def test_a_missing_value_stands_nowhere_before_it_is_given() -> None:
     for task in variants(Category.MISS_PARAM):
-        value, seen = missing(task)
-        assert not says(seen, value), (value, seen)
+        (empty,) = (i for i, turn in enumerate(task.turns) if not turn.ground_truth)
+        answer, seen = task.turns[empty + 1], seen_before(task, empty + 1)
+        values = [v for c in answer.ground_truth for a in c.arguments.values() for v in leaves(a)]
+        told = [v for v in values if says(answer.user, say(v))]
+        assert told and any(not says(seen, say(v)) for v in told)
 
 
 def test_a_missing_tool_is_needed_on_its_release() -> None:
@@ -122,17 +114,13 @@ def test_a_missing_tool_is_needed_on_its_release() -> None:
 def test_a_fresh_task_has_the_structure_of_a_seed_and_no_parent() -> None:
     program, _ = varied()
 
-    def shape(task: Task) -> tuple[object, ...]:
-        calls = [[roles().get(c.name) for c in turn.ground_truth] for turn in task.turns]
-        return task.category, task.classes, tuple(map(tuple, calls))
-
-    shapes = set(map(shape, program.seeds))
+    kinds = {(seed.category, seed.classes) for seed in program.seeds}
     for number in range(8):
         task = program.fresh(random.Random(number), 4)
         assert (task.born, task.parent) == (4, "")
-        assert shape(task) in shapes
+        assert (task.category, task.classes) in kinds and len(task.turns) <= Limits().turns
         assert Critic(ENV).review(task) == ""
-        assert program.critic.review(task) == "duplicate"
+        assert program.critic.review(task) == "critique: duplicate"
 
 
 def test_an_excerpt_stands_in_some_text_of_a_seed() -> None:

@@ -18,7 +18,7 @@ from commandline import Done
 
 from rods.store import Store
 
-STEPS, EPOCH = 8, 6
+STEPS, EPOCH, SEED = 8, 6, 1
 SETTINGS = {
     "steps": STEPS,
     "checkpoint_steps": 3,
@@ -42,7 +42,18 @@ class Runs:
 
     def command(self, name: str, *more: str) -> list[str]:
         changes = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
-        return [RODS, "train", "--preset", "tiny", "--run", str(self.root / name), *changes, *more]
+        return [
+            RODS,
+            "train",
+            "--preset",
+            "tiny",
+            "--run",
+            str(self.root / name),
+            *changes,
+            "--seed",
+            str(SEED),
+            *more,
+        ]
 
     def call(self, command: list[str], stop: int = 0, after: int = 0) -> Done:
         """Run to the end, or send the signal `stop` when that many steps are in the metrics."""
@@ -108,7 +119,7 @@ def others(runs: Runs):
 def test_what_a_run_leaves(runs: Runs) -> None:
     folder, summary, lines = runs.root / "whole", runs.summary("whole"), runs.lines("whole")
     assert set(KEYS.split()) <= set(summary)
-    assert (summary["arm"], summary["seed"], summary["preset"]) == ("rods", 0, "tiny")
+    assert (summary["arm"], summary["seed"], summary["preset"]) == ("rods", SEED, "tiny")
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     assert summary["trajectories"] == sum(line["trajectories"] for line in lines) == 8 * STEPS
     assert summary["generated_tokens"] == sum(line["generated_tokens"] for line in lines)

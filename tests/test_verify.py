@@ -10,7 +10,7 @@ from test_synthesis import variants
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
-from rods.synthesis.offline import seeds_of
+from rods.synthesis.world import benchmark_world
 from rods.task import Category, Task
 from rods.verify import verify_tasks
 
@@ -29,7 +29,7 @@ def altered(task: Task, turn: int, **fields: Any) -> Task:
 
 def outcomes(path: Path, *tasks: Task) -> dict[str, str]:
     write_tasks(path, tasks)
-    return verify_tasks(read_tasks(path))
+    return dict(verify_tasks(read_tasks(path), benchmark_world()))
 
 
 def test_what_synthesis_made_passes(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_what_synthesis_made_passes(tmp_path: Path) -> None:
 
 
 def test_the_gate_is_named(tmp_path: Path) -> None:
-    seed, path = seeds_of(Category.BASE)[0], tmp_path / "tasks.jsonl"
+    seed, path = benchmark_world().seeds[0], tmp_path / "tasks.jsonl"
     stranger = next(t for name, t in benchmark_tasks().items() if split()[name] == "test")
     task = next(
         t
@@ -49,17 +49,20 @@ def test_the_gate_is_named(tmp_path: Path) -> None:
         and t.turns[0].ground_truth[0].arguments
         and "pwd" not in {call.name for call in t.calls}
     )
+    task = task.model_copy(update={"record": ()})
+    unlike = next(t for t in benchmark_world().seeds if "GorillaFileSystem" not in t.classes)
     more = altered(task, len(task.turns), user="where am I", ground_truth=[{"name": "pwd"}])
+    other = altered(seed, 0, user="other").model_copy(update={"parent": seed.id})
     cases = {
-        "ungrounded argument": altered(task, 0, user="do what I mean"),
-        "near a held-out task": altered(stranger, 0, user="do what I mean"),
-        "near its parent": altered(seed, 0, user="other").model_copy(update={"parent": seed.id}),
-        "profile differs": more,
+        "ground: ungrounded argument": altered(task, 0, user="do what I mean"),
+        "critique: near a held-out task": altered(stranger, 0, user="do what I mean"),
+        "critique: near its parent": other,
+        "plan: profile differs": more.model_copy(update={"parent": unlike.id}),
         "": more.model_copy(update={"parent": ""}),
     }
     for gate, case in cases.items():
         assert outcomes(path, case) == {case.id: gate}
-    assert outcomes(path, task, task) == {task.id: "duplicate"}
+    assert outcomes(path, task, task) == {task.id: "critique: duplicate"}
     assert outcomes(path) == {}
 
 
@@ -69,7 +72,7 @@ def test_the_parent_may_stand_in_the_same_file(tmp_path: Path) -> None:
     child = child.model_copy(update={"parent": parent.id})
     assert outcomes(tmp_path / "tasks.jsonl", child, parent) == {
         parent.id: "",
-        child.id: "near its parent",
+        child.id: "critique: near its parent",
     }
 
 

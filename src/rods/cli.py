@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from rich.console import Console
 from rods import __version__
 from rods.config import Arm, load_config
 from rods.errors import UserError
-from rods.task import Category, Task
+from rods.task import Category
 
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
@@ -178,46 +178,65 @@ def _prompted(lines: Iterator[str]) -> Iterator[str]:
 @app.command()
 def synth(
     count: Annotated[int, typer.Option(min=1, help="Tasks to make.")],
-    out: Annotated[Path, typer.Option(help="JSON lines file to write.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write; goes on if interrupted.")],
     category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    env: Annotated[
+        str, typer.Option(help="bfcl, or package.module:Class, several joined by commas.")
+    ] = "bfcl",
+    tasks: Annotated[
+        Path | None, typer.Option(help="Seeds for classes of your own, YAML or JSON lines.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Of bfcl: train, or train+validation.")] = "train",
+    stories: Annotated[bool, typer.Option(help="Let a person with a purpose speak.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Source of all randomness.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Make verified variants of the benchmark's training seeds, by program."""
-    from rich.progress import Progress
+    """Make verified variants of seeds: the offline pipeline."""
+    from rods.synthesis.factory import Factory
+    from rods.synthesis.order import Order
 
-    from rods.files import write_tasks
-    from rods.synthesis.offline import benchmark_program, seeds_of
-
-    seeds = seeds_of(category)
-    program = benchmark_program()
-    rng = random.Random(seed)
-    made: list[Task] = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    order = Order(env, tasks, seeds, category, stories, seed)
+    factory = Factory(out, order.settings())
+    batches = order.batches(workers or os.cpu_count() or 1)
+    with _progress() as bar:
         job = bar.add_task("synthesis", total=count)
-        while len(made) < count:
-            task = program.vary(rng.choice(seeds), rng, 0)
-            if task is not None:
-                made.append(task)
-                bar.update(job, advance=1)
-            elif program.funnel["tried"] > 100 * count + 1000:
-                raise UserError(f"only {len(made)} of {count} tasks could be made from these seeds")
-    write_tasks(out, made)
-    typer.echo(f"{out}: {len(made)} tasks; " + _funnel(program.funnel))
+        for made in factory.run(count, batches):
+            tried = max(1, factory.funnel["tried"])
+            bar.update(job, completed=made, description=f"{made / tried:.0%} of attempts admitted")
+    if as_json:
+        told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
+        typer.echo(json.dumps(told))
+        return
+    stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
+    refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted")}
+    typer.echo(f"{out}: {factory.made} tasks")
+    typer.echo(" -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)]))
+    typer.echo(f"refused: {_funnel(refused)}")
 
 
 @app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    env: Annotated[str, typer.Option(help="bfcl, or package.module:Class.")] = "bfcl",
+    tasks: Annotated[Path | None, typer.Option(help="Seeds of classes of your own.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of bfcl: train, or train+validation.")] = "train",
     as_json: JsonFlag = False,
 ) -> None:
     """Run every gate again on tasks from a file or on a run's synthetic tasks."""
     from rods.files import read_tasks
+    from rods.synthesis.world import world_of
     from rods.verify import verify_tasks
 
-    tasks = read_tasks(path)
-    synthetic = [t for t in tasks if t.origin != "benchmark"] if path.is_dir() else tasks
-    outcomes = verify_tasks(synthetic, parents=tasks)
+    found = read_tasks(path)
+    synthetic = [t for t in found if t.origin != "benchmark"] if path.is_dir() else found
+    outcomes: dict[str, str] = {}
+    with _progress() as bar:
+        outcomes |= bar.track(
+            verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found),
+            total=len(synthetic),
+            description="verifying",
+        )
     refused = {task_id: gate for task_id, gate in outcomes.items() if gate}
     if as_json:
         result: dict[str, Any] = {"tasks": len(outcomes), "refused": refused}
@@ -288,6 +307,14 @@ def _version(
     if version:
         typer.echo(f"rods {__version__}")
         raise typer.Exit()
+
+
+def _progress() -> Any:
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _funnel(counts: dict[str, int]) -> str:

@@ -1,139 +1,203 @@
 """The complexity profile Phi of a task: what a variant must keep (paper section 6).
 
-The paper publishes no extractor. Here Phi is read off the executed ground truth: turns, calls a
-turn, and a directed graph over the calls. A node's label is its turn, its class and whether it
-reads, writes or opens a session; an edge says that an argument's value was produced by an earlier
-response and stood in no argument before (value provenance). Equal profiles mean the same graph
-node for node, the call's own name left free.
+The paper publishes no extractor, no distance and no threshold. Here Phi is read off the executed
+ground truth. Its graph has a node for each turn and each call. A call's label is its class and its
+role by effect: it writes if it changes the state, opens if it changes later responses only (a
+change of folder), else it reads. Edges between calls are labelled "value" (an argument was produced
+by an earlier response and stood in no argument before), else "state" (the later response is another
+without the earlier call, and no call between them explains it), else "order" (one follows the
+other). Beside the graph stand the category, the turns that leave a value to earlier ones, and the
+number of arguments that only responses state. Which tool a node calls is left free.
+
+The order edges make the call order the only topological order, so two graphs are isomorphic just
+if they are equal when read in that order.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, Literal
 
-from rods.task import Call, Category, Task
+import networkx as nx
 
-SMALL = 10  # integers up to this size, and booleans, coincide too often to prove a flow
+from rods.ablation import Ablation, ablate
+from rods.envs.base import Environment
+from rods.grounding import Source, sources
+from rods.provenance import find_links
+from rods.reward import GoldTrace, gold_trace
+from rods.task import Category, Task
 
-
-class Link(NamedTuple):
-    """The value of one call's argument came from an earlier call's response.
-
-    `producer` and `consumer` are positions in `Task.calls`; `key` is the response's field.
-    """
-
-    producer: int
-    key: str
-    consumer: int
-    parameter: str
+Role = Literal["read", "write", "open"]
+Edge = tuple[int, int, Literal["value", "state"]]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Phi. `shape` has the calls of each turn as (owner, role) pairs; `links` the value flow."""
+    """Phi of one task.
+
+    Attributes:
+        shape: the calls of each turn as (class, role).
+        edges: (earlier call, later call, "value" or "state"), positions in `Task.calls`.
+        refers: turns that leave the value of an argument to what was said or shown before them.
+        unseen: for each turn, how many of its arguments only an earlier response states.
+        tools: the calls' names, which do not count in comparisons.
+    """
 
     category: Category
-    shape: tuple[tuple[tuple[str, str], ...], ...]
-    links: frozenset[tuple[int, int]]
+    shape: tuple[tuple[tuple[str, Role], ...], ...]
+    edges: frozenset[Edge]
+    refers: frozenset[int]
+    unseen: tuple[int, ...]
+    tools: tuple[str, ...]
 
     @property
     def depth(self) -> int:
-        """Calls on the longest chain of links; 1 without any."""
+        """Calls on the longest chain of value and state edges; 1 without any."""
         depth: dict[int, int] = {}
-        for producer, consumer in sorted(self.links, key=lambda link: link[1]):
-            depth[consumer] = max(depth.get(consumer, 1), depth.get(producer, 1) + 1)
+        for source, target, _ in sorted(self.edges, key=lambda edge: edge[1]):
+            depth[target] = max(depth.get(target, 1), depth.get(source, 1) + 1)
         return max(depth.values(), default=1)
 
+    @cached_property
+    def graph(self) -> nx.DiGraph[int]:
+        """The labelled graph of the calls, order edges included; nodes are positions."""
+        graph: nx.DiGraph[int] = nx.DiGraph()
+        labels = [(turn, *call) for turn, calls in enumerate(self.shape) for call in calls]
+        graph.add_nodes_from((i, {"label": label}) for i, label in enumerate(labels))
+        graph.add_edges_from((i, i + 1, {"kind": "order"}) for i in range(len(labels) - 1))
+        graph.add_edges_from((i, j, {"kind": kind}) for i, j, kind in self.edges)
+        return graph
 
-def profile(
-    task: Task,
-    responses: Sequence[Sequence[str]],
-    owners: Mapping[str, str],
-    roles: Mapping[str, str],
+    def summary(self) -> dict[str, Any]:
+        """Plain data for people and programs."""
+        kinds = Counter(kind for _, _, kind in self.edges)
+        return {
+            "category": self.category.value,
+            "turns": len(self.shape),
+            "calls": [len(turn) for turn in self.shape],
+            "roles": dict(Counter(role for turn in self.shape for _, role in turn)),
+            "classes": sorted({owner for turn in self.shape for owner, _ in turn}),
+            "tools": list(self.tools),
+            "depth": self.depth,
+            "edges": [list(edge) for edge in sorted(self.edges)],
+            "value edges": kinds["value"],
+            "state edges": kinds["state"],
+            "refers": sorted(self.refers),
+            "unseen": sum(self.unseen),
+        }
+
+
+def profile(task: Task, env: Environment) -> Profile:
+    """Phi of a task that is executed here.
+
+    Raises:
+        UserError: see `reward.gold_trace`.
+    """
+    gold = gold_trace(task, env)
+    owners = {name: tool.owner for name, tool in env.tools(task).items()}
+    return profile_of(task, gold, ablate(task, env, gold), owners)
+
+
+def profile_of(
+    task: Task, gold: GoldTrace, ablations: Sequence[Ablation], owners: Mapping[str, str]
 ) -> Profile:
-    """Phi of an executed task.
+    """Phi from what is known of a task.
 
     Args:
-        responses: the ground truth's responses, by turn (`GoldTrace.responses`).
         owners: class of each tool.
-        roles: "read", "write" or "session" for each tool.
     """
-    shape = tuple(
-        tuple((owners[c.name], roles.get(c.name, "write")) for c in turn.ground_truth)
-        for turn in task.turns
+    values = {(li.producer, li.consumer) for li in find_links(task.calls, gold.responses)}
+    states = _direct({(i, j) for i, left in enumerate(ablations) for j in left.affects} | values)
+    found = iter(zip(task.calls, ablations, sources(task, gold.responses), strict=True))
+    shape, refers, unseen = [], set(), []
+    for index, turn in enumerate(task.turns):
+        rows = [next(found) for _ in turn.ground_truth]
+        shape.append(tuple((owners[call.name], _role(left)) for call, left, _ in rows))
+        known = [source for _, _, by_name in rows for source in by_name.values()]
+        if Source.BEFORE in known or Source.OUTPUT in known:
+            refers.add(index)
+        unseen.append(known.count(Source.OUTPUT))
+    edges: set[Edge] = {(i, j, "value") for i, j in values}
+    edges |= {(i, j, "state") for i, j in states - values}
+    tools = tuple(call.name for call in task.calls)
+    return Profile(
+        task.category, tuple(shape), frozenset(edges), frozenset(refers), tuple(unseen), tools
     )
-    links = find_links(task.calls, responses)
-    return Profile(task.category, shape, frozenset((li.producer, li.consumer) for li in links))
 
 
-def find_links(calls: Sequence[Call], responses: Sequence[Sequence[str]]) -> list[Link]:
-    """Arguments whose value an earlier response produced, linked to its latest producer."""
-    flat = [text for turn in responses for text in turn]
-    produced: dict[Any, tuple[int, str]] = {}
-    said: set[Any] = set()
-    links = []
-    for position, call in enumerate(calls):
-        for name, value in call.arguments.items():
-            token = _token(value)
-            if token is None:
-                continue
-            if token in produced and token not in said:
-                producer, key = produced[token]
-                links.append(Link(producer, key, position, name))
-        said.update(t for v in call.arguments.values() for t in _tokens(v))
-        produced.update({token: (position, key) for key, token in fields(flat[position])})
-    return links
+def distance(one: Profile, two: Profile) -> float:
+    """The share of two profiles that has no counterpart in the other, in [0, 1].
+
+    Counted are turns, calls, value and state edges, turns that refer back, unseen arguments, and
+    the category. Calls and turns are matched in order, as many as possible (an edit distance);
+    an edge has a counterpart if both its ends have and its label is the same. It is 0 just for
+    isomorphic graphs with the same rest, and 0.1 means that one part in ten would have to be
+    changed. The distance is symmetric.
+    """
+    matched = max(_matched(one, two), _matched(two, one))
+    return 1 - 2 * matched / (_size(one) + _size(two))
 
 
-def fields(response: str) -> Iterator[tuple[str, Any]]:
-    """Named scalar fields of a JSON response, outside of lists, as (key, comparable value)."""
-    try:
-        value = json.loads(response)
-    except (ValueError, RecursionError):
-        return
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if not isinstance(item, dict):
-            continue
-        for key, inner in item.items():
-            token = _token(inner)
-            if token is not None:
-                yield key, token
-            stack.append(inner)
+def _direct(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Dependencies without those that go through a call between."""
+    return {
+        (i, j)
+        for i, j in pairs
+        if not any((i, k) in pairs and (k, j) in pairs for k in range(i + 1, j))
+    }
 
 
-def field(response: str, key: str) -> Any:
-    """The value of a response's first field of that name, or None."""
-    try:
-        stack = [json.loads(response)]
-    except (ValueError, RecursionError):
-        return None
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            if _token(item.get(key)) is not None:
-                return item[key]
-            stack += item.values()
-    return None
+def _role(left: Ablation) -> Role:
+    return "write" if left.writes else "open" if left.affects else "read"
 
 
-def _tokens(value: Any) -> Iterator[Any]:
-    for item in value if isinstance(value, list) else [value]:
-        token = _token(item)
-        if token is not None:
-            yield token
+def _items(found: Profile) -> list[tuple[str, ...]]:
+    """Turns and calls in order, as labels."""
+    return [item for turn in found.shape for item in (("turn",), *turn)]
 
 
-def _token(value: Any) -> Any:
-    """A value to compare by, or None where equality would prove nothing."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return None if abs(value) <= SMALL and float(value).is_integer() else ("number", value)
-    if isinstance(value, str):
-        return ("text", value) if len(value) >= 2 else None
-    return None
+def _size(found: Profile) -> int:
+    calls = sum(map(len, found.shape))
+    parts = len(found.shape) + calls + len(found.edges) + len(found.refers) + sum(found.unseen)
+    return parts + 1
+
+
+def _matched(one: Profile, two: Profile) -> int:
+    pairs = _alignment(_items(one), _items(two))
+    calls_one, calls_two = _numbers(_items(one)), _numbers(_items(two))
+    to = {calls_one[i]: calls_two[j] for i, j in pairs if i in calls_one}
+    edges = sum((to.get(i), to.get(j), kind) in two.edges for i, j, kind in one.edges)
+    unseen = sum(map(min, one.unseen, two.unseen))
+    same = one.category == two.category
+    return len(pairs) + edges + len(one.refers & two.refers) + unseen + same
+
+
+def _numbers(items: Sequence[tuple[str, ...]]) -> dict[int, int]:
+    """Index of each call among the items -> its position among the calls."""
+    calls = [index for index, item in enumerate(items) if item != ("turn",)]
+    return {index: position for position, index in enumerate(calls)}
+
+
+def _alignment(
+    one: Sequence[tuple[str, ...]], two: Sequence[tuple[str, ...]]
+) -> list[tuple[int, int]]:
+    """A longest common subsequence, as pairs of indices."""
+    best = [[0] * (len(two) + 1) for _ in range(len(one) + 1)]
+    for i in reversed(range(len(one))):
+        for j in reversed(range(len(two))):
+            best[i][j] = (
+                best[i + 1][j + 1] + 1 if one[i] == two[j] else max(best[i + 1][j], best[i][j + 1])
+            )
+    pairs, i, j = [], 0, 0
+    while i < len(one) and j < len(two):
+        if one[i] == two[j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i + 1][j] >= best[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs

@@ -7,8 +7,10 @@ computed once a task. In a turn without ground truth a silent agent gets 1 and a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +28,14 @@ class GoldTrace:
     states: tuple[State, ...]
     clean: bool
     """No ground-truth call could not be executed at all."""
+    fine: bool = True
+    """No ground-truth call was answered with an error either."""
+
+    @property
+    def record(self) -> tuple[str, ...]:
+        """A digest of each turn's responses and the state after it, alike in any process."""
+        digests = (state.digest for state in self.states)
+        return record_of(zip(self.responses, digests, strict=True))
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,14 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return self.state and self.exec
+
+
+def record_of(turns: Iterable[tuple[Sequence[str], str]]) -> tuple[str, ...]:
+    """A digest of each turn's responses and the digest of the state after it."""
+    return tuple(
+        hashlib.sha256(json.dumps([list(said), state]).encode()).hexdigest()[:16]
+        for said, state in turns
+    )
 
 
 def gold_trace(task: Task, env: Environment) -> GoldTrace:
@@ -55,7 +73,9 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
         why = next(o.lost for o in outcomes if o.state is None)
         raise UserError(f"task {task.source or task.id}: the ground truth cannot be run: {why}")
     clean = not any(seen.raised for o in outcomes for seen in o.observations)
-    return GoldTrace(tuple(tuple(s.text for s in o.observations) for o in outcomes), states, clean)
+    fine = all(seen.ok for o in outcomes for seen in o.observations)
+    responses = tuple(tuple(seen.text for seen in o.observations) for o in outcomes)
+    return GoldTrace(responses, states, clean, fine)
 
 
 def judge_turn(

@@ -26,7 +26,7 @@ from rods.rollout.episode import Limits
 from rods.rollout.runner import Rollout, Runner
 from rods.store import Store
 from rods.synthesis.backend import NoSynthesis
-from rods.synthesis.pipeline import Program
+from rods.synthesis.program import Program
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
@@ -117,7 +117,8 @@ class _Run:
         seeds = choose_seeds(prepared.tasks.train, config)
         self.loop = Loop(config, self.store, seeds, synthesis, step=start)
         if program:
-            program.critic.known.update(self.loop.tasks)  # as if never interrupted
+            for task in self.loop.tasks.values():  # as if never interrupted
+                program.critic.admit(task)
         self.metrics = MetricsFile(self.folder, start)
         self.runner = Runner(
             self._environment(prepared.env),

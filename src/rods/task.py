@@ -87,6 +87,9 @@ class Task(Frozen):
         parent: id of the task it was varied from, or empty.
         born: epoch in which it was made.
         note: how the task came about, e.g. whether a seed kept its calls.
+        record: `GoldTrace.record` when the task was made; a replay must repeat it. Empty for tasks
+            that were not made here.
+        lineage: how it was made: prompts, attempts, failures on the way.
     """
 
     category: Category
@@ -100,6 +103,8 @@ class Task(Frozen):
     parent: str = ""
     born: int = 0
     note: str = ""
+    record: tuple[str, ...] = ()
+    lineage: dict[str, JsonValue] = Field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.synthesis.critique import Critic
+from rods.synthesis.world import World
 from rods.task import Task
 
 
-def verify_tasks(tasks: Sequence[Task], parents: Sequence[Task] = ()) -> dict[str, str]:
-    """Task id -> the gate that refuses it, or "".
+def verify_tasks(
+    tasks: Sequence[Task], world: World, parents: Sequence[Task] = ()
+) -> Iterator[tuple[str, str]]:
+    """For each task its id and the gate that refuses it, or "".
 
-    Parents are looked for among the given tasks, `parents` and the benchmark's tasks.
+    Parents are looked for among the given tasks, `parents` and the world's own.
     """
-    sides = split()
-    held_out = [t for name, t in benchmark_tasks().items() if sides[name] != "train"]
-    critic = Critic(BfclEnvironment(), held_out)
-    known = {task.id: task for task in (*benchmark_tasks().values(), *parents, *tasks)}
-    outcomes: dict[str, str] = {}
+    critic = Critic(world.env, world.held_out)
+    known = {task.id: task for task in (*world.tasks, *parents, *tasks)}
     for task in tasks:
-        outcomes[task.id] = critic.review(task, known.get(task.parent))
-        critic.known.add(task.id)
-    return outcomes
+        if task.environment != world.env.name:
+            yield task.id, f"another environment: {task.environment[:80]}"
+            continue
+        fault = critic.review(task, known.get(task.parent))
+        if not fault:
+            critic.admit(task)
+        yield task.id, fault

@@ -21,7 +21,7 @@ from rods.micro.dialogues import Renaming, phrase_words, short_dialogues
 from rods.micro.tasks import load_tasks, realise_benchmark
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import gold_trace
-from rods.synthesis.critique import signature
+from rods.synthesis.near import signature
 
 CHUNK = 500
 NOTICE = (

@@ -14,10 +14,10 @@ from importlib.resources import files
 
 from rods.micro.dialect import MicroDialect
 from rods.micro.tasks import MAX_TOKENS, demonstration
-from rods.synthesis.critique import signature
-from rods.synthesis.execute import SynthesisError
-from rods.synthesis.pipeline import Program
+from rods.synthesis.failures import SynthesisError
+from rods.synthesis.near import signature
 from rods.synthesis.plan import plan_fresh
+from rods.synthesis.program import Program
 from rods.task import Category, Task
 
 LONGER_CALLS = (5, 4, 2)  # weights of one, two and three calls in a turn of a longer dialogue
@@ -63,7 +63,7 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
     classes = rng.choice(program.seeds).classes
     plan = plan_fresh(classes, sizes, category, program.graph, rng, split)
     try:
-        return program.compose(plan, program.new_start(classes, rng), rng)
+        return program.compose(plan, rng)
     except SynthesisError:
         return None
 

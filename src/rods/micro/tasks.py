@@ -21,16 +21,19 @@ from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.dialect import MicroDialect
-from rods.reward import gold_trace
+from rods.reward import gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
+from rods.synthesis import gates
 from rods.synthesis.critique import Critic
-from rods.synthesis.execute import Executed, SynthesisError
-from rods.synthesis.pipeline import Program
-from rods.synthesis.plan import Plan, Step, base_form, plan_fresh
+from rods.synthesis.draft import Executed, Plan, Step, base_form
+from rods.synthesis.failures import SynthesisError
+from rods.synthesis.plan import plan_fresh
+from rods.synthesis.program import Program
 from rods.task import Call, Task
 
 MAX_TOKENS = 352
 MAX_CALLS = 5
+MAX_TURNS = gates.Limits().turns
 LIMITS = Limits(attempts=MAX_CALLS + 1)
 MAX_VALUE_TOKENS = 14
 REPLANS = 40
@@ -144,7 +147,8 @@ def _micro_tasks(
 ) -> MicroTasks:
     program.critic = Critic(program.env, [*made["validation"], *made["test"]])
     train, validation, test = (tuple(made[s]) for s in ("train", "validation", "test"))
-    program.critic.known.update(task.id for task in train)
+    for task in train:
+        program.critic.admit(task)
     program.funnel.clear()
     return MicroTasks(train, validation, test, left_out, program)
 
@@ -169,8 +173,8 @@ def realise_benchmark(
 
 
 def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
-    turns, augmented = base_form(source)
-    gold = tuple(turn.ground_truth for turn in turns)
+    base, augmented = base_form(source)
+    gold = tuple(turn.ground_truth for turn in base.turns)
     steps = tuple(tuple(Step((c.name,)) for c in calls) for calls in gold)
     plan = Plan(source.category, source.classes, steps, augmented)
     replaced: dict[str, str] = {}
@@ -181,13 +185,13 @@ def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
             return task
     for attempt in range(REPLANS):
         most = 3 if attempt < REPLANS // 2 else 1  # smaller, rather than leave a task out
-        sizes = [min(len(calls), most) for calls in gold][:6]
+        sizes = [min(len(calls), most) for calls in gold][: MAX_TURNS - (augmented is not None)]
         split_at = augmented if augmented is not None and augmented < len(sizes) else None
         if augmented is not None and split_at is None:
             split_at = len(sizes) - 1
         fresh = plan_fresh(source.classes, sizes, source.category, program.graph, rng, split_at)
         try:
-            task = program.compose(fresh, dict(source.start), rng)
+            task = program.compose(fresh, rng, dict(source.start))
         except SynthesisError:
             continue
         task = task.model_copy(update={"source": source.source, "note": REPLANNED})
@@ -209,7 +213,7 @@ def _worded(
         update={
             "turns": tuple(
                 t.model_copy(update={"ground_truth": c})
-                for t, c in zip(base_form(source)[0], calls, strict=True)
+                for t, c in zip(base_form(source)[0].turns, calls, strict=True)
             ),
         }
     )
@@ -225,7 +229,7 @@ def _worded(
 
 def _sound(task: Task, program: Program) -> bool:
     """Solvable as it stands; a benchmark's own call may be superfluous, a variant's may not."""
-    return program.critic.solved_by(task, [t.ground_truth for t in task.turns])
+    return all(v.passed for v in score(task, program.env, [t.ground_truth for t in task.turns]))
 
 
 def _shorten(call: Call, program: Program, rng: random.Random, replaced: dict[str, str]) -> Call:

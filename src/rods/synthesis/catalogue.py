@@ -1,13 +1,25 @@
-"""How each tool is spoken of, what its arguments are, and what role it plays (phrases.yaml)."""
+"""How each tool is spoken of, what its arguments are, and what role it plays.
+
+BFCL's tools have an entry each in phrases.yaml; any other tool's is made from its own document.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
+
+from rods.envs.bfcl_data import SIMULATORS
+from rods.envs.lexicon import READING
+from rods.task import ToolSpec
+
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+SENTENCE = re.compile(r"(?<=[a-z)])\.(\s|$)|\n")
 
 
 class Phrase(BaseModel):
@@ -35,16 +47,98 @@ class Phrase(BaseModel):
     ranges: dict[str, tuple[float, float]] = {}
     needs: tuple[str, ...] = ()
 
+    def noun(self, parameter: str) -> str:
+        """What a user calls a parameter."""
+        return self.nouns.get(parameter, spaced(parameter))
+
 
 @cache
 def phrases() -> dict[str, Phrase]:
-    """All entries by tool name."""
+    """The entries of BFCL's tools."""
     data = yaml.safe_load((files("rods.synthesis") / "phrases.yaml").read_text("utf-8"))
     data.pop("kinds")
     return {name: Phrase.model_validate(entry) for name, entry in data.items()}
 
 
-@cache
-def roles() -> dict[str, str]:
-    """Role of each tool."""
-    return {name: phrase.role for name, phrase in phrases().items()}
+def catalogue(tools: Mapping[str, ToolSpec]) -> dict[str, Phrase]:
+    """The entry of each tool."""
+    shipped = phrases()
+    return {
+        name: shipped[name] if tool.owner in SIMULATORS and name in shipped else described(tool)
+        for name, tool in tools.items()
+    }
+
+
+def described(tool: ToolSpec) -> Phrase:
+    """An entry from a tool's own document."""
+    act = imperative(tool.description or spaced(tool.name))
+    slots = {name: _kind(name, schema) for name, schema in tool.parameters.items()}
+    choices = {n: tuple(c) for n, s in tool.parameters.items() if (c := _choices(s))}
+    given = " and ".join(f"{spaced(name)} {{{name}}}" for name in tool.required)
+    joins = (" with ", " , with ", " for ") if given else ("",)
+    return Phrase(
+        role="read" if READING.match(tool.name) else "write",
+        say=tuple(f"{act}{join}{given}" for join in joins),
+        also={n: f"with {spaced(n)} {{{n}}}" for n in tool.parameters if n not in tool.required},
+        slots=slots,
+        choices=choices,
+        ranges={n: r for n, s in tool.parameters.items() if (r := _range(s))},
+    )
+
+
+def imperative(description: str) -> str:
+    """A description's first sentence as a request: "Books a room." -> "book a room"."""
+    sentence = SENTENCE.split(description.strip(), maxsplit=1)[0].strip().rstrip(".")
+    first, _, rest = sentence.partition(" ")
+    verb = first.lower() if first[1:].islower() else first
+    if verb.endswith("ies"):
+        verb = verb[:-3] + "y"
+    elif re.search(r"(ss|sh|ch|x|z)es$", verb):
+        verb = verb[:-2]
+    elif verb.endswith("s") and not verb.endswith(("ss", "us")):
+        verb = verb[:-1]
+    return f"{verb} {rest}".strip()
+
+
+def spaced(name: str) -> str:
+    """`orderId`, `order_id` -> "order id"."""
+    return CAMEL.sub(" ", name).replace("_", " ").lower()
+
+
+def _kind(name: str, schema: dict[str, Any]) -> str:
+    """Kind of value; a string that is nothing special is of the parameter's own kind."""
+    schema = _inner(schema)
+    if _choices(schema):
+        return "choice"
+    match schema.get("type"):
+        case "boolean":
+            return "flag"
+        case "integer":
+            return "count"
+        case "number":
+            return "number"
+    text = f"{schema.get('format', '')} {schema.get('description', '')}"
+    return "date" if re.search(r"\bdate\b|YYYY-MM-DD", text) else name
+
+
+def _choices(schema: dict[str, Any]) -> list[Any]:
+    schema = _inner(schema)
+    return [schema["const"]] if "const" in schema else list(schema.get("enum", ()))
+
+
+def _range(schema: dict[str, Any]) -> tuple[float, float] | None:
+    schema = _inner(schema)
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None and high is None:
+        return None
+    low = 1 if low is None else low
+    return (low, max(low, low * 10 if high is None else high))
+
+
+def _inner(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of an array its items; of several options the first that is not null."""
+    if schema.get("type") == "array":
+        return _inner(schema.get("items", {}))
+    options = [o for o in schema.get("anyOf", ()) if o.get("type") != "null"]
+    return _inner(options[0]) if options else schema

@@ -1,88 +1,96 @@
-"""Stage III, ground: executed calls become what a user says, one phrase a call.
+"""Stage III, ground: executed calls become what a user says.
 
 Departure from the paper: wording by templates. A value that a response produced is referred to
-("the last order id") where the reference is unambiguous, else it is stated.
+("the last order id") where the reference is unambiguous, else it is stated; the same holds for a
+value that the user named in an earlier turn ("the same file name"), in turns that are to refer
+back. The plain voice says a phrase a call; the telling voice adds a story, a named person and
+whole sentences.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rods.profile import fields, find_links
-from rods.synthesis.catalogue import phrases
-from rods.synthesis.execute import SynthesisError
+from rods.grounding import says
+from rods.provenance import fields, find_links
+from rods.synthesis.catalogue import Phrase, spaced
+from rods.synthesis.draft import Executed
+from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.story import Voice
 from rods.task import Call
 
-CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SLOT = re.compile(r"\{(\w+)\}")
-OPENERS = ("", "", "", "please ", "now ", "next ")
-CLOSERS = ("thank you that is all", "good work so far", "that looks fine to me")
 Visible = Callable[[str], str]
 
 
-class Wording:
-    """What is to be said for each argument of each call of a task.
+@dataclass(frozen=True)
+class ProgramGrounder:
+    """Words by program.
 
     Args:
-        calls: the calls by turn; `responses` likewise.
+        phrases: the entry of each tool.
+        voice: how requests are put together.
         visible: what of a response the agent gets to see.
     """
 
-    def __init__(
-        self,
-        calls: Sequence[Sequence[Call]],
-        responses: Sequence[Sequence[str]],
-        visible: Visible,
-        rng: random.Random,
-    ) -> None:
-        self.rng = rng
-        self.calls = calls
-        flat = [text for turn in responses for text in turn]
-        self._references = {}
-        for link in find_links([c for turn in calls for c in turn], responses):
-            said = _refer(flat[: link.consumer], link.producer, link.key, visible)
-            if said:
-                self._references[link.consumer, link.parameter] = said
+    phrases: Mapping[str, Phrase]
+    voice: Voice
+    visible: Visible = str
+
+    def ground(self, executed: Executed, rng: random.Random) -> Wording:
+        """Words for all turns; they are drawn when they are asked for."""
+        return Wording(executed, self, rng)
+
+
+class Wording:
+    """What is to be said for each argument of each call of a task."""
+
+    def __init__(self, executed: Executed, grounder: ProgramGrounder, rng: random.Random) -> None:
+        self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice
+        self.calls = calls = executed.calls
         self._first = [sum(len(t) for t in calls[:i]) for i in range(len(calls))]
+        self._references = self._to_responses(executed, grounder.visible)
+        if executed.plan.refers is not None and grounder.voice.refers:
+            self._references |= self._to_words(executed.plan.refers)
+        self._story = grounder.voice.story(executed, rng)
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
-        """The user's words for a turn.
-
-        Args:
-            missing: (call within the turn, parameter) whose value is not said.
-        """
         if not self.calls[index]:
-            return self.rng.choice(CLOSERS)
+            return self._voice.close(self.rng)
         parts = []
         for i, call in enumerate(self.calls[index]):
             unsaid = missing[1] if missing and missing[0] == i else ""
             parts.append(self._phrase(call, self._first[index] + i, unsaid))
-        return self.rng.choice(OPENERS) + " then ".join(parts)
+        return self._voice.request(parts, index, self._story, self.rng)
 
     def stated(self, index: int) -> list[tuple[int, str]]:
-        """(call within the turn, required parameter) whose value the turn's words state."""
         return [
             (i, name)
             for i, call in enumerate(self.calls[index])
             for name in call.arguments
             if (self._first[index] + i, name) not in self._references
-            and any(f"{{{name}}}" in wording for wording in phrases()[call.name].say)
+            and any(f"{{{name}}}" in wording for wording in self._phrases[call.name].say)
         ]
 
+    def told(self, call: Call, parameter: str) -> str:
+        noun, value = self._phrases[call.name].noun(parameter), say(call.arguments[parameter])
+        return self._voice.answer(noun, value, self.rng)
+
     def _phrase(self, call: Call, position: int, unsaid: str) -> str:
-        entry = phrases().get(call.name)
+        entry = self._phrases.get(call.name)
         if entry is None:
-            raise SynthesisError("no_prompts")
+            raise SynthesisError(Kind.NO_PROMPTS, f"no phrase for {call.name}", call)
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]
             if name == unsaid:
-                return f"some {noun(call.name, name)}"
+                return f"some {entry.noun(name)}"
             if name not in call.arguments:
-                raise SynthesisError("query_gen_failed")
+                raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
             return self._references.get((position, name)) or say(call.arguments[name])
 
         text = SLOT.sub(fill, self.rng.choice(entry.say))
@@ -91,37 +99,50 @@ class Wording:
                 text += " " + SLOT.sub(fill, suffix)
         return text
 
+    def _to_responses(self, executed: Executed, visible: Visible) -> dict[tuple[int, str], str]:
+        flat = [text for turn in executed.responses for text in turn]
+        found = {}
+        for link in find_links([c for turn in self.calls for c in turn], executed.responses):
+            said = _refer(flat[: link.consumer], link.producer, link.key, visible)
+            if said:
+                found[link.consumer, link.parameter] = said
+        return found
 
-def noun(tool: str, parameter: str) -> str:
-    """What a user calls a parameter."""
-    return phrases()[tool].nouns.get(parameter, spaced(parameter))
-
-
-def spaced(key: str) -> str:
-    """`orderId`, `order_id` -> "order id"."""
-    return CAMEL.sub(" ", key).replace("_", " ").lower()
+    def _to_words(self, turns: frozenset[int]) -> dict[tuple[int, str], str]:
+        """References to what the user named last under the same noun, in an earlier turn."""
+        found: dict[tuple[int, str], str] = {}
+        last: dict[str, Any] = {}
+        for index, calls in enumerate(self.calls):
+            named: dict[str, Any] = {}
+            for i, call in enumerate(calls):
+                for name, value in call.arguments.items():
+                    noun = self._phrases[call.name].noun(name)
+                    place = (self._first[index] + i, name)
+                    if isinstance(value, bool | list | dict) or place in self._references:
+                        continue
+                    if index in turns and noun not in named and last.get(noun) == value:
+                        found[place] = f"the same {noun}"
+                    named[noun] = value
+            last |= named
+        return found
 
 
 def say(value: Any) -> str:
     """A value as text."""
     if isinstance(value, list):
         return " , ".join(say(item) for item in value)
+    if isinstance(value, dict):
+        return " , ".join(f"{spaced(str(key))} {say(item)}" for key, item in value.items())
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def says(text: str, value: str) -> bool:
-    """Whether a value stands in a text as a whole, not within another word or number."""
-    pattern = rf"(?<!\w)(?<!\w\.){re.escape(value)}(?!\w|\.\w)"
-    return re.search(pattern, text) is not None
 
 
 def _refer(responses: Sequence[str], producer: int, key: str, visible: Visible) -> str:
     """How to point at a field of an earlier response, or "" where that would be unclear."""
     seen = visible(responses[producer])
     value = dict(fields(responses[producer])).get(key)
-    if value is None or str(value[1]) not in seen:
+    if value is None or not says(seen, str(value[1])):
         return ""
     if key not in seen and key.replace("_", " ") not in seen:
         return ""

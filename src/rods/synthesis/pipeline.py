@@ -1,131 +1,162 @@
-"""The pipeline: plan -> execute -> ground -> augment -> critique, with every failure counted."""
+"""The pipeline: plan -> execute -> ground -> augment -> critique, with every failure counted.
+
+What does a stage, a program or a model, is a matter of which object stands there. A failed attempt
+teaches the next one (`failures`); after its attempts a seed is given up.
+"""
 
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
-from rods.envs.base import Environment
-from rods.profile import Link, find_links
-from rods.reward import gold_trace
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
-from rods.synthesis.execute import Executed, SynthesisError, execute, vary_start
-from rods.synthesis.ground import Visible, Wording
-from rods.synthesis.plan import Plan, ToolGraph, plan_like
-from rods.synthesis.values import ValueBank, ValueSource
-from rods.task import Task, ToolSpec
+from rods.synthesis.draft import Executed, Plan, Words
+from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.task import Task
 
-ATTEMPTS = 3
-FRESH_SEEDS = 20
-FRESH_ATTEMPTS = 5  # at each seed, before another is drawn: small ones succeed more easily
+T = TypeVar("T")
+ATTEMPTS = 3  # at a seed (paper, appendix J)
+
+
+class Planner(Protocol):
+    """Stage I."""
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        """A plan with the parent's profile that is none of those that failed.
+
+        Args:
+            keep: take the parent's own sequence of tools.
+
+        Raises:
+            SynthesisError: there is none.
+        """
+
+
+class Executor(Protocol):
+    """Stage II."""
+
+    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
+        """The plan carried out in a start state of its own.
+
+        Raises:
+            SynthesisError: some step cannot be carried out.
+        """
+
+
+class Grounder(Protocol):
+    """Stage III."""
+
+    def ground(self, executed: Executed, rng: random.Random) -> Words:
+        """What the user says.
+
+        Raises:
+            SynthesisError: there are no words for it.
+        """
+
+
+class Judge(Protocol):
+    """The part of stage IV that is no gate."""
+
+    def judge(self, task: Task, executed: Executed, review: Callable[[Task], str]) -> Task:
+        """The task as it is or with better words.
+
+        Args:
+            review: the gates, for words that were changed.
+
+        Raises:
+            SynthesisError: it is rejected.
+        """
 
 
 @dataclass
-class Program:
-    """Synthesis without a model.
+class Pipeline:
+    """Makes verified tasks.
 
     Args:
-        seeds: tasks to learn values, start states, transitions and flows from. Never held-out ones.
-        tools: all tools of the environment by name.
         critic: the gates.
-        visible: what of a response the agent gets to see.
         fits: whether the agent can carry a task at all.
+        origin: who made the tasks.
+        judge: who looks at what has passed the gates.
     """
 
-    env: Environment
-    tools: dict[str, ToolSpec]
-    seeds: Sequence[Task]
+    planner: Planner
+    executor: Executor
+    grounder: Grounder
     critic: Critic
-    visible: Visible = str
     fits: Callable[[Task], bool] = lambda task: True
+    origin: str = "program"
+    judge: Judge | None = None
     funnel: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.bank = ValueBank(self.seeds)
-        self.graph = ToolGraph(self.tools)
-        self.starts: dict[str, list[Any]] = defaultdict(list)
-        self._links: dict[str, list[Link]] = {}
-        for seed in self.seeds:
-            links = find_links(seed.calls, gold_trace(seed, self.env).responses)
-            self.graph.learn(seed, links)
-            self._links[seed.id] = links
-            for name, start in seed.start.items():
-                self.starts[name].append(start)
+    """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
+    passed: Counter[str] = field(default_factory=Counter)
+    """Attempts that got through each stage."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile, or None after all attempts failed."""
-        responses = gold_trace(parent, self.env).responses
-        links = find_links(parent.calls, responses)
+        task = self.make(parent, rng, epoch)
+        if task is not None:
+            self.critic.admit(task)
+        return task
+
+    def make(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        """`vary`, but later tasks may be near-copies of this one."""
+        history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1
-            plan = plan_like(parent, links, self.graph, rng, keep_tools=keep)
-            task = self._attempt(plan, rng, epoch, parent)
+            task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
-                return task
+                return task.model_copy(update={"born": epoch})
         return None
 
-    def fresh(self, rng: random.Random, epoch: int) -> Task:
-        """A verified new task with the structure of a random seed, tools redrawn half of the time.
+    def attempt(
+        self, parent: Task, history: History, rng: random.Random, *, keep: bool
+    ) -> Task | None:
+        """One way through all stages; a failure goes into the history and the funnel."""
+        self.funnel["tried"] += 1
+        plan: Plan | None = None
+        try:
+            plan = self._passed("planned", self.planner.plan(parent, history, rng, keep=keep))
+            task = self.finish(plan, parent, history, rng)
+        except SynthesisError as failure:
+            history.add(failure, plan.tools if plan else ())
+            self.funnel[failure.cause] += 1
+            return None
+        self.funnel["admitted"] += 1
+        return task
 
-        Raises:
-            RuntimeError: no attempt succeeded, which means that the seeds are unusable.
-        """
-        for _ in range(FRESH_SEEDS):
-            like = rng.choice(self.seeds)
-            for _ in range(FRESH_ATTEMPTS):
-                keep = rng.random() < 0.5
-                plan = plan_like(like, self._links[like.id], self.graph, rng, keep_tools=keep)
-                task = self._attempt(replace(plan, parent=""), rng, epoch, None)
-                if task is not None:
-                    return task
-        raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
-
-    def compose(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Task:
-        """Execute, word and augment a plan, without the gates.
+    def finish(self, plan: Plan, parent: Task | None, history: History, rng: random.Random) -> Task:
+        """A plan's way through the other stages.
 
         Raises:
             SynthesisError: with the cause.
         """
-        executed = execute(plan, start, self.env, self.graph, self.bank, rng)
-        return self.word(executed, rng)
-
-    def word(self, executed: Executed, rng: random.Random) -> Task:
-        """Executed calls as a task in words."""
-        wording = Wording(executed.calls, executed.responses, self.visible, rng)
-        turns, withheld = augment(executed, wording, rng)
-        plan = executed.plan
-        return Task(
-            category=plan.category,
-            classes=plan.classes,
-            start=executed.start,
-            turns=turns,
-            withheld=withheld,
-            environment=self.env.name,
-            origin="program",
-            parent=plan.parent,
-        )
-
-    def new_start(self, classes: Iterable[str], rng: random.Random) -> dict[str, Any]:
-        return vary_start(list(classes), self.starts, rng, ValueSource(self.bank, rng))
-
-    def _attempt(
-        self, plan: Plan, rng: random.Random, epoch: int, parent: Task | None
-    ) -> Task | None:
-        self.funnel["tried"] += 1
-        try:
-            task = self.compose(plan, self.new_start(plan.classes, rng), rng)
-        except SynthesisError as error:
-            self.funnel[str(error)] += 1
-            return None
-        task = task.model_copy(update={"born": epoch})
-        cause = "does not fit the agent" if not self.fits(task) else ""
-        cause = cause or self.critic.review(task, parent)
-        self.funnel[cause or "admitted"] += 1
-        if cause:
-            return None
-        self.critic.known.add(task.id)
+        executed = self._passed("executed", self.executor.execute(plan, history, rng))
+        words = self.grounder.ground(executed, rng)
+        made = augment(executed, words, self.critic.env.name, rng)
+        task = self._passed("grounded", self._signed(made, plan, history))
+        self._review(task, parent)
+        if self.judge is not None:
+            judged = self.judge.judge(task, executed, lambda t: self.critic.review(t, parent))
+            task = self._passed("judged", judged)
         return task
+
+    def _review(self, task: Task, parent: Task | None) -> None:
+        fault = "" if self.fits(task) else "does not fit the agent"
+        if fault := fault or self.critic.review(task, parent):
+            raise SynthesisError(Kind.CRITIQUE, fault)
+
+    def _signed(self, task: Task, plan: Plan, history: History) -> Task:
+        lineage: dict[str, Any] = {"attempts": len(history.failures) + 1}
+        if history.failures:
+            lineage["failures"] = history.summary()
+        if plan.narrative:
+            lineage["narrative"] = plan.narrative
+        return task.model_copy(update={"origin": self.origin, "lineage": lineage})
+
+    def _passed(self, stage: str, made: T) -> T:
+        self.passed[stage] += 1
+        return made

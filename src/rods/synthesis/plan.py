@@ -1,121 +1,126 @@
 """Stage I, plan: which tools in which turn, so that the profile of the parent is kept.
 
-Departure from the paper: by program, no model. A step is free to use another tool of the same
-class and role unless a value flows through it; the first attempts re-plan, the last one keeps the
-parent's tools. Flows are kept as links that execution has to fill anew.
+Departure from the paper: by program, no model. Calls that hang together are replaced as a whole by
+calls that hang together in the same way in some seed; a call on which nothing hangs may be any tool
+of its class and role. The last attempt keeps the parent's tools. A parent with more turns than a
+task may have is cut to its longest admissible run of turns around the augmented one.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
-from rods.profile import Link
-from rods.synthesis.catalogue import roles
-from rods.task import Category, Task, ToolSpec, Turn
+from rods.envs.base import Environment
+from rods.profile import Profile, profile
+from rods.provenance import Link, find_links
+from rods.reward import gold_trace
+from rods.synthesis.draft import Plan, Step, base_form
+from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
+from rods.task import Category, Task
 
-UNPLANNED = {"edit_ticket", "get_outside_temperature_from_weather_com", "get_current_speed"}
-UNPLANNED |= {"get_outside_temperature_from_google"}  # random draws: nothing to be asked for
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call to be made: the tools to try in order, and where linked arguments come from.
-
-    `sources` maps a parameter to (position of the producing step, field of its response).
-    """
-
-    tools: tuple[str, ...]
-    sources: dict[str, tuple[int, str]] = field(default_factory=dict)
+TRIES = 3  # plans drawn until one differs from those that failed (paper, appendix J)
+CHOICES = 6  # tools that a step may fall back on
+OWN_FIRST = 0.3  # share of steps that try the parent's tool before another
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Steps by turn for the base form of a task, i.e. before augmentation.
-
-    `augmented` is the turn that augmentation splits, or None.
-    """
-
-    category: Category
-    classes: tuple[str, ...]
-    turns: tuple[tuple[Step, ...], ...]
-    augmented: int | None = None
-    parent: str = ""
-
-
-@dataclass
-class ToolGraph:
-    """What the seeds show of the tools: what follows what, and which values flow where."""
-
-    tools: Mapping[str, ToolSpec]
-    follows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    flows: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-
-    def learn(self, task: Task, links: Iterable[Link]) -> None:
-        """Count a seed's transitions and flows."""
-        calls = task.calls
-        for one, two in pairwise(calls):
-            self.follows[one.name][two.name] += 1
-        for link in links:
-            key = (calls[link.producer].name, link.key, calls[link.consumer].name, link.parameter)
-            self.flows[key] += 1
-
-    def same_role(self, name: str) -> list[str]:
-        """Tools of the same class and role, the tool itself left out."""
-        owner, role = self.tools[name].owner, roles().get(name)
-        return [
-            n
-            for n, t in self.tools.items()
-            if t.owner == owner and roles().get(n) == role and n != name and n not in UNPLANNED
-        ]
-
-
-def base_form(task: Task) -> tuple[tuple[Turn, ...], int | None]:
-    """A task's turns without the one that augmentation added, and the index of the split turn."""
-    for index, turn in enumerate(task.turns[:-1]):
-        if turn.ground_truth or task.category not in (Category.MISS_FUNC, Category.MISS_PARAM):
-            continue
-        following = task.turns[index + 1]
-        if following.ground_truth and (following.restores or task.category == Category.MISS_PARAM):
-            return (*task.turns[:index], *task.turns[index + 1 :]), index
-    return task.turns, None
-
-
-def plan_like(
-    task: Task, links: Iterable[Link], graph: ToolGraph, rng: random.Random, *, keep_tools: bool
-) -> Plan:
-    """A plan with the parent's profile.
+class ProgramPlanner:
+    """Plans by program.
 
     Args:
-        links: the parent's links, positions in `task.calls` (augmentation adds no calls).
-        keep_tools: True for the parent's own sequence of tools.
+        turns: most turns of a finished task.
     """
-    by_consumer: dict[int, list[Link]] = defaultdict(list)
-    producers = set()
-    for link in links:
-        by_consumer[link.consumer].append(link)
-        producers.add(link.producer)
-    turns, augmented = base_form(task)
-    steps, position = [], 0
-    for turn in turns:
-        row = []
-        for call in turn.ground_truth:
-            name, feeds = call.name, by_consumer[position]
-            others: list[str] = []
-            # A step that values flow through keeps its tool: its fields and parameters are fixed.
-            through = position in producers or feeds
-            if not keep_tools and not through and roles().get(name) != "session":
-                others = graph.same_role(name)
-            rng.shuffle(others)
-            own = [name] if name not in UNPLANNED else []
-            tools = (*own, *others) if rng.random() < 0.3 else (*others, *own)
-            row.append(Step(tools[:6], {li.parameter: (li.producer, li.key) for li in feeds}))
-            position += 1
-        steps.append(tuple(row))
-    return Plan(task.category, task.classes, tuple(steps), augmented, task.id)
+
+    def __init__(self, env: Environment, graph: ToolGraph, turns: int) -> None:
+        self.env, self.graph, self.turns = env, graph, turns
+        self._known: dict[str, tuple[Task, int | None, Profile, list[Link]]] = {}
+
+    def learn(self, seed: Task) -> None:
+        """Let the tool graph learn from a seed."""
+        base, _, phi, links = self._studied(seed)
+        self.graph.learn(base, links, phi)
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        """A plan with the parent's profile that is none of those that failed.
+
+        Args:
+            keep: take the parent's own sequence of tools.
+
+        Raises:
+            SynthesisError: no other plan was found.
+        """
+        for _ in range(TRIES):
+            plan = self._draw(parent, history.blocked, rng, keep)
+            if plan.tools not in history.plans or keep:
+                return plan
+        raise SynthesisError(Kind.NO_PATTERN, "no other plan was found")
+
+    def _draw(self, parent: Task, blocked: frozenset[str], rng: random.Random, keep: bool) -> Plan:
+        base, augmented, phi, links = self._studied(parent)
+        steps: dict[int, Step] = {}
+        for members in components(phi):
+            fragment = fragment_of(base, members, links)
+            if not keep:
+                others = [f for f in self.graph.alternatives(phi, members) if f != fragment]
+                others = [f for f in others if blocked.isdisjoint(f.tools)]
+                fragment = rng.choice([*others, fragment])
+            for place, position in enumerate(members):
+                feeds = {
+                    li.parameter: (members[li.producer], li.key)
+                    for li in fragment.links
+                    if li.consumer == place
+                }
+                fixed = keep or feeds or any(source == position for source, _, _ in phi.edges)
+                name = fragment.tools[place]
+                tools = (name,) if fixed else self._tools(name, blocked, rng)
+                steps[position] = Step(tools, feeds)
+        return _cut(parent, steps, phi, augmented, self.turns)
+
+    def _tools(self, name: str, blocked: frozenset[str], rng: random.Random) -> tuple[str, ...]:
+        """Tools that may do a step on which nothing hangs, in the order to be tried."""
+        others = [n for n in self.graph.same_role(name) if n not in blocked]
+        rng.shuffle(others)
+        own = [name] if name not in UNPLANNED and name not in blocked else []
+        tools = [*own, *others] if rng.random() < OWN_FIRST else [*others, *own]
+        if not tools:
+            raise SynthesisError(Kind.SAMPLING, f"nothing can stand for {name}")
+        return tuple(tools[:CHOICES])
+
+    def _studied(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
+        if task.id not in self._known:
+            base, augmented = base_form(task)
+            links = find_links(base.calls, gold_trace(base, self.env).responses)
+            self._known[task.id] = base, augmented, profile(base, self.env), links
+        return self._known[task.id]
+
+
+def _cut(
+    parent: Task, steps: Mapping[int, Step], phi: Profile, augmented: int | None, limit: int
+) -> Plan:
+    """The steps by turn, as many turns as there may be, the augmented one among them."""
+    size = limit - (augmented is not None)
+    first = max(0, (augmented or 0) - size + 1)
+    bounds = list(accumulate(map(len, phi.shape), initial=0))
+    before = bounds[first]
+
+    def moved(step: Step) -> Step:
+        sources = {n: (at - before, key) for n, (at, key) in step.sources.items() if at >= before}
+        return Step(step.tools, sources)
+
+    turns = [
+        tuple(moved(steps[position]) for position in range(start, end))
+        for start, end in list(pairwise(bounds))[first : first + size]
+    ]
+    return Plan(
+        category=parent.category,
+        classes=parent.classes,
+        turns=tuple(turns),
+        augmented=None if augmented is None else augmented - first,
+        parent=parent.id,
+        refers=frozenset(turn - first for turn in phi.refers if first <= turn < first + size),
+    )
 
 
 def plan_fresh(
@@ -139,7 +144,7 @@ def plan_fresh(
             follow = [n for n in graph.follows.get(before, ()) if n in names]
             weights = [graph.follows[before][n] for n in follow]
             tools = [rng.choices(follow, weights)[0]] if follow and rng.random() < 0.6 else []
-            tools += rng.sample(names, min(6, len(names)))
+            tools += rng.sample(names, min(CHOICES, len(names)))
             before = tools[0]
             row.append(Step(tuple(dict.fromkeys(tools))))
         turns.append(tuple(row))

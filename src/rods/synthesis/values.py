@@ -5,16 +5,15 @@ A value source proposes; execution decides whether the proposal was any good.
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rods.envs.base import Session
-from rods.synthesis.catalogue import phrases
-from rods.task import Call, Task, ToolSpec
+from rods.synthesis.catalogue import Phrase
+from rods.synthesis.facts import Facts
+from rods.task import Task, ToolSpec
 
 WORD = re.compile(r"[A-Za-z]{3,12}")
 TEXT_WORDS = (2, 4)
@@ -24,7 +23,7 @@ EXCERPT_WORDS = (2, 6)
 class ValueBank:
     """Values that the training seeds use, by parameter and by kind, and their words."""
 
-    def __init__(self, seeds: Iterable[Task]) -> None:
+    def __init__(self, seeds: Iterable[Task], phrases: Mapping[str, Phrase]) -> None:
         self._by_parameter: dict[tuple[str, str], list[Any]] = defaultdict(list)
         self._by_kind: dict[str, list[Any]] = defaultdict(list)
         self._whole: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -34,7 +33,7 @@ class ValueBank:
             for call in task.calls:
                 self._whole[call.name].append(call.arguments)
                 for name, value in call.arguments.items():
-                    kind = phrases()[call.name].slots.get(name, "")
+                    kind = phrases[call.name].slots.get(name, "")
                     if kind == "text" and isinstance(value, str) and " " in value:
                         self._texts.append(value.split())
                     if not _short(value):
@@ -64,21 +63,34 @@ class ValueBank:
 
 
 class ValueSource:
-    """Proposes arguments for calls in a given state."""
+    """Proposes arguments for calls in a given state.
 
-    def __init__(self, bank: ValueBank, rng: random.Random) -> None:
-        self.bank = bank
-        self.rng = rng
+    Args:
+        phrases: the entry of each tool.
+        near: complete argument sets that are known to suit the start state, by tool.
+    """
+
+    def __init__(
+        self,
+        bank: ValueBank,
+        phrases: Mapping[str, Phrase],
+        rng: random.Random,
+        near: Mapping[str, list[dict[str, Any]]] | None = None,
+    ) -> None:
+        self.bank, self.phrases, self.rng, self.near = bank, phrases, rng, near or {}
 
     def arguments(
-        self, tool: ToolSpec, facts: dict[str, list[Any]], fixed: dict[str, Any]
+        self, tool: ToolSpec, facts: Facts, fixed: dict[str, Any], *, near: bool = False
     ) -> dict[str, Any]:
         """A full argument set: `fixed` values kept, required ones proposed, optional ones seldom.
 
         Args:
-            facts: values by kind that hold in the current state (`facts_of`).
+            facts: what the current state offers.
+            near: take a set that suits the start state, if there is one.
         """
-        entry = phrases()[tool.name]
+        entry = self.phrases[tool.name]
+        if near and self.near.get(tool.name):
+            return {**self.rng.choice(self.near[tool.name]), **fixed}
         whole = self.bank.whole(tool.name)
         # Closed sets combine freely in the docs but not in the tools (doors, units, routes).
         example = self.rng.choice(whole) if whole and self.rng.random() < 0.5 else {}
@@ -99,11 +111,9 @@ class ValueSource:
                 arguments[name] = self.value(tool.name, name, kind, schema, facts)
         return arguments
 
-    def value(
-        self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: dict[str, list[Any]]
-    ) -> Any:
+    def value(self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: Facts) -> Any:
         """One value of a parameter."""
-        entry, rng = phrases()[tool], self.rng
+        entry, rng = self.phrases[tool], self.rng
         if schema.get("type") == "array":
             inner = schema.get("items", {})
             count = rng.randint(3, 4) if kind == "numbers" else rng.randint(1, 2)
@@ -116,8 +126,9 @@ class ValueSource:
             return rng.random() < 0.5 if schema.get("type") == "boolean" else "true"
         if schema.get("type") in ("integer", "number") and kind in ("count", "number", "amount"):
             return self._number(entry.ranges.get(name), kind, schema["type"])
-        if facts.get(kind) and (kind != "destination" or rng.random() < 0.5):
-            return rng.choice(facts[kind])
+        held = facts.of(kind, name)
+        if held and (kind != "destination" or rng.random() < 0.5):
+            return rng.choice(held)
         if kind == "text":
             words = " ".join(self._words(rng.randint(*TEXT_WORDS)))
             return (self.bank.excerpt(rng) if rng.random() < 0.5 else "") or words
@@ -159,54 +170,3 @@ def _short(value: Any) -> bool:
     if isinstance(value, list):
         return len(value) <= 4 and all(_short(item) for item in value)
     return not isinstance(value, dict) and len(str(value)) <= 24
-
-
-def facts_of(session: Session) -> dict[str, list[Any]]:
-    """What the current state offers, by kind of value."""
-    facts: dict[str, list[Any]] = defaultdict(list)
-    state = session.state().data or {}
-    if "GorillaFileSystem" in state:
-        listing = session.call(Call.model_construct(name="ls", arguments={"a": True})).text
-        names = _json(listing).get("current_directory_content") or []
-        names = [n for n in names if len(n) <= 32][:12]
-        for kind in ("file", "folder", "entry", "destination"):
-            facts[kind] += names
-        facts["word"] += _words_of(state["GorillaFileSystem"]["root"])
-    if "TwitterAPI" in state:
-        twitter = state["TwitterAPI"]
-        facts["username"] += [twitter["username"]]
-        facts["password"] += [twitter["password"]]
-        facts["followed"] += twitter["following_list"]
-        facts["tweet_id"] += [int(i) for i in twitter["tweets"]]
-        facts["handle"] += [t["username"] for t in twitter["tweets"].values() if "username" in t]
-    if "MessageAPI" in state:
-        users = state["MessageAPI"].get("user_map", {})
-        facts["contact"] += list(users)
-        facts["user_id"] += list(users.values())
-    if "TradingBot" in state:
-        facts["stock"] += list(state["TradingBot"]["stocks"])[:16]
-        facts["order_id"] += [i for i in state["TradingBot"]["orders"] if isinstance(i, int)]
-    if "TravelAPI" in state:
-        travel = state["TravelAPI"]
-        facts["token"] += [travel["access_token"]] if travel.get("access_token") else []
-        facts["card_id"] += list(travel["credit_card_list"])[:8]
-        facts["booking_id"] += list(travel["booking_record"])[:8]
-    if "TicketAPI" in state:
-        queue = state["TicketAPI"]["ticket_queue"]
-        facts["ticket_id"] += [t["id"] for t in queue if isinstance(t.get("id"), int)]
-    return facts
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _words_of(tree: Any) -> list[str]:
-    kind, _, content = tree
-    if kind == "file":
-        return [str(w) for w in WORD.findall(content[:120])][:6]
-    return [w for child in list(content.values())[:8] for w in _words_of(child)][:40]

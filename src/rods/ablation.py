@@ -1,0 +1,88 @@
+"""The ground truth replayed with each of its calls left out: what depends on which call.
+
+This tells exactly, for any environment and without knowledge of its tools, which calls write, which
+later calls hang on them through the state, and which are needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rods.envs.base import Environment, Outcome, Step
+from rods.reward import GoldTrace, judge_turn
+from rods.task import Call, Task
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What leaving out one ground-truth call changes.
+
+    Attributes:
+        affects: positions in `Task.calls` of later calls that answer differently without it.
+        writes: whether the call itself changes the state.
+        needed: whether the answer without it fails.
+    """
+
+    affects: frozenset[int]
+    writes: bool
+    needed: bool
+
+
+def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
+    """One entry for each of `task.calls`.
+
+    Args:
+        gold: the task's trace in this environment.
+    """
+    answers = [_without(task, position) for position in range(len(task.calls))]
+    sessions = [env.open(task) for _ in answers]
+    steps = [
+        Step(session, calls, state)
+        for session, answer in zip(sessions, answers, strict=True)
+        for calls, state in zip(answer, gold.states, strict=True)
+    ]
+    outcomes = env.execute(steps)
+    for session in sessions:
+        session.close()
+    turns = len(task.turns)
+    rows = [outcomes[i * turns : (i + 1) * turns] for i in range(len(answers))]
+    writes = _writes(task, env)
+    affected = [_affected(row, position, gold) for position, row in enumerate(rows)]
+    needed = [not _passes(row, gold) for row in rows]
+    return [Ablation(*found) for found in zip(affected, writes, needed, strict=True)]
+
+
+def _writes(task: Task, env: Environment) -> list[bool]:
+    session = env.open(task)
+    snapshots = [Step(session, (call,), None, True) for call in task.calls]
+    states = [o.state for o in env.execute([Step(session, (), None, True), *snapshots])]
+    session.close()
+    return [before != after for before, after in pairwise(states)]
+
+
+def _without(task: Task, position: int) -> list[tuple[Call, ...]]:
+    answer, first = [], 0
+    for turn in task.turns:
+        calls, at = turn.ground_truth, position - first
+        answer.append(calls[:at] + calls[at + 1 :] if 0 <= at < len(calls) else calls)
+        first += len(calls)
+    return answer
+
+
+def _affected(row: list[Outcome], position: int, gold: GoldTrace) -> frozenset[int]:
+    before = [text for turn in gold.responses for text in turn]
+    after = [seen.text for outcome in row for seen in outcome.observations]
+    if any(outcome.lost for outcome in row):
+        return frozenset(range(position + 1, len(before)))
+    return frozenset(j for j in range(position + 1, len(before)) if after[j - 1] != before[j])
+
+
+def _passes(row: list[Outcome], gold: GoldTrace) -> bool:
+    responses: list[str] = []
+    for index, outcome in enumerate(row):
+        responses += [seen.text for seen in outcome.observations]
+        called = bool(outcome.observations)
+        if not judge_turn(gold, index, responses, called, outcome.matches).passed:
+            return False
+    return True

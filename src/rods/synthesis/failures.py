@@ -1,0 +1,111 @@
+"""What can go wrong in synthesis, what is learned from it, and when a seed is given up.
+
+The twelve types and their advice are the paper's (section 7, error taxonomy). Two are ours:
+"critique_rejected" for what a gate or the judge refuses, which the paper counts apart from its
+types, and "model_failed" for an endpoint that gives no usable answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rods.task import Call
+
+MAX_DETAIL = 300
+
+
+class Kind(StrEnum):
+    """Types of failure; the values are the paper's names."""
+
+    PARAMETERS = "param_gen_failed"
+    DECOMPOSITION = "decompose_failed"
+    SAMPLING = "func_sample_failed"
+    EXECUTION = "vm_exec_failed"
+    DUPLICATE_CALL = "duplicate_func"
+    QUERY = "query_gen_failed"
+    QUERY_VERIFICATION = "query_verify_failed"
+    QUERY_UNTAGGED = "query_verify_no_tag"
+    CONVERSATION = "conversation_construct_failed"
+    NO_PROMPTS = "no_prompts"
+    NO_PATTERN = "no_pattern"
+    PIPELINE = "pipeline_exception"
+    CRITIQUE = "critique_rejected"
+    MODEL = "model_failed"
+
+
+PATCHABLE = {Kind.PARAMETERS, Kind.DECOMPOSITION, Kind.SAMPLING, Kind.EXECUTION}
+ADVICE = {
+    Kind.PARAMETERS: "choose functions whose arguments the present state can supply",
+    Kind.DECOMPOSITION: "use only functions that the environment offers itself",
+    Kind.SAMPLING: "avoid functions that depend on a login or on a particular state",
+    Kind.EXECUTION: "leave the path that failed, and fit the state as it is patched",
+    Kind.DUPLICATE_CALL: "do not repeat a call within a turn",
+    Kind.QUERY: "combine fewer and simpler functions",
+    Kind.QUERY_VERIFICATION: "use one function a turn",
+    Kind.QUERY_UNTAGGED: "plan with a clearer intent for each turn",
+    Kind.CONVERSATION: "make turns that follow from each other and can be resolved in order",
+    Kind.NO_PROMPTS: "use a class that is supported",
+    Kind.NO_PATTERN: "choose an order of classes that can work",
+    Kind.PIPELINE: "make a simpler and entirely different plan",
+    Kind.CRITIQUE: "make every call necessary and every value known to the user or shown before",
+    Kind.MODEL: "make a simpler plan",
+}
+
+
+class SynthesisError(Exception):
+    """An attempt that came to nothing.
+
+    Args:
+        kind: its type.
+        detail: what happened, for the next attempt and the lineage; it is cut to 300 characters.
+        call: the call that failed, if it was one.
+        stage: where; "" if the type says it.
+    """
+
+    def __init__(
+        self, kind: Kind, detail: str = "", call: Call | None = None, stage: str = ""
+    ) -> None:
+        super().__init__(detail or kind.value)
+        self.kind, self.detail, self.call = kind, detail[:MAX_DETAIL], call
+        self.stage = stage
+
+    @property
+    def cause(self) -> str:
+        """The name under which the funnel counts it."""
+        return self.detail if self.kind is Kind.CRITIQUE else self.kind.value
+
+
+@dataclass
+class History:
+    """What earlier attempts at one seed taught.
+
+    Attributes:
+        failures: of each attempt, in order.
+        plans: sequences of tools that were tried; the next plan must be another.
+        start: the start state with the patches so far, or None if there are none.
+    """
+
+    failures: list[SynthesisError] = field(default_factory=list)
+    plans: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
+    start: dict[str, Any] | None = None
+
+    def add(self, failure: SynthesisError, plan: Iterable[Iterable[str]] = ()) -> None:
+        self.failures.append(failure)
+        if tried := tuple(tuple(turn) for turn in plan):
+            self.plans.add(tried)
+
+    @property
+    def blocked(self) -> frozenset[str]:
+        """Tools that failed in any attempt (the cumulative blocklist)."""
+        patchable = (f for f in self.failures if f.kind in PATCHABLE)
+        return frozenset(f.call.name for f in patchable if f.call)
+
+    def summary(self) -> list[dict[str, str]]:
+        """Plain data for the lineage and for prompts."""
+        return [
+            {"type": f.kind.value, "detail": f.detail, "advice": ADVICE[f.kind]}
+            for f in self.failures
+        ]

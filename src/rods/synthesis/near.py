@@ -1,0 +1,98 @@
+"""Near-copies: tasks that say almost the same, or call almost the same.
+
+Texts are compared by the words that stand together in them, three by three. MinHash finds the
+candidates among many tasks, and each is then compared exactly, so a refusal is never a collision's.
+A library would bring numpy and scipy into the core for these few lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from rods.task import Task
+
+TEXT = 0.7  # Jaccard similarity of texts from which on two tasks are near
+CALLS = 0.75  # the same for calls with their arguments
+MIN_CALLS = 2  # calls with arguments that a task must have for these to tell anything
+BANDS, ROWS = 10, 3  # finds 98 % of pairs at 0.7 and nearly all above
+MASK = (1 << 61) - 1
+WORD = re.compile(r"\w+")
+FACTORS = [
+    int.from_bytes(blake2b(bytes([i]), digest_size=8).digest()) for i in range(2 * BANDS * ROWS)
+]
+
+
+class NearIndex:
+    """Tasks by what they say and call."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, frozenset[int]] = {}
+        self._calls: dict[str, frozenset[int]] = {}
+        self._bands: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        self._by_call: dict[int, list[str]] = defaultdict(list)
+
+    def add(self, task: Task) -> None:
+        text, calls = shingles(task), call_marks(task)
+        self._texts[task.id], self._calls[task.id] = text, calls
+        for band in _bands(text):
+            self._bands[band].append(task.id)
+        if len(calls) >= MIN_CALLS:
+            for mark in calls:
+                self._by_call[mark].append(task.id)
+
+    def near(self, task: Task) -> str:
+        """The id of some task that this one is a near-copy of, or ""."""
+        text, calls = shingles(task), call_marks(task)
+        for candidate in {i for band in _bands(text) for i in self._bands.get(band, ())}:
+            if jaccard(text, self._texts[candidate]) >= TEXT:
+                return candidate
+        if len(calls) >= MIN_CALLS:
+            for candidate in {i for mark in calls for i in self._by_call.get(mark, ())}:
+                if jaccard(calls, self._calls[candidate]) >= CALLS:
+                    return candidate
+        return ""
+
+
+def signature(task: Task) -> str:
+    """All calls with their values, turn by turn, and the category."""
+    turns = (";".join(map(str, turn.ground_truth)) for turn in task.turns)
+    return f"{task.category}|{'|'.join(turns)}"
+
+
+def near(one: Task, two: Task) -> bool:
+    """Whether one task is a near-copy of another."""
+    calls = call_marks(one)
+    return jaccard(shingles(one), shingles(two)) >= TEXT or (
+        len(calls) >= MIN_CALLS and jaccard(calls, call_marks(two)) >= CALLS
+    )
+
+
+def shingles(task: Task) -> frozenset[int]:
+    """Hashes of all three words running in what the user says."""
+    words = WORD.findall("\n".join(turn.user for turn in task.turns).lower())
+    return frozenset(_hash(" ".join(words[i : i + 3])) for i in range(max(1, len(words) - 2)))
+
+
+def call_marks(task: Task) -> frozenset[int]:
+    """Hashes of the ground-truth calls that have arguments."""
+    return frozenset(_hash(str(call)) for call in task.calls if call.arguments)
+
+
+def jaccard(one: frozenset[int], two: frozenset[int]) -> float:
+    """Share of common members; 0 for two empty sets."""
+    both = len(one & two)
+    return both / max(1, len(one) + len(two) - both)
+
+
+def _bands(marks: frozenset[int]) -> Iterator[tuple[int, ...]]:
+    for band in range(BANDS):
+        rows = range(band * ROWS, (band + 1) * ROWS)
+        mins = (min((FACTORS[2 * r] * m + FACTORS[2 * r + 1]) & MASK for m in marks) for r in rows)
+        yield (band, *mins)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())

@@ -1,0 +1,105 @@
+"""Start states of variants: a seed's, with entities renamed, values redrawn and structure grown."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from rods.synthesis.values import ValueSource
+from rods.task import Task
+
+OLD_NAME = 0.4  # share of files and folders that keep their name
+REDRAWN = {"fuelLevel", "balance", "budget_limit", "batteryVoltage", "acTemperature", "fanSpeed"}
+REDRAWN |= {"price", "frontLeftTirePressure", "rearRightTirePressure", "distanceToNextVehicle"}
+Arguments = dict[str, list[dict[str, Any]]]
+
+
+class Starts:
+    """The seeds' start states by class, each with the calls that are known to work in it."""
+
+    def __init__(self, seeds: Iterable[Task], owners: dict[str, str]) -> None:
+        self._owners = owners
+        self._by_class: dict[str, list[tuple[Any, Arguments]]] = defaultdict(list)
+        for seed in seeds:
+            used: dict[str, Arguments] = defaultdict(lambda: defaultdict(list))
+            for call in seed.calls:
+                used[owners[call.name]][call.name].append(call.arguments)
+            for name in seed.classes:
+                self._by_class[name].append((seed.start.get(name), dict(used[name])))
+
+    def draw(
+        self, classes: Sequence[str], tools: Collection[str], source: ValueSource
+    ) -> tuple[dict[str, Any], Arguments]:
+        """A new start state, and argument sets that suit it.
+
+        Args:
+            tools: the plan's; a class starts as in one of the seeds that use most of its tools.
+        """
+        start: dict[str, Any] = {}
+        near: Arguments = {}
+        for name in classes:
+            known = self._by_class.get(name, ())
+            if not known:
+                continue
+            wanted = {tool for tool in tools if self._owners[tool] == name}
+            most = max(len(wanted & used.keys()) for _, used in known)
+            entry, used = source.rng.choice([k for k in known if len(wanted & k[1].keys()) == most])
+            if entry is None:
+                continue
+            entry = copy.deepcopy(entry)
+            renamed: dict[str, str] = {}
+            if name == "GorillaFileSystem":
+                entry = _rename_tree(entry, source, renamed)
+            start[name] = _redrawn(entry, source.rng)
+            near |= {tool: [_mapped(a, renamed) for a in sets] for tool, sets in used.items()}
+        return start, near
+
+
+def _mapped(arguments: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
+    return {n: renamed.get(v, v) if isinstance(v, str) else v for n, v in arguments.items()}
+
+
+def _redrawn(value: Any, rng: random.Random) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: round(v * rng.uniform(0.7, 1.1), 1)
+            if k in REDRAWN and isinstance(v, float)
+            else _redrawn(v, rng)
+            for k, v in value.items()
+        }
+    return value
+
+
+def _rename_tree(entry: Any, source: ValueSource, names: dict[str, str]) -> Any:
+    """Give files and folders new names, keeping the tree and the files' extensions.
+
+    Args:
+        names: receives the new name of each old one.
+    """
+
+    def rename(contents: dict[str, Any]) -> dict[str, Any]:
+        renamed: dict[str, Any] = {}
+        for name, node in contents.items():
+            folder = node.get("type") == "directory"
+            stem = source.new_name(folder=True)
+            _, dot, extension = name.rpartition(".")
+            fresh = stem if folder or not dot else f"{stem}.{extension}"
+            if source.rng.random() < OLD_NAME or fresh in renamed or fresh in contents:
+                fresh = name
+            if folder:
+                node = {**node, "contents": rename(node.get("contents", {}))}
+            renamed[fresh], names[name] = node, fresh
+        return renamed
+
+    root = entry.get("root")
+    if not isinstance(root, dict) or not root:
+        return entry
+    first, *others = root.items()
+    name, node = first
+    return {
+        **entry,
+        "root": {name: {**node, "contents": rename(node.get("contents", {}))}, **dict(others)},
+    }

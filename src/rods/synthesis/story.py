@@ -1,0 +1,147 @@
+"""Voices: how phrases become what a person says, with or without a story around them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple, Protocol
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from rods.synthesis.draft import Executed
+
+
+class Theme(BaseModel):
+    """A person's purpose that fits some classes.
+
+    Attributes:
+        classes: those it suits; empty for any.
+        goal: what comes after "I am", as "getting the car ready for a long drive".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    goal: str
+    classes: frozenset[str] = frozenset()
+
+
+class Story(NamedTuple):
+    """Who speaks, and why."""
+
+    name: str
+    goal: str
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.goal}." if self.name else ""
+
+
+class Voice(Protocol):
+    """How requests are put together."""
+
+    refers: bool
+    """Whether it may refer to what the user named before."""
+
+    def story(self, executed: Executed, rng: random.Random) -> Story: ...
+
+    def request(self, parts: Sequence[str], turn: int, story: Story, rng: random.Random) -> str:
+        """A turn's words out of a phrase for each call."""
+
+    def answer(self, noun: str, value: str, rng: random.Random) -> str:
+        """The words that supply a missing value."""
+
+    def close(self, rng: random.Random) -> str:
+        """The words of a turn that asks for nothing."""
+
+
+class PlainVoice:
+    """Compact requests without a story: what a small policy can read."""
+
+    refers = False
+    OPENERS = ("", "", "", "please ", "now ", "next ")
+    CLOSERS = ("thank you that is all", "good work so far", "that looks fine to me")
+
+    def story(self, executed: Executed, rng: random.Random) -> Story:
+        return Story("", "")
+
+    def request(self, parts: Sequence[str], turn: int, story: Story, rng: random.Random) -> str:
+        return rng.choice(self.OPENERS) + " then ".join(parts)
+
+    def answer(self, noun: str, value: str, rng: random.Random) -> str:
+        return f"the {noun} is {value}"
+
+    def close(self, rng: random.Random) -> str:
+        return rng.choice(self.CLOSERS)
+
+
+class TellingVoice:
+    """Whole sentences by a named person with a purpose.
+
+    Args:
+        themes: purposes to draw from; none leaves the story out.
+    """
+
+    refers = True
+    FIRST = ("Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {} for me?", "{}.")
+    LATER = (
+        "Now {}.", "Next, {}.", "After that, please {}.", "Then could you {}?", "Once that's done,"
+        " {}.", "I also need you to {}.", "Good. Now {}.", "Great, please {}.", "{}, please.",
+    )  # fmt: skip
+    JOINS = (", and then ", ", then ", "; after that, ", " and afterwards ")
+    ANSWERS = (
+        "The {} is {}.", "Sorry, I forgot: the {} is {}.", "It's this {}: {}.",
+        "Use {1} as the {0}.", "For the {}, take {}.", "Right, the {} should be {}.",
+    )  # fmt: skip
+    CLOSERS = ("Thanks, that's all for now.", "Good work so far.", "That looks fine to me.")
+
+    def __init__(self, themes: Sequence[Theme] = ()) -> None:
+        self._themes = themes
+
+    def story(self, executed: Executed, rng: random.Random) -> Story:
+        classes = set(executed.plan.classes)
+        fitting = [t for t in self._themes if not t.classes or t.classes & classes]
+        if not fitting:
+            return Story("", "")
+        close = [t for t in fitting if t.classes] or fitting
+        return Story(rng.choice(names()), rng.choice(close).goal)
+
+    def request(self, parts: Sequence[str], turn: int, story: Story, rng: random.Random) -> str:
+        text = parts[0]
+        for part in parts[1:]:
+            text += rng.choice(self.JOINS) + part
+        made = rng.choice(self.LATER if turn else self.FIRST).format(text)
+        made = made[0].upper() + made[1:]
+        if turn == 0 and story.name:
+            opening = rng.choice(
+                (
+                    f"Hi, this is {story.name}. I'm {story.goal}.",
+                    f"I'm {story.name}, and I'm {story.goal}.",
+                    f"{story.name} here. I'm {story.goal} today.",
+                    f"Hello! I'm {story.goal}.",
+                    f"I'm {story.goal} and could use some help.",
+                )
+            )
+            return f"{opening} {made}"
+        return made
+
+    def answer(self, noun: str, value: str, rng: random.Random) -> str:
+        return rng.choice(self.ANSWERS).format(noun, value)
+
+    def close(self, rng: random.Random) -> str:
+        return rng.choice(self.CLOSERS)
+
+
+@cache
+def themes() -> tuple[Theme, ...]:
+    """The shipped purposes."""
+    data = yaml.safe_load((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
+    return tuple(Theme.model_validate(entry) for entry in data["themes"])
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The shipped first names."""
+    data = yaml.safe_load((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
+    return tuple(data["names"])

@@ -1,0 +1,104 @@
+"""What the seeds show of the tools: what follows what, where values flow, what hangs together.
+
+A fragment is a set of calls that depend on one another in a seed. Two fragments with the same
+classes, roles and edges may stand for one another, so a plan can change its tools and keep Phi.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import networkx as nx
+
+from rods.profile import Profile
+from rods.provenance import Link
+from rods.synthesis.catalogue import Phrase, catalogue
+from rods.task import Task, ToolSpec
+
+UNPLANNED = {"edit_ticket", "get_outside_temperature_from_weather_com", "get_current_speed"}
+UNPLANNED |= {"get_outside_temperature_from_google"}  # random draws: nothing to be asked for
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Calls that hang together.
+
+    Attributes:
+        tools: their names, in order.
+        links: the values that flow between them; positions are those within the fragment.
+    """
+
+    tools: tuple[str, ...]
+    links: tuple[Link, ...] = ()
+
+
+@dataclass
+class ToolGraph:
+    """Learns from seeds; never from held-out tasks."""
+
+    tools: Mapping[str, ToolSpec]
+    follows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    flows: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    fragments: dict[Key, dict[Fragment, int]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def __post_init__(self) -> None:
+        self.phrases: dict[str, Phrase] = catalogue(self.tools)
+
+    def learn(self, task: Task, links: Sequence[Link], phi: Profile) -> None:
+        """Count a seed's transitions, flows and fragments."""
+        calls = task.calls
+        for one, two in pairwise(calls):
+            self.follows[one.name][two.name] += 1
+        for link in links:
+            key = (calls[link.producer].name, link.key, calls[link.consumer].name, link.parameter)
+            self.flows[key] += 1
+        for members in components(phi):
+            self.fragments[key_of(phi, members)][fragment_of(task, members, links)] += 1
+
+    def same_role(self, name: str) -> list[str]:
+        """Tools of the same class and role, the tool itself left out."""
+        owner, role = self.tools[name].owner, self.phrases[name].role
+        return [
+            n
+            for n, t in self.tools.items()
+            if t.owner == owner and self.phrases[n].role == role and n not in (name, *UNPLANNED)
+        ]
+
+    def alternatives(self, phi: Profile, members: Sequence[int]) -> list[Fragment]:
+        """Fragments of the seeds that may stand for these calls of a task."""
+        found = self.fragments.get(key_of(phi, members), {})
+        return [f for f in found if UNPLANNED.isdisjoint(f.tools)]
+
+
+def components(phi: Profile) -> list[list[int]]:
+    """Positions of calls that hang together by value or state edges, each sorted."""
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(len(phi.tools)))
+    graph.add_edges_from((i, j) for i, j, _ in phi.edges)
+    return sorted(sorted(found) for found in nx.connected_components(graph))
+
+
+def key_of(phi: Profile, members: Sequence[int]) -> Key:
+    """Classes, roles and edges of some calls, whatever their names and turns."""
+    labels = [call for turn in phi.shape for call in turn]
+    place = {position: i for i, position in enumerate(members)}
+    edges = frozenset(
+        (place[i], place[j], kind) for i, j, kind in phi.edges if i in place and j in place
+    )
+    return (tuple(labels[i] for i in members), edges)
+
+
+def fragment_of(task: Task, members: Sequence[int], links: Iterable[Link]) -> Fragment:
+    """Some calls of a task and what flows between them."""
+    place = {position: i for i, position in enumerate(members)}
+    within = tuple(
+        li._replace(producer=place[li.producer], consumer=place[li.consumer])
+        for li in links
+        if li.producer in place and li.consumer in place
+    )
+    return Fragment(tuple(task.calls[i].name for i in members), within)

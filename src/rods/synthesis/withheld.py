@@ -1,0 +1,53 @@
+"""Whether a withheld tool could have been done without: the proof behind a missing function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, permutations
+
+from rods.envs.base import Environment, Session
+from rods.task import Call, Task, ToolSpec
+
+BINDINGS = 6  # ways tried to hand the same values to another tool
+
+
+def replaceable(task: Task, env: Environment) -> bool:
+    """Whether some one call of another tool answers the same and leaves the same state.
+
+    It is given the withheld call's own values, by name where names agree and else in every order.
+    The task must have a withheld tool and a ground truth that runs.
+    """
+    session, tools = env.open(task), env.tools(task)
+    found = False
+    for turn in task.turns:
+        for call in turn.ground_truth:
+            found = found or (call.name in task.withheld and _done_otherwise(session, call, tools))
+            session.call(call)
+    session.close()
+    return found
+
+
+def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) -> bool:
+    right = session.fork()
+    answer, state = right.call(call).text, right.state()
+    scratch = session.fork()
+    for name, tool in tools.items():
+        if name == call.name:
+            continue
+        for other in _bindings(call, tool):
+            seen = scratch.call(other)
+            if seen.text == answer and scratch.matches(state):
+                return True
+            if seen.ok:  # it may have changed something
+                scratch = session.fork()
+    return False
+
+
+def _bindings(call: Call, tool: ToolSpec) -> Iterator[Call]:
+    """The tool with the call's values, as many as it requires."""
+    named = {n: v for n, v in call.arguments.items() if n in tool.parameters}
+    rest = [v for n, v in call.arguments.items() if n not in named]
+    open_ = [n for n in tool.required if n not in named]
+    for values in islice(permutations(rest, len(open_)), BINDINGS):
+        arguments = {**named, **dict(zip(open_, values, strict=True))}
+        yield Call.model_construct(name=tool.name, arguments=arguments)

@@ -1,0 +1,111 @@
+"""What synthesis starts from: an environment, seeds to learn from, and tasks to keep away from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rods.audit import benchmark_faults
+from rods.envs.base import Environment
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.envs.load import load_environment
+from rods.envs.python import PythonEnvironment
+from rods.envs.task_file import read_task_file
+from rods.errors import UserError
+from rods.synthesis.critique import Critic
+from rods.synthesis.program import Program
+from rods.synthesis.story import PlainVoice, TellingVoice, themes
+from rods.task import Category, Task, ToolSpec
+
+SIDES = {"train": ("train",), "train+validation": ("train", "validation")}
+
+
+@dataclass(frozen=True)
+class World:
+    """One environment's side of synthesis.
+
+    Attributes:
+        seeds: tasks without faults to learn from and to vary.
+        held_out: tasks that nothing may resemble.
+        parents: the seeds that are to be varied.
+        tasks: all that a task may name as its parent.
+    """
+
+    env: Environment
+    tools: Mapping[str, ToolSpec]
+    seeds: tuple[Task, ...]
+    held_out: tuple[Task, ...]
+    parents: tuple[Task, ...]
+    tasks: tuple[Task, ...]
+
+    def program(self, *, stories: bool = True, plain: bool = False) -> Program:
+        """Synthesis by program over all seeds.
+
+        Args:
+            stories: whether a person with a purpose speaks.
+            plain: compact requests instead of sentences.
+        """
+        voice = PlainVoice() if plain else TellingVoice(themes() if stories else ())
+        critic = Critic(self.env, self.held_out)
+        return Program(self.env, self.tools, self.seeds, critic, voice=voice)
+
+
+def benchmark_world(seeds: str = "train") -> World:
+    """BFCL: the training seeds without faults, or those of validation too.
+
+    Raises:
+        UserError: no such choice of seeds.
+    """
+    if seeds not in SIDES:
+        raise UserError(f"--seeds {seeds}: choose one of {', '.join(SIDES)}")
+    sides, tasks = split(), benchmark_tasks()
+    own = {n for n in tasks if sides[n] in SIDES[seeds]}
+    found = tuple(tasks[n] for n in tasks if n in own and n not in benchmark_faults())
+    held_out = tuple(tasks[n] for n in tasks if n not in own)
+    env = BfclEnvironment()
+    return World(env, tool_specs(), found, held_out, found, tuple(tasks.values()))
+
+
+def own_world(spec: str, path: Path) -> World:
+    """Classes of the user's own; all their tasks are seeds, and nothing is held out.
+
+    Raises:
+        UserError: the classes or the tasks are unusable.
+    """
+    env = load_environment(spec)
+    if not isinstance(env, PythonEnvironment):
+        raise UserError(f"--tasks {path}: goes with --env package.module:Class")
+    tasks = tuple(read_task_file(path, env, tuple(env.classes)))
+    tools = {name: method.spec for name, method in env.methods.items()}
+    return World(env, tools, tasks, (), tasks, tasks)
+
+
+def world_of(spec: str, path: Path | None, seeds: str = "train") -> World:
+    """The world that a command line names.
+
+    Raises:
+        UserError: it is none.
+    """
+    if path is not None:
+        return own_world(spec, path)
+    if spec != "bfcl":
+        raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
+    return benchmark_world(seeds)
+
+
+def of_category(seeds: tuple[Task, ...], category: str | None) -> tuple[Task, ...]:
+    """The seeds of one category, or all.
+
+    Raises:
+        UserError: no such category, or no seed of it.
+    """
+    if category is None:
+        return seeds
+    if category not in tuple(Category):
+        raise UserError(f"--category {category}: choose one of {', '.join(Category)}")
+    found = tuple(task for task in seeds if task.category == category)
+    if not found:
+        raise UserError(f"--category {category}: no seed is of it")
+    return found

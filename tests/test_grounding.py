@@ -1,0 +1,77 @@
+"""Where an argument's value can be known from."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rods.grounding import Source, leaves, says, sources, told
+from rods.task import Call, Category, Task, Turn
+
+TOLD = [
+    (5, "take 5 of them"),
+    (5, "take five of them"),
+    (1000, "pay 1,000 now"),
+    (1000.0, "pay 1000 now"),
+    (2.5, "press it to 2.5."),
+    ("report.md", "open report.md."),
+    ("AAPL", "(AAPL)"),
+    (None, "null"),
+]
+NOT_TOLD = [
+    (5, "take 15 of them"),
+    (5, "5.5 miles"),
+    (2.5, "12.5"),
+    ("report", "report_old and report.md"),
+    ("AAPL", "aapl"),
+    ("", "anything"),
+    (True, "something else"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), TOLD)
+def test_a_value_is_told(value: object, text: str) -> None:
+    assert told(value, text)
+
+
+@pytest.mark.parametrize(("value", "text"), NOT_TOLD)
+def test_a_value_is_not_told(value: object, text: str) -> None:
+    assert not told(value, text)
+
+
+def test_a_truth_value_needs_only_to_be_spoken_of() -> None:
+    assert told(True, "list the hidden files too", "show_hidden")
+    assert not told(True, "list the files", "recursive")
+
+
+def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:
+    calls = (
+        Call(name="f", arguments={"a": "here", "b": "before"}),
+        Call(name="g", arguments={"c": "shown", "d": ["here", "nowhere"]}),
+    )
+    turns = (Turn(user="before"), Turn(user="here it is", ground_truth=calls))
+    task = Task(category=Category.BASE, classes=("X",), start={}, turns=turns)
+    assert sources(task, [[], ["shown", "-"]]) == [
+        {"a": Source.HERE, "b": Source.BEFORE},
+        {"c": Source.OUTPUT, "d": Source.NOWHERE},
+    ]
+
+
+def test_a_call_does_not_see_its_own_response() -> None:
+    turn = Turn(user="-", ground_truth=(Call(name="f", arguments={"a": "late"}),))
+    task = Task(category=Category.BASE, classes=("X",), start={}, turns=(turn,))
+    assert sources(task, [["late"]]) == [{"a": Source.NOWHERE}]
+
+
+words = st.text("ab1._ ", min_size=1, max_size=6)
+
+
+@given(words, words, words)
+def test_whole_words_only(before: str, value: str, after: str) -> None:
+    assert says(f"x {value} y", value)
+    if value[0].isalnum():
+        assert not says(f"z{value} ", value) or value in f"z{value}"[1:-1]
+
+
+@given(st.recursive(st.integers(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
+def test_leaves_are_scalars(value: object) -> None:
+    assert all(isinstance(leaf, int) for leaf in leaves(value))
