@@ -1,0 +1,118 @@
+"""Asking: one question, an answer of the form that was asked for, or the cause why not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from rods.synthesis.llm.answers import read
+from rods.synthesis.llm.config import EndpointConfig
+from rods.synthesis.llm.fault import Cause, Fault, ModelError
+from rods.synthesis.llm.journal import FAILED, Entry, Journal, digest_of
+from rods.synthesis.llm.ledger import Ledger, Usage
+from rods.synthesis.llm.live import Live
+from rods.synthesis.llm.prompts import Prompt
+
+__all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Prompt"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Endpoint:
+    """A chat endpoint shared by threads.
+
+    Args:
+        journal: takes down every question, or answers in place of the endpoint if it replays.
+
+    Raises:
+        UserError: the extra `rods[llm]` is not installed, or the key cannot be sent.
+    """
+
+    def __init__(self, config: EndpointConfig, journal: Journal | None = None) -> None:
+        self.config, self.journal = config, journal
+        self._ledger = Ledger()
+        replay = journal is not None and journal.replay
+        self._live = None if replay else Live(config, self._ledger)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the questions, in all and by role; see `Ledger`."""
+        return self._ledger.counts
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """Tokens, cost and time by role."""
+        return self._ledger.usage
+
+    def ask(self, prompt: Prompt, answer: type[M], key: str = "") -> M:
+        """The answer to a prompt, from any thread.
+
+        Args:
+            key: tells apart the same prompt asked at different places, so that a replay gives
+                each place its own answer in whatever order threads come.
+
+        Raises:
+            ModelError: there is no answer of this form.
+            UserError: the journal cannot be written.
+        """
+        entry = self._blank(prompt, key)
+        spent, text = Usage(asked=1), None
+        failed: Fault | None = None
+        try:
+            if self._live is None:
+                text = self._recalled(entry, spent)
+            else:
+                text = self._live.said(prompt, answer, spent)
+            made = read(text, answer)
+            spent.answered = 1
+        except Fault as fault:
+            failed = fault
+        self._settle(entry, spent, text, failed)
+        if failed is not None:
+            raise ModelError(failed.cause, prompt.role, failed.detail)
+        return made
+
+    def close(self) -> None:
+        """Give up the connections. The journal stays open."""
+        if self._live is not None:
+            self._live.connection.close()
+
+    def _blank(self, prompt: Prompt, key: str) -> Entry:
+        digest = digest_of(self.config, prompt)
+        n = self.journal.turn(digest, key) if self.journal else 0
+        return Entry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
+
+    def _recalled(self, blank: Entry, spent: Usage) -> str:
+        """The words that the journal has."""
+        assert self.journal is not None
+        entry = self.journal.recorded(blank.digest, blank.key, blank.n)
+        spent.tries, spent.seconds, spent.cost = entry.tries, entry.seconds, entry.cost
+        spent.tokens_in, spent.tokens_out = entry.tokens_in, entry.tokens_out
+        if entry.cause is not None:
+            raise Fault(entry.cause, entry.detail)
+        return entry.answer or ""
+
+    def _settle(self, entry: Entry, spent: Usage, text: str | None, failed: Fault | None) -> None:
+        """Count a question and take it down."""
+        if self._live is not None:
+            prices = self.config.price_in, self.config.price_out
+            spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
+        self._ledger.add(entry.role, spent)
+        self._ledger.count(entry.role, "asked", failed.cause if failed else "answered")
+        if self.journal is None or self._live is None:
+            return
+        if text is None and failed is not None and failed.text:
+            text = failed.text[:FAILED]
+        told = {
+            "answer": text,
+            "cause": failed.cause if failed else None,
+            "detail": failed.detail if failed else "",
+            "tokens_in": spent.tokens_in,
+            "tokens_out": spent.tokens_out,
+            "cost": round(spent.cost, 9),
+            "seconds": round(spent.seconds, 4),
+            "tries": spent.tries,
+        }
+        self.journal.record(entry.model_copy(update=told))

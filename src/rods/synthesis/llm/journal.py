@@ -1,0 +1,151 @@
+"""The journal: every question with its answer, so that a run can be repeated without a model.
+
+JSON lines, appended and flushed one by one. A line holds neither the prompt (a digest stands for
+it) nor anything about the connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from json import dumps
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rods.errors import UserError
+from rods.synthesis.llm.config import EndpointConfig
+from rods.synthesis.llm.fault import DETAIL, Cause, Fault
+from rods.synthesis.llm.prompts import Prompt
+
+ANSWER = 256_000  # characters of an answer
+FAILED = 2_000  # characters kept of what came instead of an answer
+LINE = 2_000_000  # bytes
+
+
+class Entry(BaseModel):
+    """One question. `cause` is set if there was no answer; `answer` is then what came instead."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    role: str
+    version: str
+    key: str
+    digest: str
+    n: int = Field(ge=0, description="how often the same was asked before")
+    answer: str | None = Field(None, max_length=ANSWER)
+    cause: Cause | None = None
+    detail: str = Field("", max_length=DETAIL)
+    tokens_in: int = Field(0, ge=0)
+    tokens_out: int = Field(0, ge=0)
+    cost: float = Field(0.0, ge=0)
+    seconds: float = Field(0.0, ge=0)
+    tries: int = Field(0, ge=0)
+
+
+def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
+    """Stands for the model, how it is decoded, and the words of the prompt."""
+    decoding = [config.temperature, config.top_p, config.max_tokens]
+    asked = dumps([config.model, decoding, prompt.system, prompt.user])
+    return sha256(asked.encode()).hexdigest()
+
+
+class Journal:
+    """Questions and answers in a file, written by many threads of one process.
+
+    A last line that was torn off is left out, and cut off before anything is appended.
+
+    Args:
+        replay: take answers out of the file; it is not changed.
+
+    Raises:
+        UserError: the file cannot be read or written, or a line of it is no entry.
+    """
+
+    def __init__(self, path: Path, replay: bool = False) -> None:
+        self.path, self.replay = Path(path), replay
+        self._lock = threading.Lock()
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._known: dict[tuple[str, str, int], Entry] = {}
+        self._file: BinaryIO | None = None
+        try:
+            if replay:
+                with self.path.open("rb") as file:
+                    self._known = {(e.digest, e.key, e.n): e for e, _ in self._entries(file)}
+                return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+            self._file = self.path.open("r+b")
+            end = 0
+            for entry, end in self._entries(self._file):  # noqa: B007
+                self._asked[entry.digest, entry.key] += 1
+            self._file.truncate(end)
+            self._file.seek(end)
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}") from None
+
+    def turn(self, digest: str, key: str) -> int:
+        """How often this was asked before; asking counts it."""
+        with self._lock:
+            self._asked[digest, key] += 1
+            return self._asked[digest, key] - 1
+
+    def recorded(self, digest: str, key: str, n: int) -> Entry:
+        """The entry of a question.
+
+        Raises:
+            Fault: there is none.
+        """
+        entry = self._known.get((digest, key, n))
+        if entry is None:
+            raise Fault(Cause.UNRECORDED, f"no answer {n} for key {key!r}; was the prompt changed?")
+        return entry
+
+    def record(self, entry: Entry) -> None:
+        """Append an entry.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        line = dumps(entry.model_dump(mode="json")).encode() + b"\n"
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the file; nothing is recorded any more."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _entries(self, file: BinaryIO) -> Iterator[tuple[Entry, int]]:
+        """Whole lines with the place behind each."""
+        place, number = 0, 0
+        while True:
+            line = file.readline(LINE)
+            if not line.endswith(b"\n") and len(line) < LINE:
+                return
+            place, number = place + len(line), number + 1
+            try:
+                yield Entry.model_validate_json(line), place
+            except ValidationError as error:
+                first = error.errors(include_input=False)[0]
+                where = ".".join(map(str, first["loc"])) or "line"
+                raise UserError(
+                    f"{self.path}: line {number}: {where}: {first['msg']}; delete the line"
+                ) from None

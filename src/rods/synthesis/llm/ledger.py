@@ -1,0 +1,69 @@
+"""What the questions of each role came to."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, replace
+
+
+@dataclass
+class Usage:
+    """Sums over the questions of one role.
+
+    `seconds` is the time in which requests were under way, without pauses between them. `cost` is
+    in the currency of the configured prices.
+    """
+
+    asked: int = 0
+    answered: int = 0
+    tries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def latency(self) -> float:
+        """Mean seconds of one request."""
+        return self.seconds / self.tries if self.tries else 0.0
+
+
+class Ledger:
+    """Counts, from many threads.
+
+    `counts` has "asked", "answered", each cause of a failed question, "tried" (requests), "again
+    after <cause>" (requests that had to be repeated) and "asked in tags instead"; and the same
+    once more for each role, as "<role>: <what>".
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._usage: dict[str, Usage] = {}
+
+    @property
+    def counts(self) -> Counter[str]:
+        """A copy of the counts so far."""
+        with self._lock:
+            return Counter(self._counts)
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """A copy of the sums so far, by role."""
+        with self._lock:
+            return {role: replace(usage) for role, usage in self._usage.items()}
+
+    def count(self, role: str, *what: str) -> None:
+        """Count something that happened to a role's question."""
+        with self._lock:
+            for name in what:
+                self._counts[name] += 1
+                self._counts[f"{role}: {name}"] += 1
+
+    def add(self, role: str, spent: Usage) -> None:
+        """Add what one question took."""
+        with self._lock:
+            usage = self._usage.setdefault(role, Usage())
+            for name, value in vars(spent).items():
+                setattr(usage, name, getattr(usage, name) + value)

@@ -1,0 +1,98 @@
+"""Prompts out of template files.
+
+A template is `<name>.j2`. Its first line is `{# version: 1 #}`, and it has two blocks, `system` and
+`user`. Values come from tools, tasks and other answers, so they are never trusted: what looks like
+a tag in them is written with other brackets, wherever they are put in. `quoted` cuts them as well.
+A template that puts in tags of its own by an expression marks them `| safe`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from rods.errors import UserError
+
+FOLDER = Path(__file__).parent / "prompts"
+QUOTED = 2_000  # characters of a quoted value
+LEFT, RIGHT = "\u2039", "\u203a"  # single angle quotation marks
+
+TAG = re.compile(r"<([/!?|]?\w[^<>]{0,80})>")
+OPENING = re.compile(r"<(?=[/!?|\w]|\Z)")
+VERSION = re.compile(r"\{#-?\s*version:\s*([\w.-]{1,20})\s*-?#\}")
+
+
+class Prompt(NamedTuple):
+    """What a model is asked, by which role, in which version of its words."""
+
+    role: str
+    version: str
+    system: str
+    user: str
+
+
+def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
+    """The prompt of a template, filled in. Its role is the template's name.
+
+    Raises:
+        UserError: the template is missing or wrong, or a value of it is not given.
+    """
+    path = folder / f"{name}.j2"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", name):
+        raise UserError(f"{path}: write a template's name in small letters")
+    try:
+        template = _environment(folder).get_template(path.name)
+        version = VERSION.match(path.read_text("utf-8"))
+        if version is None:
+            raise UserError(f"{path}: line 1: write {{# version: 1 #}} there")
+        parts = []
+        for part in ("system", "user"):
+            if part not in template.blocks:
+                raise UserError(f"{path}: it has no block {part!r}; add {{% block {part} %}}")
+            context = template.new_context(values)
+            parts.append("".join(template.blocks[part](context)).strip())
+    except TemplateError as error:
+        number = getattr(error, "lineno", None)
+        line = f"line {number}: " if number else ""
+        raise UserError(f"{path}: {line}{error.message or 'no such template'}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return Prompt(name, version[1], *parts)
+
+
+def quoted(value: object, size: int = QUOTED) -> Markup:
+    """A value as text of at most `size` characters in which nothing looks like a tag."""
+    text = str(value)
+    if len(text) > size:
+        text = text[: size - 1] + "…"
+    return Markup(_harmless(text))
+
+
+def _harmless(text: str) -> str:
+    return OPENING.sub(LEFT, TAG.sub(rf"{LEFT}\1{RIGHT}", text))
+
+
+def _put(value: Any) -> Any:
+    """Every value on its way into a prompt."""
+    return value if isinstance(value, Markup) else _harmless(str(value))
+
+
+@cache
+def _environment(folder: Path) -> ImmutableSandboxedEnvironment:
+    found = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=_put,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    found.filters["quoted"] = quoted
+    return found

@@ -1,0 +1,184 @@
+"""Answers in tags: a pydantic model written as `<field>…</field>` blocks, and read back.
+
+For models that follow a form they are shown better than a schema. A scalar field is one block, a
+list repeats its block, a model inside has blocks inside, and what has no form of its own (a dict,
+Any) is JSON inside its block. A block's name is the field's alias if it has one. Characters such
+as `<` may be written as entities; white space around a value does not count.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import types
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
+
+ITEMS = 1_000  # blocks of one list that are read
+DEPTH = 8  # models inside models
+LISTS = (list, tuple, set, frozenset)
+SCALARS = (str, int, float, bool, Enum)
+
+
+class Field(NamedTuple):
+    """How a field stands in tags."""
+
+    name: str
+    tag: str
+    listed: bool
+    model: type[BaseModel] | None  # of the value or of each item
+    plain: bool  # the text is the value; JSON otherwise
+    choices: dict[str, Any]  # by how they are written
+    absent: dict[str, Any]  # the value of a required field without a block
+    told: str
+
+
+def fields(model: type[BaseModel]) -> list[Field]:
+    """The fields of a model, in their order."""
+    found = []
+    for name, info in model.model_fields.items():
+        kind, listed = _bare(info.annotation), False
+        nullable = type(None) in get_args(info.annotation)
+        if get_origin(kind) in LISTS or kind in LISTS:
+            args = [a for a in get_args(kind) if a is not ...] or [Any]
+            if len(args) == 1:
+                kind, listed = _bare(args[0]), True
+        inner = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+        values: tuple[Any, ...] = ()
+        if get_origin(kind) is Literal:
+            values = get_args(kind)
+        elif isinstance(kind, type) and issubclass(kind, Enum):
+            values = tuple(member.value for member in kind)
+        choices = {_scalar(value): value for value in values}
+        plain = bool(choices) or (isinstance(kind, type) and issubclass(kind, SCALARS))
+        absent: dict[str, Any] = {}
+        if info.is_required() and (nullable or listed):
+            absent = {name: None if nullable else []}
+        tag, told = info.alias or name, info.description or ""
+        found.append(Field(name, tag, listed, inner, plain, choices, absent, told))
+    return found
+
+
+def _bare(kind: Any) -> Any:
+    """A type without Annotated and without `| None`."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+            continue
+        if get_origin(kind) in (Union, types.UnionType):
+            rest = [arg for arg in get_args(kind) if arg is not type(None)]
+            if len(rest) == 1:
+                kind = rest[0]
+                continue
+        return kind
+
+
+def form(model: type[BaseModel], indent: str = "", depth: int = 4) -> str:
+    """The form shown to whoever answers."""
+    lines = []
+    for field in fields(model):
+        told = f"  ({field.told})" if field.told else ""
+        told += "  (repeat the block for each one)" if field.listed else ""
+        if field.model is not None and depth:
+            inside = form(field.model, indent + "  ", depth - 1)
+            lines += [f"{indent}<{field.tag}>{told}", inside, f"{indent}</{field.tag}>"]
+            continue
+        value = " or ".join(field.choices) or ("..." if field.plain else "JSON")
+        lines.append(f"{indent}<{field.tag}>{value}</{field.tag}>{told}")
+    return "\n".join(lines)
+
+
+def to_tags(value: BaseModel) -> str:
+    """A model's content in tags. A field that is None has no block."""
+    return _written(type(value), value.model_dump(mode="json", by_alias=False))
+
+
+def _written(model: type[BaseModel], data: Mapping[str, Any]) -> str:
+    blocks = []
+    for field in fields(model):
+        value = data.get(field.name)
+        for item in value if field.listed and value is not None else [value]:
+            if item is None and (field.plain or field.model or not field.listed):
+                continue
+            if field.model is not None and isinstance(item, Mapping):
+                text = "\n" + _written(field.model, item) + "\n"
+            elif field.plain:
+                text = html.escape(_scalar(item), quote=False)
+            else:
+                text = html.escape(json.dumps(item, ensure_ascii=False), quote=False)
+            blocks.append(f"<{field.tag}>{text}</{field.tag}>")
+    return "\n".join(blocks)
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_tags(text: str, model: type[BaseModel]) -> dict[str, Any] | None:
+    """What stands in the tags of a model, by field name; None if none of them is there.
+
+    The content is not checked against the model yet. Of a field that is no list the first block
+    counts. A block without its end is not there. A list without a block is empty.
+    """
+    return _content(text, model, DEPTH) if opening(text, model) >= 0 else None
+
+
+def _content(text: str, model: type[BaseModel], depth: int) -> dict[str, Any]:
+    known = {field.tag: field for field in fields(model)}
+    data: dict[str, Any] = {}
+    for tag, inside in _blocks(text, known) if known and depth else ():
+        field = known[tag]
+        if field.model is not None:
+            value: Any = _content(inside, field.model, depth - 1)
+        else:
+            value = html.unescape(inside.strip())
+            value = field.choices.get(value, value) if field.plain else _json(value)
+        if not field.listed:
+            data.setdefault(field.name, value)
+        elif len(data.setdefault(field.name, [])) < ITEMS:
+            data[field.name].append(value)
+    absent = {name: value for field in known.values() for name, value in field.absent.items()}
+    return absent | data
+
+
+def _blocks(text: str, known: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
+    """Blocks on the outermost level, with what is in them; in linear time.
+
+    A block of text ends with the first end of its name. In a model's block the same name may
+    stand again, so starts and ends are counted.
+    """
+    names = "|".join(map(re.escape, known))
+    opened, start, level = "", 0, 0
+    for mark in re.finditer(rf"<(/?)({names})>", text):
+        end, tag = mark.groups()
+        if not opened:
+            if not end:
+                opened, start, level = tag, mark.end(), 1
+        elif tag == opened:
+            if end:
+                level -= 1
+            elif known[tag].model is not None:
+                level += 1
+            if not level:
+                yield opened, text[start : mark.start()]
+                opened = ""
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def opening(text: str, model: type[BaseModel]) -> int:
+    """Where the first block of the model starts; -1 if there is none."""
+    names = "|".join(re.escape(field.tag) for field in fields(model))
+    mark = re.search(rf"<(?:{names})>", text) if names else None
+    return mark.start() if mark else -1
