@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
@@ -215,10 +215,8 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     try:
         return Config.model_validate({**data, "preset": preset})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}." for part in first["loc"])[:-1]
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"preset {preset}: {where}: {message}" if where else message) from None
+        told = first_problem(error)
+        raise UserError(f"preset {preset}: {told}" if error.errors()[0]["loc"] else told) from None
 
 
 def _put(data: dict[str, Any], key: str, value: Any, told: str) -> None:

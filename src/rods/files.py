@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
 from rods.metrics import write_atomic
 from rods.store import Store
 from rods.task import Task
@@ -45,9 +45,7 @@ def read_tasks(path: Path) -> list[Task]:
         try:
             tasks.append(Task.model_validate_json(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "line"
-            raise UserError(f"{path}: line {number}: {where}: {first['msg']}") from None
+            raise UserError(f"{path}: line {number}: {first_problem(error)}") from None
     return tasks
 
 

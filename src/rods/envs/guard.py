@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
+from threading import RLock
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -161,6 +162,7 @@ class Lane:
 
     def __init__(self, child: Child, limits: CallLimits) -> None:
         self.child, self.limits = child, limits
+        self._lock = RLock()  # threads may share a worker
         self.numbers = count()
         self._known: set[str] = set()
         self._closed: list[tuple[str, int]] = []
@@ -195,15 +197,17 @@ class Lane:
         """Answers to all items; None to those of a session that is lost."""
         answers: list[Any] = [None] * len(items)
         todo = list(range(len(items)))
-        while todo := [i for i in todo if not items[i].session.lost]:
-            todo = todo[self._batch(items, todo, answers) :]
+        with self._lock:
+            while todo := [i for i in todo if not items[i].session.lost]:
+                todo = todo[self._batch(items, todo, answers) :]
         return answers
 
     def forget(self, session: GuardedSession) -> None:
         """Close a session with the next batch."""
-        if self.child.alive and session.start == self.child.starts:
-            self._closed.append(("close", session.number))
-        session.lost = session.lost or "closed"
+        with self._lock:
+            if self.child.alive and session.start == self.child.starts:
+                self._closed.append(("close", session.number))
+            session.lost = session.lost or "closed"
 
     def _batch(self, items: Sequence[_Item], todo: Sequence[int], answers: list[Any]) -> int:
         """Send all that is to do; returns how much was done until an operation ended the worker."""

@@ -6,10 +6,11 @@ ground truth, and every value in them was accepted by the tool in that very stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rods.envs.base import Environment, Session
+from rods.errors import UserError
 from rods.provenance import field
 from rods.synthesis.draft import Executed, Plan, Step
 from rods.synthesis.facts import Facts
@@ -21,6 +22,8 @@ from rods.task import Call, Task, Turn
 PROPOSALS = 6
 NEAR = 2  # of these, the last so many take arguments that a seed used in this start state
 LINKED = 0.7  # share of flows of the seeds that a plan without links takes up
+Done = tuple[Call, str]  # a call and what it was answered
+Doer = Callable[[Step, Session, Sequence[Done]], Done]
 
 
 def execute(
@@ -31,26 +34,49 @@ def execute(
     Raises:
         SynthesisError: some step found no tool and arguments that execute.
     """
-    blank = Task(
+
+    def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
+        return _step(step, session, graph, source, done)
+
+    return carry_out(plan, start, env, do)
+
+
+def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> Executed:
+    """Carry out a plan, step by step.
+
+    Args:
+        do: makes a call for a step, given all calls before it.
+
+    Raises:
+        SynthesisError: from `do`, or the start state does not load.
+    """
+    try:
+        session = env.open(blank(plan, start, env.name))
+        digests = [session.state().digest]
+    except UserError as error:
+        raise SynthesisError(Kind.EXECUTION, f"the start state does not load: {error}") from None
+    done: list[Done] = []
+    calls, responses = [], []
+    for steps in plan.turns:
+        first = len(done)
+        for step in steps:
+            done.append(do(step, session, done))
+        calls.append(tuple(c for c, _ in done[first:]))
+        responses.append(tuple(r for _, r in done[first:]))
+        digests.append(session.state().digest)
+    session.close()
+    return Executed(plan, start, tuple(calls), tuple(responses), tuple(digests))
+
+
+def blank(plan: Plan, start: dict[str, Any], environment: str) -> Task:
+    """A task without words or calls, to open a start state with."""
+    return Task(
         category=plan.category,
         classes=plan.classes,
         start=start,
         turns=(Turn(user="-"),),
-        environment=env.name,
+        environment=environment,
     )
-    session = env.open(blank)
-    done: list[tuple[Call, str]] = []
-    calls, responses, digests = [], [], [session.state().digest]
-    for steps in plan.turns:
-        made: list[tuple[Call, str]] = []
-        for step in steps:
-            made.append(_step(step, session, graph, source, done + made))
-        done += made
-        calls.append(tuple(c for c, _ in made))
-        responses.append(tuple(r for _, r in made))
-        digests.append(session.state().digest)
-    session.close()
-    return Executed(plan, start, tuple(calls), tuple(responses), tuple(digests))
 
 
 def _step(
@@ -58,8 +84,8 @@ def _step(
     session: Session,
     graph: ToolGraph,
     source: ValueSource,
-    done: Sequence[tuple[Call, str]],
-) -> tuple[Call, str]:
+    done: Sequence[Done],
+) -> Done:
     facts, call = Facts(session), None
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
@@ -84,7 +110,7 @@ def _linked(
     name: str,
     graph: ToolGraph,
     source: ValueSource,
-    done: Sequence[tuple[Call, str]],
+    done: Sequence[Done],
 ) -> dict[str, Any] | None:
     """Values that flow in from earlier responses; None where a planned one is not there."""
     fixed: dict[str, Any] = {}

@@ -27,7 +27,7 @@ from rods.synthesis.pipeline import Pipeline
 from rods.task import Category, Task
 
 PARENTS = 6  # seeds that a job tries before it gives up
-MAX_BARREN = 60  # batches running without one admitted task, after which nothing more is hoped for
+MAX_BARREN = 960  # jobs running without one admitted task, after which nothing more is hoped for
 
 
 @dataclass
@@ -47,12 +47,14 @@ class Maker:
         seeds: the tasks to be varied.
         seed: of all randomness.
         size: jobs of a batch.
+        parents: seeds that a job tries before it gives up.
     """
 
     pipeline: Pipeline
     seeds: Sequence[Task]
     seed: int
     size: int = 16
+    parents: int = PARENTS
 
     def __post_init__(self) -> None:
         self._by_category = {
@@ -73,7 +75,7 @@ class Maker:
     def _job(self, pipeline: Pipeline, number: int) -> Task | None:
         rng = random.Random(f"synth {self.seed} {number}")
         parents = self._by_category[self._order[number % len(self._order)]]
-        for _ in range(PARENTS):
+        for _ in range(self.parents):
             task = pipeline.make(rng.choice(parents), rng, 0)
             if task is not None:
                 return task
@@ -114,14 +116,15 @@ class Factory:
             stream, barren = batches(number), 0
             with part.open("a", encoding="utf-8") as file:
                 while self.made < wanted:
-                    admitted = self._admit(next(stream), wanted)
+                    batch = next(stream)
+                    admitted = self._admit(batch, wanted)
                     number += 1
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
                     rows = [*(task.model_dump_json() for task in admitted), json.dumps(state)]
                     file.write("".join(f"{row}\n" for row in rows))
                     file.flush()
                     yield self.made
-                    barren = 0 if admitted else barren + 1
+                    barren = 0 if admitted else barren + len(batch.tasks)
                     if barren >= MAX_BARREN:
                         raise UserError(
                             f"{self.out}: only {self.made} of {wanted} tasks could be made of"

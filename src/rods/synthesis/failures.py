@@ -75,7 +75,9 @@ class SynthesisError(Exception):
     @property
     def cause(self) -> str:
         """The name under which the funnel counts it."""
-        return self.detail if self.kind is Kind.CRITIQUE else self.kind.value
+        if self.kind is Kind.CRITIQUE:
+            return self.detail
+        return f"{self.kind}: {self.detail}" if self.kind is Kind.MODEL else self.kind.value
 
 
 @dataclass
@@ -86,11 +88,13 @@ class History:
         failures: of each attempt, in order.
         plans: sequences of tools that were tried; the next plan must be another.
         start: the start state with the patches so far, or None if there are none.
+        patches: what was patched, and what was refused with the reason.
     """
 
     failures: list[SynthesisError] = field(default_factory=list)
     plans: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
     start: dict[str, Any] | None = None
+    patches: list[str] = field(default_factory=list)
 
     def add(self, failure: SynthesisError, plan: Iterable[Iterable[str]] = ()) -> None:
         self.failures.append(failure)

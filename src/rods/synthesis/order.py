@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rods import __version__
 from rods.synthesis.factory import Batch, Maker, in_processes, in_threads
 from rods.synthesis.world import World, of_category, world_of
+
+if TYPE_CHECKING:  # processes that work without a model need not load its client
+    from rods.synthesis.llm.backend import ModelOrder
+
+MODEL_PARENTS = 2  # seeds that a job of the model tries before it gives up
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Order:
         category: only this one.
         stories: whether a person with a purpose speaks.
         seed: of all randomness.
+        model: what a model does, if there is one.
     """
 
     env: str = "bfcl"
@@ -33,6 +39,7 @@ class Order:
     category: str | None = None
     stories: bool = True
     seed: int = 0
+    model: ModelOrder | None = None
 
     def world(self) -> World:
         """Where it is to be carried out.
@@ -46,10 +53,16 @@ class Order:
     def batches(self, workers: int) -> Callable[[int], Iterator[Batch]]:
         """The batches from a number on, made by that many processes.
 
+        With a model there is one process, and as many threads as it takes requests at once.
+
         Raises:
             UserError: see `world`.
         """
         world = self.world()
+        if self.model is not None:
+            pipeline = self.model.pipeline(world, stories=self.stories)
+            maker = Maker(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
+            return in_threads(maker, self.model.endpoint.parallel)
         if workers == 1:
             return in_threads(_maker(self, world), 1)
         return in_processes(partial(_maker, self), workers)
@@ -61,7 +74,35 @@ class Order:
             OSError: the file of seeds cannot be read.
         """
         content = hashlib.sha256(self.tasks.read_bytes()).hexdigest() if self.tasks else ""
-        return {**asdict(self), "tasks": content, "rods": __version__}
+        own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
+        model = self.model.settings() if self.model else None
+        return {**own, "tasks": content, "rods": __version__, "model": model}
+
+    def usage(self) -> dict[str, Any]:
+        """What the model was asked, if there is one."""
+        return {"model": self.model.usage()} if self.model else {}
+
+
+def model_order(
+    order: Order,
+    file: Path | None,
+    url: str | None,
+    model: str | None,
+    stages: Sequence[str] | None,
+    rewrite: bool,
+    journal: Path,
+    replay: bool,
+) -> Order:
+    """The order with a model in it, from what the command line says.
+
+    Raises:
+        UserError: no such stage, or the endpoint's settings are unusable.
+    """
+    from rods.synthesis.llm.backend import ModelOrder, read_endpoint, usable_stages
+
+    endpoint = read_endpoint(file, url, model)
+    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay)
+    return replace(order, model=wanted)
 
 
 def _maker(order: Order, world: World | None = None) -> Maker:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -61,11 +61,8 @@ class Grounder(Protocol):
 class Judge(Protocol):
     """The part of stage IV that is no gate."""
 
-    def judge(self, task: Task, executed: Executed, review: Callable[[Task], str]) -> Task:
-        """The task as it is or with better words.
-
-        Args:
-            review: the gates, for words that were changed.
+    def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
+        """The task as it is or with better words, which the gates will see again.
 
         Raises:
             SynthesisError: it is rejected.
@@ -81,6 +78,7 @@ class Pipeline:
         fits: whether the agent can carry a task at all.
         origin: who made the tasks.
         judge: who looks at what has passed the gates.
+        signature: of whoever does the stages, for each task's lineage.
     """
 
     planner: Planner
@@ -90,6 +88,7 @@ class Pipeline:
     fits: Callable[[Task], bool] = lambda task: True
     origin: str = "program"
     judge: Judge | None = None
+    signature: Mapping[str, Any] = field(default_factory=dict)
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
@@ -140,7 +139,9 @@ class Pipeline:
         task = self._passed("grounded", self._signed(made, plan, history))
         self._review(task, parent)
         if self.judge is not None:
-            judged = self.judge.judge(task, executed, lambda t: self.critic.review(t, parent))
+            judged = self.judge.judge(task, executed, rng)
+            if judged.id != task.id:
+                self._review(judged, parent)
             task = self._passed("judged", judged)
         return task
 
@@ -150,9 +151,11 @@ class Pipeline:
             raise SynthesisError(Kind.CRITIQUE, fault)
 
     def _signed(self, task: Task, plan: Plan, history: History) -> Task:
-        lineage: dict[str, Any] = {"attempts": len(history.failures) + 1}
+        lineage: dict[str, Any] = {"attempts": len(history.failures) + 1, **self.signature}
         if history.failures:
             lineage["failures"] = history.summary()
+        if history.patches:
+            lineage["patches"] = list(history.patches)
         if plan.narrative:
             lineage["narrative"] = plan.narrative
         return task.model_copy(update={"origin": self.origin, "lineage": lineage})

@@ -14,6 +14,7 @@ from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
+from rods.files import read_tasks
 from rods.synthesis.critique import Critic
 from rods.synthesis.program import Program
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
@@ -93,6 +94,24 @@ def world_of(spec: str, path: Path | None, seeds: str = "train") -> World:
     if spec != "bfcl":
         raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
     return benchmark_world(seeds)
+
+
+def named_tasks(name: str, world: World) -> list[Task]:
+    """Tasks by FILE, FILE:ID, or the official id of one of the world's.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    for task in world.tasks:
+        if name in (task.source, task.id):
+            return [task]
+    file, _, wanted = (name, "", "") if Path(name).exists() else name.rpartition(":")
+    if not file or not Path(file).exists():
+        raise UserError(f"{name}: no such file and no task of that id")
+    found = [task for task in read_tasks(Path(file)) if wanted in ("", task.id, task.source)]
+    if not found:
+        raise UserError(f"{file}: holds no task {wanted!r}")
+    return found
 
 
 def of_category(seeds: tuple[Task, ...], category: str | None) -> tuple[Task, ...]:

@@ -1,0 +1,105 @@
+"""Commands about single episodes and tasks: score, audit, play."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rods.cli.common import CategoryOption, JsonFlag, complain, counted, known_category
+from rods.errors import UserError
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}.')],
+    as_json: JsonFlag = False,
+) -> None:
+    """Verdicts for logged episodes, a line each; a line that is no episode is left out."""
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks
+    from rods.envs.guard import GuardedEnvironment
+    from rods.scoring import Scorer
+
+    env = GuardedEnvironment(BfclEnvironment())
+    scorer = Scorer(env, benchmark_tasks(), complain=complain)
+    rewards = []
+    for row in scorer.score(file):
+        rewards.append(row["progress"])
+        if as_json:
+            typer.echo(json.dumps(row))
+        else:
+            turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
+            typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
+    env.close()
+    if rewards and not as_json:
+        complete = sum(reward == 1.0 for reward in rewards)
+        mean = sum(rewards) / len(rewards)
+        typer.echo(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
+    if scorer.refusals and not as_json:
+        typer.echo(f"calls stopped: {counted(scorer.refusals)}")
+    if scorer.bad:
+        raise typer.Exit(2)
+
+
+def audit(
+    category: CategoryOption = None,
+    notes: Annotated[bool, typer.Option(help="Also what does not make a task unusable.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Seeds with faults, each with its evidence. Training leaves those of its side out."""
+    from rods.audit import audit as audit_task
+    from rods.audit import audit_tools
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks, split
+
+    known_category(category)
+    env, sides = BfclEnvironment(), split()
+    tasks = [t for t in benchmark_tasks().values() if category in (None, t.category)]
+    found = [*audit_tools(), *(f for task in tasks for f in audit_task(task, env))]
+    shown = [f for f in found if f.faulty or notes or not f.task]
+    for f in shown:
+        side = sides.get(f.task, "")
+        if as_json:
+            typer.echo(json.dumps({**f._asdict(), "faulty": f.faulty, "side": side}))
+        else:
+            typer.echo(f"{f.task or 'tool'}{f' ({side})' if side else ''}: {f.kind}: {f.evidence}")
+    if not as_json:
+        faulty = {f.task for f in found if f.faulty}
+        out = sum(sides[name] != "test" for name in faulty)
+        typer.echo(
+            f"{len(faulty)} of {len(tasks)} tasks have faults; {out} are left out of training and"
+            f" validation. {sum(not f.faulty for f in found)} notes."
+        )
+
+
+def play(
+    task: Annotated[str, typer.Argument(help="Official id, as multi_turn_base_3.")],
+) -> None:
+    """Answer a task yourself: a line of calls an attempt, an empty line ends the turn."""
+    from rods.envs.bfcl import BfclEnvironment
+    from rods.envs.bfcl_data import benchmark_tasks
+    from rods.envs.guard import GuardedEnvironment
+    from rods.play import play as play_task
+
+    if task not in benchmark_tasks():
+        raise UserError(f"task {task!r}: no such task; they are named like multi_turn_base_3")
+    env = GuardedEnvironment(BfclEnvironment())
+    try:
+        lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        play_task(benchmark_tasks()[task], env, _prompted(lines), typer.echo)
+    finally:
+        env.close()
+
+
+def _prompted(lines: Iterator[str]) -> Iterator[str]:
+    while True:
+        if sys.stdin.isatty():
+            print("> ", end="", flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            return

@@ -1,0 +1,159 @@
+"""Commands that make and check tasks: synth, verify, profile."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rods.cli.common import (
+    CategoryOption,
+    EnvOption,
+    JsonFlag,
+    SeedFile,
+    SeedOption,
+    SidesOption,
+    counted,
+    progress,
+)
+from rods.errors import UserError
+
+
+def synth(
+    count: Annotated[int, typer.Option(min=1, help="Tasks to make.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write; goes on if interrupted.")],
+    category: CategoryOption = None,
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    seeds: SidesOption = "train",
+    stories: Annotated[bool, typer.Option(help="Let a person with a purpose speak.")] = True,
+    seed: SeedOption = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    backend: Annotated[str, typer.Option(help="program, or llm: a model does the stages.")] = (
+        "program"
+    ),
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="With llm: only this stage by the model (plan, execute, ground, judge)."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="With llm: an OpenAI-compatible endpoint, http://…/v1.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="With llm: the model's name there.")] = None,
+    endpoint: Annotated[
+        Path | None, typer.Option(help="With llm: YAML with the endpoint's settings.")
+    ] = None,
+    rewrite: Annotated[bool, typer.Option(help="With llm: the holistic rewrite.")] = True,
+    journal: Annotated[
+        Path | None, typer.Option(help="With llm: log of all calls; default OUT.calls.jsonl.")
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option(help="With llm: take answers from the journal, ask nobody.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make verified variants of seeds: the offline pipeline."""
+    from rods.synthesis.factory import Factory
+    from rods.synthesis.order import Order, model_order
+
+    order = Order(env, tasks, seeds, category, stories, seed)
+    if backend == "llm":
+        kept = journal or out.with_name(f"{out.name}.calls.jsonl")
+        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay)
+    elif backend != "program":
+        raise UserError(f"--backend {backend}: choose one of program, llm")
+    elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
+        raise UserError(f"{given[0]}: goes with --backend llm")
+    factory = Factory(out, order.settings())
+    batches = order.batches(workers or os.cpu_count() or 1)
+    with progress() as bar:
+        job = bar.add_task("synthesis", total=count)
+        for made in factory.run(count, batches):
+            tried = max(1, factory.funnel["tried"])
+            bar.update(job, completed=made, description=f"{made / tried:.0%} of attempts admitted")
+    if as_json:
+        told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
+        typer.echo(json.dumps(told | order.usage()))
+        return
+    stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
+    refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted")}
+    typer.echo(f"{out}: {factory.made} tasks")
+    typer.echo(" -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)]))
+    typer.echo(f"refused: {counted(refused)}")
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    seeds: SidesOption = "train",
+    as_json: JsonFlag = False,
+) -> None:
+    """Run every gate again on tasks from a file or on a run's synthetic tasks."""
+    from rods.files import read_tasks
+    from rods.synthesis.world import world_of
+    from rods.verify import verify_tasks
+
+    found = read_tasks(path)
+    synthetic = [t for t in found if t.origin != "benchmark"] if path.is_dir() else found
+    outcomes: dict[str, str] = {}
+    with progress() as bar:
+        outcomes |= bar.track(
+            verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found),
+            total=len(synthetic),
+            description="verifying",
+        )
+    refused = {task_id: gate for task_id, gate in outcomes.items() if gate}
+    if as_json:
+        result: dict[str, Any] = {"tasks": len(outcomes), "refused": refused}
+        typer.echo(json.dumps(result))
+    else:
+        for task_id, gate in refused.items():
+            typer.echo(f"{task_id}: {gate}")
+        typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} tasks pass every gate")
+    if refused:
+        raise typer.Exit(1)
+
+
+def profile(
+    task: Annotated[str, typer.Argument(help="FILE or FILE:ID of tasks, or an official id.")],
+    other: Annotated[str | None, typer.Argument(help="A second one, to be compared.")] = None,
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The complexity profile of tasks, or how far two are from each other."""
+    from rods.profile import distance
+    from rods.profile import profile as profile_of
+    from rods.synthesis.world import named_tasks, world_of
+
+    world = world_of(env, tasks)
+    found = named_tasks(task, world)
+    if other is None:
+        for each in found:
+            summary = profile_of(each, world.env).summary()
+            if as_json:
+                typer.echo(json.dumps({"task": each.source or each.id, **summary}))
+            else:
+                typer.echo(f"{each.source or each.id}")
+                for name, value in summary.items():
+                    text = ", ".join(map(str, value)) if isinstance(value, list) else value
+                    typer.echo(f"  {name}: {text}")
+        return
+    pair = [*found, *named_tasks(other, world)]
+    if len(pair) != 2:
+        raise UserError(f"{task} and {other}: name one task each, as FILE:ID")
+    one, two = (profile_of(each, world.env) for each in pair)
+    far = distance(one, two)
+    if as_json:
+        told = {"distance": round(far, 4), "one": one.summary(), "two": two.summary()}
+        typer.echo(json.dumps(told))
+        return
+    for name, value in one.summary().items():
+        theirs = two.summary()[name]
+        mark = "  " if value == theirs else "! "
+        typer.echo(f"{mark}{name}: {value} | {theirs}")
+    typer.echo(f"distance {far:.3f}")

@@ -1,0 +1,137 @@
+"""The pipeline with a model in some of its stages, the others by program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rods.envs.guard import GuardedEnvironment
+from rods.errors import UserError, first_problem
+from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig
+from rods.synthesis.llm.executor import LlmExecutor
+from rods.synthesis.llm.grounder import LlmGrounder
+from rods.synthesis.llm.journal import Journal
+from rods.synthesis.llm.judge import LlmJudge
+from rods.synthesis.llm.planner import LlmPlanner
+from rods.synthesis.llm.roles import Model, versions
+from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.world import World
+
+STAGES = ("plan", "execute", "ground", "judge")
+
+
+@dataclass
+class ModelOrder:
+    """What a model is to do.
+
+    Attributes:
+        stages: those that it does.
+        rewrite: see `LlmGrounder`.
+        journal: where every call is kept.
+        replay: take the answers from there and ask nobody.
+    """
+
+    endpoint: EndpointConfig
+    stages: tuple[str, ...] = STAGES
+    rewrite: bool = True
+    journal: Path | None = None
+    replay: bool = False
+    _client: Endpoint | None = field(default=None, repr=False)
+
+    def pipeline(self, world: World, *, stories: bool = True) -> Pipeline:
+        """See `with_model`.
+
+        Raises:
+            UserError: the journal or the client cannot be used.
+        """
+        journal = Journal(self.journal, self.replay) if self.journal else None
+        self._client = Endpoint(self.endpoint, journal)
+        name = self.endpoint.model
+        return with_model(self._client, world, name, self.stages, self.rewrite, stories)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the outcome."""
+        endpoint = self.endpoint.model_dump(include={"model", "temperature", "top_p", "max_tokens"})
+        return {**endpoint, "stages": list(self.stages), "rewrite": self.rewrite}
+
+    def usage(self) -> dict[str, Any]:
+        """Requests by cause, and tokens, seconds and cost by role."""
+        if self._client is None:
+            return {}
+        return {
+            "counts": dict(self._client.counts),
+            "usage": {role: asdict(u) for role, u in self._client.usage.items()},
+        }
+
+
+def with_model(
+    model: Model,
+    world: World,
+    name: str,
+    stages: Sequence[str] = STAGES,
+    rewrite: bool = True,
+    stories: bool = True,
+) -> Pipeline:
+    """A pipeline whose named stages are done by the model.
+
+    What the model proposes runs in worker processes with limits, like an agent's calls.
+    """
+    guarded = replace(world, env=GuardedEnvironment(world.env))
+    program = guarded.program(stories=stories)
+    pipeline = program.pipeline
+    if "plan" in stages:
+        pipeline.planner = LlmPlanner(model, program.planner)
+    if "execute" in stages:
+        starts = program.executor.starts
+        pipeline.executor = LlmExecutor(model, guarded.env, program.graph, program.bank, starts)
+    if "ground" in stages:
+        pipeline.grounder = LlmGrounder(model, rewrite)
+    if "judge" in stages:
+        pipeline.judge = LlmJudge(model)
+    pipeline.origin = "llm"
+    pipeline.signature = {"model": name, "stages": list(stages), "prompts": dict(versions())}
+    return pipeline
+
+
+def usable_stages(stages: Sequence[str] | None) -> tuple[str, ...]:
+    """The stages in their order; all if none is named.
+
+    Raises:
+        UserError: no such stage.
+    """
+    for stage in stages or ():
+        if stage not in STAGES:
+            raise UserError(f"--stage {stage}: choose among {', '.join(STAGES)}")
+    return tuple(s for s in STAGES if s in (stages or STAGES))
+
+
+def read_endpoint(path: Path | None, url: str | None, model: str | None) -> EndpointConfig:
+    """The endpoint's settings from a YAML file, with the command line's on top.
+
+    Raises:
+        UserError: naming the file and the field.
+    """
+    data: Any = {}
+    if path is not None:
+        try:
+            data = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = getattr(error, "strerror", None) or "is no YAML"
+            raise UserError(f"{path}: cannot be read: {reason}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: must be a mapping of settings such as url and model")
+    data |= {name: value for name, value in (("url", url), ("model", model)) if value}
+    for name in ("url", "model"):
+        if not data.get(name):
+            raise UserError(
+                f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
+            )
+    try:
+        return EndpointConfig.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

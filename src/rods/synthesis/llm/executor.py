@@ -1,0 +1,162 @@
+"""Stage II by a model: arguments against the live state, and repairs of the start state.
+
+Each call is proposed by the model and run at once; what it answers is shown to the next proposal.
+After a failure of a patchable type the model may change the start state (the paper's C.2); the
+patched state is where the next attempt begins.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from rods.envs.base import Environment, Session
+from rods.errors import UserError
+from rods.provenance import field
+from rods.synthesis.draft import Executed, Plan, Step
+from rods.synthesis.execute import Done, blank, carry_out
+from rods.synthesis.facts import Facts
+from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
+from rods.synthesis.llm.forms import Arguments, Patches
+from rods.synthesis.llm.patches import merge
+from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.start import Starts
+from rods.synthesis.toolgraph import ToolGraph
+from rods.synthesis.values import ValueBank, ValueSource
+from rods.task import Call, ToolSpec
+
+PROPOSALS = 3  # for one call
+MAX_STATE = 1_500  # characters of the state in a prompt
+CANDIDATES = 6  # values of the state shown for a parameter
+HISTORY = 4  # earlier calls shown
+
+
+@dataclass
+class LlmExecutor:
+    """Arguments by a model, start states by program."""
+
+    model: Model
+    env: Environment
+    graph: ToolGraph
+    bank: ValueBank
+    starts: Starts
+
+    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
+        """See `pipeline.Executor`; a patched start state is left in the history."""
+        source = ValueSource(self.bank, self.graph.phrases, rng)
+        start = history.start
+        if start is None:
+            tools = {name for turn in plan.tools for name in turn}
+            start, _ = self.starts.draw(plan.classes, tools, source)
+
+        def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
+            return self._step(step, session, done, plan, rng)
+
+        try:
+            return carry_out(plan, start, self.env, do)
+        except SynthesisError as failure:
+            if failure.kind in PATCHABLE and failure.call is not None:
+                history.start = self._patched(plan, start, failure, history, rng)
+            raise
+
+    def _step(
+        self,
+        step: Step,
+        session: Session,
+        done: Sequence[Done],
+        plan: Plan,
+        rng: random.Random,
+    ) -> Done:
+        tool, errors = self.graph.tools[step.tools[0]], list[str]()
+        given = {n: field(done[at][1], key) for n, (at, key) in step.sources.items()}
+        call = Call.model_construct(name=tool.name, arguments={})
+        kind = Kind.PARAMETERS
+        for _ in range(PROPOSALS):
+            answer = ask(
+                self.model,
+                "arguments",
+                Arguments,
+                rng,
+                Kind.PARAMETERS,
+                tool=tool,
+                schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
+                given=given,
+                candidates=self._candidates(tool, session, rng),
+                state=_state(session),
+                done=[(call_line(c), shown(text)) for c, text in done[-HISTORY:]],
+                narrative=plan.narrative,
+                errors=errors,
+            )
+            try:
+                call = Call(name=tool.name, arguments={**answer.arguments, **given})
+            except ValidationError:
+                errors.append("these are no arguments")
+                continue
+            if any(call == other for other, _ in done):
+                kind = Kind.DUPLICATE_CALL
+                errors.append("this call was made before")
+                continue
+            seen = session.call(call)
+            if seen.ok and not seen.raised:
+                return call, seen.text
+            kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
+            errors.append(shown(f"{call_line(call)} was answered: {seen.text}"))
+        raise SynthesisError(kind, f"{tool.name}: {errors[-1]}", call)
+
+    def _candidates(
+        self, tool: ToolSpec, session: Session, rng: random.Random
+    ) -> dict[str, list[str]]:
+        """Values that may suit each parameter: closed sets, the state's, or the seeds' own."""
+        facts, entry = Facts(session), self.graph.phrases[tool.name]
+        found: dict[str, list[str]] = {}
+        for name in tool.parameters:
+            kind = entry.slots.get(name, name)
+            values = [*entry.choices.get(name, ()), *facts.of(kind, name)]
+            values = values or self.bank.parameter(tool.name, name) or self.bank.kind(kind)
+            values = rng.sample(values, min(CANDIDATES, len(values)))
+            found[name] = [shown(json.dumps(v, ensure_ascii=False), 80) for v in values]
+        return found
+
+    def _patched(
+        self,
+        plan: Plan,
+        start: dict[str, Any],
+        failure: SynthesisError,
+        history: History,
+        rng: random.Random,
+    ) -> dict[str, Any]:
+        """The start state after what the model changes in it; as it was if that is unusable."""
+        assert failure.call is not None
+        try:
+            answer = ask(
+                self.model,
+                "patch",
+                Patches,
+                rng,
+                kind=failure.kind.value,
+                function=failure.call.name,
+                detail=failure.detail,
+                start=shown(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
+            )
+            session = self.env.open(blank(plan, start, self.env.name))
+            known = session.state().data
+            session.close()
+            merged, refused = merge(start, answer.patches, known if isinstance(known, dict) else {})
+            history.patches += [f"refused: {why}" for why in refused]
+            if merged == start:
+                return start
+            self.env.open(blank(plan, merged, self.env.name)).state()
+        except (SynthesisError, UserError) as error:
+            history.patches.append(f"refused: {str(error)[:120]}")
+            return start
+        history.patches += [f"{p.owner}.{p.field}"[:120] for p in answer.patches]
+        return merged
+
+
+def _state(session: Session) -> str:
+    return shown(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)

@@ -1,0 +1,109 @@
+"""The offline pipeline: the same file however often it is interrupted and by however many made."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rods.errors import UserError
+from rods.files import read_tasks
+from rods.synthesis.draft import Plan
+from rods.synthesis.factory import Factory, Maker, in_threads
+from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.order import Order
+from rods.synthesis.world import World
+from rods.task import Category, Task
+
+WANTED = 14
+
+
+@cache
+def world() -> World:
+    return Order().world()
+
+
+@cache
+def maker() -> Maker:
+    return Maker(world().program().pipeline, world().parents, seed=5, size=3)
+
+
+def make(out: Path, batches: int = 1000, seed: int = 5) -> Factory:
+    """Run the factory, or stop it after some batches."""
+    factory = Factory(out, {"seed": seed})
+    made = factory.run(WANTED, in_threads(maker(), 1))
+    for _, _ in zip(range(batches), made, strict=False):
+        pass
+    made.close()
+    return factory
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    out = tmp_path_factory.mktemp("whole") / "tasks.jsonl"
+    make(out)
+    return out.read_bytes()
+
+
+@given(stops=st.lists(st.integers(0, 3), max_size=3), torn=st.integers(0, 400))
+@settings(max_examples=12, deadline=None)
+def test_interrupted_runs_end_in_the_same_file(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, stops: list[int], torn: int
+) -> None:
+    out = tmp_path_factory.mktemp("torn") / "tasks.jsonl"
+    part = out.with_name("tasks.jsonl.part")
+    for batches in stops:
+        make(out, batches)
+        if part.exists():
+            content = part.read_bytes()
+            part.write_bytes(content[: max(1, len(content) - torn)])
+    factory = make(out)
+    assert out.read_bytes() == whole
+    assert [p.name for p in out.parent.iterdir()] == ["tasks.jsonl"]
+    assert factory.made == WANTED == len(read_tasks(out))
+    assert factory.funnel["admitted"] >= WANTED
+
+
+def test_categories_follow_the_seeds(tmp_path: Path) -> None:
+    parents = {task.id: task for task in world().parents}
+    factory = Factory(tmp_path / "tasks.jsonl", {})
+    list(factory.run(40, in_threads(maker(), 1)))
+    made = read_tasks(tmp_path / "tasks.jsonl")
+    for category in Category:
+        share = sum(t.category is category for t in parents.values()) / len(parents)
+        assert abs(sum(t.category is category for t in made) - 40 * share) < 7
+    assert all(parents[task.parent].category is task.category for task in made)
+    assert len({task.id for task in made}) == 40
+
+
+def test_another_order_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "tasks.jsonl"
+    make(out, 1)
+    kept = out.with_name("tasks.jsonl.part").read_bytes()
+    with pytest.raises(UserError, match="other settings"):
+        make(out, seed=6)
+    assert out.with_name("tasks.jsonl.part").read_bytes() == kept
+
+
+class Stuck:
+    """A planner that never finds a plan."""
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        raise SynthesisError(Kind.NO_PATTERN)
+
+
+def test_barren_seeds_end_the_run(tmp_path: Path) -> None:
+    pipeline = world().program().pipeline
+    pipeline.planner = Stuck()
+    barren = Maker(pipeline, world().parents, seed=1, size=64)
+    factory = Factory(tmp_path / "tasks.jsonl", {})
+    with pytest.raises(UserError, match="only 0 of 3 tasks"):
+        list(factory.run(3, in_threads(barren, 1)))
+    assert factory.funnel == {
+        "tried": factory.funnel["tried"],
+        "no_pattern": factory.funnel["tried"],
+    }
