@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.roles import Model, versions
 from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.program import Program
 from rods.synthesis.world import World
 
 STAGES = ("plan", "execute", "ground", "judge")
@@ -51,8 +53,9 @@ class ModelOrder:
         """
         journal = Journal(self.journal, self.replay) if self.journal else None
         self._client = Endpoint(self.endpoint, journal)
+        program = guarded(world).program(stories=stories)
         name = self.endpoint.model
-        return with_model(self._client, world, name, self.stages, self.rewrite, stories)
+        return with_model(self._client, program, name, self.stages, self.rewrite)
 
     def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
@@ -69,26 +72,30 @@ class ModelOrder:
         }
 
 
+def guarded(world: World) -> World:
+    """The world with its calls in killable workers, since a model proposes hostile calls too."""
+    return replace(world, env=GuardedEnvironment(world.env))
+
+
 def with_model(
     model: Model,
-    world: World,
+    program: Program,
     name: str,
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
-    stories: bool = True,
 ) -> Pipeline:
-    """A pipeline whose named stages are done by the model.
+    """A pipeline of its own whose named stages are done by the model.
 
-    What the model proposes runs in worker processes with limits, like an agent's calls.
+    Args:
+        program: does the other stages, in a guarded world.
+        name: the model's, for the lineage.
     """
-    guarded = replace(world, env=GuardedEnvironment(world.env))
-    program = guarded.program(stories=stories)
-    pipeline = program.pipeline
+    pipeline = replace(program.pipeline, funnel=Counter(), passed=Counter())
     if "plan" in stages:
         pipeline.planner = LlmPlanner(model, program.planner)
     if "execute" in stages:
         starts = program.executor.starts
-        pipeline.executor = LlmExecutor(model, guarded.env, program.graph, program.bank, starts)
+        pipeline.executor = LlmExecutor(model, program.env, program.graph, program.bank, starts)
     if "ground" in stages:
         pipeline.grounder = LlmGrounder(model, rewrite)
     if "judge" in stages:
