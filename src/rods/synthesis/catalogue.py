@@ -29,6 +29,8 @@ class Phrase(BaseModel):
         role: whether it reads, writes, or opens a session or moves within the state.
         say: wordings with a {slot} for each required parameter.
         also: suffix for each optional parameter.
+        tell: wordings for a voice that speaks in whole sentences.
+        tell_also: the suffixes that go with them.
         nouns: what a user calls each parameter.
         slots: kind of value of each parameter.
         choices: closed sets of values.
@@ -41,6 +43,8 @@ class Phrase(BaseModel):
     role: Literal["read", "write", "session"]
     say: tuple[str, ...]
     also: dict[str, str] = {}
+    tell: tuple[str, ...] = ()
+    tell_also: dict[str, str] = {}
     nouns: dict[str, str] = {}
     slots: dict[str, str] = {}
     choices: dict[str, tuple[Any, ...]] = {}

@@ -4,7 +4,7 @@ Departure from the paper: wording by templates. A value that a response produced
 ("the last order id") where the reference is unambiguous, else it is stated; the same holds for a
 value that the user named in an earlier turn ("the same file name"), in turns that are to refer
 back. The plain voice says a phrase a call; the telling voice adds a story, a named person and
-whole sentences.
+whole sentences, in which texts are quoted and lists are spelled out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.grounding import says
-from rods.provenance import fields, find_links
+from rods.provenance import Link, fields, find_links
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.speech import (
+    COMPACT,
+    SPOKEN,
+    Pointing,
+    pick,
+    short,
+    singular,
+    spoken,
+    unlabelled,
+)
 from rods.synthesis.story import Voice
 from rods.task import Call
 
@@ -51,6 +61,7 @@ class Wording:
 
     def __init__(self, executed: Executed, grounder: ProgramGrounder, rng: random.Random) -> None:
         self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice
+        self._pointing = SPOKEN if grounder.voice.whole else COMPACT
         self.calls = calls = executed.calls
         self._first = [sum(len(t) for t in calls[:i]) for i in range(len(calls))]
         self._references = self._to_responses(executed, grounder.visible)
@@ -77,34 +88,59 @@ class Wording:
         ]
 
     def told(self, call: Call, parameter: str) -> str:
-        noun, value = self._phrases[call.name].noun(parameter), say(call.arguments[parameter])
-        return self._voice.answer(noun, value, self.rng)
+        noun = self._phrases[call.name].noun(parameter)
+        return self._voice.answer(noun, self._value(call, parameter), self.rng)
 
     def _phrase(self, call: Call, position: int, unsaid: str) -> str:
         entry = self._phrases.get(call.name)
         if entry is None:
             raise SynthesisError(Kind.NO_PROMPTS, f"no phrase for {call.name}", call)
 
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if name == unsaid:
-                return f"some {entry.noun(name)}"
-            if name not in call.arguments:
-                raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
-            return self._references.get((position, name)) or say(call.arguments[name])
+        def fill(text: str) -> str:
+            for name in SLOT.findall(text):
+                if name != unsaid and name not in call.arguments:
+                    raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
+                if self._voice.whole:
+                    text = self._adapted(text, call, name, (position, name), unsaid)
+            return SLOT.sub(lambda match: word(match[1]), text)
 
-        text = SLOT.sub(fill, self.rng.choice(entry.say))
+        def word(name: str) -> str:
+            if name == unsaid:
+                return pick(self._pointing.some, self.rng).format(self._noun(call, name))
+            return self._references.get((position, name)) or self._value(call, name)
+
+        whole = self._voice.whole
+        text = fill(self.rng.choice(entry.tell or entry.say if whole else entry.say))
         for name, suffix in entry.also.items():
             if name in call.arguments:
-                text += " " + SLOT.sub(fill, suffix)
+                text += " " + fill(entry.tell_also.get(name, suffix) if whole else suffix)
         return text
+
+    def _adapted(
+        self, text: str, call: Call, name: str, place: tuple[int, str], unsaid: str
+    ) -> str:
+        """A wording that fits what is put into one of its slots."""
+        if name == unsaid or place in self._references:
+            return unlabelled(text, name, self._phrases[call.name].noun(name))
+        return singular(text, name) if call.arguments[name] == 1 else text
+
+    def _noun(self, call: Call, name: str) -> str:
+        noun = self._phrases[call.name].noun(name)
+        return short(noun) if self._voice.whole else noun
+
+    def _value(self, call: Call, name: str) -> str:
+        value = call.arguments[name]
+        if not self._voice.whole:
+            return say(value)
+        return spoken(value, self._phrases[call.name].slots.get(name) == "text")
 
     def _to_responses(self, executed: Executed, visible: Visible) -> dict[tuple[int, str], str]:
         flat = [text for turn in executed.responses for text in turn]
         found = {}
         for link in find_links([c for turn in self.calls for c in turn], executed.responses):
-            said = _refer(flat[: link.consumer], link.producer, link.key, visible)
-            if said:
+            options = _refer(flat[: link.consumer], link, visible, self._pointing)
+            if options:
+                said = pick(options, self.rng).format(spaced(link.key))
                 found[link.consumer, link.parameter] = said
         return found
 
@@ -116,13 +152,14 @@ class Wording:
             named: dict[str, Any] = {}
             for i, call in enumerate(calls):
                 for name, value in call.arguments.items():
-                    noun = self._phrases[call.name].noun(name)
+                    noun = self._noun(call, name)
                     place = (self._first[index] + i, name)
                     if isinstance(value, bool | list | dict) or place in self._references:
                         continue
                     if index in turns and noun not in named and last.get(noun) == value:
-                        found[place] = f"the same {noun}"
-                    named[noun] = value
+                        found[place] = pick(self._pointing.same, self.rng).format(noun)
+                    # Two of the same name in a turn: later it would be unclear which is meant.
+                    named[noun] = value if named.get(noun, value) == value else None
             last |= named
         return found
 
@@ -138,17 +175,20 @@ def say(value: Any) -> str:
     return str(value)
 
 
-def _refer(responses: Sequence[str], producer: int, key: str, visible: Visible) -> str:
-    """How to point at a field of an earlier response, or "" where that would be unclear."""
+def _refer(
+    responses: Sequence[str], link: Link, visible: Visible, pointing: Pointing
+) -> Sequence[str]:
+    """How one can point at a field of an earlier response; nothing where that would be unclear."""
+    producer, key = link.producer, link.key
     seen = visible(responses[producer])
     value = dict(fields(responses[producer])).get(key)
     if value is None or not says(seen, str(value[1])):
-        return ""
+        return ()
     if key not in seen and key.replace("_", " ") not in seen:
-        return ""
+        return ()
     holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in fields(text))]
     if holders[-1] == producer:
-        return f"the last {spaced(key)}"
+        return pointing.next if producer == len(responses) - 1 else pointing.last
     if len(holders) > 1 and holders[-2] == producer:
-        return f"the previous {spaced(key)}"
-    return ""
+        return pointing.previous
+    return ()

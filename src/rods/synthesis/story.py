@@ -43,6 +43,8 @@ class Voice(Protocol):
 
     refers: bool
     """Whether it may refer to what the user named before."""
+    whole: bool
+    """Whether it speaks in whole sentences."""
 
     def story(self, executed: Executed, rng: random.Random) -> Story: ...
 
@@ -60,6 +62,7 @@ class PlainVoice:
     """Compact requests without a story: what a small policy can read."""
 
     refers = False
+    whole = False
     OPENERS = ("", "", "", "please ", "now ", "next ")
     CLOSERS = ("thank you that is all", "good work so far", "that looks fine to me")
 
@@ -84,6 +87,7 @@ class TellingVoice:
     """
 
     refers = True
+    whole = True
     FIRST = ("Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {} for me?", "{}.")
     LATER = (
         "Now {}.", "Next, {}.", "After that, please {}.", "Then could you {}?", "Once that's done,"
