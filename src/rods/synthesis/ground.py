@@ -33,6 +33,7 @@ from rods.synthesis.speech import (
 from rods.synthesis.story import Voice
 from rods.task import Call
 
+QUOTED = ("text", "word")  # kinds whose values are any words, which could run into the sentence
 SLOT = re.compile(r"\{(\w+)\}")
 Visible = Callable[[str], str]
 
@@ -132,15 +133,18 @@ class Wording:
         value = call.arguments[name]
         if not self._voice.whole:
             return say(value)
-        return spoken(value, self._phrases[call.name].slots.get(name) == "text")
+        return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
 
     def _to_responses(self, executed: Executed, visible: Visible) -> dict[tuple[int, str], str]:
         flat = [text for turn in executed.responses for text in turn]
-        found = {}
-        for link in find_links([c for turn in self.calls for c in turn], executed.responses):
+        found, calls = {}, [c for turn in self.calls for c in turn]
+        for link in find_links(calls, executed.responses):
             options = _refer(flat[: link.consumer], link, visible, self._pointing)
             if options:
-                said = pick(options, self.rng).format(spaced(link.key))
+                name = spaced(link.key)
+                if self._voice.whole:
+                    name = short(self._phrases[calls[link.producer].name].noun(link.key))
+                said = pick(options, self.rng).format(name)
                 found[link.consumer, link.parameter] = said
         return found
 

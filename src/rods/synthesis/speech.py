@@ -11,7 +11,11 @@ from rods.synthesis.catalogue import spaced
 
 THING = re.compile(
     r"(?:.* )?(file|folder|directory|order|ticket|tweet|booking|card|stock|account|company|city"
-    r"|user|contact|receiver|zipcode|airport)(?: name| id| symbol| to \w+)?"
+    r"|user|contact|receiver|numbers)(?: name| id| symbol| to \w+)?"
+)
+LABELS = (
+    "a|an|my|the|id|number|called|named|empty|new|existing|stock|trading|travel|credit|users?"
+    "|account|text|words|line|comment|pattern"
 )
 COUNTED = "share|gallon|liter|mile|meter|line|digit|decimal|degree"
 
@@ -38,10 +42,10 @@ COMPACT = Pointing(
     ("the last {}",), ("the last {}",), ("the previous {}",), ("the same {}",), ("some {}",)
 )
 SPOKEN = Pointing(
-    next=("that {}", "the resulting {}", "the {} that comes out of that", "the {} you get there"),
+    next=("that {}", "the resulting {}", "the latest {}", "the {} from the step before"),
     last=("the last {}", "the latest {}", "the {} that came up last", "the most recent {}"),
     previous=("the previous {}", "the {} before the last", "the {} that came up before the last"),
-    same=("the same {}", "the same {} as before", "the {} that I named before"),
+    same=("the same {}", "the {} from before", "the {} that I named before"),
     some=("some {}", "some particular {}"),
 )
 
@@ -81,9 +85,11 @@ def unlabelled(text: str, slot: str, noun: str) -> str:
     the order that order id". The wording's first word is its verb and stays.
     """
     own = "|".join(re.escape(word) for word in noun.split(" to ")[0].split() if len(word) > 2)
-    place = re.escape(f"{{{slot}}}")
-    text = re.sub(rf"(?<= )(?:(?:a|an|my|the|id|number|(?:{own})s?) )+(?={place})", "", text)
-    return re.sub(rf"({place}) (?:{own}|{COUNTED})s?\b", r"\1", text)
+    own, place = f"(?:{own})s?", re.escape(f"{{{slot}}}")
+    text = re.sub(rf"(?<= )an? (?:{own} )+of (?={place})", "", text)
+    text = re.sub(rf"(?<= )(?:(?:{LABELS}|{own}) )+(?={place})", "", text)
+    tail = rf"(?: (?:as|for) the)?(?: {own}| (?:{COUNTED})s?)+\b(?! of\b)"
+    return re.sub(f"({place}){tail}", r"\1", text)
 
 
 def singular(text: str, slot: str) -> str:
