@@ -86,7 +86,7 @@ def described(tool: ToolSpec) -> Phrase:
         say=tuple(f"{act}{join}{given}" for join in joins),
         also={n: f"with {spaced(n)} {{{n}}}" for n in optional},
         tell=_sentences(act, tool.required),
-        tell_also={n: f"with {{{n}}} as the {spaced(n)}" for n in optional},
+        tell_also={n: f"with the {spaced(n)} set to {{{n}}}" for n in optional},
         slots=slots,
         choices=choices,
         ranges={n: r for n, s in tool.parameters.items() if (r := _range(s))},
@@ -96,7 +96,7 @@ def described(tool: ToolSpec) -> Phrase:
 def _sentences(act: str, required: Sequence[str]) -> tuple[str, ...]:
     """Requests that name every required parameter, whatever the act and the names are."""
     if not required:
-        return (act, f"go ahead and {act}")
+        return (act,)
 
     def joined(form: str) -> str:
         parts = [form.format(slot=f"{{{name}}}", noun=spaced(name)) for name in required]
@@ -106,7 +106,7 @@ def _sentences(act: str, required: Sequence[str]) -> tuple[str, ...]:
         f"{act} with {joined('the {noun} {slot}')}",
         f"{act}, taking {joined('{slot} as the {noun}')}",
         f"{act} using {joined('{slot} for the {noun}')}",
-        f"go ahead and {act}, where {joined('the {noun} should be {slot}')}",
+        f"{act}, where {joined('the {noun} should be {slot}')}",
     )
 
 

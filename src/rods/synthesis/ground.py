@@ -123,7 +123,7 @@ class Wording:
         """A wording that fits what is put into one of its slots."""
         if name == unsaid or place in self._references:
             return unlabelled(text, name, self._phrases[call.name].noun(name))
-        return singular(text, name) if call.arguments[name] == 1 else text
+        return singular(text, name) if say(call.arguments[name]) == "1" else text
 
     def _noun(self, call: Call, name: str) -> str:
         noun = self._phrases[call.name].noun(name)

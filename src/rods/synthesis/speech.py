@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from rods.synthesis.catalogue import spaced
 
 THING = re.compile(
-    r"(?:.* )?(file|folder|directory|order|ticket|tweet|booking|card|stock|account|company|city"
+    r"(?:.*? )??(file|folder|directory|order|ticket|tweet|booking|card|stock|account|company|city"
     r"|user|contact|receiver|numbers)(?: name| id| symbol| to \w+)?"
 )
 LABELS = (
     "a|an|my|the|id|number|called|named|empty|new|existing|stock|trading|travel|credit|users?"
-    "|account|text|words|line|comment|pattern"
+    "|account|text|words|line|comment|pattern|list|whole|verification"
 )
 COUNTED = "share|gallon|liter|mile|meter|line|digit|decimal|degree"
 
@@ -88,7 +88,7 @@ def unlabelled(text: str, slot: str, noun: str) -> str:
     own, place = f"(?:{own})s?", re.escape(f"{{{slot}}}")
     text = re.sub(rf"(?<= )an? (?:{own} )+of (?={place})", "", text)
     text = re.sub(rf"(?<= )(?:(?:{LABELS}|{own}) )+(?={place})", "", text)
-    tail = rf"(?: (?:as|for) the)?(?: {own}| (?:{COUNTED})s?)+\b(?! of\b)"
+    tail = rf"(?: (?:as|for) the)?(?: {own}| (?:{COUNTED})s?)+\b"
     return re.sub(f"({place}){tail}", r"\1", text)
 
 

@@ -89,7 +89,7 @@ class TellingVoice:
     refers = True
     whole = True
     FIRST = (
-        "Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {} for me?", "{}.",
+        "Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {}?", "{}.",
         "First of all, {}.", "To begin with, please {}.", "I need you to {}.",
         "Would you {}, please?", "Let's start: {}.", "Do me a favor and {}.",
         "I was hoping you could {}.",
