@@ -11,31 +11,20 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rods.grounding import says
-from rods.provenance import Link, fields, find_links
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.speech import (
-    COMPACT,
-    SPOKEN,
-    Pointing,
-    pick,
-    short,
-    singular,
-    spoken,
-    unlabelled,
-)
+from rods.synthesis.references import References, Visible
+from rods.synthesis.speech import pick, singular, spoken, unlabelled
 from rods.synthesis.story import Voice
 from rods.task import Call
 
 QUOTED = ("text", "word")  # kinds whose values are any words, which could run into the sentence
 SLOT = re.compile(r"\{(\w+)\}")
-Visible = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -62,12 +51,12 @@ class Wording:
 
     def __init__(self, executed: Executed, grounder: ProgramGrounder, rng: random.Random) -> None:
         self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice
-        self._pointing = SPOKEN if grounder.voice.whole else COMPACT
         self.calls = calls = executed.calls
         self._first = [sum(len(t) for t in calls[:i]) for i in range(len(calls))]
-        self._references = self._to_responses(executed, grounder.visible)
+        self._references = References(executed, self._phrases, self._voice.whole, rng)
+        self._references.add_responses(grounder.visible)
         if executed.plan.refers is not None and grounder.voice.refers:
-            self._references |= self._to_words(executed.plan.refers)
+            self._references.add_words(executed.plan.refers)
         self._story = grounder.voice.story(executed, rng)
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
@@ -84,7 +73,7 @@ class Wording:
             (i, name)
             for i, call in enumerate(self.calls[index])
             for name in call.arguments
-            if (self._first[index] + i, name) not in self._references
+            if not self._references.get((self._first[index] + i, name))
             and any(f"{{{name}}}" in wording for wording in self._phrases[call.name].say)
         ]
 
@@ -101,13 +90,16 @@ class Wording:
             for name in SLOT.findall(text):
                 if name != unsaid and name not in call.arguments:
                     raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
-                if self._voice.whole:
-                    text = self._adapted(text, call, name, (position, name), unsaid)
+                if whole and (name == unsaid or self._references.get((position, name))):
+                    text = unlabelled(text, name, entry.noun(name))
+                elif whole and say(call.arguments[name]) == "1":
+                    text = singular(text, name)
             return SLOT.sub(lambda match: word(match[1]), text)
 
         def word(name: str) -> str:
             if name == unsaid:
-                return pick(self._pointing.some, self.rng).format(self._noun(call, name))
+                some = pick(self._references.pointing.some, self.rng)
+                return some.format(self._references.noun(call.name, name))
             return self._references.get((position, name)) or self._value(call, name)
 
         whole = self._voice.whole
@@ -117,55 +109,11 @@ class Wording:
                 text += " " + fill(entry.tell_also.get(name, suffix) if whole else suffix)
         return text
 
-    def _adapted(
-        self, text: str, call: Call, name: str, place: tuple[int, str], unsaid: str
-    ) -> str:
-        """A wording that fits what is put into one of its slots."""
-        if name == unsaid or place in self._references:
-            return unlabelled(text, name, self._phrases[call.name].noun(name))
-        return singular(text, name) if say(call.arguments[name]) == "1" else text
-
-    def _noun(self, call: Call, name: str) -> str:
-        noun = self._phrases[call.name].noun(name)
-        return short(noun) if self._voice.whole else noun
-
     def _value(self, call: Call, name: str) -> str:
         value = call.arguments[name]
         if not self._voice.whole:
             return say(value)
         return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
-
-    def _to_responses(self, executed: Executed, visible: Visible) -> dict[tuple[int, str], str]:
-        flat = [text for turn in executed.responses for text in turn]
-        found, calls = {}, [c for turn in self.calls for c in turn]
-        for link in find_links(calls, executed.responses):
-            options = _refer(flat[: link.consumer], link, visible, self._pointing)
-            if options:
-                name = spaced(link.key)
-                if self._voice.whole:
-                    name = short(self._phrases[calls[link.producer].name].noun(link.key))
-                said = pick(options, self.rng).format(name)
-                found[link.consumer, link.parameter] = said
-        return found
-
-    def _to_words(self, turns: frozenset[int]) -> dict[tuple[int, str], str]:
-        """References to what the user named last under the same noun, in an earlier turn."""
-        found: dict[tuple[int, str], str] = {}
-        last: dict[str, Any] = {}
-        for index, calls in enumerate(self.calls):
-            named: dict[str, Any] = {}
-            for i, call in enumerate(calls):
-                for name, value in call.arguments.items():
-                    noun = self._noun(call, name)
-                    place = (self._first[index] + i, name)
-                    if isinstance(value, bool | list | dict) or place in self._references:
-                        continue
-                    if index in turns and noun not in named and last.get(noun) == value:
-                        found[place] = pick(self._pointing.same, self.rng).format(noun)
-                    # Two of the same name in a turn: later it would be unclear which is meant.
-                    named[noun] = value if named.get(noun, value) == value else None
-            last |= named
-        return found
 
 
 def say(value: Any) -> str:
@@ -177,22 +125,3 @@ def say(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def _refer(
-    responses: Sequence[str], link: Link, visible: Visible, pointing: Pointing
-) -> Sequence[str]:
-    """How one can point at a field of an earlier response; nothing where that would be unclear."""
-    producer, key = link.producer, link.key
-    seen = visible(responses[producer])
-    value = dict(fields(responses[producer])).get(key)
-    if value is None or not says(seen, str(value[1])):
-        return ()
-    if key not in seen and key.replace("_", " ") not in seen:
-        return ()
-    holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in fields(text))]
-    if holders[-1] == producer:
-        return pointing.next if producer == len(responses) - 1 else pointing.last
-    if len(holders) > 1 and holders[-2] == producer:
-        return pointing.previous
-    return ()

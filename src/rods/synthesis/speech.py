@@ -73,7 +73,7 @@ def spoken(value: Any, quoted: bool = False) -> str:
 
 def short(noun: str) -> str:
     """What a person calls a value's bearer: "searched file name" -> "file"."""
-    noun = noun.removeprefix("my ")
+    noun = noun.removeprefix("my ").removeprefix("nearest ")
     thing = THING.fullmatch(noun)
     return thing[1] if thing else noun
 
