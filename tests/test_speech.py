@@ -34,6 +34,7 @@ POINTED = [
     ("buy {x} shares of it", "share count", "buy {x} of it"),
     ("sell at a price of {x}", "order price", "sell at {x}"),
     ("pay with {x} as the access token", "access token", "pay with {x}"),
+    ("note it, taking {x} as the patient id", "patient id", "note it, taking {x}"),
     ("fly in {x} class today", "travel class", "fly in {x} today"),
     ("create an empty file called {x} here", "new file name", "create {x} here"),
     ("multiply {x} by {y}", "first factor", "multiply {x} by {y}"),
@@ -100,7 +101,7 @@ def test_an_own_tool_is_told_from_its_document() -> None:
     tool = ToolSpec(
         name="book_room",
         owner="Hotel",
-        description="Books a room. It must be free.",
+        description="Books a room; it must be free. It is locked.",
         parameters={n: {"type": "string"} for n in ("guest", "lastNight", "room_view")},
         required=("guest", "lastNight"),
         returns={},

@@ -95,6 +95,7 @@ def described(tool: ToolSpec) -> Phrase:
 
 def _sentences(act: str, required: Sequence[str]) -> tuple[str, ...]:
     """Requests that name every required parameter, whatever the act and the names are."""
+    act = act.partition(";")[0]
     if not required:
         return (act,)
 

@@ -84,7 +84,7 @@ def unlabelled(text: str, slot: str, noun: str) -> str:
     What is put into the slot names itself: "cancel the order {order_id}" must not become "cancel
     the order that order id". The wording's first word is its verb and stays.
     """
-    own = "|".join(re.escape(word) for word in noun.split(" to ")[0].split() if len(word) > 2)
+    own = "|".join(re.escape(word) for word in noun.split(" to ")[0].split() if word != "of")
     own, place = f"(?:{own})s?", re.escape(f"{{{slot}}}")
     text = re.sub(rf"(?<= )an? (?:{own} )+of (?={place})", "", text)
     text = re.sub(rf"(?<= )(?:(?:{LABELS}|{own}) )+(?={place})", "", text)
