@@ -22,10 +22,14 @@ DOCS = (
     "travel_booking",
     "vehicle_control",
 )
-FIELDS = {"role", "say", "also", "nouns", "slots", "choices", "ranges", "needs"}
+FIELDS = {
+    "role", "say", "also", "tell", "tell_also", "nouns", "slots", "choices", "ranges", "needs",
+}  # fmt: skip
 ROLES = {"read", "write", "session"}
 SLOT = re.compile(r"\{(\w+)\}")
 PLAIN = re.compile(r"[a-z]+( [a-z]+)*")
+CODE = re.compile(r"\w_|_\w|[a-z][A-Z]|\w\(|`")
+NUMBERS = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 
 DATA = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
 KINDS = DATA["kinds"]
@@ -95,6 +99,38 @@ def test_slots_match_parameters(docs):
             assert not phrase.startswith("{"), (name, phrase)
         assert set(entry.get("nouns", {})) == set(params), name
         assert set(entry.get("slots", {})) == set(params), name
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_natural_wordings(name):
+    tell, also = ENTRIES[name]["tell"], ENTRIES[name].get("tell_also", {})
+    assert len(tell) == len({frozenset(words(phrase)) for phrase in tell}) == 4
+    assert set(also) == set(suffixes(ENTRIES[name]))
+    assert all(re.match(r"[a-z]+( |$)", phrase) for phrase in tell), "begins with a verb"
+    assert not any(phrase.startswith("please") for phrase in tell)
+    for phrase in [*tell, *also.values()]:
+        assert phrase == " ".join(phrase.split())
+        assert phrase[-1].isalpha() or phrase[-1] == "}", phrase
+        assert not CODE.search(SLOT.sub(" ", phrase)), phrase
+        # A number that is written out would count as the value of a parameter.
+        assert not NUMBERS & set(words(phrase)), phrase
+
+
+def test_natural_slots_match_parameters(docs):
+    for name, entry in ENTRIES.items():
+        for phrase in entry["tell"]:
+            assert Counter(SLOT.findall(phrase)) == Counter(docs[name]["required"]), (name, phrase)
+        for param, phrase in entry.get("tell_also", {}).items():
+            assert SLOT.findall(phrase) == [param], (name, phrase)
+            assert not phrase.startswith("{"), (name, phrase)
+
+
+def test_natural_wordings_tell_the_tools_apart():
+    seen = {}
+    for name, entry in ENTRIES.items():
+        for phrase in entry["tell"]:
+            seen.setdefault(" ".join(words(phrase)), set()).add(name)
+    assert [names for names in seen.values() if len(names) > 1] == []
 
 
 def test_names_do_not_leak(docs):

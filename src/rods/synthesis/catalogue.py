@@ -6,7 +6,7 @@ BFCL's tools have an entry each in phrases.yaml; any other tool's is made from i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -29,6 +29,8 @@ class Phrase(BaseModel):
         role: whether it reads, writes, or opens a session or moves within the state.
         say: wordings with a {slot} for each required parameter.
         also: suffix for each optional parameter.
+        tell: wordings for a voice that speaks in whole sentences.
+        tell_also: the suffixes that go with them.
         nouns: what a user calls each parameter.
         slots: kind of value of each parameter.
         choices: closed sets of values.
@@ -41,6 +43,8 @@ class Phrase(BaseModel):
     role: Literal["read", "write", "session"]
     say: tuple[str, ...]
     also: dict[str, str] = {}
+    tell: tuple[str, ...] = ()
+    tell_also: dict[str, str] = {}
     nouns: dict[str, str] = {}
     slots: dict[str, str] = {}
     choices: dict[str, tuple[Any, ...]] = {}
@@ -75,14 +79,35 @@ def described(tool: ToolSpec) -> Phrase:
     slots = {name: _kind(name, schema) for name, schema in tool.parameters.items()}
     choices = {n: tuple(c) for n, s in tool.parameters.items() if (c := _choices(s))}
     given = " and ".join(f"{spaced(name)} {{{name}}}" for name in tool.required)
+    optional = [name for name in tool.parameters if name not in tool.required]
     joins = (" with ", " , with ", " for ") if given else ("",)
     return Phrase(
         role="read" if READING.match(tool.name) else "write",
         say=tuple(f"{act}{join}{given}" for join in joins),
-        also={n: f"with {spaced(n)} {{{n}}}" for n in tool.parameters if n not in tool.required},
+        also={n: f"with {spaced(n)} {{{n}}}" for n in optional},
+        tell=_sentences(act, tool.required),
+        tell_also={n: f"with the {spaced(n)} set to {{{n}}}" for n in optional},
         slots=slots,
         choices=choices,
         ranges={n: r for n, s in tool.parameters.items() if (r := _range(s))},
+    )
+
+
+def _sentences(act: str, required: Sequence[str]) -> tuple[str, ...]:
+    """Requests that name every required parameter, whatever the act and the names are."""
+    act = act.partition(";")[0]
+    if not required:
+        return (act,)
+
+    def joined(form: str) -> str:
+        parts = [form.format(slot=f"{{{name}}}", noun=spaced(name)) for name in required]
+        return " and ".join(p for p in (", ".join(parts[:-1]), parts[-1]) if p)
+
+    return (
+        f"{act} with {joined('the {noun} {slot}')}",
+        f"{act}, taking {joined('{slot} as the {noun}')}",
+        f"{act} using {joined('{slot} for the {noun}')}",
+        f"{act}, where {joined('the {noun} should be {slot}')}",
     )
 
 

@@ -4,27 +4,27 @@ Departure from the paper: wording by templates. A value that a response produced
 ("the last order id") where the reference is unambiguous, else it is stated; the same holds for a
 value that the user named in an earlier turn ("the same file name"), in turns that are to refer
 back. The plain voice says a phrase a call; the telling voice adds a story, a named person and
-whole sentences.
+whole sentences, in which texts are quoted and lists are spelled out.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rods.grounding import says
-from rods.provenance import fields, find_links
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.references import References, Visible
+from rods.synthesis.speech import pick, singular, spoken, unlabelled
 from rods.synthesis.story import Voice
 from rods.task import Call
 
+QUOTED = ("text", "word")  # kinds whose values are any words, which could run into the sentence
 SLOT = re.compile(r"\{(\w+)\}")
-Visible = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ class Wording:
         self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice
         self.calls = calls = executed.calls
         self._first = [sum(len(t) for t in calls[:i]) for i in range(len(calls))]
-        self._references = self._to_responses(executed, grounder.visible)
+        self._references = References(executed, self._phrases, self._voice.whole, rng)
+        self._references.add_responses(grounder.visible)
         if executed.plan.refers is not None and grounder.voice.refers:
-            self._references |= self._to_words(executed.plan.refers)
+            self._references.add_words(executed.plan.refers)
         self._story = grounder.voice.story(executed, rng)
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
@@ -72,59 +73,47 @@ class Wording:
             (i, name)
             for i, call in enumerate(self.calls[index])
             for name in call.arguments
-            if (self._first[index] + i, name) not in self._references
+            if not self._references.get((self._first[index] + i, name))
             and any(f"{{{name}}}" in wording for wording in self._phrases[call.name].say)
         ]
 
     def told(self, call: Call, parameter: str) -> str:
-        noun, value = self._phrases[call.name].noun(parameter), say(call.arguments[parameter])
-        return self._voice.answer(noun, value, self.rng)
+        noun = self._phrases[call.name].noun(parameter)
+        return self._voice.answer(noun, self._value(call, parameter), self.rng)
 
     def _phrase(self, call: Call, position: int, unsaid: str) -> str:
         entry = self._phrases.get(call.name)
         if entry is None:
             raise SynthesisError(Kind.NO_PROMPTS, f"no phrase for {call.name}", call)
 
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if name == unsaid:
-                return f"some {entry.noun(name)}"
-            if name not in call.arguments:
-                raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
-            return self._references.get((position, name)) or say(call.arguments[name])
+        def fill(text: str) -> str:
+            for name in SLOT.findall(text):
+                if name != unsaid and name not in call.arguments:
+                    raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
+                if whole and (name == unsaid or self._references.get((position, name))):
+                    text = unlabelled(text, name, entry.noun(name))
+                elif whole and say(call.arguments[name]) == "1":
+                    text = singular(text, name)
+            return SLOT.sub(lambda match: word(match[1]), text)
 
-        text = SLOT.sub(fill, self.rng.choice(entry.say))
+        def word(name: str) -> str:
+            if name == unsaid:
+                some = pick(self._references.pointing.some, self.rng)
+                return some.format(self._references.noun(call.name, name))
+            return self._references.get((position, name)) or self._value(call, name)
+
+        whole = self._voice.whole
+        text = fill(self.rng.choice(entry.tell or entry.say if whole else entry.say))
         for name, suffix in entry.also.items():
             if name in call.arguments:
-                text += " " + SLOT.sub(fill, suffix)
+                text += " " + fill(entry.tell_also.get(name, suffix) if whole else suffix)
         return text
 
-    def _to_responses(self, executed: Executed, visible: Visible) -> dict[tuple[int, str], str]:
-        flat = [text for turn in executed.responses for text in turn]
-        found = {}
-        for link in find_links([c for turn in self.calls for c in turn], executed.responses):
-            said = _refer(flat[: link.consumer], link.producer, link.key, visible)
-            if said:
-                found[link.consumer, link.parameter] = said
-        return found
-
-    def _to_words(self, turns: frozenset[int]) -> dict[tuple[int, str], str]:
-        """References to what the user named last under the same noun, in an earlier turn."""
-        found: dict[tuple[int, str], str] = {}
-        last: dict[str, Any] = {}
-        for index, calls in enumerate(self.calls):
-            named: dict[str, Any] = {}
-            for i, call in enumerate(calls):
-                for name, value in call.arguments.items():
-                    noun = self._phrases[call.name].noun(name)
-                    place = (self._first[index] + i, name)
-                    if isinstance(value, bool | list | dict) or place in self._references:
-                        continue
-                    if index in turns and noun not in named and last.get(noun) == value:
-                        found[place] = f"the same {noun}"
-                    named[noun] = value
-            last |= named
-        return found
+    def _value(self, call: Call, name: str) -> str:
+        value = call.arguments[name]
+        if not self._voice.whole:
+            return say(value)
+        return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
 
 
 def say(value: Any) -> str:
@@ -136,19 +125,3 @@ def say(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def _refer(responses: Sequence[str], producer: int, key: str, visible: Visible) -> str:
-    """How to point at a field of an earlier response, or "" where that would be unclear."""
-    seen = visible(responses[producer])
-    value = dict(fields(responses[producer])).get(key)
-    if value is None or not says(seen, str(value[1])):
-        return ""
-    if key not in seen and key.replace("_", " ") not in seen:
-        return ""
-    holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in fields(text))]
-    if holders[-1] == producer:
-        return f"the last {spaced(key)}"
-    if len(holders) > 1 and holders[-2] == producer:
-        return f"the previous {spaced(key)}"
-    return ""

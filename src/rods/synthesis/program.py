@@ -12,9 +12,10 @@ from rods.synthesis.critique import Critic
 from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.execute import execute
 from rods.synthesis.failures import History, SynthesisError
-from rods.synthesis.ground import ProgramGrounder, Visible
+from rods.synthesis.ground import ProgramGrounder
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
+from rods.synthesis.references import Visible
 from rods.synthesis.start import Starts
 from rods.synthesis.story import PlainVoice, Voice
 from rods.synthesis.toolgraph import ToolGraph

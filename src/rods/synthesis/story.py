@@ -43,6 +43,8 @@ class Voice(Protocol):
 
     refers: bool
     """Whether it may refer to what the user named before."""
+    whole: bool
+    """Whether it speaks in whole sentences."""
 
     def story(self, executed: Executed, rng: random.Random) -> Story: ...
 
@@ -60,6 +62,7 @@ class PlainVoice:
     """Compact requests without a story: what a small policy can read."""
 
     refers = False
+    whole = False
     OPENERS = ("", "", "", "please ", "now ", "next ")
     CLOSERS = ("thank you that is all", "good work so far", "that looks fine to me")
 
@@ -84,17 +87,43 @@ class TellingVoice:
     """
 
     refers = True
-    FIRST = ("Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {} for me?", "{}.")
+    whole = True
+    FIRST = (
+        "Could you {}?", "Please {}.", "I'd like you to {}.", "Can you {}?", "{}.",
+        "First of all, {}.", "To begin with, please {}.", "I need you to {}.",
+        "Would you {}, please?", "Let's start: {}.", "Do me a favor and {}.",
+        "I was hoping you could {}.",
+    )  # fmt: skip
     LATER = (
         "Now {}.", "Next, {}.", "After that, please {}.", "Then could you {}?", "Once that's done,"
         " {}.", "I also need you to {}.", "Good. Now {}.", "Great, please {}.", "{}, please.",
+        "Thanks. Could you {} as well?", "Perfect, now I'd like you to {}.", "And now, {}.",
+        "With that out of the way, {}.", "The next thing is to {}.", "Would you also {}?",
+        "All right, go on and {}.",
     )  # fmt: skip
-    JOINS = (", and then ", ", then ", "; after that, ", " and afterwards ")
+    JOINS = (
+        ", and then ", ", then ", "; after that, ", ", and afterwards ", "; next, ",
+        ", and once that's done, ",
+    )  # fmt: skip
     ANSWERS = (
-        "The {} is {}.", "Sorry, I forgot: the {} is {}.", "It's this {}: {}.",
-        "Use {1} as the {0}.", "For the {}, take {}.", "Right, the {} should be {}.",
+        "The {} should be {}.", "Sorry, I forgot: the {} should be {}.", "Use {1} as the {0}.",
+        "For the {}, take {}.", "Right, the {} should be {}.", "Oh, I left out the {}: {}.",
+        "Let's take {1} as the {0}.", "As the {}, please use {}.",
+        "My mistake, I meant {1} as the {0}.", "Here is the {} that was missing: {}.",
     )  # fmt: skip
-    CLOSERS = ("Thanks, that's all for now.", "Good work so far.", "That looks fine to me.")
+    CLOSERS = (
+        "Thanks, that's all for now.", "Good work so far.", "That looks fine to me.",
+        "Great, nothing else at the moment.", "Thank you, I'm happy with that.",
+        "All good, I'll get back to you later.", "Okay, that was what I wanted to know.",
+        "Wonderful, let me think about that for a while.", "Fine, leave it like that.",
+        "Thanks for your help so far.",
+    )  # fmt: skip
+    OPENINGS = (
+        "Hi, this is {name}. I'm {goal}.", "I'm {name}, and I'm {goal}.",
+        "{name} here, and I'm {goal}.", "Hello! I'm {goal}.",
+        "I'm {goal} and could use some help.", "Hello, {name} speaking. I'm {goal}.",
+        "My name is {name} and I'm {goal}.", "I could use a hand, since I'm {goal}.",
+    )  # fmt: skip
 
     def __init__(self, themes: Sequence[Theme] = ()) -> None:
         self._themes = themes
@@ -114,20 +143,12 @@ class TellingVoice:
         made = rng.choice(self.LATER if turn else self.FIRST).format(text)
         made = made[0].upper() + made[1:]
         if turn == 0 and story.name:
-            opening = rng.choice(
-                (
-                    f"Hi, this is {story.name}. I'm {story.goal}.",
-                    f"I'm {story.name}, and I'm {story.goal}.",
-                    f"{story.name} here. I'm {story.goal} today.",
-                    f"Hello! I'm {story.goal}.",
-                    f"I'm {story.goal} and could use some help.",
-                )
-            )
+            opening = rng.choice(self.OPENINGS).format(name=story.name, goal=story.goal)
             return f"{opening} {made}"
         return made
 
     def answer(self, noun: str, value: str, rng: random.Random) -> str:
-        return rng.choice(self.ANSWERS).format(noun, value)
+        return rng.choice(self.ANSWERS).format(noun.removeprefix("my "), value)
 
     def close(self, rng: random.Random) -> str:
         return rng.choice(self.CLOSERS)
