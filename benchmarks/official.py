@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from rods.envs.bfcl_data import data_folder
@@ -19,9 +20,13 @@ os.environ.setdefault("BFCL_PROJECT_ROOT", FOLDER.name)
 
 
 class OfficialChecker:
-    """`multi_turn_checker` of bfcl-eval, called as its runner calls it."""
+    """`multi_turn_checker` of bfcl-eval, called as its runner calls it.
 
-    def __init__(self) -> None:
+    Args:
+        folder: questions and answers laid out as the benchmark's; default: the benchmark's own.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         from bfcl_eval.eval_checker.multi_turn_eval import multi_turn_checker, multi_turn_utils
         from bfcl_eval.eval_checker.multi_turn_eval.func_source_code import long_context
         from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.posting_api import TwitterAPI
@@ -37,12 +42,15 @@ class OfficialChecker:
         self._runs = count()
         self.rows: dict[str, dict[str, Any]] = {}
         self.gold: dict[str, list[list[str]]] = {}
+        folder = folder or data_folder()
         for category in Category:
             name = f"BFCL_v4_multi_turn_{category}.json"
-            for line in (data_folder() / name).read_text("utf-8").splitlines():
+            if not (folder / name).exists():
+                continue
+            for line in (folder / name).read_text("utf-8").splitlines():
                 row = json.loads(line)
                 self.rows[row["id"]] = row
-            for line in (data_folder() / "possible_answer" / name).read_text("utf-8").splitlines():
+            for line in (folder / "possible_answer" / name).read_text("utf-8").splitlines():
                 row = json.loads(line)
                 self.gold[row["id"]] = row["ground_truth"]
 

@@ -250,6 +250,24 @@ def verify(
 
 
 @app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl or parquet.")],
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    env: Annotated[
+        str, typer.Option(help="bfcl, or package.module:Class, several joined by commas.")
+    ] = "bfcl",
+    as_json: JsonFlag = False,
+) -> None:
+    """Tasks as files for the benchmark's checker, for trainers, or as a table."""
+    from rods.export.folder import export as export_tasks
+
+    count = export_tasks(file, form, out, env)
+    told = {"tasks": count, "format": form, "out": str(out)}
+    typer.echo(json.dumps(told) if as_json else f"{out}: {count} tasks as {form}")
+
+
+@app.command()
 def doctor(
     run: Annotated[Path | None, typer.Argument(help="Also check this run folder.")] = None,
     as_json: JsonFlag = False,
