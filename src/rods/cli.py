@@ -262,9 +262,15 @@ def export(
     """Tasks as files for the benchmark's checker, for trainers, or as a table."""
     from rods.export.folder import export as export_tasks
 
-    count = export_tasks(file, form, out, env)
-    told = {"tasks": count, "format": form, "out": str(out)}
-    typer.echo(json.dumps(told) if as_json else f"{out}: {count} tasks as {form}")
+    tasks, left = export_tasks(file, form, out, env)
+    if as_json:
+        missing = [item.task.id for item in left]
+        told = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(f"{out}: {tasks} tasks as {form}")
+    for item in left:
+        typer.echo(f"left out: {item.where}: the official checker refuses its ground truth")
 
 
 @app.command()

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import read_category, read_row
+from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
@@ -23,22 +25,30 @@ from rods.task import Category, Task, ToolSpec
 CONTENT = ("classes", "start", "withheld", "turns")
 
 
-def write(folder: Path, items: Sequence[Item], env: str) -> None:
+def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     """Write the questions and answers of every category that has tasks.
 
     Each task is read back from its rows first, so what is written is what was meant.
+
+    Returns:
+        The tasks left out because the official checker would refuse their ground truth.
 
     Raises:
         UserError: a task is of another environment, or the format cannot say it.
     """
     if env != "bfcl":
         raise UserError(f"--env {env}: the format bfcl is for tasks of bfcl; choose another format")
+    environment, left = BfclEnvironment(), []
     with LineFiles(folder) as files:
         for position, (item, tools) in enumerate(equipped(items, env)):
+            if not accepts_ground_truth(item.task, environment):
+                left.append(item)
+                continue
             name = f"BFCL_v4_multi_turn_{item.task.category}.json"
             question, answer = _rows(item, position, tools)
             files.add(name, question)
             files.add(f"possible_answer/{name}", answer)
+    return left
 
 
 def read(folder: Path) -> list[Task]:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from rods.errors import UserError
 from rods.export import bfcl, table, trl, verl
-from rods.export.source import read_items
+from rods.export.source import Item, read_items
 
 FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
 
 
-def export(file: Path, form: str, out: Path, env: str = "bfcl") -> int:
-    """Write the tasks of `file` as the new folder `out`; returns how many there are.
+class Exported(NamedTuple):
+    """How many tasks were written, and which were left out because no use was to be had of them."""
+
+    tasks: int
+    left_out: list[Item]
+
+
+def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
+    """Write the tasks of `file` as the new folder `out`.
 
     The files are made in a folder beside and moved at the end.
 
@@ -36,12 +44,14 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> int:
         with TemporaryDirectory(prefix=".rods-export-", dir=near) as temporary:
             made = Path(temporary) / "made"
             made.mkdir()
-            FORMATS[form](made, items, env)
+            left = FORMATS[form](made, items, env)
+            if len(left) == len(items):
+                raise UserError(f"{file}: no task that the format {form} could be used with")
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(made, target)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
-    return len(items)
+    return Exported(len(items) - len(left), left)
 
 
 def _vacant(out: Path) -> None:

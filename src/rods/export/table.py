@@ -16,7 +16,7 @@ JSON_TEXT = ("start", "turns", "lineage")
 LAST_EPOCH = 2**63 - 1
 
 
-def write(folder: Path, items: Sequence[Item], env: str) -> None:
+def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     """Write `tasks.parquet`. The environment is not asked.
 
     Raises:
@@ -26,6 +26,7 @@ def write(folder: Path, items: Sequence[Item], env: str) -> None:
         if abs(task.born) > LAST_EPOCH:
             raise UserError(f"{where}: born: beyond 64 bits")
     write_parquet(folder / "tasks.parquet", (_row(task) for _, task in items), _schema())
+    return []
 
 
 def task_of(row: dict[str, Any]) -> Task:

@@ -16,7 +16,7 @@ from rods.export.lines import LineFiles
 from rods.export.source import Item, equipped, side
 
 
-def write(folder: Path, items: Sequence[Item], env: str) -> None:
+def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     """Write `train.jsonl`, and `validation.jsonl` and `test.jsonl` for benchmark tasks there.
 
     Raises:
@@ -34,3 +34,4 @@ def write(folder: Path, items: Sequence[Item], env: str) -> None:
                 "task": task.model_dump_json(),
             }
             files.add(f"{side(task)}.jsonl", row)
+    return []

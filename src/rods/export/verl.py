@@ -19,7 +19,7 @@ AGENT = "rods"
 """Name of the agent loop, and of the interaction, that the rows ask for."""
 
 
-def write(folder: Path, items: Sequence[Item], env: str) -> None:
+def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     """Write `train.parquet`, and `validation.parquet` and `test.parquet` for benchmark tasks there.
 
     Raises:
@@ -30,6 +30,7 @@ def write(folder: Path, items: Sequence[Item], env: str) -> None:
         sides[side(item.task)].append(item)
     for name, found in sides.items():
         write_parquet(folder / f"{name}.parquet", _rows(found, env, name), schema)
+    return []
 
 
 def _rows(items: Sequence[Item], env: str, name: str) -> Iterator[dict[str, Any]]:
