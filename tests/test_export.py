@@ -13,8 +13,10 @@ import pyarrow.parquet
 import pytest
 from commandline import Done, refused
 from doubles import make_task
+from export_check import check
 from hypothesis import given
 from hypothesis import strategies as st
+from official import OfficialChecker
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, data_folder, split
@@ -119,6 +121,45 @@ def test_any_values_come_back(tmp_path_factory, arguments: dict[str, Any], words
         assert [t.id for t in read(folder / "out")] == [task.id]
 
 
+def test_the_official_checker_judges_alike(made: Path) -> None:
+    counts = check(made, 24, 0)
+    assert counts["tasks"] == counts["ground truth: accepted by the official checker"] > 20
+    assert counts["wrong answer: refused by the official checker"] > 40
+    assert counts["disagreements"] == 0
+
+
+def test_what_is_left_out_is_what_the_official_checker_refuses() -> None:
+    """Of paying with a card of one's own and with one that long context adds."""
+    official, env = OfficialChecker(), BfclEnvironment()
+    flight = {"travel_from": "SFO", "travel_to": "LAX", "travel_date": "2027-04-11"}
+    start: Any = {"access_token": "t", "budget_limit": 10.0, "credit_card_list": {}}
+    start["credit_card_list"] = {"own": {"balance": 9000.0}}
+    verdicts = []
+    for card in ("own", "4567890145678901"):
+        book = {"access_token": "t", "card_id": card, "travel_class": "business", **flight}
+        calls = (
+            Call(name="book_flight", arguments=book),
+            Call(name="get_all_credit_cards", arguments={}),
+        )
+        task = spoken(
+            category=Category.LONG_CONTEXT,
+            classes=("TravelAPI",),
+            start={"TravelAPI": start},
+            turns=(Turn(user="-", ground_truth=calls),),
+            source=f"multi_turn_long_context_{card}",
+        )
+        official.gold[task.source] = [[str(call) for call in calls]]
+        official.rows[task.source] = {
+            "id": task.source,
+            "initial_config": task.start,
+            "involved_classes": list(task.classes),
+        }
+        verdicts.append(official.check(task, [calls]))
+        assert accepts_ground_truth(task, env) == verdicts[-1]
+        assert official.check(task, [calls], sealed=True)
+    assert verdicts == [True, False]
+
+
 def test_rows_for_trl(rods, made: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert rods("export", made, "--format", "trl", "--out", out).code == 0
@@ -216,6 +257,7 @@ UNSAYABLE = [
     ({"classes": ("Rocket",)}, "classes: bfcl has no 'Rocket'"),
     ({"environment": "mine:Own"}, "environment: 'mine:Own' is not bfcl"),
     ({"start": {"MathAPI": {"a": 1}}}, "start"),
+    ({"start": {"GorillaFileSystem": {"root": [1]}}}, "start: "),
     ({"withheld": ("cp",)}, "withheld"),
     ({"withheld": ("fly",)}, "withheld: no tool 'fly'"),
     ({"turns": (Turn(user="u", restores=("fly",)),)}, "turns.0.restores: no tool 'fly'"),

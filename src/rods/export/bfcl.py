@@ -41,11 +41,14 @@ def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     environment, left = BfclEnvironment(), []
     with LineFiles(folder) as files:
         for position, (item, tools) in enumerate(equipped(items, env)):
-            if not accepts_ground_truth(item.task, environment):
-                left.append(item)
-                continue
             name = f"BFCL_v4_multi_turn_{item.task.category}.json"
             question, answer = _rows(item, position, tools)
+            try:
+                if not accepts_ground_truth(item.task, environment):
+                    left.append(item)
+                    continue
+            except UserError as error:  # a simulator cannot load it
+                raise UserError(f"{item.where}: start: {error}") from None
             files.add(name, question)
             files.add(f"possible_answer/{name}", answer)
     return left
