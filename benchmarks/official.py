@@ -6,8 +6,10 @@ import copy
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from rods.envs.bfcl_data import data_folder
@@ -19,16 +21,22 @@ os.environ.setdefault("BFCL_PROJECT_ROOT", FOLDER.name)
 
 
 class OfficialChecker:
-    """`multi_turn_checker` of bfcl-eval, called as its runner calls it."""
+    """`multi_turn_checker` of bfcl-eval, called as its runner calls it.
 
-    def __init__(self) -> None:
+    Args:
+        folder: questions and answers laid out as the benchmark's; default: the benchmark's own.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         from bfcl_eval.eval_checker.multi_turn_eval import multi_turn_checker, multi_turn_utils
         from bfcl_eval.eval_checker.multi_turn_eval.func_source_code import long_context
         from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.posting_api import TwitterAPI
+        from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.travel_booking import TravelAPI
 
         self._checker = multi_turn_checker.multi_turn_checker
         self._instances = vars(multi_turn_utils)
         self._own = set(self._instances)
+        self._twitter, self._travel = TwitterAPI, TravelAPI
         self._tweet = TwitterAPI.post_tweet
         self._tables = {
             k: v for k, v in vars(long_context).items() if isinstance(v, dict) and k[0] != "_"
@@ -37,12 +45,15 @@ class OfficialChecker:
         self._runs = count()
         self.rows: dict[str, dict[str, Any]] = {}
         self.gold: dict[str, list[list[str]]] = {}
+        folder = folder or data_folder()
         for category in Category:
             name = f"BFCL_v4_multi_turn_{category}.json"
-            for line in (data_folder() / name).read_text("utf-8").splitlines():
+            if not (folder / name).exists():
+                continue
+            for line in (folder / name).read_text("utf-8").splitlines():
                 row = json.loads(line)
                 self.rows[row["id"]] = row
-            for line in (data_folder() / "possible_answer" / name).read_text("utf-8").splitlines():
+            for line in (folder / "possible_answer" / name).read_text("utf-8").splitlines():
                 row = json.loads(line)
                 self.gold[row["id"]] = row["ground_truth"]
 
@@ -56,10 +67,43 @@ class OfficialChecker:
         for name in self._instances.keys() - self._own:
             del self._instances[name]
 
-    def check(self, task: Task, answer: Answer) -> bool:
-        """The verdict on calls, one sequence a turn, from a clean start."""
+    def check(self, task: Task, answer: Answer, sealed: bool = False) -> bool:
+        """The verdict on calls, one sequence a turn, from a clean start to a clean end.
+
+        Args:
+            sealed: keep its two sides apart, which share tables and default lists.
+        """
         self.clean()
-        return self.verdict(task.source, [[str(call) for call in turn] for turn in answer])
+        if sealed:
+            with self._sealed():
+                return self.check(task, answer)
+        try:
+            return self.verdict(task.source, [[str(call) for call in turn] for turn in answer])
+        finally:  # our sessions read the same tables
+            self.clean()
+
+    @contextmanager
+    def _sealed(self) -> Iterator[None]:
+        load, tweet = self._travel._load_scenario, self._tweet
+
+        def load_own(travel: Any, scenario: dict[str, Any], long_context: bool = False) -> None:
+            load(travel, scenario, long_context)
+            for name in ("credit_card_list", "booking_record"):
+                setattr(travel, name, copy.deepcopy(getattr(travel, name)))
+
+        def tweet_own(twitter: Any, content: str, tags: Any = None, mentions: Any = None) -> Any:
+            return tweet(
+                twitter,
+                content,
+                [] if tags is None else tags,
+                [] if mentions is None else mentions,
+            )
+
+        self._travel._load_scenario, self._twitter.post_tweet = load_own, tweet_own
+        try:
+            yield
+        finally:
+            self._travel._load_scenario, self._twitter.post_tweet = load, tweet
 
     def verdict(self, name: str, answer: Sequence[Sequence[str]]) -> bool:
         """The bare call, without cleaning."""

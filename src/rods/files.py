@@ -32,20 +32,30 @@ def read_tasks(path: Path) -> list[Task]:
     Raises:
         UserError: the file is missing or a line is no task; the message names line and field.
     """
+    return [task for _, task in read_placed(path)]
+
+
+def read_placed(path: Path) -> list[tuple[str, Task]]:
+    """`read_tasks`, each task with its place (file and line) for messages about it.
+
+    Raises:
+        UserError: see `read_tasks`.
+    """
     if path.is_dir():
         store = Store(path, writer=False)
         try:
-            return list(store.tasks().values())
+            return [(f"{path}: task {task.id}", task) for task in store.tasks().values()]
         finally:
             store.close()
     tasks = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
+        place = f"{path}: line {number}"
         try:
-            tasks.append(Task.model_validate_json(line))
+            tasks.append((place, Task.model_validate_json(line)))
         except ValidationError as error:
-            raise UserError(f"{path}: line {number}: {first_problem(error)}") from None
+            raise UserError(f"{place}: {first_problem(error)}") from None
     return tasks
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rods.synthesis.critique import Critic
 from rods.synthesis.world import World
 from rods.task import Task
 
@@ -16,7 +15,7 @@ def verify_tasks(
 
     Parents are looked for among the given tasks, `parents` and the world's own.
     """
-    critic = Critic(world.env, world.held_out)
+    critic = world.critic()
     known = {task.id: task for task in (*world.tasks, *parents, *tasks)}
     for task in tasks:
         if task.environment != world.env.name:

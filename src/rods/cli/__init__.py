@@ -23,6 +23,7 @@ for command in (
     training.report,
     synthesis.synth,
     synthesis.verify,
+    synthesis.export,
     synthesis.profile,
     episodes.score,
     episodes.audit,

@@ -1,4 +1,4 @@
-"""Commands that make and check tasks: synth, verify, profile."""
+"""Commands that make, check and hand on tasks: synth, verify, export, profile."""
 
 from __future__ import annotations
 
@@ -116,6 +116,27 @@ def verify(
         typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} tasks pass every gate")
     if refused:
         raise typer.Exit(1)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl or parquet.")],
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    env: EnvOption = "bfcl",
+    as_json: JsonFlag = False,
+) -> None:
+    """Tasks as files for the benchmark's checker, for trainers, or as a table."""
+    from rods.export.folder import export as export_tasks
+
+    tasks, left = export_tasks(file, form, out, env)
+    if as_json:
+        missing = [item.task.id for item in left]
+        told = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(f"{out}: {tasks} tasks as {form}")
+    for item in left:
+        typer.echo(f"left out: {item.where}: the official checker refuses its ground truth")
 
 
 def profile(

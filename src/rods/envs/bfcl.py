@@ -86,10 +86,7 @@ class BfclSession:
         except CallError as error:
             return error.observation()
         owner = self._tools[call.name].owner
-        arguments = call.arguments
-        defaults = mutable_defaults(owner, call.name)
-        if defaults or any(isinstance(v, PLAIN) for v in arguments.values()):
-            arguments = copy.deepcopy({**defaults, **arguments})
+        arguments = self._arguments(owner, call)
         try:
             result = steady(getattr(self._instances[owner], call.name)(**arguments))
             text = _text(result)
@@ -127,6 +124,13 @@ class BfclSession:
 
     def close(self) -> None:
         self._instances = {}
+
+    def _arguments(self, owner: str, call: Call) -> dict[str, Any]:
+        """What the method gets: nothing that it changes in place is anybody else's."""
+        arguments, defaults = call.arguments, mutable_defaults(owner, call.name)
+        if defaults or any(isinstance(v, PLAIN) for v in arguments.values()):
+            arguments = copy.deepcopy({**defaults, **arguments})
+        return arguments
 
 
 @cache

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
 from rods.task import Category, Task, ToolSpec, Turn
@@ -93,7 +92,8 @@ def benchmark_tasks() -> dict[str, Task]:
     Raises:
         UserError: a data file is missing or torn; the message names file and line.
     """
-    return {task.source: task for category in Category for task in _read(category)}
+    folder = data_folder()
+    return {task.source: task for c in Category for task in read_category(folder, c)}
 
 
 @cache
@@ -117,39 +117,49 @@ def _rank(index: int) -> str:
     return hashlib.sha256(f"rods split {index}".encode()).hexdigest()
 
 
-def _read(category: Category) -> list[Task]:
-    folder, name = data_folder(), f"BFCL_v4_multi_turn_{category}.json"
-    answers = {a["id"]: a for a in _lines(folder / "possible_answer" / name)}
+def read_category(folder: Path, category: Category) -> list[Task]:
+    """Tasks of one category in a folder laid out as the benchmark's data.
+
+    Raises:
+        UserError: a file is missing or torn, or a task cannot be read; the message names it.
+    """
+    name = f"BFCL_v4_multi_turn_{category}.json"
+    answers = {a["id"]: a["ground_truth"] for a in _lines(folder / "possible_answer" / name)}
     tasks = []
     for row in _lines(folder / name):
-        classes = tuple(row["involved_classes"])
-        tools = {n: t for n, t in tool_specs().items() if t.owner in classes}
-        withheld: dict[str, list[str]] = row.get("missed_function", {})
-        turns = []
         try:
-            for i, messages in enumerate(row["question"]):
-                gold = [parse_calls(c, tools)[0] for c in answers[row["id"]]["ground_truth"][i]]
-                turns.append(
-                    Turn(
-                        user="\n".join(m["content"] for m in messages),
-                        ground_truth=tuple(gold),
-                        restores=tuple(withheld.get(str(i), ())),
-                    )
-                )
-        except (CallError, KeyError, IndexError) as error:
+            tasks.append(read_row(category, row, answers[row["id"]]))
+        except (LookupError, TypeError, ValueError) as error:
             raise UserError(f"{folder / name}: task {row['id']} cannot be read: {error}") from None
-        tasks.append(
-            Task(
-                category=category,
-                classes=classes,
-                # Only what a simulator loads: MathAPI's entry would be state that nothing reads.
-                start={k: v for k, v in row["initial_config"].items() if k in classes},
-                turns=tuple(turns),
-                withheld=tuple(name for names in withheld.values() for name in names),
-                source=row["id"],
-            )
-        )
     return tasks
+
+
+def read_row(category: Category, row: dict[str, Any], answer: list[list[str]]) -> Task:
+    """The task of a question and its ground truth.
+
+    Raises:
+        CallError: the ground truth holds what is no call of a tool of its classes.
+        LookupError: a field or a turn is missing.
+    """
+    classes = tuple(row["involved_classes"])
+    tools = {n: t for n, t in tool_specs().items() if t.owner in classes}
+    withheld: dict[str, list[str]] = row.get("missed_function", {})
+    return Task(
+        category=category,
+        classes=classes,
+        # Only what a simulator loads: MathAPI's entry would be state that nothing reads.
+        start={k: v for k, v in row["initial_config"].items() if k in classes},
+        turns=tuple(
+            Turn(
+                user="\n".join(m["content"] for m in messages),
+                ground_truth=tuple(parse_calls(call, tools)[0] for call in answer[i]),
+                restores=tuple(withheld.get(str(i), ())),
+            )
+            for i, messages in enumerate(row["question"])
+        ),
+        withheld=tuple(name for names in withheld.values() for name in names),
+        source=row["id"],
+    )
 
 
 def _schema(doc: dict[str, Any]) -> dict[str, Any]:

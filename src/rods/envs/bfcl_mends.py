@@ -110,6 +110,18 @@ def mutable_defaults(name: str, method: str) -> dict[str, Any]:
     }
 
 
+@cache
+def shared_records() -> frozenset[str]:
+    """Ids of the cards and bookings that long context adds; every instance gets the same objects.
+
+    A scenario's own record of such an id stands in its place.
+    """
+    tables = vars(importlib.import_module(f"{PACKAGE}.long_context"))
+    return frozenset(tables["CREDIT_CARD_EXTENSION"]) | frozenset(
+        tables["BOOKING_RECORD_EXTENSION"]
+    )
+
+
 def refuse_hazards(call: Call, instances: dict[str, Any]) -> None:
     """Refuse what would hang a simulator or build a file tree that contains itself.
 

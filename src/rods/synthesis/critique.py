@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from rods.envs.base import Environment
 from rods.errors import UserError
 from rods.profile import Profile, profile
-from rods.synthesis.gates import GATES, Case, Limits
+from rods.synthesis.gates import GATES, Case, Gate, Limits
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 
@@ -39,12 +39,18 @@ class Critic:
 
     Args:
         held_out: tasks that no synthetic task may resemble.
+        more: gates of this environment's own, after those of all.
     """
 
     def __init__(
-        self, env: Environment, held_out: Iterable[Task] = (), limits: Limits | None = None
+        self,
+        env: Environment,
+        held_out: Iterable[Task] = (),
+        limits: Limits | None = None,
+        more: Iterable[Gate] = (),
     ) -> None:
         self.env, self.limits, self.siblings = env, limits or Limits(), Siblings()
+        self._gates = (*GATES, *more)
         self._held_out = NearIndex()
         for task in held_out:
             self._held_out.add(task)
@@ -60,7 +66,7 @@ class Critic:
             return "plan: its parent cannot be run"
         case = Case(task, self.env, self.limits, theirs)
         try:
-            return next((f"{g.stage}: {g.name}" for g in GATES if not g.passes(case)), "")
+            return next((f"{g.stage}: {g.name}" for g in self._gates if not g.passes(case)), "")
         except UserError:
             return "execute: start state does not load"
 

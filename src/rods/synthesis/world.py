@@ -10,16 +10,19 @@ from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files import read_tasks
 from rods.synthesis.critique import Critic
+from rods.synthesis.gates import Gate
 from rods.synthesis.program import Program
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
 from rods.task import Category, Task, ToolSpec
 
+REFUSED = "official checker refuses it"  # because its two sides share tables, see bfcl_twin
 SIDES = {"train": ("train",), "train+validation": ("train", "validation")}
 
 
@@ -32,6 +35,7 @@ class World:
         held_out: tasks that nothing may resemble.
         parents: the seeds that are to be varied.
         tasks: all that a task may name as its parent.
+        gates: what is asked of its tasks besides.
     """
 
     env: Environment
@@ -40,6 +44,11 @@ class World:
     held_out: tuple[Task, ...]
     parents: tuple[Task, ...]
     tasks: tuple[Task, ...]
+    gates: tuple[Gate, ...] = ()
+
+    def critic(self) -> Critic:
+        """All gates of this world, with nothing admitted yet."""
+        return Critic(self.env, self.held_out, more=self.gates)
 
     def program(self, *, stories: bool = True, plain: bool = False) -> Program:
         """Synthesis by program over all seeds.
@@ -49,8 +58,7 @@ class World:
             plain: compact requests instead of sentences.
         """
         voice = PlainVoice() if plain else TellingVoice(themes() if stories else ())
-        critic = Critic(self.env, self.held_out)
-        return Program(self.env, self.tools, self.seeds, critic, voice=voice)
+        return Program(self.env, self.tools, self.seeds, self.critic(), voice=voice)
 
 
 def benchmark_world(seeds: str = "train") -> World:
@@ -66,7 +74,9 @@ def benchmark_world(seeds: str = "train") -> World:
     found = tuple(tasks[n] for n in tasks if n in own and n not in benchmark_faults())
     held_out = tuple(tasks[n] for n in tasks if n not in own)
     env = BfclEnvironment()
-    return World(env, tool_specs(), found, held_out, found, tuple(tasks.values()))
+    official = Gate("critique", REFUSED, lambda case: accepts_ground_truth(case.task, env))
+    known = tuple(tasks.values())
+    return World(env, tool_specs(), found, held_out, found, known, (official,))
 
 
 def own_world(spec: str, path: Path) -> World:

@@ -1,0 +1,1 @@
+"""Tasks as files for other programs: the benchmark's checker, trainers, tables."""

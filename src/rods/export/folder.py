@@ -1,0 +1,61 @@
+"""Writes a folder of exported tasks, whole or not at all (`rods export`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from rods.errors import UserError
+from rods.export import bfcl, table, trl, verl
+from rods.export.source import Item, read_items
+
+FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
+
+
+class Exported(NamedTuple):
+    """How many tasks were written, and which were left out because no use was to be had of them."""
+
+    tasks: int
+    left_out: list[Item]
+
+
+def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
+    """Write the tasks of `file` as the new folder `out`.
+
+    The files are made in a folder beside and moved at the end.
+
+    Args:
+        form: one of `FORMATS`.
+        env: where the tasks' tools are from, see `load_environment`.
+
+    Raises:
+        UserError: the input is unusable or cannot be said in that format, a library is missing, or
+            the folder is taken or cannot be written.
+    """
+    if form not in FORMATS:
+        raise UserError(f"--format {form}: choose one of {', '.join(FORMATS)}")
+    try:
+        _vacant(out)
+        items = read_items(file)
+        target = out.resolve()
+        near = next(folder for folder in target.parents if folder.is_dir())
+        with TemporaryDirectory(prefix=".rods-export-", dir=near) as temporary:
+            made = Path(temporary) / "made"
+            made.mkdir()
+            left = FORMATS[form](made, items, env)
+            if len(left) == len(items):
+                raise UserError(f"{file}: no task that the format {form} could be used with")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(made, target)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+    return Exported(len(items) - len(left), left)
+
+
+def _vacant(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; name a new folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out}: is not empty; name a new folder, or remove this one first")

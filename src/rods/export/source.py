@@ -1,0 +1,76 @@
+"""The tasks to export: each with its place in the file, so that whoever refuses it can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rods.envs.bfcl_data import split
+from rods.envs.load import load_environment
+from rods.errors import UserError
+from rods.files import read_placed
+from rods.task import Task, ToolSpec
+
+
+class Item(NamedTuple):
+    """A task, and the file and line that it stands in."""
+
+    where: str
+    task: Task
+
+
+def read_items(path: Path) -> list[Item]:
+    """All tasks of a file or run folder.
+
+    Raises:
+        UserError: it holds no tasks, or one that is unusable; the message names line and field.
+    """
+    items = [Item(*placed) for placed in read_placed(path)]
+    if not items:
+        raise UserError(f"{path}: no tasks")
+    for where, task in items:
+        if not task.turns:
+            raise UserError(f"{where}: turns: there are none")
+    return items
+
+
+def equipped(items: Sequence[Item], env: str) -> Iterator[tuple[Item, dict[str, ToolSpec]]]:
+    """Each task with the tools of its classes, withheld ones included.
+
+    Args:
+        env: as `load_environment` takes it.
+
+    Raises:
+        UserError: the environment cannot be loaded, is not the task's, or lacks what it names.
+    """
+    environment = load_environment(env)
+    for item in items:
+        where, task = item
+        if task.environment != environment.name:
+            told = f"{task.environment[:80]!r} is not {environment.name}; name it with --env"
+            raise UserError(f"{where}: environment: {told}")
+        tools = environment.tools(task)
+        for owner in task.classes:
+            if not any(tool.owner == owner for tool in tools.values()):
+                raise UserError(f"{where}: classes: {environment.name} has no {owner[:80]!r}")
+        for field, names in _named(task):
+            for name in names:
+                if name not in tools:
+                    raise UserError(f"{where}: {field}: no tool {name[:80]!r} in its classes")
+        yield item, tools
+
+
+def side(task: Task) -> str:
+    """The split's side: "train", or that of the benchmark's task that it is."""
+    if task.environment == "bfcl" and task.origin == "benchmark":
+        return split().get(task.source, "train")
+    return "train"
+
+
+def _named(task: Task) -> Iterator[tuple[str, Sequence[str]]]:
+    """Each field that names tools, and the names."""
+    yield "withheld", task.withheld
+    for index, turn in enumerate(task.turns):
+        yield f"turns.{index}.restores", turn.restores
+        yield f"turns.{index}.ground_truth", [call.name for call in turn.ground_truth]
