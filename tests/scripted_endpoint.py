@@ -3,8 +3,8 @@
     with ScriptedEndpoint(lambda request: Reply(text="hello")) as server:
         server.url, server.requests, server.highest
 
-The script sees the request's JSON, with its headers under "headers". It is called from a thread of
-each connection.
+The script sees the request's JSON, with its headers, in small letters, under "headers". It is
+called from a thread of each connection.
 """
 
 from __future__ import annotations
@@ -128,17 +128,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         here = self.server.endpoint
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
         here.entered()
         try:
-            self._act(here, here.script({**request, "headers": dict(self.headers)}))
+            reply = here.script({**request, "headers": headers})
+            stopped = here.stopping.wait(None if reply.hang else reply.delay)
         finally:
-            here.left()
-
-    def _act(self, here: ScriptedEndpoint, reply: Reply) -> None:
-        wait = here.stopping.wait
-        if wait(None if reply.hang else reply.delay):
+            here.left()  # before the answer: whoever has it may ask again at once
+        if stopped:
             self.close_connection = True
-            return
+        else:
+            self._answer(reply, here.stopping.wait)
+
+    def _answer(self, reply: Reply, wait: Callable[[float], bool]) -> None:
         body = completion(reply) if reply.body is None else reply.body
         headers = {"Content-Type": "application/json", **reply.headers}
         if reply.endless:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rods.errors import UserError
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.fault import Cause, Fault
+from rods.synthesis.llm.fault import Cause, Fault, shortened
 from rods.synthesis.llm.repetition import repeating
 
 SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
@@ -65,8 +65,9 @@ class Connection:
         """
         got = self._post(system, user, response_format)
         if isinstance(got, Fault):
+            got.detail = shortened(self._clean(got.detail, always=True))
             raise got
-        return got._replace(text=self._clean(got.text))
+        return got
 
     def close(self) -> None:
         self._client.close()
@@ -74,7 +75,7 @@ class Connection:
     def _clean(self, text: str, *, always: bool = False) -> str:
         if self._key and (always or len(self._key) >= SECRET):
             text = text.replace(self._key, "***")
-        return text.encode("utf-8", "replace").decode()
+        return _whole(text)
 
     def _post(
         self, system: str, user: str, response_format: dict[str, Any] | None
@@ -91,18 +92,16 @@ class Connection:
                 answer = self._client.chat.completions.with_raw_response.create(
                     model=config.model,
                     messages=[
-                        {"role": "system", "content": system},
-                        {"role": "user", "content": user},
+                        {"role": "system", "content": _whole(system)},
+                        {"role": "user", "content": _whole(user)},
                     ],
                     temperature=config.temperature,
                     top_p=config.top_p,
                     max_tokens=config.max_tokens,
                     **extra,
                 )
-            return _words(answer.content)
+            return self._words(answer.content)
         except Fault as fault:
-            fault.detail = self._clean(fault.detail, always=True)
-            fault.text = fault.text and self._clean(fault.text)
             return fault
         except TooLong as error:
             start = error.start.decode("utf-8", "replace")
@@ -115,15 +114,54 @@ class Connection:
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
-            return Fault(Cause.DOWN, f"{type(error).__name__}: {error}")
+            return Fault(Cause.DOWN, self._clean(f"{type(error).__name__}: {error}", always=True))
         except (openai.OpenAIError, OSError) as error:
-            return Fault(Cause.DOWN, f"{type(error).__name__}: {error}")
+            return Fault(Cause.DOWN, self._clean(f"{type(error).__name__}: {error}", always=True))
+
+    def _words(self, content: bytes) -> Words:
+        """The words of a chat completion.
+
+        Raises:
+            Fault: it is none, or it is cut off, empty, or a refusal.
+        """
+        body = self._clean(content.decode("utf-8", "replace"))
+        if not body.strip():
+            raise Fault(Cause.EMPTY, "the response has no bytes")
+        try:
+            data = json.loads(body)
+            choice = data["choices"][0]
+            message, finish = choice["message"], choice.get("finish_reason")
+            said, refusal = message.get("content"), message.get("refusal")
+            usage = data.get("usage")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise Fault(Cause.NOT_CHAT, body) from None
+        if isinstance(said, list):
+            parts = [part.get("text") for part in said if isinstance(part, dict)]
+            said = "".join(part for part in parts if isinstance(part, str))
+        text = self._clean(said) if isinstance(said, str) else ""
+        tokens = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
+        if finish == "length":
+            raise Fault(
+                Cause.REPEATS if repeating(text) else Cause.CUT_OFF,
+                text[-300:],
+                text=text,
+                tokens=tokens,
+            )
+        if finish == "content_filter" or (refusal and not text):
+            raise Fault(
+                Cause.REFUSED,
+                refusal if isinstance(refusal, str) else "content filter",
+                tokens=tokens,
+            )
+        if not text.strip():
+            raise Fault(Cause.EMPTY, "the answer has no words", tokens=tokens)
+        return Words(text, *tokens)
 
     def _refusal(self, status: int, page: str, headers: Any) -> Fault:
-        page = self._clean(page, always=True)
-        detail = f"status {status}: {_told(page)}"
+        told = self._clean(_told(self._clean(page, always=True)), always=True)
+        detail = f"status {status}: {told}"
         if status in (401, 403):
-            detail = f"status {status}; is the key in ${self.config.key_env}? {_told(page)}"
+            detail = f"status {status}; is the key in ${self.config.key_env}? {told}"
         if status == 429:
             cause = Cause.RATE_LIMITED
         elif status == 408:
@@ -147,6 +185,11 @@ def retry_after(header: str) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
+def _whole(text: str) -> str:
+    """The text without half characters, which cannot be sent or written."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _told(page: str) -> str:
     """What an error page says: its message if it is JSON, its beginning otherwise."""
     try:
@@ -155,42 +198,6 @@ def _told(page: str) -> str:
         return str(error.get("message", error) if isinstance(error, dict) else error)
     except (ValueError, AttributeError, RecursionError):
         return page
-
-
-def _words(body: bytes) -> Words:
-    """The words of a chat completion.
-
-    Raises:
-        Fault: it is none, or it is cut off, empty, or a refusal.
-    """
-    if not body.strip():
-        raise Fault(Cause.EMPTY, "the response has no bytes")
-    try:
-        data = json.loads(body)
-        choice = data["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
-        content, refusal = message.get("content"), message.get("refusal")
-        usage = data.get("usage")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        start = body[:800].decode("utf-8", "replace")
-        raise Fault(Cause.NOT_CHAT, start) from None
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "".join(part for part in parts if isinstance(part, str))
-    text = content if isinstance(content, str) else ""
-    tokens = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
-    if finish == "length":
-        raise Fault(
-            Cause.REPEATS if repeating(text) else Cause.CUT_OFF,
-            text[-300:],
-            text=text,
-            tokens=tokens,
-        )
-    if finish == "content_filter" or (refusal and not text):
-        raise Fault(Cause.REFUSED, str(refusal or "content filter"), tokens=tokens)
-    if not text.strip():
-        raise Fault(Cause.EMPTY, "the answer has no words", tokens=tokens)
-    return Words(text, *tokens)
 
 
 def _number(usage: Any, name: str) -> int:

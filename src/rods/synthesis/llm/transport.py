@@ -173,12 +173,13 @@ class Transport(httpx2.BaseTransport):
         got = self.pool.handle_request(sent)
         fine = got.status < 400
         body = _Body(got.stream, RESPONSE_BYTES if fine else ERROR_BYTES, strict=fine)
-        encoded = [v for n, v in got.headers if n.lower() == b"content-encoding"]
+        headers = [(n, v) for n, v in got.headers if n.lower() != b"content-type"]  # ever UTF-8
+        encoded = [v for n, v in headers if n.lower() == b"content-encoding"]
         if any(value.strip().lower() not in (b"", b"identity") for value in encoded):
             body.close()
             raise Encoded
         return httpx2.Response(
-            status_code=got.status, headers=got.headers, stream=body, extensions=got.extensions
+            status_code=got.status, headers=headers, stream=body, extensions=got.extensions
         )
 
     def close(self) -> None:
