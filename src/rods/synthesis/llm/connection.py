@@ -81,25 +81,28 @@ class Connection:
         self, system: str, user: str, response_format: dict[str, Any] | None
     ) -> Words | Fault:
         import httpcore2
+        import httpx2
         import openai
 
         from rods.synthesis.llm.transport import Encoded, TooLong
 
         config = self.config
-        extra: dict[str, Any] = {"response_format": response_format} if response_format else {}
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": [
+                {"role": "system", "content": _whole(system)},
+                {"role": "user", "content": _whole(user)},
+            ],
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "max_tokens": config.max_tokens,
+        }
+        if response_format is not None:
+            body["response_format"] = response_format
         try:
             with self._transport.clock.limit(config.timeout):
-                answer = self._client.chat.completions.with_raw_response.create(
-                    model=config.model,
-                    messages=[
-                        {"role": "system", "content": _whole(system)},
-                        {"role": "user", "content": _whole(user)},
-                    ],
-                    temperature=config.temperature,
-                    top_p=config.top_p,
-                    max_tokens=config.max_tokens,
-                    **extra,
-                )
+                # The typed method would walk through the schema anew for every question.
+                answer = self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
             return self._words(answer.content)
         except Fault as fault:
             return fault
