@@ -30,6 +30,7 @@ class Reply:
         drip: seconds between single bytes, from the byte `drip_from` of the whole response on.
         close_at: the connection is closed after so many bytes of the body.
         hang: nothing is sent until the server stops.
+        raw: bytes in place of the whole response.
         endless: a body of chunks that never ends.
     """
 
@@ -43,6 +44,7 @@ class Reply:
     drip_from: int = 0
     close_at: int | None = None
     hang: bool = False
+    raw: bytes = b""
     endless: bytes = b""
     tokens: tuple[int, int] = (10, 5)
 
@@ -155,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             while not wait(0):
                 self.wfile.write(chunk)
         elif reply.drip:
-            whole = start + body
+            whole = reply.raw or start + body
             self.wfile.write(whole[: reply.drip_from])
             for at in range(reply.drip_from, len(whole)):
                 if wait(reply.drip):
@@ -166,4 +168,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
         else:
-            self.wfile.write(start + body)
+            self.wfile.write(reply.raw or start + body)

@@ -19,11 +19,11 @@ from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
 from rods.errors import UserError
 from rods.synthesis.llm import live, transport
 from rods.synthesis.llm.answers import read, response_format, spoken
-from rods.synthesis.llm.connection import retry_after
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.fault import Fault
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.repetition import period, repeating
+from rods.synthesis.llm.response import retry_after
 
 KEY = "sk-very-secret-0123456789"
 PROMPT = Prompt("planner", "1", "You plan.", "Plan this.")
@@ -74,6 +74,11 @@ FAULTS: dict[str, tuple[Reply, Cause]] = {
     "page": (html(), Cause.NOT_CHAT),
     "bytes": (Reply(body=bytes(range(256))), Cause.NOT_CHAT),
     "gzip": (Reply(JSON, headers={"Content-Encoding": "gzip"}), Cause.NOT_CHAT),
+    "no HTTP": (Reply(raw=b"SSH-2.0-OpenSSH\r\n\r\n" * 9), Cause.DOWN),
+    "dripping 100 Continue": (
+        Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 99, drip=0.001),
+        Cause.TIMEOUT,
+    ),
     "odd charset": (
         Reply(status=400, body=b"zz", headers={"Content-Type": "text/plain; charset=hex"}),
         Cause.REFUSED,
@@ -300,6 +305,15 @@ def test_half_characters_are_sent_as_something_else() -> None:
     with ScriptedEndpoint(script) as server:
         endpoint(server.url).ask(PROMPT._replace(user="a\ud800é"), Plan)
     assert seen == ["a?é"]
+
+
+def test_a_wrong_key_is_told_by_the_name_of_its_variable() -> None:
+    with ScriptedEndpoint(always(refusal(401, f"Incorrect API key provided: {KEY}"))) as server:
+        with pytest.raises(
+            ModelError, match=r"the key in \$OPENAI_API_KEY is not accepted"
+        ) as caught:
+            endpoint(server.url).ask(PROMPT, Plan)
+    assert "***" in caught.value.detail and server.requests == 1
 
 
 def test_a_server_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
