@@ -105,10 +105,10 @@ class Connection:
             return Fault(Cause.NOT_CHAT, "the response is compressed")
         except openai.APIStatusError as error:
             wait = retry_after(error.response.headers.get("retry-after", ""))
-            fault = refusal_of(error.status_code, error.response.text, wait, self._hide)
+            refused = refusal_of(error.status_code, error.response.text, wait, self._hide)
             if error.status_code in (401, 403):
-                fault.detail = f"the key in ${config.key_env} is not accepted: {fault.detail}"
-            return fault
+                refused.detail = f"the key in ${config.key_env} is not accepted: {refused.detail}"
+            return refused
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
