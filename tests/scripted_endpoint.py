@@ -3,8 +3,8 @@
     with ScriptedEndpoint(lambda request: Reply(text="hello")) as server:
         server.url, server.requests, server.highest
 
-The script sees the request's JSON, with its headers under "headers". It is called from a thread of
-each connection.
+The script sees the request's JSON, with its headers, in small letters, under "headers". It is
+called from a thread of each connection.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Reply:
         drip: seconds between single bytes, from the byte `drip_from` of the whole response on.
         close_at: the connection is closed after so many bytes of the body.
         hang: nothing is sent until the server stops.
+        raw: bytes in place of the whole response.
         endless: a body of chunks that never ends.
     """
 
@@ -43,6 +44,7 @@ class Reply:
     drip_from: int = 0
     close_at: int | None = None
     hang: bool = False
+    raw: bytes = b""
     endless: bytes = b""
     tokens: tuple[int, int] = (10, 5)
 
@@ -128,17 +130,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         here = self.server.endpoint
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
         here.entered()
         try:
-            self._act(here, here.script({**request, "headers": dict(self.headers)}))
+            reply = here.script({**request, "headers": headers})
+            stopped = here.stopping.wait(None if reply.hang else reply.delay)
         finally:
-            here.left()
-
-    def _act(self, here: ScriptedEndpoint, reply: Reply) -> None:
-        wait = here.stopping.wait
-        if wait(None if reply.hang else reply.delay):
+            here.left()  # before the answer: whoever has it may ask again at once
+        if stopped:
             self.close_connection = True
-            return
+        else:
+            self._answer(reply, here.stopping.wait)
+
+    def _answer(self, reply: Reply, wait: Callable[[float], bool]) -> None:
         body = completion(reply) if reply.body is None else reply.body
         headers = {"Content-Type": "application/json", **reply.headers}
         if reply.endless:
@@ -153,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             while not wait(0):
                 self.wfile.write(chunk)
         elif reply.drip:
-            whole = start + body
+            whole = reply.raw or start + body
             self.wfile.write(whole[: reply.drip_from])
             for at in range(reply.drip_from, len(whole)):
                 if wait(reply.drip):
@@ -164,4 +168,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
         else:
-            self.wfile.write(start + body)
+            self.wfile.write(reply.raw or start + body)

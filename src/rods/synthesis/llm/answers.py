@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -91,6 +92,7 @@ def _shallow(value: Any, depth: int = DEPTH) -> bool:
     return depth > 0 and all(_shallow(item, depth - 1) for item in inner)
 
 
+@lru_cache(256)
 def response_format(model: type[BaseModel]) -> dict[str, Any]:
     """The field `response_format` that asks for this model.
 
@@ -109,6 +111,7 @@ def _closed(schema: Any) -> bool:
     """Close all objects of a schema in place; whether there is nothing free in it."""
     if not isinstance(schema, dict):
         return True
+    schema.pop("default", None)  # everything is to be filled in
     closed = bool({"type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"} & schema.keys())
     properties = schema.get("properties", {})
     if schema.get("type") == "object":

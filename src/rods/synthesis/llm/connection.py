@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import time
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from rods.errors import UserError
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.fault import Cause, Fault
+from rods.synthesis.llm.fault import Cause, Fault, shortened
 from rods.synthesis.llm.repetition import repeating
+from rods.synthesis.llm.response import Words, refusal_of, retry_after, words_of
 
 SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
-UNSTRUCTURED = ("response_format", "json_schema", "guided", "structured output", "grammar")
-
-
-class Words(NamedTuple):
-    """What the model said, and what it took."""
-
-    text: str
-    tokens_in: int
-    tokens_out: int
 
 
 class Connection:
@@ -65,44 +53,49 @@ class Connection:
         """
         got = self._post(system, user, response_format)
         if isinstance(got, Fault):
+            got.detail = shortened(self._hide(got.detail))
             raise got
-        return got._replace(text=self._clean(got.text))
+        return got
 
     def close(self) -> None:
         self._client.close()
 
-    def _clean(self, text: str, *, always: bool = False) -> str:
-        if self._key and (always or len(self._key) >= SECRET):
-            text = text.replace(self._key, "***")
-        return text.encode("utf-8", "replace").decode()
+    def _hide(self, text: str) -> str:
+        """The text without the key."""
+        return _whole(text.replace(self._key, "***") if self._key else text)
+
+    def _clean(self, text: str) -> str:
+        """The text without the key, unless it is so short that an answer may well have it."""
+        return self._hide(text) if len(self._key) >= SECRET else _whole(text)
 
     def _post(
         self, system: str, user: str, response_format: dict[str, Any] | None
     ) -> Words | Fault:
         import httpcore2
+        import httpx2
         import openai
 
         from rods.synthesis.llm.transport import Encoded, TooLong
 
         config = self.config
-        extra: dict[str, Any] = {"response_format": response_format} if response_format else {}
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": [
+                {"role": "system", "content": _whole(system)},
+                {"role": "user", "content": _whole(user)},
+            ],
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "max_tokens": config.max_tokens,
+        }
+        if response_format is not None:
+            body["response_format"] = response_format
         try:
             with self._transport.clock.limit(config.timeout):
-                answer = self._client.chat.completions.with_raw_response.create(
-                    model=config.model,
-                    messages=[
-                        {"role": "system", "content": system},
-                        {"role": "user", "content": user},
-                    ],
-                    temperature=config.temperature,
-                    top_p=config.top_p,
-                    max_tokens=config.max_tokens,
-                    **extra,
-                )
-            return _words(answer.content)
+                # The typed method would walk through the schema anew for every question.
+                answer = self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            return words_of(answer.content, self._clean)
         except Fault as fault:
-            fault.detail = self._clean(fault.detail, always=True)
-            fault.text = fault.text and self._clean(fault.text)
             return fault
         except TooLong as error:
             start = error.start.decode("utf-8", "replace")
@@ -111,88 +104,19 @@ class Connection:
         except Encoded:
             return Fault(Cause.NOT_CHAT, "the response is compressed")
         except openai.APIStatusError as error:
-            return self._refusal(error.status_code, error.response.text, error.response.headers)
+            wait = retry_after(error.response.headers.get("retry-after", ""))
+            refused = refusal_of(error.status_code, error.response.text, wait, self._hide)
+            if error.status_code in (401, 403):
+                refused.detail = f"the key in ${config.key_env} is not accepted: {refused.detail}"
+            return refused
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
-            return Fault(Cause.DOWN, f"{type(error).__name__}: {error}")
+            return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
         except (openai.OpenAIError, OSError) as error:
-            return Fault(Cause.DOWN, f"{type(error).__name__}: {error}")
-
-    def _refusal(self, status: int, page: str, headers: Any) -> Fault:
-        page = self._clean(page, always=True)
-        detail = f"status {status}: {_told(page)}"
-        if status in (401, 403):
-            detail = f"status {status}; is the key in ${self.config.key_env}? {_told(page)}"
-        if status == 429:
-            cause = Cause.RATE_LIMITED
-        elif status == 408:
-            cause = Cause.TIMEOUT
-        else:
-            cause = Cause.DOWN if status >= 500 else Cause.REFUSED
-        unstructured = status in (400, 422, 500) and any(w in page.lower() for w in UNSTRUCTURED)
-        wait = retry_after(headers.get("retry-after", ""))
-        return Fault(cause, detail, wait=wait, unstructured=unstructured)
+            return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
 
 
-def retry_after(header: str) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or a date. None if it is neither."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header[:100]).timestamp() - time.time()
-        except (ValueError, OverflowError, OSError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _told(page: str) -> str:
-    """What an error page says: its message if it is JSON, its beginning otherwise."""
-    try:
-        data = json.loads(page)
-        error = data.get("error", data)
-        return str(error.get("message", error) if isinstance(error, dict) else error)
-    except (ValueError, AttributeError, RecursionError):
-        return page
-
-
-def _words(body: bytes) -> Words:
-    """The words of a chat completion.
-
-    Raises:
-        Fault: it is none, or it is cut off, empty, or a refusal.
-    """
-    if not body.strip():
-        raise Fault(Cause.EMPTY, "the response has no bytes")
-    try:
-        data = json.loads(body)
-        choice = data["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
-        content, refusal = message.get("content"), message.get("refusal")
-        usage = data.get("usage")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        start = body[:800].decode("utf-8", "replace")
-        raise Fault(Cause.NOT_CHAT, start) from None
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "".join(part for part in parts if isinstance(part, str))
-    text = content if isinstance(content, str) else ""
-    tokens = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
-    if finish == "length":
-        raise Fault(
-            Cause.REPEATS if repeating(text) else Cause.CUT_OFF,
-            text[-300:],
-            text=text,
-            tokens=tokens,
-        )
-    if finish == "content_filter" or (refusal and not text):
-        raise Fault(Cause.REFUSED, str(refusal or "content filter"), tokens=tokens)
-    if not text.strip():
-        raise Fault(Cause.EMPTY, "the answer has no words", tokens=tokens)
-    return Words(text, *tokens)
-
-
-def _number(usage: Any, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
+def _whole(text: str) -> str:
+    """The text without half characters, which cannot be sent or written."""
+    return text.encode("utf-8", "replace").decode()

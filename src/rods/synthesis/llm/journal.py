@@ -81,7 +81,8 @@ class Journal:
             self._file = self.path.open("r+b")
             end = 0
             for entry, end in self._entries(self._file):  # noqa: B007
-                self._asked[entry.digest, entry.key] += 1
+                asked = entry.digest, entry.key
+                self._asked[asked] = max(self._asked[asked], entry.n + 1)
             self._file.truncate(end)
             self._file.seek(end)
         except OSError as error:

@@ -14,6 +14,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -39,6 +40,7 @@ class Field(NamedTuple):
     told: str
 
 
+@lru_cache(256)
 def fields(model: type[BaseModel]) -> list[Field]:
     """The fields of a model, in their order."""
     found = []

@@ -1,25 +1,19 @@
-"""HTTP within limits: a request has a deadline as a whole, and a response so many bytes.
-
-The timeouts of HTTP libraries are for one read each, so a server that sends a byte now and then
-holds a request for ever. Here no wait on the network is longer than what is left of the deadline.
-Only looking up the host's name is outside of it.
+"""HTTP within limits: a request has a deadline, and a response so many bytes.
 
 This module needs the extra `rods[llm]`.
 """
 
 from __future__ import annotations
 
-import ssl
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 import httpx2
+
+from rods.synthesis.llm.deadline import Clock, TimedBackend
 
 RESPONSE_BYTES = 256_000  # of an answer
 ERROR_BYTES = 8_000  # of the page that comes with a bad status; the rest is not read
@@ -35,79 +29,6 @@ class TooLong(Exception):
 
 class Encoded(Exception):
     """The response is compressed although that was not asked for."""
-
-
-class Clock(threading.local):
-    """The deadline of the request that this thread is at."""
-
-    deadline = float("inf")
-
-    @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """All waits inside take at most so many seconds together."""
-        self.deadline = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            del self.deadline
-
-    def left(self, timeout: float | None, late: type[Exception]) -> float:
-        """Seconds that a wait may take.
-
-        Raises:
-            late: there are none left.
-        """
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise late("deadline")
-        return left if timeout is None else min(left, timeout)
-
-
-class _Stream(httpcore2.NetworkStream):
-    """A connection that keeps to the deadline."""
-
-    def __init__(self, inner: httpcore2.NetworkStream, clock: Clock) -> None:
-        self.inner, self.clock = inner, clock
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.inner.read(max_bytes, self.clock.left(timeout, httpcore2.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.inner.write(buffer, self.clock.left(timeout, httpcore2.WriteTimeout))
-
-    def close(self) -> None:
-        self.inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore2.NetworkStream:
-        left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        return _Stream(self.inner.start_tls(ssl_context, server_hostname, left), self.clock)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self.inner.get_extra_info(info)
-
-
-class _Backend(httpcore2.NetworkBackend):
-    """Opens connections that keep to the deadline."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.inner, self.clock = httpcore2.SyncBackend(), clock
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.NetworkStream:
-        left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        inner = self.inner.connect_tcp(host, port, left, local_address, socket_options)
-        return _Stream(inner, self.clock)
 
 
 class _Body(httpx2.SyncByteStream):
@@ -144,7 +65,7 @@ class Transport(httpx2.BaseTransport):
             "max_connections": connections,
             "max_keepalive_connections": connections,
             "keepalive_expiry": 30.0,
-            "network_backend": _Backend(self.clock),
+            "network_backend": TimedBackend(self.clock),
         }
         if urlsplit(url).scheme == "https":
             common["ssl_context"] = httpx2.create_ssl_context()
@@ -173,12 +94,13 @@ class Transport(httpx2.BaseTransport):
         got = self.pool.handle_request(sent)
         fine = got.status < 400
         body = _Body(got.stream, RESPONSE_BYTES if fine else ERROR_BYTES, strict=fine)
-        encoded = [v for n, v in got.headers if n.lower() == b"content-encoding"]
+        headers = [(n, v) for n, v in got.headers if n.lower() != b"content-type"]  # ever UTF-8
+        encoded = [v for n, v in headers if n.lower() == b"content-encoding"]
         if any(value.strip().lower() not in (b"", b"identity") for value in encoded):
             body.close()
             raise Encoded
         return httpx2.Response(
-            status_code=got.status, headers=got.headers, stream=body, extensions=got.extensions
+            status_code=got.status, headers=headers, stream=body, extensions=got.extensions
         )
 
     def close(self) -> None:
