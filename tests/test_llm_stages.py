@@ -13,8 +13,9 @@ import pytest
 from competent import competent
 from test_factory import world
 
+from rods.envs.guard import GuardedEnvironment
 from rods.synthesis.failures import History, Kind, SynthesisError
-from rods.synthesis.llm.backend import STAGES, guarded, with_model
+from rods.synthesis.llm.backend import STAGES, with_model
 from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import Program
@@ -23,7 +24,12 @@ from rods.task import Call, Category, Task
 
 @cache
 def program() -> Program:
-    return guarded(world()).program()
+    return world().program()
+
+
+@cache
+def env() -> GuardedEnvironment:
+    return GuardedEnvironment(world().env)
 
 
 Answer = Callable[[str, random.Random], dict[str, Any]]
@@ -64,7 +70,9 @@ def failures(pipeline: Pipeline, count: int = 6) -> set[Kind]:
 @pytest.mark.parametrize("category", Category)
 def test_a_competent_model_gets_through_in_each_category(category: Category) -> None:
     model = Said()
-    task = next(t for t, _ in attempts(with_model(model, program(), "said"), 60, category) if t)
+    task = next(
+        t for t, _ in attempts(with_model(model, program(), env(), "said"), 60, category) if t
+    )
     assert (task.origin, task.category) == ("llm", category)
     assert task.lineage["model"] == "said"
     assert task.lineage["prompts"]["plan"] == "1"
@@ -76,7 +84,7 @@ def test_a_competent_model_gets_through_in_each_category(category: Category) -> 
 
 def test_unknown_functions_end_the_planning_after_three_tries() -> None:
     model = Said(plan=lambda user, rng: competent_plan(user, rng, "no_such_function"))
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     assert failures(pipeline, 1) == {Kind.DECOMPOSITION}
     assert model.asked == {"plan": 3}
 
@@ -88,7 +96,7 @@ def competent_plan(user: str, rng: random.Random, name: str = "") -> dict[str, A
 
 def test_a_blocked_function_is_no_choice() -> None:
     model = Said(plan=lambda user, rng: competent_plan(user, rng, "ls"))
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     history = History()
     history.add(SynthesisError(Kind.EXECUTION, "x", Call(name="ls")), [["ls"]])
     with pytest.raises(SynthesisError) as caught:
@@ -99,7 +107,7 @@ def test_a_blocked_function_is_no_choice() -> None:
 def test_the_same_plan_is_not_tried_twice() -> None:
     fixed = {"narrative": "x"}
     model = Said(plan=lambda u, r: fixed | {"turns": competent_plan(u, random.Random(3))["turns"]})
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     first = pipeline.planner.plan(seeds()[0], History(), random.Random(0), keep=False)
     history = History(plans={first.tools})
     with pytest.raises(SynthesisError) as caught:
@@ -109,7 +117,7 @@ def test_the_same_plan_is_not_tried_twice() -> None:
 
 def test_a_failed_plan_is_told_to_the_next_with_advice() -> None:
     model = Said(arguments=lambda user, rng: {"arguments": {"nonsense": 1}})
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     history, rng = History(), random.Random(0)
     for _ in range(2):
         assert pipeline.attempt(seeds()[0], history, rng, keep=False) is None
@@ -122,7 +130,7 @@ def test_high_level_functions_are_expanded_and_what_flows_is_fixed() -> None:
     chain = "set_budget_limit_after_compute_exchange_rate"
     parent = next(t for t in world().parents if t.classes == ("TravelAPI",))
     model = Said()
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     own = pipeline.planner.structure.plan(parent, History(), random.Random(0), keep=True)
     lines = [f"TravelAPI: {chain}" for _ in own.turns]
     model.answers["plan"] = lambda user, rng: {"narrative": "x", "turns": lines}
@@ -145,7 +153,7 @@ def test_a_failure_is_patched_and_the_patch_is_where_the_next_attempt_begins() -
         return {"patches": [{"class": "TradingBot", "field": "market_status", "value": "Open"}]}
 
     model = Said(arguments=lambda user, rng: {"arguments": {"x": 1}}, patch=closed)
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     parent = next(t for t in world().parents if t.classes == ("TradingBot",))
     history = History()
     assert pipeline.attempt(parent, history, random.Random(0), keep=False) is None
@@ -169,7 +177,7 @@ def test_a_patch_that_tears_the_tree_is_refused_and_reported(value: Any) -> None
 
     model = Said(arguments=lambda user, rng: {"arguments": {"x": 1}}, patch=torn)
     history = History()
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     assert pipeline.attempt(seeds()[0], history, random.Random(0), keep=False) is None
     assert history.patches
     assert all(told.startswith("refused: ") for told in history.patches)
@@ -184,7 +192,7 @@ def test_a_repeated_call_is_a_failure_of_its_own() -> None:
         return pwd | {"turns": ["GorillaFileSystem: pwd, pwd"] * len(turns)}
 
     model = Said(plan=twice, arguments=lambda user, rng: {"arguments": {}})
-    assert failures(with_model(model, program(), "said"), 1) == {Kind.DUPLICATE_CALL}
+    assert failures(with_model(model, program(), env(), "said"), 1) == {Kind.DUPLICATE_CALL}
 
 
 def test_words_that_are_refused_once_are_written_anew_with_the_reason() -> None:
@@ -193,7 +201,7 @@ def test_words_that_are_refused_once_are_written_anew_with_the_reason() -> None:
         return {"reason": "a value is missing", "verdict": "no"} if no else None
 
     model = Said(verify=once)
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     assert any(task for task, _ in attempts(pipeline))
     assert model.asked["query"] == model.asked["verify"]
     assert any("AN EARLIER QUERY WAS REFUSED: a value" in user for user in model.users["query"])
@@ -222,7 +230,7 @@ def raising(cause: Cause) -> Answer:
 )
 def test_each_failure_has_its_type(role: str, answer: Answer, kind: Kind) -> None:
     model = Said(**{role: answer})
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     assert kind in failures(pipeline, 12)
     assert pipeline.funnel["admitted"] == 0
     if kind is Kind.MODEL:
@@ -249,7 +257,7 @@ def fixable(user: str, rng: random.Random) -> dict[str, Any]:
 def test_a_rejected_task_is_refined_once_and_judged_again() -> None:
     model = Said(classify=fixable)
     model.answers["judge"] = rejecting_first(model)
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     task = next(task for task, _ in attempts(pipeline) if task)
     assert task.lineage["refined"] == 1
     assert "Thank you" in task.turns[0].user
@@ -258,7 +266,7 @@ def test_a_rejected_task_is_refined_once_and_judged_again() -> None:
 
 def test_a_rejection_stands() -> None:
     model = Said(judge=rejecting, classify=fixable)
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     assert not any(task for task, _ in attempts(pipeline, 25))
     assert (
         pipeline.funnel["critique: the judge rejects the refinement"] == model.asked["refine"] > 0
@@ -275,7 +283,7 @@ def test_a_refinement_goes_through_the_gates_whatever_the_judge_says() -> None:
     parents = [t for t in world().parents if t.classes == ("TradingBot",)]
     model = Said(classify=fixable, refine=leak)
     model.answers["judge"] = rejecting_first(model)
-    pipeline = with_model(model, program(), "said")
+    pipeline = with_model(model, program(), env(), "said")
     for number in range(40):
         parent = parents[number % len(parents)]
         pipeline.attempt(parent, History(), random.Random(number), keep=False)
@@ -289,7 +297,7 @@ def test_a_refinement_goes_through_the_gates_whatever_the_judge_says() -> None:
 
 def test_stages_can_be_mixed() -> None:
     model = Said()
-    pipeline = with_model(model, program(), "said", stages=("ground",), rewrite=False)
+    pipeline = with_model(model, program(), env(), "said", stages=("ground",), rewrite=False)
     task = next(task for task, _ in attempts(pipeline) if task)
     assert model.asked.keys() == {"query", "verify"}
     assert task.lineage["stages"] == ["ground"]

@@ -67,7 +67,7 @@ def synth(
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
-    factory = Factory(out, order.settings())
+    factory = Factory(out, order.settings(), patience=order.patience)
     batches = order.batches(workers or os.cpu_count() or 1)
     with progress() as bar:
         job = bar.add_task("synthesis", total=count)

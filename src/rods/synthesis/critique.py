@@ -6,6 +6,7 @@ and it can only refuse.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 from rods.envs.base import Environment
@@ -55,6 +56,12 @@ class Critic:
         for task in held_out:
             self._held_out.add(task)
         self._profiles: dict[str, Profile] = {}
+
+    def within(self, env: Environment) -> Critic:
+        """The same critic, but tasks are run in another environment of the same tools."""
+        other = copy.copy(self)
+        other.env = env
+        return other
 
     def review(self, task: Task, parent: Task | None = None) -> str:
         """The gate that refuses the task, as "stage: fault", or "" if it is sound."""

@@ -27,7 +27,6 @@ from rods.synthesis.pipeline import Pipeline
 from rods.task import Category, Task
 
 PARENTS = 6  # seeds that a job tries before it gives up
-MAX_BARREN = 960  # jobs running without one admitted task, after which nothing more is hoped for
 
 
 @dataclass
@@ -88,6 +87,7 @@ class Factory:
 
     Args:
         settings: whatever decides the outcome; a file that was begun with others is refused.
+        patience: jobs running without one admitted task, after which nothing more is hoped for.
     """
 
     out: Path
@@ -96,6 +96,7 @@ class Factory:
     funnel: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
     made: int = 0
+    patience: int = 960
 
     def run(self, wanted: int, batches: Callable[[int], Iterator[Batch]]) -> Iterator[int]:
         """Make the file, and tell after each batch how many tasks there are.
@@ -125,14 +126,19 @@ class Factory:
                     file.flush()
                     yield self.made
                     barren = 0 if admitted else barren + len(batch.tasks)
-                    if barren >= MAX_BARREN:
+                    if barren >= self.patience:
                         raise UserError(
                             f"{self.out}: only {self.made} of {wanted} tasks could be made of"
-                            f" these seeds; what there is stands in {part.name}"
+                            f" these seeds; most attempts ended in {self._commonest()}; what there"
+                            f" is stands in {part.name}"
                         )
             _finish(part, self.out)
         except OSError as error:
             raise UserError(f"{self.out}: cannot be written: {error.strerror}") from None
+
+    def _commonest(self) -> str:
+        causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
+        return repr(max(causes, key=lambda cause: causes[cause], default="nothing"))
 
     def _admit(self, batch: Batch, wanted: int) -> list[Task]:
         self.funnel.update(batch.funnel)

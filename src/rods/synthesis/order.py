@@ -78,6 +78,11 @@ class Order:
         model = self.model.settings() if self.model else None
         return {**own, "tasks": content, "rods": __version__, "model": model}
 
+    @property
+    def patience(self) -> int:
+        """Jobs without a task after which the seeds or the model are given up."""
+        return 60 if self.model else 960
+
     def usage(self) -> dict[str, Any]:
         """What the model was asked, if there is one."""
         return {"model": self.model.usage()} if self.model else {}

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig
@@ -53,9 +54,9 @@ class ModelOrder:
         """
         journal = Journal(self.journal, self.replay) if self.journal else None
         self._client = Endpoint(self.endpoint, journal)
-        program = guarded(world).program(stories=stories)
+        program, env = world.program(stories=stories), GuardedEnvironment(world.env)
         name = self.endpoint.model
-        return with_model(self._client, program, name, self.stages, self.rewrite)
+        return with_model(self._client, program, env, name, self.stages, self.rewrite)
 
     def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
@@ -72,14 +73,10 @@ class ModelOrder:
         }
 
 
-def guarded(world: World) -> World:
-    """The world with its calls in killable workers, since a model proposes hostile calls too."""
-    return replace(world, env=GuardedEnvironment(world.env))
-
-
 def with_model(
     model: Model,
     program: Program,
+    env: Environment,
     name: str,
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
@@ -87,15 +84,17 @@ def with_model(
     """A pipeline of its own whose named stages are done by the model.
 
     Args:
-        program: does the other stages, in a guarded world.
+        program: does the other stages.
+        env: where the model's calls run; a guarded one, since a model proposes hostile calls too.
         name: the model's, for the lineage.
     """
-    pipeline = replace(program.pipeline, funnel=Counter(), passed=Counter())
+    critic = program.critic.within(env)
+    pipeline = replace(program.pipeline, critic=critic, funnel=Counter(), passed=Counter())
     if "plan" in stages:
         pipeline.planner = LlmPlanner(model, program.planner)
     if "execute" in stages:
         starts = program.executor.starts
-        pipeline.executor = LlmExecutor(model, program.env, program.graph, program.bank, starts)
+        pipeline.executor = LlmExecutor(model, env, program.graph, program.bank, starts)
     if "ground" in stages:
         pipeline.grounder = LlmGrounder(model, rewrite)
     if "judge" in stages:

@@ -1,0 +1,123 @@
+"""`rods synth --backend llm` against an HTTP endpoint that fails, lies and repeats itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from commandline import Done, refused
+from hostile import OWNED, Hostile
+from scripted_endpoint import Reply, ScriptedEndpoint
+from test_factory import world
+
+from rods.files import read_tasks
+from rods.synthesis.world import benchmark_world
+from rods.verify import verify_tasks
+
+KEY = "sk-this-must-never-be-written"
+COUNT = 6
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def settings(folder: Path, url: str, **more: object) -> Path:
+    path = folder / "endpoint.yaml"
+    data = {"url": url, "model": "scripted", "timeout": 0.5, "parallel": 4, "retries": 2, **more}
+    path.write_text(json.dumps(data))  # JSON is YAML
+    return path
+
+
+def synth(rods, folder: Path, url: str, *more: str | Path, **config: object) -> Done:
+    made = folder / "made.jsonl"
+    file = settings(folder, url, **config)
+    common = ("synth", "--count", COUNT, "--out", made, "--seed", 3, "--backend", "llm")
+    return rods(*common, "--endpoint", file, *more, "--json")
+
+
+def test_nothing_unverified_gets_through_a_hostile_endpoint(rods, tmp_path: Path) -> None:
+    script = Hostile(seed=1, faults=0.06, lies=0.06)
+    with ScriptedEndpoint(script) as server:
+        done = synth(rods, tmp_path, server.url)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    made = read_tasks(tmp_path / "made.jsonl")
+    assert len(made) == COUNT == told["tasks"]
+    assert set(dict(verify_tasks(made, world())).values()) == {""}
+    assert all(task.origin == "llm" and task.lineage["model"] == "scripted" for task in made)
+    assert sum(script.done.values()) - script.done["competent"] > 20
+    assert any(cause.startswith("model_failed: ") for cause in told["funnel"])
+    assert told["stages"]["planned"] >= told["stages"]["executed"] >= told["stages"]["grounded"]
+    assert told["stages"]["grounded"] >= told["stages"]["judged"] >= COUNT
+    assert {"plan", "arguments", "judge"} <= told["model"]["usage"].keys()
+    assert not Path(OWNED).exists()
+    written = "".join(p.read_text() for p in tmp_path.iterdir()) + done.out + done.err
+    assert KEY not in written
+
+
+def test_a_recorded_run_is_repeated_without_the_model(rods, tmp_path: Path) -> None:
+    with ScriptedEndpoint(Hostile(seed=2, faults=0.03, lies=0.03)) as server:
+        assert synth(rods, tmp_path, server.url).code == 0
+    first = (tmp_path / "made.jsonl").read_bytes()
+    (tmp_path / "made.jsonl").unlink()
+    assert synth(rods, tmp_path, server.url, "--replay").code == 0  # nobody listens there now
+    assert (tmp_path / "made.jsonl").read_bytes() == first
+
+
+@pytest.mark.parametrize("threads", [1, 6])
+def test_an_endpoint_that_is_down_ends_the_run_with_its_cause(
+    rods, tmp_path: Path, threads: int
+) -> None:
+    done = synth(rods, tmp_path, "http://127.0.0.1:9/v1", parallel=threads, retries=1)
+    refused(done, "only 0 of 6 tasks", "ended in 'model_failed: plan: down'")
+    assert not (tmp_path / "made.jsonl").exists()
+
+
+def test_model_stages_alone(rods, tmp_path: Path) -> None:
+    with ScriptedEndpoint(Hostile(seed=3, faults=0, lies=0)) as server:
+        done = synth(rods, tmp_path, server.url, "--stage", "ground", "--no-rewrite")
+    assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
+
+
+def test_an_endpoint_without_schemas_is_asked_in_tags(rods, tmp_path: Path) -> None:
+    hostile, seen = Hostile(seed=4, faults=0, lies=0), threading.Event()
+
+    def script(request: dict) -> Reply:
+        if "response_format" in request:
+            seen.set()
+            return Reply(status=400, body=b'{"error": {"message": "response_format: unknown"}}')
+        return hostile(request)
+
+    with ScriptedEndpoint(script) as server:
+        assert synth(rods, tmp_path, server.url).code == 0
+    assert seen.is_set()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--backend", "oracle"), "--backend oracle: choose one of program, llm"),
+        (("--backend", "llm"), "name the endpoint's url"),
+        (("--backend", "llm", "--url", "http://x/v1"), "name the endpoint's model"),
+        (("--backend", "llm", "--url", "x", "--model", "m"), "url: write it as http://"),
+        (("--url", "http://x/v1"), "--url: goes with --backend llm"),
+        (("--backend", "llm", "--url", "http://x/v1", "--model", "m", "--stage", "cook"), "cook"),
+        (("--backend", "llm", "--endpoint", "missing.yaml"), "missing.yaml: cannot be read"),
+    ],
+)
+def test_bad_orders_are_refused(rods, tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    refused(rods("synth", "--count", 1, "--out", tmp_path / "made.jsonl", *options), told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_own_tools_work_unchanged(rods, tmp_path: Path) -> None:
+    assert benchmark_world().env.name == "bfcl"  # the other tests' world
+    own = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
+    with ScriptedEndpoint(Hostile(seed=5, faults=0.05, lies=0.05)) as server:
+        done = synth(rods, tmp_path, server.url, *own)
+    assert done.code == 0, done.err
+    assert {task.environment for task in read_tasks(tmp_path / "made.jsonl")} == {own[1]}
