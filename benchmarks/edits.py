@@ -153,7 +153,9 @@ def fails(call: Call, answer: str) -> bool:
 def failing(task: Task, gold: GoldTrace) -> bool:
     """Whether some ground-truth call fails."""
     rows = zip(task.turns, gold.responses, strict=True)
-    return any(fails(c, a) for turn, row in rows for c, a in zip(turn.ground_truth, row))
+    return any(
+        fails(c, a) for turn, row in rows for c, a in zip(turn.ground_truth, row, strict=True)
+    )
 
 
 def nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -1,7 +1,8 @@
 """Whether the critic refuses what is faulty and lets pass what is sound.
 
 Twelve kinds of faulty tasks are made of sound synthetic ones (mutations.py); then come sound tasks:
-other synthetic ones, the benchmark's own seeds, and synthetic ones changed harmlessly.
+other synthetic ones, the benchmark's own seeds, and synthetic ones changed harmlessly. Last come
+faults that no gate is made for (limits.py).
 
     python benchmarks/gate_mutations.py --out benchmarks/results/gate_mutations.json
 """
@@ -14,11 +15,13 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edits import Materials
 from harmless import CHANGES
+from limits import LIMITS
 from mutations import MUTATIONS, Mutant, Mutation
 
 from rods.envs.bfcl_data import benchmark_tasks
@@ -42,15 +45,21 @@ def main() -> int:
     # 100,000 away from whatever seed the gates were tuned with.
     tasks = list(synthetic(max(400, 4 * args.each), 100_000 + args.seed, args.workers))
     m = Materials(Order().world(), tasks)
-    faulty = {
-        name: measure(m, mutants(mutation, m, args.each, random.Random(f"{args.seed} {name}")))
-        for name, mutation in MUTATIONS.items()
-    }
+
+    def refused(kinds: dict[str, Mutation]) -> dict[str, Any]:
+        return {
+            name: measure(m, mutants(kind, m, args.each, random.Random(f"{args.seed} {name}")))
+            for name, kind in kinds.items()
+        }
+
+    faulty, limits = refused(MUTATIONS), refused(LIMITS)
     print_table("faulty", faulty)
     sound = sound_tasks(m, args.sound, args.seed, args.workers)
     print_table("sound", sound)
+    print_table("beyond the gates", limits)
     if args.out:
-        text = json.dumps({"seed": args.seed, "faulty": faulty, "sound": sound}, indent=1)
+        found = {"seed": args.seed, "faulty": faulty, "sound": sound, "beyond the gates": limits}
+        text = json.dumps(found, indent=1)
         args.out.write_text(text + "\n", encoding="utf-8")
     return 0
 
@@ -106,10 +115,12 @@ def sound_tasks(m: Materials, count: int, seed: int, workers: int) -> dict[str, 
     rng = random.Random(seed)
     for name, change in CHANGES.items():
         made = (change(task, m, rng) for task in others)
-        some = [Mutant(task, name) for task in made if task is not None][: count // 4]
-        found[f"synthetic, {name}"] = measure(m, some)
+        some = (Mutant(task, name) for task in made if task is not None)
+        found[f"synthetic, {name}"] = measure(m, islice(some, count // len(CHANGES)))
     names = {task.source for task in m.world.seeds}
-    seeds = [t.model_copy(update={"parent": ""}) for n, t in benchmark_tasks().items() if n in names]
+    seeds = [
+        t.model_copy(update={"parent": ""}) for n, t in benchmark_tasks().items() if n in names
+    ]
     found["benchmark's training seeds"] = measure(m, [Mutant(t, t.source) for t in seeds])
     return found
 

@@ -110,8 +110,8 @@ def superfluous(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
     """A call more, which tells nothing new and changes nothing; or a write that is overwritten.
 
     Faulty since nobody asks for it. A repeated call must answer what was answered before, and leave
-    every state and every other answer as they were. An overwritten write has a value that is
-    nowhere in the words, and the next call undoes it.
+    every state and every other answer as they were. An overwritten write changes the state, has a
+    value that is nowhere in the words, and the next call undoes it.
     """
     old = m.trace(task)
     filled = [i for i, turn in enumerate(task.turns) if turn.ground_truth]
@@ -142,8 +142,10 @@ def superfluous(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
         return None
     rest = [list(row) for row in gold.responses]
     answer = rest[index].pop(at)
-    known = answer in shown(old, index, at).split("\n")
-    if rest != [list(row) for row in old.responses] or known != twice:
+    known = answer in [t for row in old.responses[:index] for t in row] + rest[index][:at]
+    if rest != [list(row) for row in old.responses] or not (
+        known if twice else _writes(mutant, m, index, at)
+    ):
         return None
     return Mutant(m.refreshed(mutant), f"turn {index}, place {at}: {extra}")
 
@@ -229,7 +231,9 @@ def unreachable(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
         if not found:
             return None
         place = rng.choice(found)
-        new = f"absent{rng.randint(10, 99)}" if isinstance(place.leaf, str) else 987_000 + place.turn
+        new = (
+            f"absent{rng.randint(10, 99)}" if isinstance(place.leaf, str) else 987_000 + place.turn
+        )
         user = _replaced(task.turns[place.turn].user, place.leaf, new)
         if user is None:
             return None
@@ -264,6 +268,8 @@ def known_parameter(task: Task, m: Materials, rng: random.Random) -> Mutant | No
     answer = task.turns[empty + 1].user
     values = [p.leaf for p in places(task) if p.turn == empty + 1]
     told = list(dict.fromkeys(v for v in values if visible(v, answer)))
+    if not told:
+        return None
     index = rng.randint(0, empty)
     if rng.random() < 0.3 and empty:  # an earlier tool shows it
         index = rng.randrange(empty)
@@ -274,7 +280,10 @@ def known_parameter(task: Task, m: Materials, rng: random.Random) -> Mutant | No
         gold = m.trace(mutant)
         if gold is None or failing(mutant, gold):
             return None
-        if not all(re.search(rf"(?<![\w.]){re.escape(str(v))}(?![\w.])", gold.responses[index][-1]) for v in told):
+        if not all(
+            re.search(rf"(?<![\w.]){re.escape(str(v))}(?![\w.])", gold.responses[index][-1])
+            for v in told
+        ):
             return None
         return Mutant(m.refreshed(mutant), f"turn {index}: {extra.name} shows {told}")
     aside = rng.choice(ASIDES).format(" and ".join(map(str, told)))
@@ -282,21 +291,19 @@ def known_parameter(task: Task, m: Materials, rng: random.Random) -> Mutant | No
     return Mutant(m.refreshed(mutant), f"turn {index}: {aside}")
 
 
-EQUAL = (("add", "sum_values"), ("mean", "sum_values"), ("max_value", "min_value"))
-
-
 def unneeded_tool(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
     """The withheld tool is not used on release, is used before, or another does the same.
 
     Faulty by the category's meaning. For the last, the turn asks for something that two tools of
-    the calculator answer with the same text: a sum of two, or the mean, the largest or the smallest
-    of one number.
+    the calculator answer with the same text: a sum of two numbers, or the largest, the smallest or
+    the sum of one. The other tool is called too, to see that it does.
     """
     if task.category is not Category.MISS_FUNC:
         return None
     release = next(i for i, turn in enumerate(task.turns) if turn.restores)
     used = {call.name for call in task.calls}
-    kind = rng.choice(["unused", "early", "replaceable"])
+    replaceable = "MathAPI" in task.classes and rng.random() < 0.8
+    kind = "replaceable" if replaceable else rng.choice(["unused", "early"])
     if kind == "unused":
         tools = sorted(m.world.env.tools(task).keys() - used)
         name = rng.choice(tools)
@@ -311,16 +318,20 @@ def unneeded_tool(task: Task, m: Materials, rng: random.Random) -> Mutant | None
         early = (*task.turns[index].ground_truth, rng.choice(calls))
         mutant = with_calls(task, index, early)
         return Mutant(m.refreshed(mutant), f"turn {index} uses {task.withheld[0]} while withheld")
-    if "MathAPI" not in task.classes:
-        return None
     one, two = rng.randint(12, 900), rng.randint(12, 900)
-    call, asks = rng.choice(
+    only, both = {"numbers": [one]}, {"numbers": [one, two]}
+    add = Call(name="add", arguments={"a": one, "b": two})
+    total = Call(name="sum_values", arguments=both)
+    largest, smallest = (
+        Call(name="max_value", arguments=only),
+        Call(name="min_value", arguments=only),
+    )
+    call, other, asks = rng.choice(
         [
-            (Call(name="add", arguments={"a": one, "b": two}), f"Add {one} and {two}."),
-            (Call(name="sum_values", arguments={"numbers": [one, two]}), f"Sum {one} and {two}."),
-            (Call(name="max_value", arguments={"numbers": [one]}), f"The largest of {one}?"),
-            (Call(name="min_value", arguments={"numbers": [one]}), f"The smallest of {one}?"),
-            (Call(name="mean", arguments={"numbers": [one]}), f"The mean of just {one}?"),
+            (add, total, f"Add {one} and {two}."),
+            (total, add, f"Sum up {one} and {two}."),
+            (largest, smallest, f"Which is the largest of just {one}?"),
+            (smallest, largest, f"Which is the smallest of just {one}?"),
         ]
     )
     if any(c.name == call.name for turn in task.turns[:release] for c in turn.ground_truth):
@@ -329,10 +340,11 @@ def unneeded_tool(task: Task, m: Materials, rng: random.Random) -> Mutant | None
     turns[release - 1] = Turn(user=asks)
     turns[release] = Turn(user="", ground_truth=(call,), restores=(call.name,))
     mutant = with_turns(task, turns, withheld=(call.name,))
-    gold = m.trace(mutant)
-    if gold is None or failing(mutant, gold):
+    gold, instead = m.trace(mutant), m.trace(with_calls(mutant, release, [other]))
+    if gold is None or failing(mutant, gold) or gold != instead:
         return None
-    return Mutant(m.refreshed(mutant), f"{call.name} is withheld, another does it", orphan=True)
+    what = f"{call.name} is withheld, {other.name} does it"
+    return Mutant(m.refreshed(mutant), what, orphan=True)
 
 
 def duplicate(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
@@ -397,6 +409,8 @@ def oversize(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
     kind = rng.choice(["string", "list", "turns"])
     if kind == "turns":
         reads = [t for t in task.turns if t.user and t.ground_truth]
+        if not reads:
+            return None
         more = [rng.choice(reads) for _ in range(6 - len(task.turns))]
         mutant, what = with_turns(task, [*task.turns, *more]), "six turns"
         return Mutant(m.refreshed(mutant), what)
@@ -503,3 +517,14 @@ def _own(turn: Turn, other: Turn, before: str) -> bool:
         for value in call.arguments.values()
         for leaf in leaves(value)
     )
+
+
+def _writes(task: Task, m: Materials, turn: int, at: int) -> bool:
+    """Whether a call changes the state."""
+    session = m.world.env.open(task)
+    calls = [c for t in task.turns[:turn] for c in t.ground_truth]
+    for call in [*calls, *task.turns[turn].ground_truth[:at]]:
+        session.call(call)
+    before = session.state()
+    session.call(task.turns[turn].ground_truth[at])
+    return not session.matches(before)
