@@ -161,7 +161,7 @@ def grounded(case: Case) -> bool:
 
 
 def timely(case: Case) -> bool:
-    """A value that a turn leaves to earlier words was told there for something done there.
+    """Where a turn leaves a value to earlier words, these tell it for something done there.
 
     Otherwise the words ask for it in one turn, and the calls do it in another.
     """
@@ -178,16 +178,18 @@ def timely(case: Case) -> bool:
                     at = [i for i in range(index) if told(leaf, task.turns[i].user)]
                     # An empty turn's words are answered in the next one.
                     answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
-                    if at and not told(leaf, turn.user) and not any(told(leaf, t) for t in answers):
+                    if not told(leaf, turn.user) and not all(told(leaf, t) for t in answers):
                         return False
     return True
 
 
 def _telling(leaf: Any) -> bool:
-    """Whether a value is long enough not to be in the words by chance."""
+    """Whether a value is not in the words by chance: no plain word, no small number."""
     if leaf is None or isinstance(leaf, bool):
         return False
-    return len(leaf) > 2 if isinstance(leaf, str) else abs(leaf) > 10
+    if isinstance(leaf, str):
+        return len(leaf) > 2 and not (leaf.isalpha() and leaf.islower())
+    return bool(abs(leaf) > 10)
 
 
 def discreet(case: Case) -> bool:
