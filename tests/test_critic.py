@@ -133,3 +133,50 @@ def test_gates_on_what_exists_already() -> None:
     assert Critic(ENV).review(other_words, GOOD) == "critique: near its parent"
     assert Critic(ENV).review(other_shape, GOOD) == "plan: profile differs"
     assert Critic(ENV).review(other_role, GOOD) == "plan: profile differs"
+
+
+def test_a_call_repeated_in_its_turn_is_superfluous() -> None:
+    twice = with_turn(2, "how much space is used", "[du(), du()]")
+    assert Critic(ENV).review(twice) == "plan: superfluous call"
+
+
+@pytest.mark.parametrize("disguise", ["{}", "{}()", "`{}`", "_{}_", "__{}__", "({}):"])
+@pytest.mark.parametrize("name", ["file_name", "file_name1"])
+def test_a_name_is_found_in_any_disguise(disguise: str, name: str) -> None:
+    leaking = with_turn(2, f"how much space is used {disguise.format(name)} there", "du()")
+    assert Critic(ENV).review(leaking) == "ground: name leaked"
+
+
+def test_a_login_that_is_refused_fails() -> None:
+    start = {"TwitterAPI": {"username": "ann", "password": "sesame"}}
+    for password, fault in {"sesame": "", "wrong": "execute: a call fails"}.items():
+        said = f"sign in as ann with {password}"
+        calls = f"authenticate_twitter('ann', '{password}')"
+        task = task_of(((said, calls),), classes=("TwitterAPI",), start=start)
+        assert Critic(ENV).review(task) == fault
+
+
+def test_what_the_words_of_one_turn_ask_another_may_not_do() -> None:
+    late = (("make the folder old2025", "pwd()"), ("where are we", "mkdir('old2025')"))
+    assert Critic(ENV).review(task_of(late)) == "ground: told in another turn"
+    again = (("make the folder old2025", "mkdir('old2025')"), ("enter it", "cd('old2025')"))
+    assert Critic(ENV).review(task_of(again)) == ""
+
+
+def test_a_list_stands_for_the_values_in_it() -> None:
+    for call, words in {"add(12, 30)": "add 12 and 30", "sum_values([12, 30])": "12 + 30"}.items():
+        tool = call.partition("(")[0]
+        script = ((words, "[]"), (f" RESTORES {tool}", call))
+        task = task_of(script, Category.MISS_FUNC, classes=("MathAPI",), start={}, withheld=(tool,))
+        assert Critic(ENV).review(task) == "augment: withheld tool replaceable"
+
+
+def test_the_verdict_does_not_hang_on_chance() -> None:
+    """`a` shows hidden files, of which there are none: an argument that changes nothing."""
+    task = with_turn(2, "list all there with a true", "ls(a=True)")
+    for number in range(12):
+        said = f"{task.turns[0].user}, this is request {number}"
+        one = task.turns[0].model_copy(update={"user": said})
+        assert Critic(ENV).review(task.model_copy(update={"turns": (one, *task.turns[1:])})) == (
+            Critic(ENV).review(task)
+        )

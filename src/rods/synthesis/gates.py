@@ -7,7 +7,7 @@ docs/synthesis.md.
 
 from __future__ import annotations
 
-import random
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +79,8 @@ SCAFFOLDING = re.compile(
     re.IGNORECASE,
 )
 CODE_NAME = re.compile(r"\w_\w|[a-z][A-Z]")
+# Tools that say with a false flag, and no error, that nothing was done.
+FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
 
 
 def small(case: Case) -> bool:
@@ -136,13 +138,58 @@ def repeats(case: Case) -> bool:
 
 
 def unfailing(case: Case) -> bool:
-    """No ground-truth call is answered with an error."""
-    return case.gold.fine
+    """No ground-truth call is answered with an error, and no login is refused."""
+    answers = (text for turn in case.gold.responses for text in turn)
+    rows = zip(case.task.calls, answers, strict=True)
+    return case.gold.fine and not any(_undone(call, text) for call, text in rows)
+
+
+def _undone(call: Call, answer: str) -> bool:
+    """Whether a login or the like, with the arguments it needs, is answered with a false flag."""
+    if not (call.arguments and FLAGGED.search(call.name)):
+        return False
+    try:
+        told_back = json.loads(answer)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told_back, dict) and any(v is False for v in told_back.values())
 
 
 def grounded(case: Case) -> bool:
     """Every argument stands in the words or in a response that come before its call."""
     return all(s < Source.NOWHERE for call in case.sources for s in call.values())
+
+
+def timely(case: Case) -> bool:
+    """Where a turn leaves a value to earlier words, these tell it for something done there.
+
+    Otherwise the words ask for it in one turn, and the calls do it in another.
+    """
+    task, found = case.task, iter(case.sources)
+    used = [
+        "\n".join(str(leaf) for call in turn.ground_truth for leaf in leaves(call.arguments))
+        for turn in task.turns
+    ]
+    for index, turn in enumerate(task.turns):
+        for call in turn.ground_truth:
+            by_name = next(found)
+            for name in (n for n, source in by_name.items() if source is Source.BEFORE):
+                for leaf in filter(_telling, leaves(call.arguments[name])):
+                    at = [i for i in range(index) if told(leaf, task.turns[i].user)]
+                    # An empty turn's words are answered in the next one.
+                    answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
+                    if not told(leaf, turn.user) and not all(told(leaf, t) for t in answers):
+                        return False
+    return True
+
+
+def _telling(leaf: Any) -> bool:
+    """Whether a value is not in the words by chance: no plain word, no small number."""
+    if leaf is None or isinstance(leaf, bool):
+        return False
+    if isinstance(leaf, str):
+        return len(leaf) > 2 and not (leaf.isalpha() and leaf.islower())
+    return bool(abs(leaf) > 10)
 
 
 def discreet(case: Case) -> bool:
@@ -151,7 +198,7 @@ def discreet(case: Case) -> bool:
     coded = {name for name in names if CODE_NAME.search(name)}
     values = {str(v) for c in case.task.calls for a in c.arguments.values() for v in leaves(a)}
     for turn in case.task.turns:
-        words = set(re.findall(r"\w+", turn.user))
+        words = {word.strip("_") for word in re.findall(r"\w+", turn.user)}
         if (words & coded) - values or re.search(rf"\b({'|'.join(names)})\(", turn.user):
             return False
     return True
@@ -163,8 +210,21 @@ def plain_spoken(case: Case) -> bool:
 
 
 def needed(case: Case) -> bool:
-    """Without any one of its calls the answer fails."""
-    return all(left.needed for left in case.ablations)
+    """Without any one of its calls the answer fails, and none is a vain repetition.
+
+    The reward wants what a turn shows twice to be seen twice, so it does not tell of those.
+    """
+    if not all(left.needed for left in case.ablations):
+        return False
+    writes = iter(left.writes for left in case.ablations)
+    for turn, answers in zip(case.task.turns, case.gold.responses, strict=True):
+        seen: set[str] = set()
+        for call, answer in zip(turn.ground_truth, answers, strict=True):
+            mark = f"{call} {answer}"
+            if not next(writes) and mark in seen:
+                return False
+            seen.add(mark)
+    return True
 
 
 def missing(case: Case) -> bool:
@@ -209,28 +269,33 @@ def decisive(case: Case) -> bool:
 
 
 def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
-    """Silence, an argument altered, a turn left out, a call in an empty turn.
+    """Silence, the last turn left out, a turn's arguments altered, a call in an empty turn.
 
-    Single calls left out are the gate `needed`.
+    Single calls left out are the gate `needed`. All arguments of a turn but its flags are altered
+    at once: many tools take one that changes nothing, which is no fault of the task.
     """
     gold = [list(turn.ground_truth) for turn in task.turns]
     filled = [index for index, calls in enumerate(gold) if calls]
-    rng = random.Random(task.id)
     yield [[] for _ in gold]
     for index in filled[-1:]:
         yield [*gold[:index], [], *gold[index + 1 :]]
-    altered = [(i, w) for i, calls in enumerate(gold) for w, c in enumerate(calls) if c.arguments]
-    for index, which in rng.sample(altered, min(2, len(altered))):
-        call = gold[index][which]
-        name = rng.choice(sorted(call.arguments))
-        changed = Call(name=call.name, arguments={**call.arguments, name: "no such value"})
-        calls = [*gold[index][:which], changed, *gold[index][which + 1 :]]
-        yield [*gold[:index], calls, *gold[index + 1 :]]
+    for index in filled:
+        altered = [_altered(call) for call in gold[index]]
+        if altered != gold[index]:
+            yield [*gold[:index], altered, *gold[index + 1 :]]
     if task.category in (Category.MISS_FUNC, Category.MISS_PARAM):
         yield [
             gold[index + 1] if not calls and index + 1 < len(gold) else list(calls)
             for index, calls in enumerate(gold)
         ]
+
+
+def _altered(call: Call) -> Call:
+    changed = {
+        name: value if isinstance(value, bool) else "no such value"
+        for name, value in call.arguments.items()
+    }
+    return Call(name=call.name, arguments=changed)
 
 
 GATES: Sequence[Gate] = (
@@ -242,6 +307,7 @@ GATES: Sequence[Gate] = (
     Gate("execute", "replay differs", repeats),
     Gate("execute", "a call fails", unfailing),
     Gate("ground", "ungrounded argument", grounded),
+    Gate("ground", "told in another turn", timely),
     Gate("augment", "missing value is known", missing),
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", alike),

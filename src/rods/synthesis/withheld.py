@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice, permutations
 
 from rods.envs.base import Environment, Session
+from rods.grounding import leaves
 from rods.task import Call, Task, ToolSpec
 
 BINDINGS = 6  # ways tried to hand the same values to another tool
@@ -44,10 +45,18 @@ def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) ->
 
 
 def _bindings(call: Call, tool: ToolSpec) -> Iterator[Call]:
-    """The tool with the call's values, as many as it requires."""
+    """The tool with the call's values, as many as it requires; then with a list's items instead of
+    the list, or with one list of all values."""
     named = {n: v for n, v in call.arguments.items() if n in tool.parameters}
     rest = [v for n, v in call.arguments.items() if n not in named]
     open_ = [n for n in tool.required if n not in named]
-    for values in islice(permutations(rest, len(open_)), BINDINGS):
-        arguments = {**named, **dict(zip(open_, values, strict=True))}
+    items = list(leaves(call.arguments))
+    drawn = islice(permutations(rest, len(open_)), BINDINGS)
+    ways = [(named, open_, list(values)) for values in drawn]
+    if len(open_) == 1 and tool.parameters[open_[0]].get("type") == "array":
+        ways.append((named, open_, [items]))
+    elif len(tool.required) == len(items):
+        ways.append(({}, list(tool.required), items))
+    for given, names, values in ways:
+        arguments = {**given, **dict(zip(names, values, strict=True))}
         yield Call.model_construct(name=tool.name, arguments=arguments)
