@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,25 @@ def test_the_sides_are_fixed_and_apart() -> None:
     assert [t.source for t in tasks.validation] == ["new-kitten", "no-way-to-cancel"]
     assert [t.source for t in tasks.test] == ["move-the-rabbit", "what-note"]
     assert len(tasks.train) == 8 and not tasks.left_out
-    assert prepare_own(config).tasks == tasks
+    assert replace(prepare_own(config).tasks, program=tasks.program) == tasks
+
+
+def test_variants_of_ones_own_tasks_are_made_and_trained_on(rods: Any, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ("train", "--run", run, *OWN, "--preset", "tiny", "--arm", "rods", "--json")
+    done = rods(*command, "--set", "steps=6", "--seed", 1)
+    assert done.code == 0, done
+    store = Store(run)
+    made = [task for task in store.tasks().values() if task.origin == "program"]
+    injected = {e.task_id for e in store.events() if e.kind == "injected"}
+    store.close()
+    assert made and injected <= {task.id for task in made}
+    assert rods("verify", run, "--env", CLINIC, "--tasks", TASKS).code == 0
 
 
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        (OWN, ["--arm rods", "--arm static"]),
         (("--env", CLINIC, "--arm", "static"), ["--tasks FILE"]),
         (("--tasks", TASKS), ["--env"]),
         (

@@ -151,11 +151,6 @@ class Config(_Section):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
-        if self.environment.name != "bfcl" and self.arm != "static":
-            raise ValueError(
-                f"--arm {self.arm}: no variants are made for tools of your own yet;"
-                " use --arm static"
-            )
         rows = self.rollout.group_size * self.rollout.tasks_per_step
         if rows % self.optimizer.microbatch:
             raise ValueError(f"optimizer.microbatch must divide the {rows} trajectories of a step")

@@ -82,7 +82,7 @@ class Task(Frozen):
         turns: the scripted conversation.
         withheld: tools that are not offered until a turn restores them.
         environment: name of the environment that can open it.
-        origin: who made it: "benchmark" or the synthesis backend.
+        origin: who made it: "benchmark", "user" or the synthesis backend.
         source: the benchmark's own id, or empty.
         parent: id of the task it was varied from, or empty.
         born: epoch in which it was made.
@@ -119,6 +119,11 @@ class Task(Frozen):
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a synthesis backend made it."""
+        return self.origin not in ("benchmark", "user")
 
     @property
     def calls(self) -> list[Call]:

@@ -53,6 +53,9 @@ def synth(
     replay: Annotated[
         bool, typer.Option(help="With llm: take answers from the journal, ask nobody.")
     ] = False,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Jobs without a task until it gives up; 0: a default.")
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Make verified variants of seeds: the offline pipeline."""
@@ -67,7 +70,7 @@ def synth(
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
-    factory = Factory(out, order.settings(), patience=order.patience)
+    factory = Factory(out, order.settings(), patience=patience or order.patience)
     batches = order.batches(workers or os.cpu_count() or 1)
     with progress() as bar:
         job = bar.add_task("synthesis", total=count)
@@ -98,7 +101,7 @@ def verify(
     from rods.verify import verify_tasks
 
     found = read_tasks(path)
-    synthetic = [t for t in found if t.origin != "benchmark"] if path.is_dir() else found
+    synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes: dict[str, str] = {}
     with progress() as bar:
         outcomes |= bar.track(

@@ -8,6 +8,7 @@ the values, so that it has a grammar and some copying to start from and no more.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from rods.micro.dialogues import Renaming
 from rods.micro.tasks import MicroTasks, carries, demonstration
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import gold_trace
+from rods.synthesis.critique import Critic
+from rods.synthesis.program import Program
 from rods.task import Task
 
 LEAST = 6
@@ -66,9 +69,9 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
         ids = [task.id for task in tasks]
         folder = cached("own", [env.name, env.version, ids, config.micro.model_dump()], make)
         dialect = MicroDialect(MicroTokenizer.load(folder / "tokenizer.json"))
-        return Prepared(
-            env, dialect, _sides(tasks, guarded, dialect, path), folder / "model", NOTICE
-        )
+        sides = _sides(tasks, guarded, dialect, path)
+        sides = replace(sides, program=_program(sides, env, guarded, dialect))
+        return Prepared(env, dialect, sides, folder / "model", NOTICE)
     finally:
         guarded.close()
 
@@ -83,6 +86,25 @@ def _sides(tasks: list[Task], env: Environment, dialect: MicroDialect, path: Pat
     fitting = [task.model_copy(update={"note": "as written"}) for task in fitting]
     train = [task for i, task in enumerate(fitting) if i % LEAST not in (2, 5)]
     return MicroTasks(tuple(train), tuple(fitting[2::LEAST]), tuple(fitting[5::LEAST]), left_out)
+
+
+def _program(
+    sides: MicroTasks, env: PythonEnvironment, guarded: Environment, dialect: MicroDialect
+) -> Program:
+    """Synthesis from the training tasks; drawn arguments may hang a class, so calls are guarded."""
+
+    def fits(task: Task) -> bool:
+        return carries(task, guarded, dialect)
+
+    def visible(text: str) -> str:
+        return dialect.tokenizer.decode(dialect.observe(text))
+
+    tools = {name: method.spec for name, method in env.methods.items()}
+    critic = Critic(guarded, [*sides.validation, *sides.test])
+    program = Program(guarded, tools, sides.train, critic, visible, fits)
+    for task in sides.train:
+        critic.admit(task)
+    return program
 
 
 def _texts(task: Task, env: Environment) -> list[str]:

@@ -60,9 +60,11 @@ class Order:
         """
         world = self.world()
         if self.model is not None:
+            from rods.synthesis.llm.backend import jobs_at_once
+
             pipeline = self.model.pipeline(world, stories=self.stories)
             maker = Maker(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
-            return in_threads(maker, self.model.endpoint.parallel)
+            return in_threads(maker, jobs_at_once(self.model.endpoint))
         if workers == 1:
             return in_threads(_maker(self, world), 1)
         return in_processes(partial(_maker, self), workers)

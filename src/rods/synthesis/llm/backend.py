@@ -104,6 +104,11 @@ def with_model(
     return pipeline
 
 
+def jobs_at_once(endpoint: EndpointConfig) -> int:
+    """More than requests, so that none is missing while other jobs run their gates."""
+    return endpoint.parallel + endpoint.parallel // 2
+
+
 def usable_stages(stages: Sequence[str] | None) -> tuple[str, ...]:
     """The stages in their order; all if none is named.
 
