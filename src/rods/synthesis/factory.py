@@ -9,6 +9,7 @@ far it got.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -205,6 +206,10 @@ _maker: Maker | None = None  # of a worker process
 def _begin(make: Callable[[], Maker]) -> None:
     global _maker
     _maker = make()
+    # A job leaves no cycles behind, and walking what was learned from the seeds over and over took
+    # a quarter of the time.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 def _batch(number: int) -> Batch:

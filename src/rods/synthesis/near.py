@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from rods.task import Task
@@ -35,9 +36,9 @@ class NearIndex:
         self._by_call: dict[int, list[str]] = defaultdict(list)
 
     def add(self, task: Task) -> None:
-        text, calls = shingles(task), call_marks(task)
+        text, calls, bands = _marks(task)
         self._texts[task.id], self._calls[task.id] = text, calls
-        for band in _bands(text):
+        for band in bands:
             self._bands[band].append(task.id)
         if len(calls) >= MIN_CALLS:
             for mark in calls:
@@ -45,8 +46,8 @@ class NearIndex:
 
     def near(self, task: Task) -> str:
         """The id of some task that this one is a near-copy of, or ""."""
-        text, calls = shingles(task), call_marks(task)
-        for candidate in {i for band in _bands(text) for i in self._bands.get(band, ())}:
+        text, calls, bands = _marks(task)
+        for candidate in {i for band in bands for i in self._bands.get(band, ())}:
             if jaccard(text, self._texts[candidate]) >= TEXT:
                 return candidate
         if len(calls) >= MIN_CALLS:
@@ -72,7 +73,23 @@ def near(one: Task, two: Task) -> bool:
 
 def shingles(task: Task) -> frozenset[int]:
     """Hashes of all three words running in what the user says."""
-    words = WORD.findall("\n".join(turn.user for turn in task.turns).lower())
+    return _shingles("\n".join(turn.user for turn in task.turns))
+
+
+def _marks(task: Task) -> tuple[frozenset[int], frozenset[int], tuple[tuple[int, ...], ...]]:
+    """Shingles, call marks and bands."""
+    text = "\n".join(turn.user for turn in task.turns)
+    return _shingles(text), call_marks(task), _text_bands(text)
+
+
+@lru_cache(maxsize=64)  # a task is asked about and then added
+def _text_bands(text: str) -> tuple[tuple[int, ...], ...]:
+    return tuple(_bands(_shingles(text)))
+
+
+@lru_cache(maxsize=64)
+def _shingles(text: str) -> frozenset[int]:
+    words = WORD.findall(text.lower())
     return frozenset(_hash(" ".join(words[i : i + 3])) for i in range(max(1, len(words) - 2)))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from rods.envs.bfcl_mends import deep_copy
 from rods.synthesis.values import ValueSource
 from rods.task import Task
 
@@ -49,7 +49,7 @@ class Starts:
             entry, used = source.rng.choice([k for k in known if len(wanted & k[1].keys()) == most])
             if entry is None:
                 continue
-            entry = copy.deepcopy(entry)
+            entry = deep_copy(entry)
             renamed: dict[str, str] = {}
             if name == "GorillaFileSystem":
                 entry = _rename_tree(entry, source, renamed)
