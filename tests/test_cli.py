@@ -166,3 +166,21 @@ def test_the_installed_command() -> None:
     done = subprocess.run([script, "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"rods \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_profiles_of_a_file_and_of_pairs(rods, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    two = list(benchmark_tasks().values())[:2]
+    write_tasks(path, two)
+    rows = [json.loads(line) for line in rods("profile", path, "--json").out.splitlines()]
+    assert [row["task"] for row in rows] == [task.source for task in two]
+    assert all(row["depth"] >= 1 and row["calls"] for row in rows)
+    assert "depth: " in rods("profile", two[0].source).out
+    same = rods("profile", two[0].source, f"{path}:{two[0].id}", "--json")
+    assert json.loads(same.out)["distance"] == 0
+    other = rods("profile", f"{path}:{two[0].source}", two[1].source)
+    assert other.out.splitlines()[-1].startswith("distance 0.")
+    assert "! " in other.out
+    refused(rods("profile", path, two[0].source), "name one task each")
+    refused(rods("profile", "no_such_task"), "no_such_task: no such file")
+    refused(rods("profile", f"{path}:nothing"), "holds no task 'nothing'")
