@@ -24,9 +24,9 @@ from model_server import served
 
 from rods.files import write_tasks
 from rods.synthesis.critique import Siblings
-from rods.synthesis.factory import Maker, in_threads
 from rods.synthesis.llm.backend import ModelOrder
 from rods.synthesis.llm.endpoint import EndpointConfig
+from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.world import World, benchmark_world
 from rods.task import Task
 from rods.verify import verify_tasks

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from model_server import served
 
-from rods.synthesis.factory import Maker, in_threads
 from rods.synthesis.llm.backend import ModelOrder, jobs_at_once
 from rods.synthesis.llm.endpoint import EndpointConfig
+from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.world import benchmark_world
 
 LATENCY = 1.0

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rods.errors import UserError
 from rods.files import read_tasks
 from rods.synthesis.draft import Plan
-from rods.synthesis.factory import Factory, Maker, in_threads
+from rods.synthesis.factory import Factory
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.order import Order
 from rods.synthesis.world import World
 from rods.task import Category, Task

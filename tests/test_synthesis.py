@@ -13,13 +13,14 @@ from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.grounding import leaves, says
 from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
+from rods.synthesis.case import Limits
 from rods.synthesis.critique import Critic
-from rods.synthesis.gates import Limits, wrong_answers
 from rods.synthesis.ground import say
 from rods.synthesis.near import signature
 from rods.synthesis.program import Program
 from rods.synthesis.values import EXCERPT_WORDS
 from rods.synthesis.world import benchmark_world, of_category
+from rods.synthesis.wrong import wrong_answers
 from rods.task import Call, Category, Task
 
 ENV = BfclEnvironment()

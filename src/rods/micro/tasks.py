@@ -23,7 +23,7 @@ from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.dialect import MicroDialect
 from rods.reward import gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
-from rods.synthesis import gates
+from rods.synthesis import case
 from rods.synthesis.critique import Critic
 from rods.synthesis.draft import Executed, Plan, Step, base_form
 from rods.synthesis.failures import SynthesisError
@@ -33,7 +33,7 @@ from rods.task import Call, Task
 
 MAX_TOKENS = 352
 MAX_CALLS = 5
-MAX_TURNS = gates.Limits().turns
+MAX_TURNS = case.Limits().turns
 LIMITS = Limits(attempts=MAX_CALLS + 1)
 MAX_VALUE_TOKENS = 14
 REPLANS = 40

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from rods.envs.base import Environment
 from rods.errors import UserError
 from rods.profile import Profile, profile
-from rods.synthesis.gates import GATES, Case, Gate, Limits
+from rods.synthesis.case import Case, Gate, Limits
+from rods.synthesis.gates import GATES
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 

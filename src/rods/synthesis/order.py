@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
-from rods.synthesis.factory import Batch, Maker, in_processes, in_threads
+from rods.synthesis.maker import Batch, Maker, in_processes, in_threads
 from rods.synthesis.world import World, of_category, world_of
 
 if TYPE_CHECKING:  # processes that work without a model need not load its client

@@ -16,8 +16,8 @@ from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files import read_tasks
+from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
-from rods.synthesis.gates import Gate
 from rods.synthesis.program import Program
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
 from rods.task import Category, Task, ToolSpec

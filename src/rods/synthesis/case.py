@@ -1,0 +1,65 @@
+"""A task on trial, the limits it keeps to, and the form of a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from rods.ablation import Ablation, ablate
+from rods.envs.base import Environment
+from rods.grounding import Source, sources
+from rods.profile import Profile, profile_of
+from rods.reward import GoldTrace, gold_trace
+from rods.task import Task, ToolSpec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes and distances that a synthetic task keeps to (paper section 7, IV; distance ours)."""
+
+    string: int = 200
+    items: int = 5
+    turns: int = 5
+    distance: float = 0.25
+
+
+@dataclass
+class Case:
+    """A task on trial, and what its execution shows, computed when it is first asked for."""
+
+    task: Task
+    env: Environment
+    limits: Limits
+    parent: Profile | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tools(self) -> dict[str, ToolSpec]:
+        return self.env.tools(self.task)
+
+    @cached_property
+    def gold(self) -> GoldTrace:
+        return gold_trace(self.task, self.env)
+
+    @cached_property
+    def ablations(self) -> list[Ablation]:
+        return ablate(self.task, self.env, self.gold)
+
+    @cached_property
+    def sources(self) -> list[dict[str, Source]]:
+        return sources(self.task, self.gold.responses)
+
+    @cached_property
+    def profile(self) -> Profile:
+        owners = {name: tool.owner for name, tool in self.tools.items()}
+        return profile_of(self.task, self.gold, self.ablations, owners)
+
+
+class Gate(NamedTuple):
+    """`passes` tells whether a case is free of the fault."""
+
+    stage: str
+    name: str
+    passes: Callable[[Case], bool]
