@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -66,6 +67,24 @@ def test_a_recorded_run_is_repeated_without_the_model(rods, tmp_path: Path) -> N
     (tmp_path / "made.jsonl").unlink()
     assert synth(rods, tmp_path, server.url, "--replay").code == 0  # nobody listens there now
     assert (tmp_path / "made.jsonl").read_bytes() == first
+
+
+def test_an_interrupted_run_goes_on_and_can_be_repeated_as_a_whole(rods, tmp_path: Path) -> None:
+    hostile, asked = Hostile(seed=6, faults=0, lies=0.02), itertools.count()
+
+    def dying(request: dict) -> Reply:
+        return hostile(request) if next(asked) < 150 else Reply(close_at=0)
+
+    with ScriptedEndpoint(dying) as server:
+        refused(synth(rods, tmp_path, server.url, retries=1), "model_failed: plan: down")
+    assert (tmp_path / "made.jsonl.part").exists()
+    with ScriptedEndpoint(hostile) as server:
+        assert synth(rods, tmp_path, server.url).code == 0
+    whole = (tmp_path / "made.jsonl").read_bytes()
+    assert len(read_tasks(tmp_path / "made.jsonl")) == COUNT
+    (tmp_path / "made.jsonl").unlink()
+    assert synth(rods, tmp_path, server.url, "--replay", "--patience", 900).code == 0
+    assert (tmp_path / "made.jsonl").read_bytes() == whole
 
 
 @pytest.mark.parametrize("threads", [1, 6])

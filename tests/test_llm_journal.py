@@ -87,13 +87,24 @@ def test_what_was_not_asked_is_unrecorded(recorded: tuple[Path, list[str], Endpo
 def test_a_second_run_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     said, path = iter("abcd"), tmp_path / "j"
     with ScriptedEndpoint(lambda request: Reply(json.dumps({"word": next(said)}))) as server:
-        for _ in range(2):
+        for count in (2, 4):
             with Journal(path) as journal:
                 endpoint = Endpoint(config(server.url), journal)
-                assert [asked(endpoint, "u") for _ in range(2)]
+                assert [asked(endpoint, "u") for _ in range(count)] == list("abcd")[:count]
+        assert server.requests == 4  # what was answered is not asked again
     assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [0, 1, 2, 3]
     replay = Endpoint(config(DEAD), Journal(path, replay=True))
     assert [asked(replay, "u") for _ in range(4)] == list("abcd")
+
+
+def test_a_second_run_asks_again_what_the_first_could_not(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        assert "down" in asked(Endpoint(config(DEAD), journal), "u")
+    words = ScriptedEndpoint(lambda request: Reply('{"word": "now"}'))
+    with words as server, Journal(path) as journal:
+        assert asked(Endpoint(config(server.url), journal), "u") == "now"
+    assert asked(Endpoint(config(DEAD), Journal(path, replay=True)), "u") == "now"
 
 
 @pytest.mark.parametrize("torn", [b'{"role": "pl', b"\xff\x00", b"{}"])

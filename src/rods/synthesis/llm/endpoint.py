@@ -60,16 +60,17 @@ class Endpoint:
         entry = self._blank(prompt, key)
         spent, text = Usage(asked=1), None
         failed: Fault | None = None
+        known = self._known(entry)
         try:
-            if self._live is None:
-                text = self._recalled(entry, spent)
+            if self._live is None or known is not None:
+                text = self._recalled(entry, known, spent)
             else:
                 text = self._live.said(prompt, answer, spent)
             made = read(text, answer)
             spent.answered = 1
         except Fault as fault:
             failed = fault
-        self._settle(entry, spent, text, failed)
+        self._settle(entry, spent, text, failed, recalled=known is not None)
         if failed is not None:
             raise ModelError(failed.cause, prompt.role, failed.detail)
         return made
@@ -84,24 +85,38 @@ class Endpoint:
         n = self.journal.turn(digest, key) if self.journal else 0
         return Entry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
 
-    def _recalled(self, blank: Entry, spent: Usage) -> str:
+    def _known(self, blank: Entry) -> Entry | None:
+        if self.journal is None or self._live is None:
+            return None
+        return self.journal.remembered(blank.digest, blank.key, blank.n)
+
+    def _recalled(self, blank: Entry, entry: Entry | None, spent: Usage) -> str:
         """The words that the journal has."""
         assert self.journal is not None
-        entry = self.journal.recorded(blank.digest, blank.key, blank.n)
+        entry = entry or self.journal.recorded(blank.digest, blank.key, blank.n)
         spent.tries, spent.seconds, spent.cost = entry.tries, entry.seconds, entry.cost
         spent.tokens_in, spent.tokens_out = entry.tokens_in, entry.tokens_out
         if entry.cause is not None:
             raise Fault(entry.cause, entry.detail)
         return entry.answer or ""
 
-    def _settle(self, entry: Entry, spent: Usage, text: str | None, failed: Fault | None) -> None:
-        """Count a question and take it down."""
-        if self._live is not None:
+    def _settle(
+        self,
+        entry: Entry,
+        spent: Usage,
+        text: str | None,
+        failed: Fault | None,
+        *,
+        recalled: bool,
+    ) -> None:
+        """Count a question, and take it down unless it stands there already."""
+        recalled = recalled or self._live is None
+        if not recalled:
             prices = self.config.price_in, self.config.price_out
             spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
         self._ledger.add(entry.role, spent)
         self._ledger.count(entry.role, "asked", failed.cause if failed else "answered")
-        if self.journal is None or self._live is None:
+        if self.journal is None or recalled:
             return
         if text is None and failed is not None and failed.text:
             text = failed.text[:FAILED]

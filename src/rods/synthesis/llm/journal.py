@@ -1,7 +1,8 @@
 """The journal: every question with its answer, so that a run can be repeated without a model.
 
-JSON lines, appended and flushed one by one. A line holds neither the prompt (a digest stands for
-it) nor anything about the connection.
+A run that was interrupted asks again what it asked before, and gets the answer from here too, so
+that it ends as if it had not been. JSON lines, appended and flushed one by one. A line holds
+neither the prompt (a digest stands for it) nor anything about the connection.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rods.errors import UserError
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.fault import DETAIL, Cause, Fault
+from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
 from rods.synthesis.llm.prompts import Prompt
 
 ANSWER = 256_000  # characters of an answer
@@ -80,13 +81,20 @@ class Journal:
             self.path.touch()
             self._file = self.path.open("r+b")
             end = 0
-            for entry, end in self._entries(self._file):  # noqa: B007
-                asked = entry.digest, entry.key
-                self._asked[asked] = max(self._asked[asked], entry.n + 1)
+            for entry, place in self._entries(self._file):
+                self._known[entry.digest, entry.key, entry.n], end = entry, place
             self._file.truncate(end)
             self._file.seek(end)
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}") from None
+
+    def remembered(self, digest: str, key: str, n: int) -> Entry | None:
+        """The entry of a question that an interrupted run has asked before and need not ask again.
+
+        None if there is none, or if what failed then may go well now.
+        """
+        entry = self._known.get((digest, key, n))
+        return None if entry is None or entry.cause in AGAIN else entry
 
     def turn(self, digest: str, key: str) -> int:
         """How often this was asked before; asking counts it."""
