@@ -29,7 +29,7 @@ LATENCY = 1.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=150.0)
     parser.add_argument("--parallel", type=int, default=64)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

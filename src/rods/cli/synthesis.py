@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from rods.cli.common import (
     progress,
 )
 from rods.errors import UserError
+
+if TYPE_CHECKING:
+    from rods.synthesis.factory import Factory
 
 
 def synth(
@@ -75,17 +78,21 @@ def synth(
     with progress() as bar:
         job = bar.add_task("synthesis", total=count)
         for made in factory.run(count, batches):
-            tried = max(1, factory.funnel["tried"])
-            bar.update(job, completed=made, description=f"{made / tried:.0%} of attempts admitted")
+            bar.update(job, completed=made, description=_stages(factory))
     if as_json:
         told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
         typer.echo(json.dumps(told | order.usage()))
         return
-    stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
     refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted")}
     typer.echo(f"{out}: {factory.made} tasks")
-    typer.echo(" -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)]))
+    typer.echo(_stages(factory))
     typer.echo(f"refused: {counted(refused)}")
+
+
+def _stages(factory: Factory) -> str:
+    """How many attempts got how far."""
+    stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
+    return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)])
 
 
 def verify(

@@ -12,6 +12,7 @@ from rods.synthesis.values import ValueSource
 from rods.task import Task
 
 OLD_NAME = 0.4  # share of files and folders that keep their name
+GROWN = 0.25  # share of folders that get one more file
 REDRAWN = {"fuelLevel", "balance", "budget_limit", "batteryVoltage", "acTemperature", "fanSpeed"}
 REDRAWN |= {"price", "frontLeftTirePressure", "rearRightTirePressure", "distanceToNextVehicle"}
 Arguments = dict[str, list[dict[str, Any]]]
@@ -74,7 +75,7 @@ def _redrawn(value: Any, rng: random.Random) -> Any:
 
 
 def _rename_tree(entry: Any, source: ValueSource, names: dict[str, str]) -> Any:
-    """Give files and folders new names, keeping the tree and the files' extensions.
+    """Give files and folders new names, keeping the tree and the files' extensions, and add files.
 
     Args:
         names: receives the new name of each old one.
@@ -92,6 +93,8 @@ def _rename_tree(entry: Any, source: ValueSource, names: dict[str, str]) -> Any:
             if folder:
                 node = {**node, "contents": rename(node.get("contents", {}))}
             renamed[fresh], names[name] = node, fresh
+        if source.rng.random() < GROWN and (more := source.new_name()) not in {*contents, *renamed}:
+            renamed[more] = {"type": "file", "content": source.bank.excerpt(source.rng)}
         return renamed
 
     root = entry.get("root")
