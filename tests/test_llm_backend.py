@@ -98,7 +98,9 @@ def test_an_endpoint_that_is_down_ends_the_run_with_its_cause(
 
 def test_model_stages_alone(rods, tmp_path: Path) -> None:
     with ScriptedEndpoint(Hostile(seed=3, faults=0, lies=0)) as server:
-        done = synth(rods, tmp_path, server.url, "--stage", "ground", "--no-rewrite")
+        order = ("synth", "--count", 3, "--out", tmp_path / "made.jsonl", "--backend", "llm")
+        named = ("--url", server.url, "--model", "scripted")
+        done = rods(*order, *named, "--stage", "ground", "--no-rewrite", "--json")
     assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
 
 
