@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,12 @@ def make(out: Path, batches: int = 1000, seed: int = 5) -> Factory:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("whole") / "tasks.jsonl"
     make(out)
-    return out.read_bytes()
+    return written(out)
+
+
+def written(out: Path) -> bytes:
+    """Both files."""
+    return out.read_bytes() + out.with_name("tasks.jsonl.given_up.jsonl").read_bytes()
 
 
 @given(stops=st.lists(st.integers(0, 3), max_size=3), torn=st.integers(0, 400))
@@ -63,8 +69,9 @@ def test_interrupted_runs_end_in_the_same_file(
             content = part.read_bytes()
             part.write_bytes(content[: max(1, len(content) - torn)])
     factory = make(out)
-    assert out.read_bytes() == whole
-    assert [p.name for p in out.parent.iterdir()] == ["tasks.jsonl"]
+    assert written(out) == whole
+    names = sorted(path.name for path in out.parent.iterdir())
+    assert names == ["tasks.jsonl", "tasks.jsonl.given_up.jsonl"]
     assert factory.made == WANTED == len(read_tasks(out))
     assert factory.funnel["admitted"] >= WANTED
 
@@ -79,6 +86,17 @@ def test_categories_follow_the_seeds(tmp_path: Path) -> None:
         assert abs(sum(t.category is category for t in made) - 40 * share) < 7
     assert all(parents[task.parent].category is task.category for task in made)
     assert len({task.id for task in made}) == 40
+
+
+def test_seeds_that_were_given_up_are_kept_with_their_history(tmp_path: Path) -> None:
+    factory = Factory(tmp_path / "tasks.jsonl", {})
+    list(factory.run(40, in_threads(maker(), 1)))
+    lines = (tmp_path / "tasks.jsonl.given_up.jsonl").read_text().splitlines()
+    lost = [json.loads(line)["given up"] for line in lines]
+    assert lost
+    assert {row["parent"] for row in lost} <= {task.id for task in world().parents}
+    assert {len(row["failures"]) for row in lost} == {3}
+    assert all(f["type"] and f["advice"] for row in lost for f in row["failures"])
 
 
 def test_another_order_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 What a task must not resemble among its siblings is decided here, in the order of the jobs, so that
 any number of workers gives the same file. Progress is kept beside it until it is whole: lines of
-tasks, and after each batch one line that says how far it got.
+tasks and of seeds that were given up, and after each batch one line that says how far it got.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from rods.errors import UserError
 from rods.synthesis.critique import Siblings
 from rods.synthesis.maker import Batch
 from rods.task import Task
+
+GIVEN_UP = ".given_up.jsonl"
 
 
 @dataclass
@@ -61,7 +63,9 @@ class Factory:
                     admitted = self._admit(batch, wanted)
                     number += 1
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
-                    rows = [*(task.model_dump_json() for task in admitted), json.dumps(state)]
+                    rows = [task.model_dump_json() for task in admitted]
+                    rows += [json.dumps({"given up": lost}) for lost in batch.given_up]
+                    rows.append(json.dumps(state))
                     file.write("".join(f"{row}\n" for row in rows))
                     file.flush()
                     yield self.made
@@ -114,7 +118,7 @@ class Factory:
                 self.made += len(waiting)
                 self.funnel, self.passed = Counter(row["funnel"]), Counter(row["passed"])
                 batches, waiting, whole = row["batches"], [], read
-            else:
+            elif "given up" not in row:
                 waiting.append(Task.model_validate(row))
         if not whole:
             part.write_text(json.dumps({"settings": self.settings}) + "\n", encoding="utf-8")
@@ -124,11 +128,13 @@ class Factory:
 
 
 def _finish(part: Path, out: Path) -> None:
-    """The tasks alone, under their own name."""
-    whole = out.with_name(out.name + ".whole")
-    with part.open(encoding="utf-8") as source, whole.open("w", encoding="utf-8") as target:
-        target.writelines(line for line in source if line.startswith('{"category"'))
-        target.flush()
-        os.fsync(target.fileno())
-    whole.replace(out)
+    """The tasks under their own name, and beside them the seeds that were given up, with why."""
+    lost = out.with_name(out.name + GIVEN_UP)
+    for start, path in (('{"given up"', lost), ('{"category"', out)):
+        whole = out.with_name(out.name + ".whole")
+        with part.open(encoding="utf-8") as source, whole.open("w", encoding="utf-8") as target:
+            target.writelines(line for line in source if line.startswith(start))
+            target.flush()
+            os.fsync(target.fileno())
+        whole.replace(path)
     part.unlink()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Category, Task
@@ -23,11 +24,17 @@ PARENTS = 6  # seeds that a job tries before it gives up
 
 @dataclass
 class Batch:
-    """What a worker made of some jobs; `tasks` has None for a job that failed."""
+    """What a worker made of some jobs.
+
+    Attributes:
+        tasks: None for a job that failed.
+        funnel, passed, given_up: see `Pipeline`.
+    """
 
     tasks: list[Task | None]
     funnel: Counter[str]
     passed: Counter[str]
+    given_up: list[dict[str, Any]]
 
 
 @dataclass
@@ -58,10 +65,10 @@ class Maker:
     def batch(self, number: int) -> Batch:
         """The jobs of a batch."""
         # Counters of its own, since threads share the stages.
-        pipeline = replace(self.pipeline, funnel=Counter(), passed=Counter())
+        pipeline = replace(self.pipeline, funnel=Counter(), passed=Counter(), given_up=deque())
         jobs = range(number * self.size, (number + 1) * self.size)
         tasks = [self._job(pipeline, job) for job in jobs]
-        return Batch(tasks, pipeline.funnel, pipeline.passed)
+        return Batch(tasks, pipeline.funnel, pipeline.passed, list(pipeline.given_up))
 
     def _job(self, pipeline: Pipeline, number: int) -> Task | None:
         rng = random.Random(f"synth {self.seed} {number}")

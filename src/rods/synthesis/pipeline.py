@@ -7,7 +7,7 @@ teaches the next one (`failures`); after its attempts a seed is given up.
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -20,6 +20,7 @@ from rods.task import Task
 
 T = TypeVar("T")
 ATTEMPTS = 3  # at a seed (paper, appendix J)
+MAX_GIVEN_UP = 1_000
 
 
 class Planner(Protocol):
@@ -93,6 +94,8 @@ class Pipeline:
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
     """Attempts that got through each stage."""
+    given_up: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_GIVEN_UP))
+    """Seeds whose attempts all failed, each with its history; the latest ones."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile, or None after all attempts failed."""
@@ -109,6 +112,10 @@ class Pipeline:
             task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
+        lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
+        if history.patches:
+            lost["patches"] = list(history.patches)
+        self.given_up.append(lost)
         return None
 
     def attempt(
