@@ -14,6 +14,7 @@ from competent import competent
 from test_factory import world
 
 from rods.envs.guard import GuardedEnvironment
+from rods.synthesis.execute import opened
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.llm.backend import STAGES, with_model
 from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
@@ -182,6 +183,14 @@ def test_a_patch_that_tears_the_tree_is_refused_and_reported(value: Any) -> None
     assert history.patches
     assert all(told.startswith("refused: ") for told in history.patches)
     assert "TradingBot" not in history.start
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_start_state_that_does_not_load_is_a_failure_of_its_own(guarded: bool) -> None:
+    plan = program().planner.plan(seeds()[0], History(), random.Random(0), keep=True)
+    with pytest.raises(SynthesisError, match="start state does not load") as caught:
+        opened(plan, {"GorillaFileSystem": {"root": 5}}, env() if guarded else world().env)
+    assert caught.value.kind is Kind.EXECUTION
 
 
 def test_a_repeated_call_is_a_failure_of_its_own() -> None:

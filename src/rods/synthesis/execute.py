@@ -50,33 +50,42 @@ def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> 
     Raises:
         SynthesisError: from `do`, or the start state does not load.
     """
+    session = opened(plan, start, env)
     try:
-        session = env.open(blank(plan, start, env.name))
         digests = [session.state().digest]
-    except UserError as error:
-        raise SynthesisError(Kind.EXECUTION, f"the start state does not load: {error}") from None
-    done: list[Done] = []
-    calls, responses = [], []
-    for steps in plan.turns:
-        first = len(done)
-        for step in steps:
-            done.append(do(step, session, done))
-        calls.append(tuple(c for c, _ in done[first:]))
-        responses.append(tuple(r for _, r in done[first:]))
-        digests.append(session.state().digest)
-    session.close()
+        done: list[Done] = []
+        calls, responses = [], []
+        for steps in plan.turns:
+            first = len(done)
+            for step in steps:
+                done.append(do(step, session, done))
+            calls.append(tuple(c for c, _ in done[first:]))
+            responses.append(tuple(r for _, r in done[first:]))
+            digests.append(session.state().digest)
+    finally:
+        session.close()
     return Executed(plan, start, tuple(calls), tuple(responses), tuple(digests))
 
 
-def blank(plan: Plan, start: dict[str, Any], environment: str) -> Task:
-    """A task without words or calls, to open a start state with."""
-    return Task(
-        category=plan.category,
-        classes=plan.classes,
-        start=start,
-        turns=(Turn(user="-"),),
-        environment=environment,
+def opened(plan: Plan, start: dict[str, Any], env: Environment) -> Session:
+    """A session in a start state.
+
+    Raises:
+        SynthesisError: it does not load.
+    """
+    words = (Turn(user="-"),)
+    task = Task(
+        category=plan.category, classes=plan.classes, start=start, turns=words, environment=env.name
     )
+    try:
+        session = env.open(task)
+        loads = session.state().data is not None  # behind a guard the first step tells
+    except UserError as error:
+        raise SynthesisError(Kind.EXECUTION, f"the start state does not load: {error}") from None
+    if not loads:
+        session.close()
+        raise SynthesisError(Kind.EXECUTION, "the start state does not load")
+    return session
 
 
 def _step(

@@ -16,10 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rods.envs.base import Environment, Session
-from rods.errors import UserError
 from rods.provenance import field
 from rods.synthesis.draft import Executed, Plan, Step
-from rods.synthesis.execute import Done, blank, carry_out
+from rods.synthesis.execute import Done, carry_out, opened
 from rods.synthesis.facts import Facts
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
@@ -74,6 +73,8 @@ class LlmExecutor:
     ) -> Done:
         tool, errors = self.graph.tools[step.tools[0]], list[str]()
         given = {n: field(done[at][1], key) for n, (at, key) in step.sources.items()}
+        if None in given.values():
+            raise SynthesisError(Kind.PARAMETERS, f"{tool.name}: what should flow in is not there")
         call = Call.model_construct(name=tool.name, arguments={})
         kind = Kind.PARAMETERS
         for _ in range(PROPOSALS):
@@ -143,15 +144,15 @@ class LlmExecutor:
                 detail=failure.detail,
                 start=shown(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
             )
-            session = self.env.open(blank(plan, start, self.env.name))
+            session = opened(plan, start, self.env)
             known = session.state().data
             session.close()
-            merged, refused = merge(start, answer.patches, known if isinstance(known, dict) else {})
+            merged, refused = merge(start, answer.patches, known or {})
             history.patches += [f"refused: {why}" for why in refused]
             if merged == start:
                 return start
-            self.env.open(blank(plan, merged, self.env.name)).state()
-        except (SynthesisError, UserError) as error:
+            opened(plan, merged, self.env).close()
+        except SynthesisError as error:
             history.patches.append(f"refused: {str(error)[:120]}")
             return start
         history.patches += [f"{p.owner}.{p.field}"[:120] for p in answer.patches]
