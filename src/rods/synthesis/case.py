@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
@@ -33,7 +33,6 @@ class Case:
     env: Environment
     limits: Limits
     parent: Profile | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def tools(self) -> dict[str, ToolSpec]:
