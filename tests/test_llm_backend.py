@@ -14,7 +14,6 @@ from scripted_endpoint import Reply, ScriptedEndpoint
 from test_factory import world
 
 from rods.files import read_tasks
-from rods.synthesis.world import benchmark_world
 from rods.verify import verify_tasks
 
 KEY = "sk-this-must-never-be-written"
@@ -136,7 +135,6 @@ def test_bad_orders_are_refused(rods, tmp_path: Path, options: tuple[str, ...], 
 
 
 def test_own_tools_work_unchanged(rods, tmp_path: Path) -> None:
-    assert benchmark_world().env.name == "bfcl"  # the other tests' world
     own = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
     with ScriptedEndpoint(Hostile(seed=5, faults=0.05, lies=0.05)) as server:
         done = synth(rods, tmp_path, server.url, *own)

@@ -169,6 +169,7 @@ def test_a_failure_is_patched_and_the_patch_is_where_the_next_attempt_begins() -
             continue
         assert done.start["TradingBot"]["market_status"] == "Open"
         return
+    pytest.fail("no attempt ran in the patched state")
 
 
 @pytest.mark.parametrize("value", [5, {"..": {}}, {"a": {"type": "file"}}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rods.envs.base import Environment
 from rods.synthesis.augment import augment
@@ -36,10 +37,15 @@ class ProgramExecutor:
     starts: Starts
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
+        start, source = self.draw(plan, rng)
+        return execute(plan, start, self.env, self.graph, source)
+
+    def draw(self, plan: Plan, rng: random.Random) -> tuple[dict[str, Any], ValueSource]:
+        """A start state for a plan, and where values for it come from."""
         source = ValueSource(self.bank, self.graph.phrases, rng)
         tools = {name for turn in plan.tools for name in turn}
         start, source.near = self.starts.draw(plan.classes, tools, source)
-        return execute(plan, start, self.env, self.graph, source)
+        return start, source
 
     def execute_from(self, plan: Plan, start: dict[str, object], rng: random.Random) -> Executed:
         """The plan carried out in a given start state."""

@@ -93,8 +93,7 @@ def with_model(
     if "plan" in stages:
         pipeline.planner = LlmPlanner(model, program.planner)
     if "execute" in stages:
-        starts = program.executor.starts
-        pipeline.executor = LlmExecutor(model, env, program.graph, program.bank, starts)
+        pipeline.executor = LlmExecutor(model, env, program.executor)
     if "ground" in stages:
         pipeline.grounder = LlmGrounder(model, rewrite)
     if "judge" in stages:

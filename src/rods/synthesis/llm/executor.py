@@ -24,9 +24,7 @@ from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
 from rods.synthesis.llm.roles import Model, ask, call_line, shown
-from rods.synthesis.start import Starts
-from rods.synthesis.toolgraph import ToolGraph
-from rods.synthesis.values import ValueBank, ValueSource
+from rods.synthesis.program import ProgramExecutor
 from rods.task import Call, ToolSpec
 
 PROPOSALS = 3  # for one call
@@ -37,21 +35,22 @@ HISTORY = 4  # earlier calls shown
 
 @dataclass
 class LlmExecutor:
-    """Arguments by a model, start states by program."""
+    """Arguments by a model.
+
+    Args:
+        env: where its calls run.
+        program: draws start states, and knows the tools and the seeds' values.
+    """
 
     model: Model
     env: Environment
-    graph: ToolGraph
-    bank: ValueBank
-    starts: Starts
+    program: ProgramExecutor
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `pipeline.Executor`; a patched start state is left in the history."""
-        source = ValueSource(self.bank, self.graph.phrases, rng)
         start = history.start
         if start is None:
-            tools = {name for turn in plan.tools for name in turn}
-            start, _ = self.starts.draw(plan.classes, tools, source)
+            start, _ = self.program.draw(plan, rng)
 
         def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
             return self._step(step, session, done, plan, rng)
@@ -71,7 +70,7 @@ class LlmExecutor:
         plan: Plan,
         rng: random.Random,
     ) -> Done:
-        tool, errors = self.graph.tools[step.tools[0]], list[str]()
+        tool, errors = self.program.graph.tools[step.tools[0]], list[str]()
         given = {n: field(done[at][1], key) for n, (at, key) in step.sources.items()}
         if None in given.values():
             raise SynthesisError(Kind.PARAMETERS, f"{tool.name}: what should flow in is not there")
@@ -113,12 +112,13 @@ class LlmExecutor:
         self, tool: ToolSpec, session: Session, rng: random.Random
     ) -> dict[str, list[str]]:
         """Values that may suit each parameter: closed sets, the state's, or the seeds' own."""
-        facts, entry = Facts(session), self.graph.phrases[tool.name]
+        facts, entry = Facts(session), self.program.graph.phrases[tool.name]
+        bank = self.program.bank
         found: dict[str, list[str]] = {}
         for name in tool.parameters:
             kind = entry.slots.get(name, name)
             values = [*entry.choices.get(name, ()), *facts.of(kind, name)]
-            values = values or self.bank.parameter(tool.name, name) or self.bank.kind(kind)
+            values = values or bank.parameter(tool.name, name) or bank.kind(kind)
             values = rng.sample(values, min(CANDIDATES, len(values)))
             found[name] = [shown(json.dumps(v, ensure_ascii=False), 80) for v in values]
         return found
