@@ -12,12 +12,12 @@ import random
 import tempfile
 from pathlib import Path
 
-from rods.boundary import Group, signal_share
 from rods.config import Config
 from rods.envs.bfcl import BfclEnvironment
+from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.reward import progress, score
-from rods.store import Store
+from rods.store.store import Store
 from rods.synthesis.world import benchmark_world
 from rods.task import Task
 
@@ -26,6 +26,7 @@ CONFIG = Config.model_validate(
         "rollout": {"group_size": 8, "tasks_per_step": 8},
         "boundary": {"rule": "variance", "quota": 2, "cooldown": 2},
         "pool": {"seeds": 24, "p_max": 24, "beta": 0.25},
+        "synthesis": {"mode": "inline"},
     }
 )
 
@@ -47,9 +48,9 @@ def main(epochs: int = 5) -> None:
     with tempfile.TemporaryDirectory() as folder:
         loop = Loop(CONFIG, Store(Path(folder)), seeds, world.program())
         for _ in range(epochs):
-            epoch, size = loop.next_epoch(), CONFIG.rollout.tasks_per_step
+            epoch = loop.next_epoch()
             seen: list[Group] = []
-            for start in range(0, len(epoch.tasks), size):
+            for tasks in loop.steps(epoch):
                 groups = [
                     Group(
                         task_id=task.id,
@@ -60,7 +61,7 @@ def main(epochs: int = 5) -> None:
                         epoch=epoch.index,
                         step=loop.step + 1,
                     )
-                    for task in epoch.tasks[start : start + size]
+                    for task in tasks
                 ]
                 loop.observe(groups)  # the boundary is read off here
                 skill = min(0.97, skill + 0.02 * signal_share(groups))  # "training"

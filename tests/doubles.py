@@ -10,10 +10,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from rods.boundary import Group
 from rods.config import Config, load_config
+from rods.group import Group
 from rods.loop import Epoch, Loop
-from rods.store import Store
+from rods.pool.audit import faults
+from rods.store.queue import Queue
+from rods.store.store import Store
 from rods.task import Call, Category, Task, Turn
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron")
@@ -44,6 +46,7 @@ def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
     base = load_config("tiny").model_dump()
     base["stages"] = [{"reward": "progress"}]
     base["rollout"] |= {"group_size": 2, "tasks_per_step": tasks_per_step}
+    base["synthesis"] |= {"mode": "inline"}
     base["optimizer"] |= {"microbatch": 2 * tasks_per_step}
     for name, value in sections.items():
         base[name] = base[name] | value if isinstance(value, dict) else value
@@ -52,18 +55,21 @@ def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
 
 SEEDS = make_seeds(8)
 configs = st.builds(
-    lambda size, arm, rule, cooldown, rest, seed: make_config(
+    lambda size, arm, rule, cooldown, rest, floor, patience, seed: make_config(
         size,
         arm=arm,
         seed=seed,
-        boundary={"rule": rule, "cooldown": cooldown, "quota": 2},
-        pool={"p_max": 3, "rest_epochs": rest},
+        boundary={"rule": rule, "cooldown": cooldown, "quota": 2, "redistribute": seed == 1},
+        pool={"p_max": 3, "rest_epochs": rest, "floor": floor, "burn_in": 0.2, "hard": 0.1},
+        synthesis={"patience": patience},
     ),
     st.integers(1, 3),
     st.sampled_from(["static", "fresh", "rods", "rods"]),
-    st.sampled_from(["mean", "variance"]),
+    st.sampled_from(["mean", "variance", "posterior", "random"]),
     st.sampled_from([0, 5]),
     st.integers(0, 1),
+    st.integers(0, 2),
+    st.integers(0, 2),
     st.integers(0, 3),
 )
 
@@ -79,6 +85,14 @@ class RenamingSynthesis:
     def __init__(self, known: Sequence[Task] = ()) -> None:
         self.known = {task.id for task in known}
         self.funnel: Counter[str] = Counter()
+        self.given_up: list[dict[str, str]] = []
+
+    def learn(self, task: Task) -> None:
+        self.known.add(task.id)
+
+    def take_failures(self) -> list[dict[str, str]]:
+        taken, self.given_up = self.given_up, []
+        return taken
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         for _ in range(3):
@@ -90,6 +104,7 @@ class RenamingSynthesis:
             self.funnel["admitted"] += 1
             self.known.add(task.id)
             return task
+        self.given_up.append({"parent": parent.id})
         return None
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
@@ -113,35 +128,48 @@ def play(tasks: Sequence[Task], epoch: int, step: int, seed: int = 0) -> list[Gr
     groups = []
     for task in tasks:
         rng = random.Random(f"{seed} {step} {task.id}")
-        values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0)])
-        groups.append(Group(task.id, task.category.value, values, epoch, step))
+        values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0), (0.5,)])
+        groups.append(Group(task.id, task.category.value, values, epoch, step, 2))
     return groups
 
 
 def begin(config: Config, folder: Path, step: int = 0) -> Loop:
-    """A new process at this checkpoint; synthesis learns what exists, as in `rods.run`."""
-    synthesis = RenamingSynthesis()
-    loop = Loop(config, Store(folder), SEEDS, synthesis, step=step)
-    synthesis.known.update(loop.tasks)
-    return loop
+    """A new process at this checkpoint."""
+    return Loop(config, Store(folder), SEEDS, RenamingSynthesis(), step=step)
 
 
 def go(loop: Loop, until: int) -> list[Epoch]:
     """Train to that step; returns the epochs that were drawn."""
-    size, epochs = loop.config.rollout.tasks_per_step, []
+    epochs = []
     while loop.step < until:
         epoch = loop.next_epoch()
         epochs.append(epoch)
-        tasks = epoch.tasks[epoch.skip :]
-        for at in range(0, len(tasks), size):
+        for tasks in loop.steps(epoch):
             if loop.step < until:
-                loop.observe(play(tasks[at : at + size], epoch.index, loop.step + 1))
+                loop.observe(play(tasks, epoch.index, loop.step + 1))
     return epochs
 
 
 def finish(loop: Loop) -> list[object]:
     """All that the store holds, closing it."""
     store = loop.store
-    found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
+    found = content(store)
     store.close()
     return found
+
+
+def faults_of(store: Store, config: Config) -> list[str]:
+    """What an audit of the stored history finds."""
+    trained: dict[int, list[str]] = {}
+    for group in store.iter_groups():
+        trained.setdefault(group.step, []).append(group.task_id)
+    categories, stored, epochs = store.categories(), store.entries(), store.epochs()
+    return list(faults(store.events(), categories, stored, epochs, trained, config))
+
+
+def content(store: Store) -> list[object]:
+    """All that belongs to the loop, without times."""
+    query = "SELECT step, epoch, task_id, priority, taken, outcome FROM jobs ORDER BY 3, 1"
+    found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
+    found += [store.entries(), store.db.read(query), [*Queue(store, 0).candidates()]]
+    return [*found, store.db.read("SELECT * FROM failures ORDER BY rowid")]

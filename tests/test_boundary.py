@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from math import nextafter
 from statistics import fmean, pvariance
 
@@ -11,21 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rods.boundary import (
-    Group,
-    MeanRule,
-    Signal,
-    Thresholds,
-    VarianceRule,
-    Zone,
-    make_rule,
-    select_seeds,
-    signal_share,
-    zone,
-)
+from rods.boundary.latest import MeanRule, VarianceRule
+from rods.boundary.rule import Standing, Thresholds, Zone
+from rods.boundary.selection import Chooser, Selection
+from rods.group import Group, Signal, signal_share
 
 LIMITS = Thresholds(0.2, 0.85)
 MEAN, VARIANCE = MeanRule(LIMITS), VarianceRule()
+CATEGORIES = ["base", "miss_func", "miss_param"]
 share = st.floats(0, 1)
 rewards = st.lists(share, min_size=2, max_size=16).map(tuple)
 
@@ -36,10 +28,10 @@ def group(*values: float, task: str = "t", category: str = "base", step: int = 1
 
 @given(st.integers(2, 64))
 def test_limits_belong_to_the_boundary(size: int) -> None:
-    assert zone(group(*[0.2] * size), LIMITS) is Zone.BOUNDARY
-    assert zone(group(*[0.85] * size), LIMITS) is Zone.BOUNDARY
-    assert zone(group(*[nextafter(0.2, 0)] * size), LIMITS) is Zone.HARD
-    assert zone(group(*[nextafter(0.85, 1)] * size), LIMITS) is Zone.MASTERED
+    assert LIMITS.zone(group(*[0.2] * size).mean) is Zone.BOUNDARY
+    assert LIMITS.zone(group(*[0.85] * size).mean) is Zone.BOUNDARY
+    assert LIMITS.zone(group(*[nextafter(0.2, 0)] * size).mean) is Zone.HARD
+    assert LIMITS.zone(group(*[nextafter(0.85, 1)] * size).mean) is Zone.MASTERED
 
 
 @given(rewards)
@@ -47,8 +39,8 @@ def test_zone_is_decided_by_the_mean(values: tuple[float, ...]) -> None:
     mean = group(*values).mean
     assert mean == pytest.approx(fmean(values), abs=1e-15)
     wanted = Zone.MASTERED if mean > 0.85 else Zone.HARD if mean < 0.2 else Zone.BOUNDARY
-    assert zone(group(*values), LIMITS) is wanted
-    assert MEAN.at_boundary(group(*values)) == (wanted is Zone.BOUNDARY)
+    assert LIMITS.zone(group(*values).mean) is wanted
+    assert MEAN.judge(group(*values)).boundary == (wanted is Zone.BOUNDARY)
 
 
 @given(share, st.integers(2, 64))
@@ -58,8 +50,7 @@ def test_zone_is_decided_by_the_mean(values: tuple[float, ...]) -> None:
 def test_equal_rewards_teach_nothing(value: float, size: int) -> None:
     found = group(*[value] * size)
     assert found.variance == 0.0
-    assert VARIANCE.priority(found) == 0.0
-    assert not VARIANCE.at_boundary(found)
+    assert VARIANCE.judge(found) == Standing(value, 0.0, False, True)
     wanted = {0.0: Signal.ALL_FAILED, 1.0: Signal.ALL_SOLVED}.get(value, Signal.CONSTANT)
     assert found.signal is wanted
 
@@ -70,7 +61,7 @@ def test_one_bit_of_difference_is_a_signal(value: float, size: int, at: int) -> 
     values.insert(at % (size + 1), nextafter(value, 1))
     found = group(*values)
     assert found.signal is Signal.SIGNAL
-    assert VARIANCE.at_boundary(found)
+    assert VARIANCE.judge(found).boundary
 
 
 def test_rewards_that_only_round_alike_are_not_constant() -> None:
@@ -82,60 +73,90 @@ def test_rewards_that_only_round_alike_are_not_constant() -> None:
 @given(rewards)
 def test_variance_ranks_at_most_phi(values: tuple[float, ...]) -> None:
     found = group(*values)
-    assert VARIANCE.priority(found) == 4 * pvariance(values)
-    assert 0 <= VARIANCE.priority(found) <= MEAN.priority(found) + 1e-12
-    assert MEAN.priority(found) <= 1
+    assert VARIANCE.judge(found).priority == 4 * pvariance(values)
+    assert 0 <= VARIANCE.judge(found).priority <= MEAN.judge(found).priority + 1e-12
+    assert MEAN.judge(found).priority <= 1
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=64))
 def test_variance_equals_phi_where_rewards_are_binary(values: list[float]) -> None:
     found = group(*values)
-    assert VARIANCE.priority(found) == pytest.approx(MEAN.priority(found), abs=1e-12)
-
-
-def test_rules_by_name() -> None:
-    assert make_rule("mean", LIMITS) == MEAN
-    assert make_rule("variance", LIMITS) == VARIANCE
-    assert (MEAN.name, VARIANCE.name) == ("mean", "variance")
+    wanted = MEAN.judge(found).priority
+    assert VARIANCE.judge(found).priority == pytest.approx(wanted, abs=1e-12)
 
 
 @st.composite
 def steps(draw: st.DrawFn) -> list[Group]:
     """The groups of a training step; few distinct rewards, so that priorities tie."""
     few = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=4, max_size=4)
-    categories = ["base", "miss_func", "miss_param"]
     names = draw(st.lists(st.integers(0, 99), unique=True, max_size=20))
     return [
-        group(*draw(few), task=f"{n:02}", category=draw(st.sampled_from(categories)), step=20)
+        group(*draw(few), task=f"{n:02}", category=draw(st.sampled_from(CATEGORIES)), step=20)
         for n in names
     ]
 
 
-@given(steps(), st.sampled_from([MEAN, VARIANCE]), st.integers(1, 4), st.randoms())
+def fresh(rule: str) -> MeanRule | VarianceRule:
+    return MeanRule(LIMITS) if rule == "mean" else VarianceRule()
+
+
+def choose(
+    groups: list[Group], rule: str, quota: int, last: dict[str, int], **options: bool
+) -> Selection:
+    chooser = Chooser(fresh(rule), quota, 5, **options)
+    for found in groups:
+        chooser.rule.observe(found)
+    return chooser.choose(groups, last, CATEGORIES)
+
+
+@given(steps(), st.sampled_from(["mean", "variance"]), st.integers(1, 4), st.randoms())
 def test_seeds_are_the_best_within_the_quota(
-    groups: list[Group], rule: MeanRule | VarianceRule, quota: int, rng: random.Random
+    groups: list[Group], rule: str, quota: int, rng: random.Random
 ) -> None:
-    chosen = select_seeds(groups, rule, quota, {}, 5)
-    for category, taken in Counter(g.category for g in groups).items():
-        fit = [g for g in groups if g.category == category and rule.at_boundary(g)]
-        fit.sort(key=lambda g: (-rule.priority(g), g.task_id))
-        assert [g for g in chosen if g.category == category] == fit[:quota]
-        assert len(fit[:quota]) <= min(quota, taken)
-    assert chosen == sorted(chosen, key=lambda g: (-rule.priority(g), g.task_id))
-    shuffled = rng.sample(groups, len(groups))
-    assert select_seeds(shuffled, rule, quota, {}, 5) == chosen
+    found = choose(groups, rule, quota, {})
+    judge = fresh(rule).judge
+    for category in CATEGORIES:
+        fit = [g for g in groups if g.category == category and judge(g).boundary]
+        fit.sort(key=lambda g: (-judge(g).priority, g.task_id))
+        chosen = [s.task_id for s in found.seeds if s.category == category]
+        assert chosen == [g.task_id for g in fit[:quota]]
+        assert found.unfilled.get(category, 0) == max(0, quota - len(fit))
+    ranked = [(-s.priority, s.task_id) for s in found.seeds]
+    assert ranked == sorted(ranked)
+    assert choose(rng.sample(groups, len(groups)), rule, quota, {}) == found
 
 
-@given(steps(), st.integers(0, 6), st.data())
-def test_a_cooling_task_is_passed_over(groups: list[Group], cooldown: int, data) -> None:
+@given(steps(), st.integers(1, 4))
+def test_places_that_a_category_cannot_fill_go_to_the_best_of_the_others(
+    groups: list[Group], quota: int
+) -> None:
+    plain = choose(groups, "variance", quota, {})
+    shared = choose(groups, "variance", quota, {}, redistribute=True)
+    assert shared.unfilled == plain.unfilled
+    fit = sum(not g.constant for g in groups)
+    assert len(shared.seeds) == min(fit, quota * len(CATEGORIES))
+    assert set(plain.seeds) <= set(shared.seeds)
+    left = [s for s in choose(groups, "variance", 99, {}).seeds if s not in shared.seeds]
+    more = [s for s in shared.seeds if s not in plain.seeds]
+    if left and more:
+        assert max(s.priority for s in left) <= min(s.priority for s in more)
+
+
+@given(steps(), st.data())
+def test_a_cooling_task_is_passed_over(groups: list[Group], data: st.DataObject) -> None:
     last = {g.task_id: data.draw(st.integers(10, 20)) for g in groups if data.draw(st.booleans())}
-    chosen = {g.task_id for g in select_seeds(groups, VARIANCE, 99, last, cooldown)}
-    ready = {
-        g.task_id
-        for g in groups
-        if not g.constant and (g.task_id not in last or 20 - last[g.task_id] >= cooldown)
-    }
-    assert chosen == ready
+    found = choose(groups, "variance", 99, last)
+    fit = {g.task_id for g in groups if not g.constant}
+    ready = {i for i in fit if i not in last or 20 - last[i] >= 5}
+    assert {s.task_id for s in found.seeds} == ready
+    assert found.cooling == len(fit - ready)
+
+
+def test_an_incomplete_group_is_counted_and_chooses_nothing() -> None:
+    torn = Group("t", "base", (0.0, 1.0), 0, 20, size=3)
+    assert torn.signal is Signal.INCOMPLETE
+    assert choose([torn], "variance", 4, {}).seeds == ()
+    assert Group("t", "base", (), 0, 1, size=2).signal is Signal.INCOMPLETE
 
 
 def test_signal_share() -> None:

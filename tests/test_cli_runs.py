@@ -11,8 +11,9 @@ from commandline import refused
 from doubles import begin, finish, go, make_config
 
 from rods.config import load_config
+from rods.pool.event import Event
 from rods.run import _check_identity
-from rods.store import Event, Store
+from rods.store.store import Store
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        (["train", "--preset", "huge"], ["preset 'huge'", "micro, tiny"]),
+        (["train", "--preset", "huge"], ["preset 'huge'", "micro", "tiny"]),
         (["train", "--set", "pool.size=3"], ["pool.size"]),
         (["train", "--set", "pool.beta"], ["--set pool.beta"]),
         (["train", "--set", "steps=0"], ["steps"]),
@@ -61,7 +62,7 @@ def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> N
 
 def test_a_run_in_use_is_refused(rods, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "another process")
+    refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "another trainer")
     store.close()
 
 
@@ -89,7 +90,7 @@ def test_doctor_on_a_sound_run(rods, run: Path) -> None:
     done = rods("doctor", run, "--json")
     assert done.code == 0
     checks = {row["check"]: row for row in json.loads(done.out)}
-    assert {"python", "benchmark", "tasks", "events", "epochs", "pool"} <= set(checks)
+    assert {"python", "benchmark", "tasks", "epochs", "pool", "candidates", "jobs"} <= set(checks)
     assert all(row["ok"] for row in checks.values())
     assert "BAD" not in rods("doctor", run).out
 
@@ -97,11 +98,14 @@ def test_doctor_on_a_sound_run(rods, run: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "line"),
     [
-        (lambda s: s.add_events([Event(1, 0, "gone", "chosen")]), "BAD events: .*'gone'"),
-        (lambda s: s.add_epoch(9, 9, ["gone"]), "BAD epochs: .*1 tasks lost"),
+        (lambda s: s.add_events([Event(1, 0, "gone", "chosen")]), "BAD history: .*gone"),
+        (
+            lambda s: s.add_epoch(9, 9, ["gone"]),
+            "BAD history: .*1 tasks of its order are not stored",
+        ),
         (
             lambda s: s.add_events([e for e in s.events() if e.kind == "injected"][:1]),
-            "BAD events: ",
+            "BAD history: .*cannot be injected",
         ),
     ],
 )

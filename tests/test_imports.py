@@ -16,16 +16,14 @@ SINGLE = [
     "task",
     "errors",
     "reward",
-    "boundary",
+    "group",
     "profile",
     "ablation",
-    "pool",
-    "store",
     "loop",
     "config",
 ]
 SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
-FOLDERS = ("envs", "rollout", "synthesis", "export")
+FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store", "staging")
 
 
 def core() -> dict[str, Path]:

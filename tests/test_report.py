@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from rods.boundary import Group
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.errors import UserError
+from rods.group import Group
+from rods.pool.event import Event
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
-from rods.store import Evaluation, Event, Store
+from rods.store.rows import Evaluation
+from rods.store.store import Store
 from rods.task import Category, Task, Turn
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--\u2028 & \"'"
@@ -72,20 +74,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         store.set_meta("notice", f"Micro tasks, no BFCL score. {HOSTILE}")
         store.set_meta("realisation", {"train": {"calls kept": 300, HOSTILE: 20}})
         store.set_meta("left_out", {HOSTILE: HOSTILE})
-        for task in seeds:
-            store.add_task(task, 0)
+        store.add_tasks(seeds, 0)
         store.add_events([Event(0, 0, task.id, "seeded") for task in seeds])
         store.add_epoch(0, 1, [task.id for task in seeds])
         rewards = [(0.0, 1.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.0), (0.25, 0.75)]
         store.add_groups(
             Group(task.id, task.category, rewards[i % 5], 0, 1) for i, task in enumerate(seeds)
         )
-        for task in made:
-            store.add_task(task, 2)
+        store.add_tasks(made, 2)
         store.add_events(
             [
                 Event(1, 0, seeds[0].id, "chosen"),
-                Event(2, 1, "", "closed"),
                 *(Event(2, 1, task.id, "injected", task.parent) for task in made),
                 Event(2, 1, seeds[3].id, "rested", "all failed"),
                 Event(3, 2, made[1].id, "retired", HOSTILE),
@@ -93,7 +92,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         )
         store.add_epoch(1, 2, [task.id for task in made])
         store.add_groups(Group(t.id, t.category, (0.4, 0.6), 1, 2) for t in made)
-        store.add_funnel(2, 0, seeds[0].id, {"tried": 5, "admitted": 2, HOSTILE: 3})
+        outcomes = {"tried": 5, "admitted": 2, HOSTILE: 3}
+        rows = [(2, 0, seeds[0].id, name, n) for name, n in outcomes.items()]
+        store.db.write_many("INSERT INTO funnel VALUES (?, ?, ?, ?, ?)", rows)
         long = ["agent", "x" * (MAX_TRANSCRIPT + 500)]
         store.add_episode(2, made[0].id, 0.5, HOSTILE, [["user", HOSTILE], long, ["error", "no"]])
         for step, side in ((0, "test"), (0, "validation"), (2, "test"), (2, "validation")):

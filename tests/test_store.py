@@ -10,10 +10,13 @@ from doubles import make_seeds, make_task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rods.boundary import Group
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
-from rods.store import STEPPED, Evaluation, Event, Store
+from rods.group import Group
+from rods.pool.event import Event
+from rods.store.rows import Evaluation
+from rods.store.schema import TRAINER
+from rods.store.store import Store
 from rods.task import Task, Turn
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -34,18 +37,18 @@ def fill(store: Store, step: int) -> None:
     """A row of that step in every table."""
     task = make_task(f"task {step}")
     with store.transaction():
-        store.add_task(task, step)
+        store.add_tasks([task], step)
         store.add_groups([Group(task.id, "base", (0.1, 1 / 3), 0, step)])
         store.add_events([Event(step, 0, task.id, "seeded")])
         store.add_epoch(step, step, [task.id])
-        store.add_funnel(step, 0, task.id, {f"cause {step}": 1})
+        store.add_metrics(step, {"step": step})
         store.add_episode(step, task.id, 0.5, "answered", [["user", "hello"]])
         store.add_evaluation([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
 
 
 def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs()]
-    return [*found, store.funnel(), store.episodes(), store.evaluations()]
+    return [*found, store.episodes(), store.evaluations(), store.metrics()]
 
 
 def test_going_back_forgets_later_steps_only(tmp_path: Path, store: Store) -> None:
@@ -55,10 +58,11 @@ def test_going_back_forgets_later_steps_only(tmp_path: Path, store: Store) -> No
     for step in range(3):
         fill(other, step)
     assert content(store) != content(other)
-    store.rollback(2)
+    assert store.rollback(2, queues=False)
+    assert not store.rollback(2, queues=False)
     assert content(store) == content(other)
     assert all(len(part) == 3 for part in content(store))
-    assert len(content(store)) == len(STEPPED)
+    assert len(content(store)) == len(TRAINER)
     other.close()
 
 
@@ -67,7 +71,7 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     before = content(store)
     with pytest.raises(ZeroDivisionError), store.transaction():
         task = make_task("late")
-        store.add_task(task, 1)
+        store.add_tasks([task], 1)
         store.add_events([Event(1, 0, task.id, "seeded")])
         raise ZeroDivisionError
     assert content(store) == before
@@ -76,7 +80,7 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
 
 
 def test_a_reader_sees_whole_transactions_only(store: Store) -> None:
-    reader = Store(store.folder, writer=False)
+    reader = Store(store.folder, role="reader")
     with store.transaction():
         store.add_events([Event(0, 0, "x", "seeded")])
         assert reader.events() == []
@@ -85,7 +89,7 @@ def test_a_reader_sees_whole_transactions_only(store: Store) -> None:
 
 
 def test_one_trainer_at_a_time(store: Store) -> None:
-    with pytest.raises(UserError, match="another process is training here"):
+    with pytest.raises(UserError, match="another trainer is at work here"):
         Store(store.folder)
     fill(store, 0)
     store.close()
@@ -100,7 +104,7 @@ def test_another_version_is_refused(store: Store) -> None:
     with pytest.raises(UserError, match=r"run\.sqlite: written by store version 99"):
         Store(store.folder)
     with pytest.raises(UserError, match="version 99"):
-        Store(store.folder, writer=False)
+        Store(store.folder, role="reader")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -131,14 +135,14 @@ def test_an_altered_task_is_detected(store: Store, change: str, message: str) ->
 def test_reading_a_missing_run_makes_nothing(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(UserError, match="no run here"):
-            Store(folder, writer=False)
+            Store(folder, role="reader")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_task_is_stored_once(store: Store) -> None:
     first = make_task("same", origin="one")
-    store.add_task(first, 1)
-    store.add_task(make_task("same", origin="two"), 2)
+    store.add_tasks([first], 1)
+    store.add_tasks([make_task("same", origin="two")], 2)
     assert store.tasks() == {first.id: first}
 
 
@@ -151,7 +155,7 @@ def test_a_task_survives_the_store_and_a_file(tmp_path_factory, start: dict, use
     task = Task(**{name: getattr(task, name) for name in Task.model_fields})
     folder = tmp_path_factory.mktemp("round")
     store = Store(folder)
-    store.add_task(task, 0)
+    store.add_tasks([task], 0)
     stored = store.tasks()
     store.close()
     write_tasks(folder / "tasks.jsonl", [task, *make_seeds(1)])

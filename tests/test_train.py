@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from commandline import Done
 
-from rods.store import Store
+from rods.store.store import Store
 
 STEPS, EPOCH, SEED = 8, 6, 1
 SETTINGS = {
@@ -85,7 +85,7 @@ class Runs:
         return json.loads((self.root / name / "summary.json").read_text("utf-8"))
 
     def stored(self, name: str) -> dict[str, object]:
-        store = Store(self.root / name, writer=False)
+        store = Store(self.root / name, role="reader")
         parts = ("tasks", "events", "epochs", "groups", "funnel", "episodes", "evaluations")
         found = {part: getattr(store, part)() for part in parts}
         store.close()
@@ -142,7 +142,7 @@ def test_no_task_is_lost_or_doubled(runs: Runs) -> None:
     events = Counter((e.kind, e.task_id) for e in found["events"] if e.kind != "chosen")
     assert {n for (kind, _), n in events.items() if kind in ("seeded", "injected")} == {1}
     assert any(kind == "injected" for kind, _ in events), "this seed tests no injection"
-    drawn = [(epoch, i) for epoch, _, ids in found["epochs"] for i in ids]
+    drawn = [(row.epoch, i) for row in found["epochs"] for i in row.task_ids]
     trained = [(g.epoch, g.task_id) for g in found["groups"]]
     assert trained == drawn[: len(trained)]
     assert len(set(trained)) == len(trained) == 2 * STEPS

@@ -15,7 +15,7 @@ from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.micro.own import prepare_own
-from rods.store import Store
+from rods.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 CLINIC = "examples.clinic.tools:Clinic"

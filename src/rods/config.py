@@ -55,11 +55,17 @@ class EnvironmentConfig(_Section):
 class BoundaryConfig(_Section):
     """Zones and selection; quota and cooldown have no published value."""
 
-    rule: Literal["mean", "variance"] = "mean"
+    rule: Literal["mean", "variance", "posterior", "random"] = "mean"
     low: float = Field(0.20, ge=0, le=1)
     high: float = Field(0.85, ge=0, le=1)
     quota: int = Field(4, ge=1, description="M_tau, seeds a category and step")
     cooldown: int = Field(13, ge=0, description="c, in steps")
+    redistribute: bool = Field(
+        False, description="quota that a category cannot fill goes to others"
+    )
+    memory: float = Field(
+        0.5, ge=0, le=1, description="posterior rule: weight that evidence keeps an epoch"
+    )
 
 
 class PoolConfig(_Section):
@@ -74,6 +80,25 @@ class PoolConfig(_Section):
     stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")
     rest_epochs: int = Field(
         0, ge=0, description="epochs that an original without signal rests; 0 as in the paper"
+    )
+    floor: int = Field(0, ge=0, description="live tasks of a category that nothing takes away")
+
+
+class SynthesisConfig(_Section):
+    """Who makes variants, when, and how long they may wait."""
+
+    mode: Literal["background", "inline"] = Field(
+        "background", description="a process beside the trainer, or at each epoch's end"
+    )
+    patience: int = Field(1, ge=0, description="epochs after its choice in which a seed is wanted")
+    waiting: int = Field(
+        0, ge=0, description="candidates at which a worker pauses; 0: beta * (seeds + P_max)"
+    )
+    restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
+    job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")
+    endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
+    stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
+        ("plan", "execute", "ground", "judge"), description="what that model does"
     )
 
 
@@ -135,6 +160,7 @@ class Config(_Section):
     rollout: RolloutConfig = RolloutConfig()
     boundary: BoundaryConfig = BoundaryConfig()
     pool: PoolConfig = PoolConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     micro: MicroConfig = MicroConfig()

@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rods.boundary import Signal
 from rods.config import Config
+from rods.group import Signal
 
 CATEGORIES = ("base", "miss_func", "miss_param", "long_context", "overall")
 
@@ -64,6 +64,10 @@ class Display:
                 highlight=False,
             )
 
+    def notice(self, line: str) -> None:
+        """May come from another thread."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def _refresh(self) -> None:
         what, share = self._work
         head = Table.grid(padding=(0, 1))
@@ -83,7 +87,7 @@ class Display:
             body.add_row("zones", ", ".join(f"{n} {z}" for z, n in line["zones"].items()))
             body.add_row(
                 "pool",
-                f"{pool['seeds']} seeds + {pool['generated']} generated;"
+                f"{pool['seeds']} seeds + {pool['generated']} generated, {pool['resting']} resting;"
                 f" so far {line['injected']} injected, {line['retired']} retired",
             )
             body.add_row("time left", f"about {seconds / 60:.0f} min")

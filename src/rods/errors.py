@@ -12,6 +12,10 @@ class UserError(Exception):
     """
 
 
+class BusyError(UserError):
+    """Another process does this work already."""
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as "field: what"."""
     first = error.errors()[0]

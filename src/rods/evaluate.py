@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from rods.rollout.runner import Policy, Rollout, Runner
-from rods.store import Evaluation
+from rods.store.rows import Evaluation
 from rods.task import Task
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from rods.errors import UserError, first_problem
-from rods.metrics import write_atomic
-from rods.store import Store
+from rods.store.store import Store
 from rods.task import Task
 
 
@@ -42,7 +42,7 @@ def read_placed(path: Path) -> list[tuple[str, Task]]:
         UserError: see `read_tasks`.
     """
     if path.is_dir():
-        store = Store(path, writer=False)
+        store = Store(path, role="reader")
         try:
             return [(f"{path}: task {task.id}", task) for task in store.tasks().values()]
         finally:
@@ -57,6 +57,27 @@ def read_placed(path: Path) -> list[tuple[str, Task]]:
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
     return tasks
+
+
+def sync_tree(folder: Path) -> None:
+    """Have all files of a folder on the disk, so that a power failure cannot take them."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_text(path: Path) -> str:

@@ -1,31 +1,47 @@
 """The closed loop: draw an epoch, watch the rewards, vary what lies at the boundary, let go.
 
 Any trainer can drive it: `next_epoch()` gives the tasks in their fixed order, `observe()` takes
-the groups of each training step, `end_epoch()` retires, synthesises and injects. Everything is in
-the store before the call returns; `resume(step)` goes back to what belongs to a checkpoint.
+the groups of each training step, `end_epoch()` retires, synthesises and injects. Everything is on
+disk before the call returns; `resume(step)` goes back to what belongs to a checkpoint.
 
-Departures from the paper: synthesis runs inline at the epoch's end, for exactly as many variants
-as may be injected, so nothing waits in a queue; the comparison arms "static" (no variants) and
-"fresh" (a new task for every group) are the same loop with that step left out or replaced.
+Departures from the paper: synthesis runs in a process of its own (`rods.staging.worker`) or inline
+at the epoch's end, then for exactly as many variants as may be injected, so that a run is
+repeatable; the comparison arms "static" (no variants) and "fresh" (a new task for every group) are
+the same loop with that step left out or replaced.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
-from rods.boundary import Group, Thresholds, make_rule, select_seeds
+from rods.boundary.named import make_rule
+from rods.boundary.selection import Chooser, Selection
 from rods.config import Config, Stage
-from rods.pool import Pool
-from rods.store import Event, Store
-from rods.synthesis.backend import Synthesis
+from rods.errors import UserError
+from rods.group import Group
+from rods.pool.admission import Admission
+from rods.pool.event import Event
+from rods.pool.order import draw
+from rods.pool.pool import Pool
+from rods.pool.retirement import Retirement
+from rods.staging.producer import Producer
+from rods.store.queue import Queue
+from rods.store.rows import EpochRow
+from rods.store.store import Store
+from rods.synthesis.backend import NoSynthesis, Synthesis
 from rods.task import Task
+
+CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn
+SEEDING = 2_000  # tasks a batch
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Tasks to be rolled out, in order.
+    """Tasks to be rolled out, in order; `Loop.steps` gives the tasks themselves.
 
     Attributes:
         first_step: the training step that the first of them belongs to.
@@ -34,159 +50,212 @@ class Epoch:
 
     index: int
     first_step: int
-    tasks: tuple[Task, ...]
+    ids: Sequence[str]
     stage: Stage
     skip: int = 0
 
 
-@dataclass
 class Loop:
-    """State of a run between training steps."""
+    """State of a run between training steps.
 
-    config: Config
-    store: Store
-    seeds: Sequence[Task]
-    synthesis: Synthesis
-    step: int = 0
-    tasks: dict[str, Task] = field(default_factory=dict)
+    Args:
+        seeds: the human-made tasks; only looked at where a run begins.
+        synthesis: who makes variants inline, and fresh tasks. In background mode a worker does.
+        step: updates that the policy has behind it.
 
-    def __post_init__(self) -> None:
-        limits = Thresholds(self.config.boundary.low, self.config.boundary.high)
-        self.rule = make_rule(self.config.boundary.rule, limits)
-        self.resume(self.step)
+    Attributes:
+        latest: the groups of the latest step.
+        selection: what was chosen among them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        seeds: Collection[Task],
+        synthesis: Synthesis | None = None,
+        step: int = 0,
+    ) -> None:
+        self.config, self.store, self.seeds = config, store, seeds
+        self.synthesis = synthesis or NoSynthesis()
+        self.inline = config.synthesis.mode == "inline"
+        self.queue = Queue(store, config.synthesis.patience)
+        self.producer = Producer(store, self.queue, self.synthesis, config.seed)
+        self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
+        self.resume(step)
 
     def resume(self, step: int) -> None:
-        """Take up the state after `step` updates, forgetting whatever came later."""
+        """Take up the state after `step` updates, forgetting whatever the trainer did later.
+
+        Raises:
+            UserError: the store ends before that step.
+        """
+        last = self.store.last_step()
+        if last < step:
+            told = f"the store ends at step {last}, before the checkpoint at step {step}"
+            raise UserError(f"{self.store.folder}: {told}; remove that checkpoint to go on")
         self.step = step
-        self.store.rollback(step)
-        if not self.store.events():
+        self.pool, self.rule = Pool(), make_rule(self.config)
+        limits = self.config.boundary
+        self.chooser = Chooser(self.rule, limits.quota, limits.cooldown, limits.redistribute)
+        self.retirement = Retirement(self.config.pool, self.rule)
+        self.admission = Admission(self.config.pool, self.rule)
+        self.latest: Sequence[Group] = ()
+        self.selection = Selection()
+        self.store.rollback(step, queues=self.inline)
+        self.epoch: EpochRow | None = self.store.last_epoch()
+        if self.epoch is None and not self.store.has_events():
             self._seed()
-        self.tasks = self.store.tasks()
-        self.pool = Pool(self.config.pool, self.rule)
-        self._apply([e for e in self.store.events() if e.kind != "closed"])
-        self.groups = self.store.groups()
-        self.pool.observe(self.groups)
+        else:
+            self._replay()
 
     def next_epoch(self) -> Epoch:
         """The epoch in progress if one was interrupted, else a new one."""
-        size = self.config.rollout.tasks_per_step
-        known = self.store.epochs()
-        if known:
-            index, first, ids = known[-1]
-            if self.epoch_done():
-                self.end_epoch()
-            elif not self._closed(index):
-                return self._epoch(index, first, ids, skip=(self.step - first + 1) * size)
-        index = known[-1][0] + 1 if known else 0
-        ids = self._draw(index)
+        size, known = self.config.rollout.tasks_per_step, self.epoch
+        if known and self.epoch_done():
+            self.end_epoch()
+        elif known and known.closed is None:
+            return self._told(known, skip=(self.step - known.step + 1) * size)
+        index = known.epoch + 1 if known else 0
+        rng = random.Random(f"{self.config.seed} epoch {index}")
+        fresh = list(self._fresh(rng, index)) if self.config.arm == "fresh" else []
+        categories = frozenset(self.config.stage(index).categories)
+        ids = [t.id for t in fresh] or draw(self.pool, size, categories, index, rng)
+        self.epoch = EpochRow(index, self.step + 1, None, ids)
         with self.store.transaction():
-            for task_id in ids:
-                self.store.add_task(self.tasks[task_id], self.step + 1)
+            self.store.add_tasks(fresh, self.step + 1)
             self.store.add_epoch(index, self.step + 1, ids)
-        return self._epoch(index, self.step + 1, ids)
+        return self._told(self.epoch)
+
+    def steps(self, epoch: Epoch) -> Iterator[list[Task]]:
+        """The tasks of each training step that is left of an epoch."""
+        size = self.config.rollout.tasks_per_step
+        for start in range(epoch.skip, len(epoch.ids), size):
+            yield [self.task(task_id) for task_id in epoch.ids[start : start + size]]
 
     def observe(self, groups: Sequence[Group]) -> None:
-        """Take the finished groups of one training step, all with the same new `step`."""
-        self.step = groups[0].step
-        limits = self.config.boundary
-        expand = self.config.arm == "rods" and self.config.stage(groups[0].epoch).expand
-        chosen = select_seeds(
-            groups if expand else (),
-            self.rule,
-            limits.quota,
-            self.pool.last_chosen(),
-            limits.cooldown,
-        )
-        events = [Event(g.step, g.epoch, g.task_id, "chosen") for g in chosen]
+        """Take the finished groups of the next training step.
+
+        Raises:
+            ValueError: they do not all belong to that step.
+        """
+        if not groups or {g.step for g in groups} != {self.step + 1}:
+            raise ValueError(f"the groups of step {self.step + 1} are due, all at once")
+        for group in groups:
+            self.rule.observe(group)
+        expand = self._expands(groups[0].epoch)
+        chosen = Selection()
+        if expand:
+            categories = self.pool.categories()
+            chosen = self.chooser.choose(groups, self.pool.chosen, categories)
+        events = [Event(self.step + 1, groups[0].epoch, s.task_id, "chosen") for s in chosen.seeds]
         with self.store.transaction():
             self.store.add_groups(groups)
-            self.store.add_events(events)
-        self.groups += groups
+            self.queue.add_jobs(self.step + 1, groups[0].epoch, chosen.seeds)
+            self._record(events)
+        self.step, self.latest, self.selection = self.step + 1, groups, chosen
         self.pool.observe(groups)
-        self._apply(events)
+        if expand:
+            self.retirement.observe(groups, self.pool)
 
     def epoch_done(self) -> bool:
         """Whether every task of the current epoch was trained on and it is not ended yet."""
-        known = self.store.epochs()
-        if not known or self._closed(known[-1][0]):
+        epoch, size = self.epoch, self.config.rollout.tasks_per_step
+        if epoch is None or epoch.closed is not None:
             return False
-        _, first, ids = known[-1]
-        return (self.step - first + 1) * self.config.rollout.tasks_per_step >= len(ids)
+        return (self.step - epoch.step + 1) * size >= len(epoch.task_ids)
 
     def end_epoch(self) -> list[Event]:
-        """Retire, synthesise and inject; what changes belongs to the following step."""
-        index = self.store.epochs()[-1][0]
-        step = self.step + 1
-        done = [Event(step, index + 1, "", "closed")]
+        """Retire, synthesise (inline) and inject; what changes belongs to the following step."""
+        assert self.epoch is not None, "no epoch was drawn"
+        index, step = self.epoch.epoch, self.step + 1
+        if not self._expands(index):
+            with self.store.transaction():
+                self.store.close_epoch(index, step)
+            self.epoch = self.epoch._replace(closed=step)
+            return []
+        gone = self.retirement.end(self.pool, step, index)
+        for event in gone:
+            self.pool.apply(event)
+        if self.inline:
+            self.producer.fill(self.admission.room(self.pool), index, step)
+        waiting = self.queue.waiting(index)
+        came = self.admission.admit(self.pool, waiting, step, index)
+        new = [self.queue.candidate(e.task_id) for e in came if e.kind == "injected"]
+        categories = {task.id: task.category.value for task in new}
         with self.store.transaction():
-            if self.config.arm == "rods" and self.config.stage(index).expand:
-                done += self._apply(self.pool.retire(step, index))
-                done += self._apply(self._inject(step, index))
-                done += self._apply(self.pool.prune(step, index))
-            self.store.add_events(done)
-        return done[1:]
+            self.store.add_tasks(new, step)
+            self.store.add_events([*gone, *came])
+            for event in came:
+                self.pool.apply(event, categories.get(event.task_id, ""))
+            self.store.put_entries(self.pool.entries[e.task_id] for e in (*gone, *came))
+            self.store.close_epoch(index, step)
+        self.epoch = self.epoch._replace(closed=step)
+        return [*gone, *came]
 
-    def _inject(self, step: int, index: int) -> list[Event]:
-        """Variants of the seeds chosen in this epoch, best first, as many as there is room for."""
-        room, first = self.pool.room(), self.store.epochs()[index][1]
-        events: list[Event] = []
-        chosen = {i for i, step in self.pool.last_chosen().items() if step >= first}
-        parents = [self.pool.entries[i] for i in chosen]
-        parents.sort(key=lambda e: (-self.pool.value(e), e.task.id))
-        for parent in parents:
-            if len(events) >= room:
-                break
-            before = dict(self.synthesis.funnel)
-            rng = random.Random(f"{self.config.seed} {index} {parent.task.id}")
-            variant = self.synthesis.vary(parent.task, rng, index + 1)
-            counts = {k: n - before.get(k, 0) for k, n in self.synthesis.funnel.items()}
-            self.store.add_funnel(
-                step, index, parent.task.id, {k: n for k, n in counts.items() if n}
-            )
-            if variant is not None and variant.id not in self.tasks:
-                self.store.add_task(variant, step)
-                self.tasks[variant.id] = variant
-                events.append(Event(step, index + 1, variant.id, "injected", parent.task.id))
-        return events
+    def _expands(self, epoch: int) -> bool:
+        return self.config.arm == "rods" and self.config.stage(epoch).expand
 
-    def _draw(self, index: int) -> list[str]:
-        """The epoch's order: a whole number of steps, the longest unseen tasks first to be in."""
+    def _record(self, events: Sequence[Event]) -> None:
+        entries = [self.pool.apply(event) for event in events]
+        self.store.add_events(events)
+        self.store.put_entries(entries)
+
+    def _fresh(self, rng: random.Random, index: int) -> Iterator[Task]:
+        """A new task for each place of an epoch."""
         size, stage = self.config.rollout.tasks_per_step, self.config.stage(index)
-        rng = random.Random(f"{self.config.seed} epoch {index}")
-        if self.config.arm == "fresh":
-            return [self._fresh(rng, index) for _ in range(max(1, len(self.seeds) // size) * size)]
-        everyone = self.pool.live() or self.pool.originals()  # all may be resting
-        live = [e for e in everyone if e.task.category in stage.categories] or everyone
-        rng.shuffle(live)
-        live.sort(key=lambda e: e.last.step if e.last else -1)
-        while len(live) < size:
-            live += live
-        ids = [e.task.id for e in live[: len(live) // size * size]]
-        rng.shuffle(ids)
-        return ids
-
-    def _fresh(self, rng: random.Random, index: int) -> str:
-        stage = self.config.stage(index)
-        while True:
+        wanted, made = max(1, len(self.seeds) // size) * size, set[str]()
+        while len(made) < wanted:
             task = self.synthesis.fresh(rng, index)
-            if task.category in stage.categories and task.id not in self.tasks:
-                self.tasks[task.id] = task
-                return task.id
+            known = task.id in made or self.store.has_task(task.id)
+            if task.category in stage.categories and not known:
+                made.add(task.id)
+                yield task
 
     def _seed(self) -> None:
+        """Begin: all seeds at once or none."""
         with self.store.transaction():
-            for task in self.seeds:
-                self.store.add_task(task, 0)
-            self.store.add_events([Event(0, 0, task.id, "seeded") for task in self.seeds])
+            for batch in _batches(self.seeds):
+                self.store.add_tasks(batch, 0)
+                events = [Event(0, 0, task.id, "seeded") for task in batch]
+                self.store.add_events(events)
+                entries = [
+                    self.pool.apply(event, task.category.value)
+                    for event, task in zip(events, batch, strict=True)
+                ]
+                self.store.put_entries(entries)
+                for task in batch:
+                    self.synthesis.learn(task)
 
-    def _apply(self, events: list[Event]) -> list[Event]:
-        for event in events:
-            self.pool.apply(event, self.tasks[event.task_id])
-        return events
+    def _replay(self) -> None:
+        """The state as if never interrupted: from the events, and from what rules saw."""
+        categories = self.store.categories()
+        for event in self.store.iter_events():
+            self.pool.apply(event, categories[event.task_id])
+        open_epoch = self.epoch.epoch if self.epoch and self.epoch.closed is None else None
+        for _, step in groupby(self.store.iter_groups(), key=lambda g: g.step):
+            groups = list(step)
+            for group in groups:
+                self.rule.observe(group)
+            self.pool.observe(groups)
+            if groups[0].epoch == open_epoch and self._expands(open_epoch):
+                self.retirement.observe(groups, self.pool)
+        if self.store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
+            with self.store.transaction():
+                self.store.put_entries(self.pool.entries.values())
+        if self.inline or self.config.arm == "fresh":
+            self.producer.catch_up()
 
-    def _epoch(self, index: int, first: int, ids: list[str], skip: int = 0) -> Epoch:
-        tasks = tuple(self.tasks[i] for i in ids)
-        return Epoch(index, first, tasks, self.config.stage(index), skip)
+    def _told(self, epoch: EpochRow, skip: int = 0) -> Epoch:
+        return Epoch(epoch.epoch, epoch.step, epoch.task_ids, self.config.stage(epoch.epoch), skip)
 
-    def _closed(self, index: int) -> bool:
-        return any(e.kind == "closed" and e.epoch == index + 1 for e in self.store.events())
+
+def _batches(tasks: Collection[Task]) -> Iterator[list[Task]]:
+    batch: list[Task] = []
+    for task in tasks:
+        batch.append(task)
+        if len(batch) == SEEDING:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

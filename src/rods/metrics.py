@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rods.boundary import Group, Thresholds, Zone, signal_share, zone
+from rods.boundary.rule import Thresholds, Zone
 from rods.config import Config
+from rods.files import write_atomic
+from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.rollout.runner import Rollout
-from rods.store import Store
+from rods.store.queue import Queue
+from rods.store.store import Store
 
 
 def step_metrics(
     loop: Loop, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
 ) -> dict[str, Any]:
     """One line of `metrics.jsonl`: everything is about the groups of this step."""
-    groups = [g for g in loop.groups[-len(rollouts) :] if g.step == step]
+    groups, chosen, pool = loop.latest, loop.selection, loop.pool
     limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
-    zones = {z.value: [g for g in groups if zone(g, limits) is z] for z in Zone}
-    live = loop.pool.live()
-    generated = sum(e.generated for e in live)
+    whole = [g for g in groups if g.complete]
+    zones = {z.value: [g for g in whole if limits.zone(g.mean) is z] for z in Zone}
     return {
         "step": step,
         "epoch": groups[0].epoch,
@@ -36,9 +37,18 @@ def step_metrics(
         "signals": dict(Counter(g.signal.value for g in groups)),
         "zones": {name: len(found) for name, found in zones.items()},
         "variance": {n: fmean(g.variance for g in f) for n, f in zones.items() if f},
-        "pool": {"active": len(live), "seeds": len(live) - generated, "generated": generated},
-        "injected": loop.pool.injected,
-        "retired": sum(loop.pool.retired.values()),
+        "pool": {
+            "active": len(pool.live),
+            "seeds": len(pool.live) - pool.generated,
+            "generated": pool.generated,
+            "resting": len(pool.resting),
+        },
+        "chosen": len(chosen.seeds),
+        "cooling": chosen.cooling,
+        "unfilled": dict(chosen.unfilled),
+        "injected": pool.injected,
+        "retired": sum(pool.retired.values()),
+        "kept_by_floor": dict(loop.retirement.kept),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
         "refusals": dict(sum((Counter(r.refusals) for r in rollouts), Counter())),
         "trajectories": len(rollouts),
@@ -70,7 +80,8 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "trajectories": sum(line["trajectories"] for line in lines),
         "generated_tokens": sum(line["generated_tokens"] for line in lines),
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
-        "synthesis_s": round(store.meta("synthesis_s") or 0.0, 1),
+        "jobs": Queue(store, 0).outcomes(),
+        "synthesis_s": round(Queue(store, 0).seconds(), 1),
         "heldout": {
             "before": test.get(0, {}),
             "after": test.get(config.steps, {}),
@@ -78,6 +89,8 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "pool": {
             **last,
             "injected": sum(e.kind == "injected" for e in events),
+            "rested": sum(e.kind == "rested" for e in events),
+            "forgotten": sum(e.reason == "forgotten" for e in events),
             "retired": dict(Counter(e.reason for e in events if e.kind == "retired")),
         },
         "signal": [round(signal_share(groups), 4) for _, groups in sorted(by_epoch.items())],
@@ -88,33 +101,14 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
 
 
 class MetricsFile:
-    """Appends lines; after a resume it keeps only what a checkpoint contains."""
+    """`metrics.jsonl`, for people and programs that follow a run; the store has the same lines."""
 
-    def __init__(self, folder: Path, step: int) -> None:
-        self.path = folder / "metrics.jsonl"
-        self.lines: list[dict[str, Any]] = []
-        if self.path.exists():
-            for text in self.path.read_text(encoding="utf-8").split("\n")[:-1]:
-                try:
-                    line = json.loads(text)
-                except json.JSONDecodeError:
-                    break  # a torn last line belongs to a step that is done again
-                if line["step"] <= step:
-                    self.lines.append(line)
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.path, self.lines = folder / "metrics.jsonl", store.metrics()
         write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def append(self, line: dict[str, Any]) -> None:
+        """Call it when the line is in the store."""
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -19,6 +19,8 @@ from rods.envs.state import State
 from rods.errors import UserError
 from rods.task import Call, Task
 
+VERSION = 1  # of what a turn is worth; a run is not taken up under another one
+
 
 @dataclass(frozen=True)
 class GoldTrace:

@@ -6,9 +6,10 @@ import hashlib
 import json
 import random
 import shutil
-import time
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,14 +20,17 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import UserError
 from rods.evaluate import evaluate
+from rods.files import write_atomic
 from rods.loop import Loop
-from rods.metrics import MetricsFile, step_metrics, summarise, write_atomic
+from rods.metrics import MetricsFile, step_metrics, summarise
 from rods.micro.prepare import prepare
+from rods.micro.synthesis import synthesis_of
+from rods.reward import VERSION as REWARD_VERSION
 from rods.rollout.episode import Limits
 from rods.rollout.runner import Rollout, Runner
-from rods.store import Store
-from rods.synthesis.backend import NoSynthesis
-from rods.synthesis.program import Program
+from rods.staging.supervisor import Supervisor
+from rods.stopper import Stopper
+from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
@@ -41,12 +45,15 @@ class Watch(Protocol):
 
     def heldout(self, step: int, progress: float, complete: float) -> None: ...
 
+    def notice(self, line: str) -> None: ...
 
-def train(config: Config, folder: Path, watch: Watch) -> dict[str, Any] | None:
+
+def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[str, Any] | None:
     """Run, or go on with, the closed loop in `folder`.
 
     Returns:
-        The summary, or None if the run was interrupted and can be taken up again.
+        The summary, or None if the run was interrupted in training; before and after that, an
+        interruption raises `KeyboardInterrupt`. It can be taken up again in either case.
 
     Raises:
         UserError: the folder belongs to another run, or something that a person can mend.
@@ -58,9 +65,9 @@ def train(config: Config, folder: Path, watch: Watch) -> dict[str, Any] | None:
     try:
         _check_identity(store, config, folder)
         try:
-            return _Run(config, folder, store, watch).go()
+            return _Run(config, folder, store, watch, stopper).go()
         except UserError:
-            if not store.events():  # nothing was begun, so the folder is still free
+            if not store.has_events():  # nothing was begun, so the folder is still free
                 store.set_meta("config", None)
             raise
     finally:
@@ -91,8 +98,12 @@ def _quiet() -> None:
 
 
 class _Run:
-    def __init__(self, config: Config, folder: Path, store: Store, watch: Watch) -> None:
+    def __init__(
+        self, config: Config, folder: Path, store: Store, watch: Watch, stopper: Stopper
+    ) -> None:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
+        self.stopper = stopper
+        self.supervisor: Supervisor | None = None
 
     def go(self) -> dict[str, Any] | None:
         import torch
@@ -112,14 +123,10 @@ class _Run:
         self.store.set_meta("left_out", dict(prepared.tasks.left_out))
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
-        program = prepared.tasks.program
-        synthesis = TimedSynthesis(program, self.store) if program else NoSynthesis()
         seeds = choose_seeds(prepared.tasks.train, config)
+        synthesis = synthesis_of(config, prepared, self.folder)
         self.loop = Loop(config, self.store, seeds, synthesis, step=start)
-        if program:
-            for task in self.loop.tasks.values():  # as if never interrupted
-                program.critic.admit(task)
-        self.metrics = MetricsFile(self.folder, start)
+        self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(
             self._environment(prepared.env),
             prepared.dialect,
@@ -140,28 +147,56 @@ class _Run:
             self.folder,
             self._on_step,
             self._on_epoch,
+            self.stopper,
         )
         if start == 0:
             self._evaluate("test", 0)
             self._on_epoch(0)
         if start < config.steps:
-            engine.train()
+            with self._worker():
+                engine.train()
             if not engine.finished:
                 return None
         self._evaluate("validation", config.steps)
         self._evaluate("test", config.steps)
         summary = summarise(config, self.store, self.metrics.lines)
+        if self.supervisor:
+            state = self.supervisor.state
+            summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
         write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         return summary
+
+    @contextmanager
+    def _worker(self) -> Iterator[None]:
+        """The synthesis worker beside the training, where there is one."""
+        config = self.config.synthesis
+        if self.config.arm != "rods" or config.mode == "inline" or not self.prepared.tasks.program:
+            yield
+            return
+        command = [sys.executable, "-m", "rods", "synth", "--follow", str(self.folder)]
+        self.supervisor = Supervisor(
+            [*command, "--supervised"],
+            restarts=config.restarts,
+            silence=config.job_seconds,
+            tell=self.watch.notice,
+        ).start()
+        try:
+            yield
+        finally:
+            self.supervisor.close()
 
     def _check_world(self) -> None:
         """A run's tools and tasks stay what they were when it began."""
         env, tasks = self.prepared.env, self.prepared.tasks
         ids = [task.id for side in (tasks.train, tasks.validation, tasks.test) for task in side]
-        now = {"tools": env.version, "tasks": hashlib.sha256("".join(ids).encode()).hexdigest()}
+        now = {
+            "tools": env.version,
+            "tasks": hashlib.sha256("".join(ids).encode()).hexdigest(),
+            "rewards": REWARD_VERSION,
+        }
         before = self.store.meta("world") or now
         for what, value in now.items():
-            if before[what] != value:
+            if before.get(what, value) != value:
                 raise UserError(
                     f"{self.folder}: the {what} of {env.name} are not those that this run began"
                     " with; use another folder, or bring them back"
@@ -177,15 +212,16 @@ class _Run:
         self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
     ) -> None:
         line = step_metrics(self.loop, step, rollouts, logs, seconds)
-        self.metrics.append(line)
         with self.store.transaction():
+            self.store.add_metrics(step, line)
             for rollout in rollouts[:: self.config.rollout.group_size]:
                 self._keep_episode(step, rollout)
+        self.metrics.append(line)
         self.watch.step(line)
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every
-        epoch = len(self.store.epochs())
+        epoch = self.store.last_epoch_index() + 1
         if every and epoch % every == 0:
             self._evaluate("validation", step)
 
@@ -217,29 +253,6 @@ class _Run:
             rollout.ending.value,
             [[m.role, m.text] for m in rollout.transcript],
         )
-
-
-class TimedSynthesis:
-    """Synthesis by program, with the time it takes kept in the store."""
-
-    def __init__(self, program: Program, store: Store) -> None:
-        self._program, self._store = program, store
-        self.funnel = program.funnel
-
-    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        began = time.monotonic()
-        task = self._program.vary(parent, rng, epoch)
-        self._add(time.monotonic() - began)
-        return task
-
-    def fresh(self, rng: random.Random, epoch: int) -> Task:
-        began = time.monotonic()
-        task = self._program.fresh(rng, epoch)
-        self._add(time.monotonic() - began)
-        return task
-
-    def _add(self, seconds: float) -> None:
-        self._store.set_meta("synthesis_s", (self._store.meta("synthesis_s") or 0.0) + seconds)
 
 
 def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rods.cli import following
 from rods.cli.common import (
     CategoryOption,
     EnvOption,
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
 
 
 def synth(
-    count: Annotated[int, typer.Option(min=1, help="Tasks to make.")],
-    out: Annotated[Path, typer.Option(help="JSON lines to write; goes on if interrupted.")],
+    count: Annotated[int | None, typer.Option(min=1, help="Tasks to make.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON lines to write; goes on if interrupted.")
+    ] = None,
+    follow: Annotated[
+        Path | None,
+        typer.Option(help="A run's folder: vary its boundary tasks while it trains, as it says."),
+    ] = None,
     category: CategoryOption = None,
     env: EnvOption = "bfcl",
     tasks: SeedFile = None,
@@ -59,9 +66,16 @@ def synth(
     patience: Annotated[
         int, typer.Option(min=0, help="Jobs without a task until it gives up; 0: a default.")
     ] = 0,
+    supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make verified variants of seeds: the offline pipeline."""
+    """Make verified variants of seeds: the offline pipeline, or a worker beside a run."""
+    if follow is not None:
+        following.run(follow, supervised=supervised, as_json=as_json)
+        return
+    if count is None or out is None:
+        missing = "--count N" if count is None else "--out FILE"
+        raise UserError(f"rods synth: name {missing}, or a run with --follow RUN")
     from rods.synthesis.factory import Factory
     from rods.synthesis.order import Order, model_order
 

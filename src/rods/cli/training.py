@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -14,6 +16,7 @@ from rich.console import Console
 from rods.cli.common import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.config import Arm, load_config
 from rods.errors import UserError
+from rods.stopper import Stopper
 
 
 def train(
@@ -37,13 +40,16 @@ def train(
     from rods.report.page import write_report
     from rods.run import train as run_training
 
-    console = Console(stderr=as_json)
-    with Display(config, run, console) as display:
-        summary = run_training(config, run, display)
-    if summary is None:
-        again = shlex.join(["rods", *sys.argv[1:]])
-        console.print(f"Interrupted; nothing is lost. Go on with: {again}", highlight=False)
-        raise typer.Exit(130)
+    console, summary = Console(stderr=as_json), None
+    with Stopper() as stopper:
+        with Display(config, run, console) as display, suppress(KeyboardInterrupt):
+            summary = run_training(config, run, display, stopper)
+        if summary is None:
+            again = shlex.join(["rods", *sys.argv[1:]])
+            console.print(
+                f"Interrupted; nothing is lost. Go on with: {again}", highlight=False, markup=False
+            )
+            raise typer.Exit(128 + (stopper.number or signal.SIGINT))
     report = write_report(run)
     if as_json:
         print(json.dumps(summary))

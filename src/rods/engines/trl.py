@@ -9,11 +9,8 @@ checkpoint has a consistent state of the store (`Loop.resume`).
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,13 @@ import torch
 from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from rods.boundary import Group
 from rods.config import Config, Stage
+from rods.files import sync_tree
+from rods.group import Group
 from rods.loop import Loop
+from rods.rollout.episode import Ending
 from rods.rollout.runner import Policy, Rollout, Runner
+from rods.stopper import Stopper
 from rods.task import Task
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -45,6 +45,7 @@ class TrlEngine:
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
         on_epoch: called between epochs with the number of updates so far; after a resume it may
             be called again with the same number, but never in the middle of an epoch.
+        stopper: a signal that it notes ends the training after the step in progress.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class TrlEngine:
         folder: Path,
         on_step: Callable[[int, Sequence[Rollout], dict[str, float], float], None],
         on_epoch: Callable[[int], None],
+        stopper: Stopper | None = None,
     ) -> None:
         self.config, self.loop, self.runner, self.policy = config, loop, runner, policy
         self.folder, self.on_step, self.on_epoch = folder, on_step, on_epoch
-        self.finished = self.stopping = False
+        self.stopper, self.finished = stopper or Stopper(), False
         self.rollouts: list[Rollout] = []
         self.epoch_index = 0
         self._stage: Stage = config.stages[0]
@@ -71,12 +73,15 @@ class TrlEngine:
     def train(self) -> None:
         """Train to the last step, from the newest whole checkpoint if there is one.
 
-        SIGINT and SIGTERM end it after the step in progress, with a checkpoint.
+        A signal that the stopper notes ends it after the step in progress, with a checkpoint.
         """
         checkpoint = latest_checkpoint(self.folder)
         self._clock = time.monotonic()
-        with self._signals():
+        self.stopper.safe = True
+        try:
             self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            self.stopper.safe = False
         self.finished = self._trainer.state.global_step >= self.config.steps
 
     def stream(self) -> Iterator[dict[str, str]]:
@@ -88,13 +93,13 @@ class TrlEngine:
             self.on_epoch(self.loop.step)
         epoch = self.loop.next_epoch()
         self.epoch_index, self._stage = epoch.index, epoch.stage
-        for task in epoch.tasks[epoch.skip :]:
-            yield {"prompt": task.id}
+        for task_id in epoch.ids[epoch.skip :]:
+            yield {"prompt": task_id}
 
     def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         """TRL's `rollout_func`: play all prompts, tell the loop, return token rows."""
         step = trainer.state.global_step + 1
-        tasks = [self.loop.tasks[p] for p in prompts]
+        tasks = [self.loop.task(p) for p in prompts]
         trainer.model.eval()
         torch.manual_seed(self.config.seed * 1_000_003 + step)  # TRL shuffles the rows of a step
         policy = self.policy(self.config.seed * 1_000_003 + step)
@@ -120,9 +125,14 @@ class TrlEngine:
             Group(
                 task_id=tasks[i].id,
                 category=tasks[i].category,
-                rewards=tuple(r.progress for r in self.rollouts[i : i + size]),
+                rewards=tuple(
+                    r.progress
+                    for r in self.rollouts[i : i + size]
+                    if r.ending is not Ending.ENVIRONMENT_FAILURE
+                ),
                 epoch=self.epoch_index,
                 step=step,
+                size=size,
             )
             for i in range(0, len(tasks), size)
         ]
@@ -179,32 +189,13 @@ class TrlEngine:
                 trainer.remove_callback(callback)
         return trainer
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """First signal: stop after this step. Second: at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(_number: int, _frame: Any) -> None:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.stopping = True
-
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 class _Callback(TrainerCallback):
     def __init__(self, engine: TrlEngine) -> None:
         self.engine = engine
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.engine.stopping or state.global_step >= self.engine.config.steps:
+        if self.engine.stopper.number or state.global_step >= self.engine.config.steps:
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
@@ -215,7 +206,9 @@ class _Callback(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        sync_tree(folder)
         (folder / MARK).write_text("")
+        sync_tree(folder)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:

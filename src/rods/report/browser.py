@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rods.boundary import zone
 from rods.report.record import Record
 from rods.task import Task
 
@@ -62,7 +61,7 @@ def _task(record: Record, task: Task) -> dict[str, Any]:
                 "epoch": g.epoch,
                 "step": g.step,
                 "mean": round(g.mean, 3),
-                "zone": str(zone(g, record.limits)),
+                "zone": str(record.limits.zone(g.mean)),
                 "signal": str(g.signal),
                 "rewards": [round(r, 2) for r in sorted(g.rewards)],
             }

@@ -7,7 +7,6 @@ from statistics import fmean
 
 import plotly.graph_objects as go
 
-from rods.boundary import zone
 from rods.report.record import Record
 from rods.report.style import (
     CATEGORIES,
@@ -56,7 +55,7 @@ def held_out_curve(record: Record) -> go.Figure | None:
 def zones(record: Record) -> go.Figure | None:
     """Share of each epoch's groups in every zone."""
     counts = {
-        epoch: Counter(str(zone(g, record.limits)) for g in groups)
+        epoch: Counter(str(record.limits.zone(g.mean)) for g in groups)
         for epoch, groups in record.by_epoch.items()
     }
     return _shares(counts, {str(z): colour for z, colour in ZONES.items()})
@@ -76,7 +75,7 @@ def variances(record: Record) -> go.Figure | None:
     for name, colour in ZONES.items():
         points = {}
         for epoch, groups in record.by_epoch.items():
-            found = [g.variance for g in groups if zone(g, record.limits) is name]
+            found = [g.variance for g in groups if record.limits.zone(g.mean) is name]
             if found:
                 points[epoch] = (fmean(found), len(found))
         traces.append(

@@ -19,7 +19,7 @@ from rods.report.browser import browser_data
 from rods.report.record import Record
 from rods.report.sections import sections
 from rods.report.style import ZONES
-from rods.store import Store
+from rods.store.store import Store
 
 HERE = Path(__file__).parent
 ARMS = {
@@ -38,7 +38,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     Raises:
         UserError: there is no run, it cannot be read, or the page cannot be written.
     """
-    store = Store(folder, writer=False)
+    store = Store(folder, role="reader")
     try:
         record = Record.read(store)
     finally:

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rods.boundary import Group, Thresholds
-from rods.store import Evaluation, Event, Store
+from rods.boundary.rule import Thresholds
+from rods.group import Group
+from rods.pool.event import AFTER, LIVE, Event
+from rods.store.rows import Evaluation
+from rods.store.store import Store
 from rods.task import Task
 
 Spoken = tuple[int, float, str, list[list[str]]]
-
-STATES = {
-    "seeded": "active",
-    "injected": "trial",
-    "passed": "active",
-    "woken": "active",
-    "rested": "resting",
-    "retired": "retired",
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Record:
             realisation=store.meta("realisation") or {},
             left_out=store.meta("left_out") or {},
             groups=store.groups(),
-            events=[event for event in store.events() if event.task_id],
+            events=store.events(),
             funnel=store.funnel(),
             episodes=store.episodes(),
             evaluations=store.evaluations(),
@@ -115,8 +109,8 @@ class Record:
         """Where each task is in its life: trial, active, resting or retired."""
         found: dict[str, str] = {}
         for event in self.events:
-            if event.kind in STATES:
-                found[event.task_id] = STATES[event.kind]
+            if event.kind in AFTER:
+                found[event.task_id] = AFTER[event.kind]
         return found
 
     def sizes(self) -> dict[int, tuple[int, int]]:
@@ -128,8 +122,8 @@ class Record:
         for epoch in range(last + 1):
             while pending and pending[0].epoch <= epoch:
                 event = pending.pop(0)
-                if event.kind in STATES:
-                    state[event.task_id] = STATES[event.kind]
-            live = Counter(i in self.seeds for i, s in state.items() if s in ("active", "trial"))
+                if event.kind in AFTER:
+                    state[event.task_id] = AFTER[event.kind]
+            live = Counter(i in self.seeds for i, s in state.items() if s in LIVE)
             found[epoch] = (live[True], live[False])
         return found

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rods.boundary import Group, Zone, zone
+from rods.boundary.rule import Zone
+from rods.group import Group
 from rods.report import figures, supply
 from rods.report.record import Record
 
@@ -102,5 +103,5 @@ def _landing_text(record: Record) -> str:
 
 
 def _at_boundary(record: Record, groups: Iterable[Group]) -> str:
-    found = [zone(group, record.limits) is Zone.BOUNDARY for group in groups]
+    found = [record.limits.zone(group.mean) is Zone.BOUNDARY for group in groups]
     return f"{sum(found) / len(found):.0%}" if found else ""

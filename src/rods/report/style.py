@@ -12,7 +12,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rods.boundary import Signal, Zone
+from rods.boundary.rule import Zone
+from rods.group import Signal
 
 GREY = "#8a8f98"
 INK = "ink"
@@ -23,6 +24,7 @@ SIGNALS = {
     Signal.ALL_SOLVED: ZONES[Zone.MASTERED],
     Signal.CONSTANT: "#b3b3b3",
     Signal.ALL_FAILED: ZONES[Zone.HARD],
+    Signal.INCOMPLETE: "#d0679d",
 }
 CATEGORIES = {  # colour, marker, dash
     "base": ("#0072b2", "circle", "solid"),

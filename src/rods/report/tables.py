@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rods.boundary import signal_share
+from rods.group import signal_share
 from rods.report.record import Record
-from rods.store import Evaluation
+from rods.store.rows import Evaluation
 from rods.task import Category
 
 NONE = "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from rods.errors import UserError
 from rods.task import Task
@@ -18,6 +18,12 @@ class Synthesis(Protocol):
     def funnel(self) -> Mapping[str, int]:
         """Attempts so far by outcome: "tried", "admitted", or the cause of a failure."""
 
+    def take_failures(self) -> list[dict[str, Any]]:
+        """Histories of the seeds whose attempts all failed, since this was last asked."""
+
+    def learn(self, task: Task) -> None:
+        """From now on the task counts among those that exist: no near-copy of it is made."""
+
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile, or None after all attempts failed."""
 
@@ -29,6 +35,12 @@ class NoSynthesis:
     """Makes nothing: for runs whose tasks are given."""
 
     funnel: Mapping[str, int] = MappingProxyType({})
+
+    def take_failures(self) -> list[dict[str, Any]]:
+        return []
+
+    def learn(self, task: Task) -> None:
+        """Nothing is made, so nothing can resemble it."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         return None

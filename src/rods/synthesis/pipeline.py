@@ -104,6 +104,16 @@ class Pipeline:
             self.critic.admit(task)
         return task
 
+    def learn(self, task: Task) -> None:
+        """From now on the task counts among those that exist."""
+        self.critic.admit(task)
+
+    def take_failures(self) -> list[dict[str, Any]]:
+        """Histories of the seeds that were given up since this was last asked."""
+        taken = list(self.given_up)
+        self.given_up.clear()
+        return taken
+
     def make(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """`vary`, but later tasks may be near-copies of this one."""
         history = History()

@@ -95,6 +95,14 @@ class Program:
     def critic(self, critic: Critic) -> None:
         self.pipeline.critic = critic
 
+    def learn(self, task: Task) -> None:
+        """From now on the task counts among those that exist."""
+        self.critic.admit(task)
+
+    def take_failures(self) -> list[dict[str, Any]]:
+        """See `Pipeline.take_failures`."""
+        return self.pipeline.take_failures()
+
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile, or None after all attempts failed."""
         return self.pipeline.vary(parent, rng, epoch)

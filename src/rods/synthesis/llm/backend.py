@@ -103,6 +103,34 @@ def with_model(
     return pipeline
 
 
+class ModelSynthesis:
+    """A run's synthesis with a model in some of its stages; fresh tasks are made by program."""
+
+    def __init__(self, pipeline: Pipeline, program: Program) -> None:
+        self._pipeline, self.fresh = pipeline, program.fresh
+        self.vary, self.learn = pipeline.vary, pipeline.learn
+        self.take_failures = pipeline.take_failures
+
+    @property
+    def funnel(self) -> Counter[str]:
+        """Attempts so far by outcome."""
+        return self._pipeline.funnel
+
+
+def model_synthesis(
+    file: Path, stages: Sequence[str], program: Program, env: Environment, journal: Path
+) -> ModelSynthesis:
+    """Synthesis for a run, with the model that a file names.
+
+    Raises:
+        UserError: the endpoint's settings or the journal are unusable.
+    """
+    config = read_endpoint(file, None, None)
+    client = Endpoint(config, Journal(journal))
+    pipeline = with_model(client, program, GuardedEnvironment(env), config.model, stages)
+    return ModelSynthesis(pipeline, program)
+
+
 def jobs_at_once(endpoint: EndpointConfig) -> int:
     """More than requests, so that none is missing while other jobs run their gates."""
     return endpoint.parallel + endpoint.parallel // 2

@@ -1,0 +1,77 @@
+"""Rules that look at a task's latest complete group and at nothing else."""
+
+from __future__ import annotations
+
+from random import Random
+
+from rods.boundary.rule import Standing, Thresholds, Zone
+from rods.group import Group
+
+
+class LatestRule:
+    """What the three rules share: a task stands where its latest complete group put it."""
+
+    name = ""
+    by_signal = False
+    forecasts = False
+
+    def __init__(self) -> None:
+        self._standings: dict[str, Standing] = {}
+
+    def observe(self, group: Group) -> None:
+        if group.complete:
+            self._standings[group.task_id] = self.judge(group)
+
+    def standing(self, task_id: str, epoch: int) -> Standing | None:
+        return self._standings.get(task_id)
+
+    def judge(self, group: Group) -> Standing:
+        """Where one complete group puts its task."""
+        raise AssertionError("a rule says how it judges")
+
+
+class MeanRule(LatestRule):
+    """The paper's rule: mean within the limits, phi = 4 * mean * (1 - mean)."""
+
+    name = "mean"
+
+    def __init__(self, limits: Thresholds) -> None:
+        super().__init__()
+        self.limits = limits
+
+    def judge(self, group: Group) -> Standing:
+        mean = group.mean
+        boundary = self.limits.zone(mean) is Zone.BOUNDARY
+        return Standing(mean, 4 * mean * (1 - mean), boundary, group.constant)
+
+
+class VarianceRule(LatestRule):
+    """A task is at the boundary while the rewards of its group differ; 4 * variance ranks it.
+
+    4 * variance is at most phi, with equality for binary rewards (Bhatia-Davis).
+    """
+
+    name = "variance"
+    by_signal = True
+
+    def judge(self, group: Group) -> Standing:
+        silent = group.constant
+        return Standing(group.mean, 4 * group.variance, not silent, silent)
+
+
+class RandomRule(LatestRule):
+    """Any task may be a seed, in an order drawn anew at each step: the paper's ablation.
+
+    Args:
+        seed: of the drawing.
+    """
+
+    name = "random"
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def judge(self, group: Group) -> Standing:
+        drawn = Random(f"{self.seed} {group.step} {group.task_id}").random()
+        return Standing(group.mean, drawn, True, group.constant)

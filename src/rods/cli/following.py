@@ -1,0 +1,53 @@
+"""`rods synth --follow RUN`: a worker in a terminal of its own, or under the trainer's eyes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rods.errors import BusyError
+from rods.stopper import Stopper
+
+if TYPE_CHECKING:
+    from rods.staging.worker import Count
+
+
+def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
+    """Follow the run until it is finished, or until Ctrl-C.
+
+    Raises:
+        UserError: see `rods.follow.follow`.
+    """
+    from rods.follow import follow
+    from rods.staging.supervisor import BUSY
+
+    def tell(count: Count) -> None:
+        if supervised or as_json:
+            print(json.dumps(count._asdict()), flush=True)
+        elif sys.stdout.isatty():
+            print(f"\r{_line(count)}", end="", flush=True)
+
+    count = None
+    with Stopper() as stopper, suppress(KeyboardInterrupt):
+        try:
+            count = follow(folder, stopper, tell, supervised=supervised)
+        except BusyError:
+            if supervised:
+                raise typer.Exit(BUSY) from None
+            raise
+    if not (supervised or as_json):
+        print(f"\n{_line(count)}" if count else "interrupted")
+    if stopper.number:
+        raise typer.Exit(128 + stopper.number)
+
+
+def _line(count: Count) -> str:
+    return (
+        f"{count.jobs} jobs done, {count.candidates} candidates made; {count.open} jobs open,"
+        f" {count.waiting} candidates waiting"
+    )

@@ -1,0 +1,97 @@
+"""A synthesis worker on a run's folder (`rods synth --follow RUN`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rods.config import Config
+from rods.errors import UserError, first_problem
+from rods.micro.prepare import prepare
+from rods.micro.synthesis import synthesis_of
+from rods.staging.worker import Count, Worker
+from rods.stopper import Stopper
+from rods.store.store import Store
+
+SUMMARY = "summary.json"  # of a run that is finished
+TOLD = 2.0  # seconds between two words while there is nothing to do
+
+
+def follow(
+    folder: Path, stopper: Stopper, tell: Callable[[Count], None], *, supervised: bool = False
+) -> Count:
+    """Work on a run's boundary seeds until the run is finished or a signal comes.
+
+    Args:
+        supervised: the trainer started it, and it ends with it.
+
+    Raises:
+        UserError: there is no run, another worker is at work, or the settings are unusable.
+    """
+    store = Store(folder, role="worker")
+    try:
+        config = run_config(store, folder)
+        if config.arm != "rods" or config.synthesis.mode != "background":
+            told = "makes its variants itself" if config.arm == "rods" else "makes no variants"
+            raise UserError(f"{folder}: a run of arm {config.arm} that {told}; nothing to follow")
+        if supervised:
+            end_with_parent()
+        synthesis = synthesis_of(config, prepare(config), folder)
+        stopper.safe = True
+        worker = Worker(config, store, synthesis, _stop(folder, stopper), _seldom(tell))
+        return worker.run()
+    finally:
+        stopper.safe = False
+        store.close()
+
+
+def run_config(store: Store, folder: Path) -> Config:
+    """The configuration that a run was begun with.
+
+    Raises:
+        UserError: it was never begun, or by another version.
+    """
+    stored = store.meta("config")
+    if not stored:
+        raise UserError(f"{folder}: no run was begun here")
+    try:
+        return Config.model_validate({k: v for k, v in stored.items() if k != "rods"})
+    except ValidationError as error:
+        told = first_problem(error)
+        raise UserError(f"{folder}: written by another version of rods: {told}") from None
+
+
+def end_with_parent() -> None:
+    """End this process when its standard input closes, whatever it is doing: nothing is lost."""
+
+    def wait() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while sys.stdin.buffer.read(4096):
+                pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _stop(folder: Path, stopper: Stopper) -> Callable[[], bool]:
+    return lambda: bool(stopper.number) or (folder / SUMMARY).exists()
+
+
+def _seldom(tell: Callable[[Count], None]) -> Callable[[Count], None]:
+    """Tell every job, and otherwise now and then."""
+    last = [0.0, -1.0]
+
+    def told(count: Count) -> None:
+        now = time.monotonic()
+        if count.jobs != last[1] or now - last[0] > TOLD:
+            last[:] = [now, count.jobs]
+            tell(count)
+
+    return told

@@ -1,0 +1,29 @@
+"""Who makes variants in a run: the program that knows the training side, or a model beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rods.config import Config
+from rods.errors import UserError
+from rods.micro.base_policy import Prepared
+from rods.synthesis.backend import NoSynthesis, Synthesis
+
+JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
+
+
+def synthesis_of(config: Config, prepared: Prepared, folder: Path) -> Synthesis:
+    """What `synthesis` in the configuration asks for.
+
+    Raises:
+        UserError: the tools have no synthesis, or the model's endpoint is unusable.
+    """
+    program, endpoint = prepared.tasks.program, config.synthesis.endpoint
+    if endpoint is None:
+        return program or NoSynthesis()
+    if program is None:
+        raise UserError("synthesis.endpoint: these tools have no synthesis; leave it out")
+    from rods.synthesis.llm.backend import model_synthesis
+
+    journal, stages = folder / JOURNAL, config.synthesis.stages
+    return model_synthesis(Path(endpoint), stages, program, prepared.env, journal)

@@ -1,0 +1,98 @@
+"""Whether a run's stored history keeps the pool's promises (`rods doctor`, and the tests)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from rods.config import Config
+from rods.pool.event import Event
+from rods.pool.pool import Entry, Pool
+
+
+class Drawn(Protocol):
+    """An epoch's order; see `rods.store.rows.EpochRow`."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def task_ids(self) -> Sequence[str]: ...
+
+
+def faults(
+    events: Iterable[Event],
+    categories: Mapping[str, str],
+    stored: Mapping[str, Entry],
+    epochs: Sequence[Drawn],
+    trained: Mapping[int, Sequence[str]],
+    config: Config,
+) -> Iterator[str]:
+    """What is wrong, a sentence each; nothing if all is well.
+
+    Args:
+        categories: of all stored tasks, by id.
+        stored: the present state of the pool as it was stored.
+        trained: step -> the tasks of its groups.
+    """
+    pool, orders, fresh = Pool(), {e.epoch: e for e in epochs}, config.arm == "fresh"
+    for (_, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
+        joined = 0
+        most: float | None = None
+        for event in group:
+            if event.task_id not in categories:
+                yield f"task {event.task_id} was {event.kind} and is not stored"
+                continue
+            if event.kind == "injected" or event.reason == "pruned":
+                most = config.pool.beta * len(pool.live) if most is None else most
+                joined += event.kind == "injected"
+            if event.kind == "injected" and event.reason not in pool.entries:
+                yield f"task {event.task_id} was injected without its parent {event.reason}"
+            try:
+                entry = pool.apply(event, categories[event.task_id])
+            except ValueError as error:
+                yield str(error)
+                continue
+            if event.kind == "retired" and not entry.generated:
+                yield f"original {event.task_id} was retired"
+            if pool.generated > config.pool.p_max:
+                yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
+        if most is not None and joined > most:
+            yield f"epoch {epoch}: {joined} injected, over beta * |active| = {most:g}"
+    yield from _present(pool, stored)
+    for drawn in orders.values():
+        unknown = sum(i not in categories for i in drawn.task_ids)
+        if unknown:
+            yield f"epoch {drawn.epoch}: {unknown} tasks of its order are not stored"
+    if not fresh:
+        strangers = {i for e in epochs for i in e.task_ids if i in categories} - set(pool.entries)
+        yield from (f"task {i} was drawn and never in the pool" for i in sorted(strangers))
+    yield from _trained(epochs, trained, config.rollout.tasks_per_step)
+
+
+def _present(pool: Pool, stored: Mapping[str, Entry]) -> Iterator[str]:
+    """The stored state against the one that the events make."""
+    for task_id in pool.entries.keys() | stored.keys():
+        made, kept = pool.entries.get(task_id), stored.get(task_id)
+        if made != kept:
+            told = f"{kept.state if kept else 'nothing'}, its events say"
+            yield f"task {task_id}: stored as {told} {made.state if made else 'nothing'}"
+
+
+def _trained(
+    epochs: Sequence[Drawn], trained: Mapping[int, Sequence[str]], size: int
+) -> Iterator[str]:
+    """Every step's groups against the epoch's order; no step is missing."""
+    for epoch in epochs:
+        for place in range(0, len(epoch.task_ids), size):
+            step = epoch.step + place // size
+            wanted = Counter(epoch.task_ids[place : place + size])
+            if step in trained and Counter(trained[step]) != wanted:
+                yield f"step {step}: its groups are not those of the epoch's order"
+    missing = set(range(1, max(trained, default=0) + 1)) - set(trained)
+    yield from (f"step {step} has no groups" for step in sorted(missing))

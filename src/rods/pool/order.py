@@ -1,0 +1,32 @@
+"""The fixed order of an epoch's tasks."""
+
+from __future__ import annotations
+
+from random import Random
+
+from rods.pool.pool import Pool
+
+
+def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
+    """Task ids of an epoch, a whole number of steps of `size` tasks, in random order.
+
+    What is left over when the tasks do not divide into steps sits out one epoch and not two: tasks
+    that were not seen in the epoch before are in. A pool smaller than a step is repeated.
+
+    Args:
+        categories: only these are drawn, if there are any of them.
+        index: the epoch.
+    """
+    # All originals may be resting; they are drawn then, since an epoch needs tasks.
+    everyone = pool.live or {i: e for i, e in pool.entries.items() if not e.generated}
+    ids = [i for i, e in everyone.items() if e.category in categories] or list(everyone)
+    rng.shuffle(ids)
+    while len(ids) < size:
+        ids += ids
+    over, place = len(ids) % size, len(ids)
+    while over and place:
+        place -= 1
+        if pool.entries[ids[place]].seen == index - 1:
+            del ids[place]
+            over -= 1
+    return ids[: len(ids) - over] if over else ids

@@ -1,0 +1,170 @@
+"""Watches over the synthesis worker: starts it, restarts it with back-off, and gives up visibly.
+
+It lives in a thread and never touches the store, so the trainer neither waits for the worker nor
+fails with it. The worker tells of each job on its standard output, and ends when its standard input
+closes, so it does not outlive a trainer that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+BUSY = 75  # exit status of a worker that found another one at work
+GRACE = 5.0  # seconds to end by itself
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LOOK = 0.2
+
+
+@dataclass
+class State:
+    """What is known of the worker.
+
+    Attributes:
+        deaths: since it last finished a job.
+        gave_up: why it is not started any more, or "".
+        last: what it told last.
+    """
+
+    starts: int = 0
+    restarts: int = 0
+    deaths: int = 0
+    gave_up: str = ""
+    last: dict[str, Any] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Keeps one worker running until `close`.
+
+    Args:
+        command: of the worker.
+        restarts: deaths in a row after which it is given up.
+        silence: seconds without a word after which it is killed, for it hangs.
+        tell: called with one line when it is restarted or given up.
+        pause: seconds before the first restart; twice as long before each further one.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        restarts: int,
+        silence: float,
+        tell: Callable[[str], None] = lambda line: None,
+        pause: float = FIRST_PAUSE,
+    ) -> None:
+        self.command, self.restarts, self.silence = list(command), restarts, silence
+        self.tell, self.pause, self.state = tell, pause, State()
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> Supervisor:
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """End the worker, by force if need be."""
+        self._closing.set()
+        self._thread.join()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker that runs now."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            status, words = self._one_life()
+            if self._closing.is_set():
+                return
+            if status == BUSY:  # somebody else does the work
+                self._closing.wait(self.pause)
+                continue
+            self.state.deaths += 1
+            if self.state.deaths > self.restarts:
+                self.state.gave_up = f"died {self.state.deaths} times in a row; last: {words}"
+                self.tell(f"synthesis is given up: its worker {self.state.gave_up}")
+                return
+            self.state.restarts += 1
+            rest = min(LONGEST_PAUSE, self.pause * 2 ** (self.state.deaths - 1))
+            self.tell(f"the synthesis worker ended ({words}); next start in {rest:g} s")
+            self._closing.wait(rest)
+
+    def _one_life(self) -> tuple[int, str]:
+        """Start a worker and stay with it until it has ended; its status and last words."""
+        self.state.starts += 1
+        try:
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is the trainer's to decide on
+            )
+        except OSError as error:
+            return -1, str(error)
+        self._process = process
+        heard, errors = [time.monotonic()], [""]
+        readers = [
+            threading.Thread(target=self._listen, args=(process, heard), daemon=True),
+            threading.Thread(target=_last_line, args=(process, errors), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        while process.poll() is None:
+            if self._closing.wait(LOOK):
+                _end(process)
+            elif time.monotonic() - heard[0] > self.silence:
+                errors[0] = f"silent for {self.silence:g} s"
+                process.kill()
+                process.wait()
+        for reader in readers:
+            reader.join(GRACE)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        return process.returncode, errors[0] or f"exit status {process.returncode}"
+
+    def _listen(self, process: subprocess.Popen[str], heard: list[float]) -> None:
+        assert process.stdout is not None
+        jobs = 0
+        for line in process.stdout:
+            heard[0] = time.monotonic()
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(told, dict):
+                self.state.last = told
+                if isinstance(done := told.get("jobs"), int) and done > jobs:
+                    jobs, self.state.deaths = done, 0
+
+
+def _last_line(process: subprocess.Popen[str], kept: list[str]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.strip():
+            kept[0] = line.strip()[:300]
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask by closing its input, then insist."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

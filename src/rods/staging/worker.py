@@ -1,0 +1,81 @@
+"""The synthesis worker: a process beside the trainer that turns boundary seeds into candidates.
+
+It takes jobs from the run's store and gives candidates back; what it was doing when it died is done
+again by the next one. `rods train` starts one (`rods.staging.supervisor`), or somebody does in
+another terminal (`rods synth --follow RUN`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rods.config import Config
+from rods.staging.producer import Producer
+from rods.store.queue import Queue
+from rods.store.store import Store
+from rods.synthesis.backend import Synthesis
+
+PAUSE = 0.3  # seconds between two looks for work
+
+
+class Count(NamedTuple):
+    """What a worker has done and sees before it."""
+
+    jobs: int = 0
+    candidates: int = 0
+    open: int = 0
+    waiting: int = 0
+
+
+@dataclass
+class Worker:
+    """Does jobs until it is told to stop.
+
+    Args:
+        stop: asked between jobs.
+        tell: told after every job, and while there is nothing to do.
+    """
+
+    config: Config
+    store: Store
+    synthesis: Synthesis
+    stop: Callable[[], bool] = lambda: False
+    tell: Callable[[Count], None] = lambda count: None
+    pause: float = PAUSE
+
+    def run(self, *, once: bool = False) -> Count:
+        """Work.
+
+        Args:
+            once: end where there is nothing left to do.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        queue = Queue(self.store, self.config.synthesis.patience)
+        producer = Producer(self.store, queue, self.synthesis, self.config.seed)
+        producer.catch_up()
+        count = Count()
+        while not self.stop():
+            epoch = self.store.last_epoch_index()
+            jobs, waiting = queue.open_jobs(epoch), queue.counts(epoch)[1]
+            count = count._replace(open=len(jobs), waiting=waiting)
+            if not jobs or waiting >= self.most_waiting():
+                self.tell(count)
+                if once:
+                    break
+                time.sleep(self.pause)
+                continue
+            made = producer.do(jobs[0], self.store.last_step())
+            count = Count(count.jobs + 1, count.candidates + made, len(jobs) - 1, waiting + made)
+            self.tell(count)
+        return count
+
+    def most_waiting(self) -> int:
+        """More than the next epoch's end can take in are not made beforehand."""
+        pool = self.config.pool
+        return self.config.synthesis.waiting or math.ceil(pool.beta * (pool.seeds + pool.p_max))

@@ -1,0 +1,67 @@
+"""What the store keeps beside tasks, groups and events of the pool."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Evaluation(NamedTuple):
+    """A measurement on held-out tasks after `step` updates.
+
+    `side` is "validation" or "test", `category` a task category or "overall"; `progress` and
+    `complete` are means over `episodes`.
+    """
+
+    step: int
+    side: str
+    category: str
+    progress: float
+    complete: float
+    episodes: int
+
+
+class EpochRow(NamedTuple):
+    """An epoch that was drawn.
+
+    Attributes:
+        step: training step of its first tasks.
+        closed: the step after its end, or None while it goes on.
+        task_ids: its fixed order.
+    """
+
+    epoch: int
+    step: int
+    closed: int | None
+    task_ids: list[str]
+
+
+class Job(NamedTuple):
+    """A boundary task that variants are to be made of.
+
+    Attributes:
+        step: at which it was chosen.
+        taken: how often somebody began with it.
+    """
+
+    step: int
+    epoch: int
+    task_id: str
+    priority: float
+    taken: int = 0
+
+
+class Made(NamedTuple):
+    """What became of a job.
+
+    Attributes:
+        outcome: "made", "given up", or what went wrong.
+        bodies: (id, JSON) of the verified variants.
+        funnel: attempts by outcome.
+        failures: histories of seeds that were given up.
+    """
+
+    outcome: str
+    bodies: list[tuple[str, str]]
+    funnel: dict[str, int]
+    failures: list[dict[str, Any]]
+    seconds: float

@@ -1,0 +1,98 @@
+"""Tables of a run's file, their version, and the way from older versions.
+
+Rows of the trainer carry the training step that they belong to, counted from 1; what happens at an
+epoch's end belongs to the step that follows. A checkpoint of the policy at step s and the rows up
+to s are one consistent state, so recovery is to forget the later ones.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 2
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, step INT, category TEXT, origin TEXT, parent TEXT, born INT,
+    body TEXT NOT NULL);
+CREATE TABLE groups (
+    step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL DEFAULT 0);
+CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
+CREATE TABLE pool (
+    task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT);
+CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
+CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
+CREATE TABLE episodes (
+    step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
+CREATE TABLE evaluations (
+    step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
+CREATE TABLE metrics (step INT PRIMARY KEY, line TEXT NOT NULL);
+CREATE TABLE jobs (
+    step INT, epoch INT, task_id TEXT, priority REAL, taken INT NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
+CREATE INDEX open_jobs ON jobs (outcome, epoch);
+CREATE TABLE candidates (
+    step INT, epoch INT, id TEXT PRIMARY KEY, parent TEXT, priority REAL, body TEXT NOT NULL);
+CREATE INDEX newest_candidates ON candidates (epoch);
+CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
+"""
+TRAINER = ("tasks", "groups", "events", "epochs", "episodes", "evaluations", "metrics")
+WORKER = ("jobs", "candidates", "funnel", "failures")
+"""Tables of the trainer, and those of whoever synthesises."""
+
+# From a version to the next. Version 1 marked an epoch's end by an event, and had neither queues
+# nor a stored state of the pool: that is written anew when the run is taken up.
+MIGRATIONS = {
+    1: """
+ALTER TABLE tasks RENAME TO tasks_1;
+ALTER TABLE epochs RENAME TO epochs_1;
+ALTER TABLE groups ADD COLUMN size INT NOT NULL DEFAULT 0;
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, step INT, category TEXT, origin TEXT, parent TEXT, born INT,
+    body TEXT NOT NULL);
+INSERT INTO tasks SELECT id, step, json_extract(body, '$.category'),
+    json_extract(body, '$.origin'), json_extract(body, '$.parent'), json_extract(body, '$.born'),
+    body FROM tasks_1 ORDER BY rowid;
+CREATE TABLE pool (
+    task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT);
+CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
+INSERT INTO epochs SELECT epoch, step,
+    (SELECT step FROM events WHERE kind = 'closed' AND events.epoch = epochs_1.epoch + 1),
+    task_ids FROM epochs_1;
+DELETE FROM events WHERE kind = 'closed';
+DROP TABLE tasks_1;
+DROP TABLE epochs_1;
+CREATE TABLE metrics (step INT PRIMARY KEY, line TEXT NOT NULL);
+CREATE TABLE jobs (
+    step INT, epoch INT, task_id TEXT, priority REAL, taken INT NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
+CREATE INDEX open_jobs ON jobs (outcome, epoch);
+CREATE TABLE candidates (
+    step INT, epoch INT, id TEXT PRIMARY KEY, parent TEXT, priority REAL, body TEXT NOT NULL);
+CREATE INDEX newest_candidates ON candidates (epoch);
+CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
+"""
+}
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables in an empty file, the version last."""
+    _all_or_nothing(db, SCHEMA, VERSION)
+
+
+def migrate(db: sqlite3.Connection, found: int) -> None:
+    """Bring a file of an older version up to this one, step by step."""
+    for version in range(found, VERSION):
+        _all_or_nothing(db, MIGRATIONS[version], version + 1)
+
+
+def _all_or_nothing(db: sqlite3.Connection, script: str, version: int) -> None:
+    mark = f"REPLACE INTO meta VALUES ('version', '{version}');"
+    try:
+        db.executescript(f"BEGIN IMMEDIATE; {script} {mark} COMMIT;")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

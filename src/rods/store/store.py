@@ -1,0 +1,271 @@
+"""A run's tasks, groups, events and epochs; what a trainer writes and everybody reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rods.errors import UserError
+from rods.group import Group
+from rods.pool.event import Event
+from rods.pool.pool import Entry
+from rods.store.database import FILE, Database, kill_worker
+from rods.store.lease import Lease
+from rods.store.rows import EpochRow, Evaluation
+from rods.store.schema import TRAINER, WORKER
+from rods.task import Task
+
+CHUNK = 500  # ids a query
+
+
+class Store:
+    """Opens or creates `folder/run.sqlite`.
+
+    Args:
+        role: "trainer" and "worker" write, one of each at a time; "reader" never does.
+        durable: every transaction survives a power failure; off for simulations.
+
+    Raises:
+        UserError: the folder is in use, of another version, or cannot be used.
+    """
+
+    def __init__(self, folder: Path, *, role: str = "trainer", durable: bool = True) -> None:
+        self.folder = folder
+        self._lease: Lease | None = None
+        writer = role != "reader"
+        try:
+            if role == "trainer":
+                folder.mkdir(parents=True, exist_ok=True)
+            if writer:
+                if not folder.is_dir():
+                    raise UserError(f"{folder}: no run here ({FILE} is missing)")
+                self._lease = Lease(folder, role)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be used as a run folder: {error}") from None
+        busy = partial(kill_worker, folder) if role == "trainer" else lambda: None
+        try:
+            self.db = Database(folder, writer=writer, durable=durable, busy=busy)
+        except BaseException:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        self.db.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lease:
+            self._lease.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `Database.transaction`."""
+        return self.db.transaction()
+
+    def check(self) -> None:
+        """See `Database.check`."""
+        self.db.check()
+
+    def meta(self, key: str) -> Any:
+        rows = self.db.read("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_meta(self, key: str, value: Any) -> None:
+        self.db.write("REPLACE INTO meta VALUES (?, ?)", key, json.dumps(value))
+
+    def add_tasks(self, tasks: Iterable[Task], step: int) -> None:
+        """Idempotent: a task's id is its content."""
+        self.db.write_many(
+            "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (t.id, step, t.category.value, t.origin, t.parent, t.born, t.model_dump_json())
+                for t in tasks
+            ),
+        )
+
+    def tasks(self, ids: Sequence[str] | None = None) -> dict[str, Task]:
+        """Tasks by id: those asked for, in that order, or all that there are, as they came.
+
+        Raises:
+            UserError: a stored task is damaged or missing.
+        """
+        if ids is None:
+            return {i: self.parse(i, body) for i, body in self.db.rows(_TASKS + " ORDER BY rowid")}
+        found: dict[str, Task] = {}
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            marks = ",".join("?" * len(some))
+            for i, body in self.db.rows(f"{_TASKS} WHERE id IN ({marks})", *some):
+                found[i] = self.parse(i, body)
+        missing = next((i for i in ids if i not in found), None)
+        if missing is not None:
+            raise UserError(f"{self.folder / FILE}: task {missing} is not stored")
+        return {i: found[i] for i in ids}
+
+    def parse(self, task_id: str, body: str) -> Task:
+        """A stored task.
+
+        Raises:
+            UserError: it is damaged, or not the one that its id says.
+        """
+        try:
+            task = Task.model_validate_json(body)
+        except ValidationError as error:
+            raise UserError(f"{self.folder / FILE}: task {task_id}: {error}") from None
+        if task.id != task_id:
+            raise UserError(f"{self.folder / FILE}: task {task_id} was altered")
+        return task
+
+    def categories(self) -> dict[str, str]:
+        """Task id -> category of all tasks, without reading the tasks themselves."""
+        return dict(self.db.rows("SELECT id, category FROM tasks ORDER BY rowid"))
+
+    def has_task(self, task_id: str) -> bool:
+        return bool(self.db.read("SELECT 1 FROM tasks WHERE id = ?", task_id))
+
+    def add_groups(self, groups: Iterable[Group]) -> None:
+        self.db.write_many(
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size)
+                for g in groups
+            ),
+        )
+
+    def iter_groups(self, epoch: int | None = None) -> Iterator[Group]:
+        """Groups in the order of training, of one epoch or of all."""
+        where = "" if epoch is None else " WHERE epoch = ?"
+        query = f"SELECT task_id, category, rewards, epoch, step, size FROM groups{where}"
+        for t, c, rewards, e, s, size in self.db.rows(query, *([] if epoch is None else [epoch])):
+            yield Group(t, c, tuple(json.loads(rewards)), e, s, size)
+
+    def groups(self) -> list[Group]:
+        """All groups."""
+        return list(self.iter_groups())
+
+    def last_step(self) -> int:
+        """Step of the latest groups, or 0."""
+        return int(self.db.read("SELECT MAX(step) FROM groups")[0][0] or 0)
+
+    def add_events(self, events: Iterable[Event]) -> None:
+        self.db.write_many("INSERT INTO events VALUES (?, ?, ?, ?, ?)", list(events))
+
+    def iter_events(self) -> Iterator[Event]:
+        for row in self.db.rows("SELECT * FROM events ORDER BY rowid"):
+            yield Event(*row)
+
+    def events(self) -> list[Event]:
+        """All events, in order."""
+        return list(self.iter_events())
+
+    def has_events(self) -> bool:
+        return bool(self.db.read("SELECT 1 FROM events LIMIT 1"))
+
+    def pool_size(self) -> int:
+        """Tasks whose present state is stored."""
+        return int(self.db.read("SELECT COUNT(*) FROM pool")[0][0])
+
+    def put_entries(self, entries: Iterable[Entry]) -> None:
+        """Store the present state of tasks in the pool."""
+        self.db.write_many(
+            "REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (e.task_id, e.category, e.generated, e.state, e.since, e.chosen, e.rests, e.reason)
+                for e in entries
+            ),
+        )
+
+    def entries(self) -> dict[str, Entry]:
+        """The present state of the pool as it was stored, without `Entry.seen`."""
+        return {
+            row[0]: Entry(row[0], row[1], bool(row[2]), *row[3:])
+            for row in self.db.rows("SELECT * FROM pool ORDER BY rowid")
+        }
+
+    def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
+        row = (epoch, first_step, None, json.dumps(list(task_ids)))
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", *row)
+
+    def close_epoch(self, epoch: int, step: int) -> None:
+        """Mark it as ended, which happens together with all that its end brings."""
+        self.db.write("UPDATE epochs SET closed = ? WHERE epoch = ?", step, epoch)
+
+    def epochs(self) -> list[EpochRow]:
+        """All epochs, in order."""
+        rows = self.db.rows("SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch")
+        return [EpochRow(e, s, closed, json.loads(ids)) for e, s, closed, ids in rows]
+
+    def last_epoch(self) -> EpochRow | None:
+        query = "SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch DESC LIMIT 1"
+        for epoch, step, closed, ids in self.db.read(query):
+            return EpochRow(epoch, step, closed, json.loads(ids))
+        return None
+
+    def last_epoch_index(self) -> int:
+        """Of the epoch that is in progress or was the last; -1 before the first."""
+        found = self.db.read("SELECT MAX(epoch) FROM epochs")[0][0]
+        return -1 if found is None else int(found)
+
+    def jobs(self) -> list[str]:
+        """The tasks that were to be varied."""
+        return [row[0] for row in self.db.rows("SELECT task_id FROM jobs")]
+
+    def funnel(self) -> dict[str, int]:
+        """Synthesis attempts by outcome ("admitted" or the gate's name)."""
+        return dict(self.db.read("SELECT outcome, SUM(count) FROM funnel GROUP BY outcome"))
+
+    def add_episode(
+        self, step: int, task_id: str, progress: float, ending: str, transcript: list[list[str]]
+    ) -> None:
+        """An example episode of a task; the latest one is shown in the report."""
+        row = (step, task_id, progress, ending, json.dumps(transcript))
+        self.db.write("INSERT INTO episodes VALUES (?, ?, ?, ?, ?)", *row)
+
+    def episodes(self) -> dict[str, tuple[int, float, str, list[list[str]]]]:
+        """The latest (step, progress, ending, [[role, text], ...]) of each task."""
+        rows = self.db.rows("SELECT task_id, step, progress, ending, transcript FROM episodes")
+        return {t: (s, p, e, json.loads(m)) for t, s, p, e, m in rows}
+
+    def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
+        rows = list(evaluations)
+        self.db.write_many("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def evaluations(self) -> list[Evaluation]:
+        rows = self.db.rows("SELECT * FROM evaluations ORDER BY step, rowid")
+        return [Evaluation(*row) for row in rows]
+
+    def add_metrics(self, step: int, line: dict[str, Any]) -> None:
+        self.db.write("REPLACE INTO metrics VALUES (?, ?)", step, json.dumps(line))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """A line a training step."""
+        return [
+            json.loads(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
+        ]
+
+    def rollback(self, step: int, *, queues: bool) -> bool:
+        """Forget what the trainer wrote of later steps; returns whether there was anything.
+
+        Args:
+            queues: jobs and candidates too, which then are made again; a worker's stay.
+        """
+        changed = 0
+        with self.transaction():
+            for table in TRAINER + (WORKER if queues else ()):
+                changed += self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
+            changed += self.db.write("UPDATE epochs SET closed = NULL WHERE closed > ?", step)
+            if queues:
+                self.db.write(_UNDO_JOBS, step)
+            if changed:
+                self.db.write("DELETE FROM pool")
+        return changed > 0
+
+
+_TASKS = "SELECT id, body FROM tasks"
+_UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
+    WHERE done > ? OR outcome = ''"""
