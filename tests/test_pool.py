@@ -21,6 +21,7 @@ from rods.pool.event import Event
 from rods.pool.order import draw
 from rods.pool.pool import Pool, fold
 from rods.pool.retirement import Retirement
+from rods.store.rows import Candidate
 
 KINDS = ("base", "miss_func")
 pools = st.builds(
@@ -83,9 +84,10 @@ class Lifecycle(RuleBasedStateMachine):
         gone = self.retirement.end(self.pool, self.step, self.epoch)
         assert self.pool.live.keys() == live, "it only proposes"
         self.take(gone)
-        candidates = [(f"m{self.made + i}", next(iter(self.pool.entries))) for i in range(waiting)]
+        ids = [f"m{self.made + i}" for i in range(waiting)]
         self.made += waiting
-        self.kinds |= {i: KINDS[int(i[1:]) % 2] for i, _ in candidates}
+        self.kinds |= {i: KINDS[int(i[1:]) % 2] for i in ids}
+        candidates = [Candidate(i, next(iter(self.pool.entries)), self.kinds[i]) for i in ids]
         active, room = len(self.pool.live), self.admission.room(self.pool)
         came = self.admission.admit(self.pool, candidates, self.step, self.epoch)
         injected = [e for e in came if e.kind == "injected"]
@@ -263,7 +265,7 @@ def test_the_least_valuable_make_room_and_untried_ones_stay() -> None:
         desk.pool.apply(Event(2, 1, f"m{i}", "injected", "s0"), "base")
         desk.see(f"m{i}", values)
     admission = Admission(desk.config, desk.rule)
-    waiting = [(f"new{i}", "s0") for i in range(5)]
+    waiting = [Candidate(f"new{i}", "s0", "base") for i in range(5)]
     found = admission.admit(desk.pool, waiting, 4, 1)
     pruned = [e.task_id for e in found if e.reason == "pruned"]
     injected = [e.task_id for e in found if e.kind == "injected"]

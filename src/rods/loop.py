@@ -181,10 +181,9 @@ class Loop:
             self.producer.fill(self.admission.room(self.pool), index, step)
         waiting = self.queue.waiting(index)
         came = self.admission.admit(self.pool, waiting, step, index)
-        new = [self.queue.candidate(e.task_id) for e in came if e.kind == "injected"]
-        categories = {task.id: task.category.value for task in new}
+        categories = {candidate.task_id: candidate.category for candidate in waiting}
         with self.store.transaction():
-            self.store.add_tasks(new, step)
+            self.queue.admit((e.task_id for e in came if e.kind == "injected"), step)
             self.store.add_events([*gone, *came])
             for event in came:
                 self.pool.apply(event, categories.get(event.task_id, ""))

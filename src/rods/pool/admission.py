@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import nsmallest
+from typing import Protocol
 
 from rods.boundary.rule import BoundaryRule
 from rods.config import PoolConfig
 from rods.pool.event import Event
 from rods.pool.pool import Entry, Pool
+
+
+class Waiting(Protocol):
+    """A candidate; see `rods.store.rows.Candidate`."""
+
+    @property
+    def task_id(self) -> str: ...
+
+    @property
+    def parent(self) -> str: ...
 
 
 class Admission:
@@ -34,19 +45,19 @@ class Admission:
         return most if most <= free else min(most, free + len(self._prunable(pool, most - free)))
 
     def admit(
-        self, pool: Pool, candidates: Sequence[tuple[str, str]], step: int, epoch: int
+        self, pool: Pool, candidates: Sequence[Waiting], step: int, epoch: int
     ) -> list[Event]:
         """Events at the end of `epoch`: the pruned, then the injected.
 
         Args:
-            candidates: (task id, parent's id), the most wanted first; none is in the pool yet.
+            candidates: the most wanted first; none is in the pool yet.
         """
         taken = candidates[: self.room(pool)]
         self.refused = len(candidates) - len(taken)
         over = max(0, pool.generated + len(taken) - self.config.p_max)
         pruned = self._prunable(pool, over)
         return [Event(step, epoch + 1, e.task_id, "retired", "pruned") for e in pruned] + [
-            Event(step, epoch + 1, task_id, "injected", parent) for task_id, parent in taken
+            Event(step, epoch + 1, c.task_id, "injected", c.parent) for c in taken
         ]
 
     def _prunable(self, pool: Pool, count: int) -> list[Entry]:

@@ -60,13 +60,13 @@ class Producer:
             outcome = f"{type(error).__name__}: {error}"[:MAX_REASON]
         made = Made(
             outcome,
-            [(variant.id, variant.model_dump_json())] if variant else [],
+            [variant] if variant else [],
             _difference(self.synthesis.funnel, before),
             self.synthesis.take_failures(),
             time.monotonic() - began,
         )
         self.queue.finish(job, made, step)
-        return len(made.bodies)
+        return len(made.variants)
 
 
 def _difference(now: Any, before: Counter[str]) -> dict[str, int]:

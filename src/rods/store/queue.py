@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from rods.boundary.selection import Seed
 from rods.errors import UserError
-from rods.store.rows import Job, Made
-from rods.store.store import Store
+from rods.store.rows import Candidate, Job, Made
+from rods.store.store import Store, columns
 from rods.task import Task
 
 TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
@@ -58,8 +58,11 @@ class Queue:
         """
         with self.store.transaction():
             self.db.write_many(
-                "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?, ?, ?)",
-                [(step, job.epoch, i, job.task_id, job.priority, b) for i, b in made.bodies],
+                "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (step, job.epoch, *columns(t), job.priority, t.model_dump_json())
+                    for t in made.variants
+                ],
             )
             self.db.write_many(
                 "INSERT INTO funnel VALUES (?, ?, ?, ?, ?)",
@@ -74,10 +77,18 @@ class Queue:
                 made.outcome, made.seconds, step, job.task_id, job.step,
             )  # fmt: skip
 
-    def waiting(self, epoch: int) -> list[tuple[str, str]]:
-        """(id, parent's id) of the candidates still wanted: the latest first, then the best."""
-        query = f"SELECT id, parent {_WAITING} ORDER BY epoch DESC, priority DESC, id"
-        return self.db.read(query, epoch - self.patience)
+    def waiting(self, epoch: int) -> list[Candidate]:
+        """The candidates still wanted: the latest first, then the best."""
+        query = f"SELECT id, parent, category {_WAITING} ORDER BY epoch DESC, priority DESC, id"
+        return [Candidate(*row) for row in self.db.rows(query, epoch - self.patience)]
+
+    def admit(self, task_ids: Iterable[str], step: int) -> None:
+        """Make candidates tasks of the run."""
+        self.db.write_many(
+            """INSERT INTO tasks SELECT id, ?, category, origin, parent, born, body
+               FROM candidates WHERE id = ?""",
+            [(step, task_id) for task_id in task_ids],
+        )
 
     def counts(self, epoch: int) -> tuple[int, int]:
         """Jobs that are open, and candidates that wait."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rods.task import Task
+
 
 class Evaluation(NamedTuple):
     """A measurement on held-out tasks after `step` updates.
@@ -50,18 +52,26 @@ class Job(NamedTuple):
     taken: int = 0
 
 
+class Candidate(NamedTuple):
+    """A verified variant that waits to be injected."""
+
+    task_id: str
+    parent: str
+    category: str
+
+
 class Made(NamedTuple):
     """What became of a job.
 
     Attributes:
         outcome: "made", "given up", or what went wrong.
-        bodies: (id, JSON) of the verified variants.
+        variants: verified tasks.
         funnel: attempts by outcome.
         failures: histories of seeds that were given up.
     """
 
     outcome: str
-    bodies: list[tuple[str, str]]
+    variants: list[Task]
     funnel: dict[str, int]
     failures: list[dict[str, Any]]
     seconds: float

@@ -33,7 +33,8 @@ CREATE TABLE jobs (
     outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
 CREATE INDEX open_jobs ON jobs (outcome, epoch);
 CREATE TABLE candidates (
-    step INT, epoch INT, id TEXT PRIMARY KEY, parent TEXT, priority REAL, body TEXT NOT NULL);
+    step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
+    priority REAL, body TEXT NOT NULL);
 CREATE INDEX newest_candidates ON candidates (epoch);
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 """
@@ -70,7 +71,8 @@ CREATE TABLE jobs (
     outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
 CREATE INDEX open_jobs ON jobs (outcome, epoch);
 CREATE TABLE candidates (
-    step INT, epoch INT, id TEXT PRIMARY KEY, parent TEXT, priority REAL, body TEXT NOT NULL);
+    step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
+    priority REAL, body TEXT NOT NULL);
 CREATE INDEX newest_candidates ON candidates (epoch);
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 """

@@ -82,10 +82,7 @@ class Store:
         """Idempotent: a task's id is its content."""
         self.db.write_many(
             "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                (t.id, step, t.category.value, t.origin, t.parent, t.born, t.model_dump_json())
-                for t in tasks
-            ),
+            (_row(task, step) for task in tasks),
         )
 
     def tasks(self, ids: Sequence[str] | None = None) -> dict[str, Task]:
@@ -264,6 +261,16 @@ class Store:
             if changed:
                 self.db.write("DELETE FROM pool")
         return changed > 0
+
+
+def columns(task: Task) -> tuple[str, str, str, str, int]:
+    """What of a task stands in columns: id, category, origin, parent, born."""
+    return task.id, task.category.value, task.origin, task.parent, task.born
+
+
+def _row(task: Task, step: int) -> tuple[Any, ...]:
+    task_id, *rest = columns(task)
+    return task_id, step, *rest, task.model_dump_json()
 
 
 _TASKS = "SELECT id, body FROM tasks"
