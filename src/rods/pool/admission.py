@@ -7,7 +7,7 @@ not tried yet are never pruned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Protocol
 
@@ -40,9 +40,8 @@ class Admission:
 
     def room(self, pool: Pool) -> int:
         """Tasks that may join now: beta * |active|, within P_max and what may be pruned."""
-        most = int(self.config.beta * len(pool.live))
-        free = max(0, self.config.p_max - pool.generated)
-        return most if most <= free else min(most, free + len(self._prunable(pool, most - free)))
+        most, free = self._limits(pool)
+        return most if most <= free else free + sum(1 for _ in self._may_go(pool, most - free))
 
     def admit(
         self, pool: Pool, candidates: Sequence[Waiting], step: int, epoch: int
@@ -52,29 +51,46 @@ class Admission:
         Args:
             candidates: the most wanted first; none is in the pool yet.
         """
-        taken = candidates[: self.room(pool)]
+        most, free = self._limits(pool)
+        pruned = self._least(pool, min(most, len(candidates)) - free)
+        taken = candidates[: min(most, free + len(pruned))]
         self.refused = len(candidates) - len(taken)
-        over = max(0, pool.generated + len(taken) - self.config.p_max)
-        pruned = self._prunable(pool, over)
         return [Event(step, epoch + 1, e.task_id, "retired", "pruned") for e in pruned] + [
             Event(step, epoch + 1, c.task_id, "injected", c.parent) for c in taken
         ]
 
-    def _prunable(self, pool: Pool, count: int) -> list[Entry]:
-        """The least valuable generated tasks, as far as they were tried and the floor allows."""
+    def _limits(self, pool: Pool) -> tuple[int, int]:
+        """What beta lets in, and the places that are free below P_max."""
+        return int(self.config.beta * len(pool.live)), max(0, self.config.p_max - pool.generated)
+
+    def _least(self, pool: Pool, count: int) -> list[Entry]:
+        """The least valuable tasks that may make room, at most `count`, the least valuable first."""
         if count <= 0:
             return []
-        tried = [e for e in pool.live.values() if e.generated and e.seen >= 0]
         if not self.config.floor:
-            return nsmallest(count, tried, key=self._value)
-        left, found = pool.surplus(self.config.floor), list[Entry]()
-        for entry in sorted(tried, key=self._value):
-            if len(found) < count and left[entry.category] > 0:
+            return nsmallest(count, _tried(pool), key=self._value)
+        ranked = sorted(_tried(pool), key=self._value)
+        return list(self._may_go(pool, count, ranked))
+
+    def _may_go(
+        self, pool: Pool, count: int, entries: Iterable[Entry] | None = None
+    ) -> Iterator[Entry]:
+        """The first `count` of some entries, as far as the floor allows."""
+        left = pool.surplus(self.config.floor)
+        for entry in _tried(pool) if entries is None else entries:
+            if count <= 0:
+                return
+            if left[entry.category] > 0:
                 left[entry.category] -= 1
-                found.append(entry)
-        return found
+                count -= 1
+                yield entry
 
     def _value(self, entry: Entry) -> tuple[float, str]:
         """Of a tried task; a rule with forecasts says what it is worth by now."""
         standing = self.rule.standing(entry.task_id, entry.seen + 1)
         return (standing.priority if standing else 1.0, entry.task_id)
+
+
+def _tried(pool: Pool) -> Iterator[Entry]:
+    """Generated tasks that had a group; the others are never pruned."""
+    return (e for e in pool.live.values() if e.generated and e.seen >= 0)

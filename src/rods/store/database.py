@@ -22,6 +22,7 @@ from rods.store.lease import holder
 from rods.store.schema import VERSION, create, migrate
 
 FILE = "run.sqlite"
+CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
 PATIENCE = 5.0  # seconds that a writer waits for another before it looks who that is
 MOST_PATIENCE = 30.0
 
@@ -53,6 +54,7 @@ class Database:
                 if writer:
                     self._db.execute("PRAGMA journal_mode=WAL")
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+                    self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
                 self._prepare(writer)
             except BaseException:
                 self._db.close()

@@ -20,7 +20,7 @@ CREATE TABLE groups (
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE TABLE pool (
     task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT);
+    rests INT, reason TEXT) WITHOUT ROWID;
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
@@ -57,7 +57,7 @@ INSERT INTO tasks SELECT id, step, json_extract(body, '$.category'),
     body FROM tasks_1 ORDER BY rowid;
 CREATE TABLE pool (
     task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT);
+    rests INT, reason TEXT) WITHOUT ROWID;
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
 INSERT INTO epochs SELECT epoch, step,
     (SELECT step FROM events WHERE kind = 'closed' AND events.epoch = epochs_1.epoch + 1),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,10 @@ class Store:
     def put_entries(self, entries: Iterable[Entry]) -> None:
         """Store the present state of tasks in the pool."""
         self.db.write_many(
-            "REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _PUT_ENTRY,
             (
                 (e.task_id, e.category, e.generated, e.state, e.since, e.chosen, e.rests, e.reason)
-                for e in entries
+                for e in sorted(entries, key=_by_id)  # neighbours share pages
             ),
         )
 
@@ -181,7 +182,7 @@ class Store:
         """The present state of the pool as it was stored, without `Entry.seen`."""
         return {
             row[0]: Entry(row[0], row[1], bool(row[2]), *row[3:])
-            for row in self.db.rows("SELECT * FROM pool ORDER BY rowid")
+            for row in self.db.rows("SELECT * FROM pool")
         }
 
     def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
@@ -263,6 +264,9 @@ class Store:
         return changed > 0
 
 
+_by_id = attrgetter("task_id")
+
+
 def columns(task: Task) -> tuple[str, str, str, str, int]:
     """What of a task stands in columns: id, category, origin, parent, born."""
     return task.id, task.category.value, task.origin, task.parent, task.born
@@ -274,5 +278,8 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
 
 
 _TASKS = "SELECT id, body FROM tasks"
+_PUT_ENTRY = """INSERT INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, since = excluded.since,
+    chosen = excluded.chosen, rests = excluded.rests, reason = excluded.reason"""
 _UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
     WHERE done > ? OR outcome = ''"""

@@ -1,0 +1,147 @@
+"""What the loop costs beside a training step of the micro policy, in one run.
+
+First some real steps of the `micro` preset (16 tasks x K = 8, the loop and its store included),
+then, in the same process and on the same disk, the loop alone at the paper's size: 800 tasks of the
+benchmark in the pool, `observe` with its selection for 32 groups of K = 16, and `end_epoch` with as
+many candidates waiting as beta lets in. Synthesis is not part of it: a worker does that.
+
+    python benchmarks/loop_share.py --steps 10 --out FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rods.boundary.selection import Seed
+from rods.config import Config, load_config
+from rods.display import Display
+from rods.envs.bfcl_data import benchmark_tasks
+from rods.group import Group
+from rods.loop import Loop
+from rods.pool.event import Event
+from rods.run import train
+from rods.stopper import Stopper
+from rods.store.rows import Job, Made
+from rods.store.store import Store
+from rods.task import Turn
+
+K, PER_STEP, EPOCHS = 16, 32, 8
+
+
+def paper_size() -> Config:
+    """400 originals and up to 400 generated tasks."""
+    return Config.model_validate(
+        {
+            "rollout": {"group_size": K, "tasks_per_step": PER_STEP},
+            "boundary": {"rule": "mean"},
+            "pool": {"seeds": 400, "p_max": 400},
+            "synthesis": {"mode": "background"},
+        }
+    )
+
+
+def loop_alone(folder: Path) -> dict[str, Any]:
+    """Seconds of `observe` and `end_epoch` at 800 active tasks."""
+    tasks = list(benchmark_tasks().values())
+    store, first = Store(folder), tasks[0].id
+    with store.transaction():
+        store.add_tasks(tasks, 0)
+        store.add_events(Event(0, 0, t.id, "seeded") for t in tasks[:400])
+        store.add_events(Event(0, 0, t.id, "injected", first) for t in tasks[400:])
+        store.add_events(Event(0, 0, t.id, "passed") for t in tasks[400:])
+    loop, rng = Loop(paper_size(), store, ()), random.Random(0)
+    observing, ending, changes, active = [], [], [], []
+    for _ in range(EPOCHS):
+        epoch = loop.next_epoch()
+        active.append(len(loop.pool.live))
+        for batch in loop.steps(epoch):
+            groups = [
+                Group(t.id, t.category, rewards(rng), epoch.index, loop.step + 1, K) for t in batch
+            ]
+            began = time.perf_counter()
+            loop.observe(groups)
+            observing.append(time.perf_counter() - began)
+        wait(loop, epoch.index, int(loop.config.pool.beta * len(loop.pool.live)))
+        began = time.perf_counter()
+        changes.append(len(loop.end_epoch()))
+        ending.append(time.perf_counter() - began)
+    store.close()
+    return {
+        "observe_ms": round(1e3 * median(observing), 3),
+        "observe_worst_ms": round(1e3 * max(observing), 3),
+        "end_epoch_ms": round(1e3 * median(ending), 3),
+        "end_epoch_worst_ms": round(1e3 * max(ending), 3),
+        "steps": len(observing),
+        "events_an_epoch": changes,
+        "active": active,
+    }
+
+
+def rewards(rng: random.Random) -> tuple[float, ...]:
+    """Of tasks from hopeless to mastered."""
+    share = rng.random()
+    return tuple(float(rng.random() < share) for _ in range(K))
+
+
+def wait(loop: Loop, epoch: int, count: int) -> None:
+    """Candidates as a worker leaves them: benchmark tasks with other words."""
+    parents = [loop.task(task_id) for task_id in list(loop.pool.live)[:count]]
+    made = [
+        p.model_copy(
+            update={
+                "turns": (*p.turns, Turn(user=f"variant {epoch}")),
+                "origin": "program",
+                "parent": p.id,
+            }
+        )
+        for p in parents
+    ]
+    job = Job(-1 - epoch, epoch, parents[0].id, 0.5)
+    with loop.store.transaction():
+        loop.queue.add_jobs(job.step, epoch, [Seed(job.task_id, "base", 0.5)])
+    loop.queue.finish(job, Made("made", made, {}, [], 0.0), loop.step)
+
+
+def micro_steps(folder: Path, steps: int) -> list[float]:
+    """Seconds of each training step of the micro preset."""
+    from rich.console import Console
+
+    settings = (f"steps={steps}", f"checkpoint_steps={steps}", "evaluation.validation_every=0")
+    config = load_config("micro", [*settings, "evaluation.test_samples=1"])
+    with Stopper() as stopper, Display(config, folder, Console(stderr=True)) as display:
+        train(config, folder, display, stopper)
+    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line)["seconds"] for line in lines][1:]  # the first one warms up
+
+
+def main() -> None:
+    """Both, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        seconds = micro_steps(Path(folder) / "micro", options.steps)
+        alone = loop_alone(Path(folder) / "alone")
+    step = median(seconds)
+    found = {
+        "micro_step_s": round(step, 3),
+        "micro_steps": len(seconds),
+        **alone,
+        "observe_share": round(alone["observe_ms"] / 1e3 / step, 6),
+        "end_epoch_share": round(alone["end_epoch_ms"] / 1e3 / step, 6),
+    }
+    print(json.dumps(found, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
