@@ -7,6 +7,7 @@ import sys
 import pytest
 from commandline import Done
 from hypothesis import HealthCheck, settings
+from runs import Runs
 
 from rods.cli import main
 
@@ -28,3 +29,12 @@ def rods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return Done(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """With one finished run, "whole"."""
+    found = Runs(tmp_path_factory.mktemp("runs"))
+    done = found.call(found.command("whole"))
+    assert done.code == 0, done.err
+    return found

@@ -3,106 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from commandline import Done
+from runs import RODS, SEED, STEPS, Runs, untimed
 
 from rods.store.store import Store
 
-STEPS, EPOCH, SEED = 8, 6, 1
-SETTINGS = {
-    "steps": STEPS,
-    "checkpoint_steps": 3,
-    "stages": "[{reward: progress}]",
-    "rollout.tasks_per_step": 2,
-    "optimizer.microbatch": 8,
-    "pool.seeds": 2 * EPOCH,
-    "micro.indices": 12,
-}
-RODS = str(Path(sys.executable).with_name("rods"))
 KEYS = "arm seed preset epochs trajectories generated_tokens wall_s synthesis_s heldout pool signal"
-TIMES = ("wall_s", "synthesis_s", "seconds")
-
-
-class Runs:
-    """Runs of the same settings, each in its own folder, over one prepared policy."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.env = {**os.environ, "RODS_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1"}
-
-    def command(self, name: str, *more: str) -> list[str]:
-        changes = [part for k, v in SETTINGS.items() for part in ("--set", f"{k}={v}")]
-        return [
-            RODS,
-            "train",
-            "--preset",
-            "tiny",
-            "--run",
-            str(self.root / name),
-            *changes,
-            "--seed",
-            str(SEED),
-            *more,
-        ]
-
-    def call(self, command: list[str], stop: int = 0, after: int = 0) -> Done:
-        """Run to the end, or send the signal `stop` when that many steps are in the metrics."""
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=self.env, text=True) as job:
-            metrics = Path(command[command.index("--run") + 1]) / "metrics.jsonl" if stop else None
-            while metrics and job.poll() is None:
-                if metrics.exists() and len(metrics.read_text().splitlines()) >= after:
-                    job.send_signal(stop)
-                    break
-                time.sleep(0.02)
-            out, err = job.communicate()
-        return Done(job.returncode, out, err)
-
-    def broken(self, name: str) -> tuple[list[Done], list[set[str]]]:
-        """A run that is interrupted, taken up, killed and taken up; and each time, what it left."""
-        done, left = [], []
-        for stop, after in ((signal.SIGINT, 3), (signal.SIGKILL, 7), (0, 0)):
-            done.append(self.call(self.command(name), stop, after))
-            left.append({path.name for path in (self.root / name).iterdir()})
-        return done, left
-
-    def lines(self, name: str) -> list[dict]:
-        """The metrics, without times."""
-        text = (self.root / name / "metrics.jsonl").read_text("utf-8")
-        return [untimed(json.loads(line)) for line in text.splitlines()]
-
-    def summary(self, name: str) -> dict:
-        return json.loads((self.root / name / "summary.json").read_text("utf-8"))
-
-    def stored(self, name: str) -> dict[str, object]:
-        store = Store(self.root / name, role="reader")
-        parts = ("tasks", "events", "epochs", "groups", "funnel", "episodes", "evaluations")
-        found = {part: getattr(store, part)() for part in parts}
-        store.close()
-        return found
-
-
-def untimed(found: dict) -> dict:
-    return {name: value for name, value in found.items() if name not in TIMES}
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """With one finished run, "whole"."""
-    found = Runs(tmp_path_factory.mktemp("runs"))
-    done = found.call(found.command("whole"))
-    assert done.code == 0, done.err
-    return found
 
 
 @pytest.fixture(scope="session")

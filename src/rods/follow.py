@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -72,8 +71,8 @@ def end_with_parent() -> None:
     """End this process when its standard input closes, whatever it is doing: nothing is lost."""
 
     def wait() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(4096):
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):  # not by sys.stdin, whose lock this thread would keep at exit
                 pass
         os._exit(0)
 

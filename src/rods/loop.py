@@ -60,8 +60,11 @@ class Loop:
 
     Args:
         seeds: the human-made tasks; only looked at where a run begins.
-        synthesis: who makes variants inline, and fresh tasks. In background mode a worker does.
+        synthesis: who makes variants inline, or fresh tasks; None where a worker does it.
         step: updates that the policy has behind it.
+
+    Raises:
+        UserError: `synthesis.mode` is background, and there is somebody to do it inline.
 
     Attributes:
         latest: the groups of the latest step.
@@ -79,6 +82,9 @@ class Loop:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis = synthesis or NoSynthesis()
         self.inline = config.synthesis.mode == "inline"
+        if synthesis is not None and config.arm == "rods" and not self.inline:
+            told = "is background, where a worker makes the variants; set it to inline"
+            raise UserError(f"synthesis.mode: {told}, or hand no synthesis to the loop")
         self.queue = Queue(store, config.synthesis.patience)
         self.producer = Producer(store, self.queue, self.synthesis, config.seed)
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])

@@ -24,7 +24,7 @@ from rods.files import write_atomic
 from rods.loop import Loop
 from rods.metrics import MetricsFile, step_metrics, summarise
 from rods.micro.prepare import prepare
-from rods.micro.synthesis import synthesis_of
+from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.reward import VERSION as REWARD_VERSION
 from rods.rollout.episode import Limits
 from rods.rollout.runner import Rollout, Runner
@@ -58,6 +58,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     Raises:
         UserError: the folder belongs to another run, or something that a person can mend.
     """
+    check_endpoint(config)
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
         raise UserError(f"{folder}: less than {MIN_FREE_BYTES // 10**6} MB of disk are free")
@@ -124,7 +125,8 @@ class _Run:
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
         seeds = choose_seeds(prepared.tasks.train, config)
-        synthesis = synthesis_of(config, prepared, self.folder)
+        beside = config.arm == "static" or self._by_worker
+        synthesis = None if beside else synthesis_of(config, prepared, self.folder)
         self.loop = Loop(config, self.store, seeds, synthesis, step=start)
         self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(
@@ -170,7 +172,7 @@ class _Run:
     def _worker(self) -> Iterator[None]:
         """The synthesis worker beside the training, where there is one."""
         config = self.config.synthesis
-        if self.config.arm != "rods" or config.mode == "inline" or not self.prepared.tasks.program:
+        if not self._by_worker:
             yield
             return
         command = [sys.executable, "-m", "rods", "synth", "--follow", str(self.folder)]
@@ -184,6 +186,10 @@ class _Run:
             yield
         finally:
             self.supervisor.close()
+
+    @property
+    def _by_worker(self) -> bool:
+        return self.config.arm == "rods" and self.config.synthesis.mode == "background"
 
     def _check_world(self) -> None:
         """A run's tools and tasks stay what they were when it began."""

@@ -12,6 +12,18 @@ from rods.synthesis.backend import NoSynthesis, Synthesis
 JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
 
 
+def check_endpoint(config: Config) -> None:
+    """Refuse a model's settings that are unusable, before anything is begun.
+
+    Raises:
+        UserError: naming the file and the field.
+    """
+    if config.synthesis.endpoint is not None:
+        from rods.synthesis.llm.backend import read_endpoint
+
+        read_endpoint(Path(config.synthesis.endpoint), None, None)
+
+
 def synthesis_of(config: Config, prepared: Prepared, folder: Path) -> Synthesis:
     """What `synthesis` in the configuration asks for.
 
