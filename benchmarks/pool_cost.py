@@ -140,7 +140,8 @@ class Measurement:
 
     def watch(self, loop: Loop) -> None:
         """Time the parts of the loop where it calls them."""
-        choose, retire, admit = loop.chooser.choose, loop.retirement.end, loop.admission.admit
+        parts: Any = loop.buffer
+        choose, retire, admit = parts.chooser.choose, parts.retirement.end, parts.admission.admit
 
         def chosen(*arguments: Any) -> Any:
             began = time.perf_counter()
@@ -148,7 +149,6 @@ class Measurement:
             self.choosing.append(time.perf_counter() - began)
             return found
 
-        parts: Any = loop
         parts.chooser.choose = chosen
         parts.retirement.end = lambda *a: self.timed("retirement_s", lambda: retire(*a))
         parts.admission.admit = lambda *a: self.timed("injection_s", lambda: admit(*a))

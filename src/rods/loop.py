@@ -16,18 +16,14 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 
-from rods.boundary.named import make_rule
-from rods.boundary.selection import Chooser, Selection
 from rods.config import Config, Stage
 from rods.errors import UserError
 from rods.group import Group
-from rods.pool.admission import Admission
+from rods.pool.buffer import ReplayBuffer
 from rods.pool.event import Event
 from rods.pool.order import draw
 from rods.pool.pool import Pool
-from rods.pool.retirement import Retirement
 from rods.staging.producer import Producer
 from rods.store.queue import Queue
 from rods.store.rows import EpochRow
@@ -67,8 +63,8 @@ class Loop:
         UserError: `synthesis.mode` is background, and there is somebody to do it inline.
 
     Attributes:
+        buffer: the replay buffer, rebuilt from the store.
         latest: the groups of the latest step.
-        selection: what was chosen among them.
     """
 
     def __init__(
@@ -100,20 +96,19 @@ class Loop:
         if last < step:
             told = f"the store ends at step {last}, before the checkpoint at step {step}"
             raise UserError(f"{self.store.folder}: {told}; remove that checkpoint to go on")
-        self.step = step
-        self.pool, self.rule = Pool(), make_rule(self.config)
-        limits = self.config.boundary
-        self.chooser = Chooser(self.rule, limits.quota, limits.cooldown, limits.redistribute)
-        self.retirement = Retirement(self.config.pool, self.rule)
-        self.admission = Admission(self.config.pool, self.rule)
+        self.step, self.buffer = step, ReplayBuffer(self.config)
         self.latest: Sequence[Group] = ()
-        self.selection = Selection()
         self.store.rollback(step, queues=self.inline)
         self.epoch: EpochRow | None = self.store.last_epoch()
         if self.epoch is None and not self.store.has_events():
             self._seed()
         else:
             self._replay()
+
+    @property
+    def pool(self) -> Pool:
+        """The state of the replay buffer."""
+        return self.buffer.pool
 
     def next_epoch(self) -> Epoch:
         """The epoch in progress if one was interrupted, else a new one."""
@@ -147,22 +142,16 @@ class Loop:
         """
         if not groups or {g.step for g in groups} != {self.step + 1}:
             raise ValueError(f"the groups of step {self.step + 1} are due, all at once")
-        for group in groups:
-            self.rule.observe(group)
-        expand = self._expands(groups[0].epoch)
-        chosen = Selection()
-        if expand:
-            categories = self.pool.categories()
-            chosen = self.chooser.choose(groups, self.pool.chosen, categories)
-        events = [Event(self.step + 1, groups[0].epoch, s.task_id, "chosen") for s in chosen.seeds]
+        step, epoch = self.step + 1, groups[0].epoch
+        seeds = self.buffer.observe(groups, expand=self._expands(epoch)).seeds
+        events = [Event(step, epoch, seed.task_id, "chosen") for seed in seeds]
+        entries = self.buffer.apply(events)
         with self.store.transaction():
             self.store.add_groups(groups)
-            self.queue.add_jobs(self.step + 1, groups[0].epoch, chosen.seeds)
-            self._record(events)
-        self.step, self.latest, self.selection = self.step + 1, groups, chosen
-        self.pool.observe(groups)
-        if expand:
-            self.retirement.observe(groups, self.pool)
+            self.queue.add_jobs(step, epoch, seeds)
+            self.store.add_events(events)
+            self.store.put_entries(entries)
+        self.step, self.latest = step, groups
 
     def epoch_done(self) -> bool:
         """Whether every task of the current epoch was trained on and it is not ended yet."""
@@ -175,36 +164,23 @@ class Loop:
         """Retire, synthesise (inline) and inject; what changes belongs to the following step."""
         assert self.epoch is not None, "no epoch was drawn"
         index, step = self.epoch.epoch, self.step + 1
-        if not self._expands(index):
-            with self.store.transaction():
-                self.store.close_epoch(index, step)
-            self.epoch = self.epoch._replace(closed=step)
-            return []
-        gone = self.retirement.end(self.pool, step, index)
-        for event in gone:
-            self.pool.apply(event)
-        if self.inline:
-            self.producer.fill(self.admission.room(self.pool), index, step)
-        waiting = self.queue.waiting(index)
-        came = self.admission.admit(self.pool, waiting, step, index)
-        categories = {candidate.task_id: candidate.category for candidate in waiting}
+        gone, came = list[Event](), list[Event]()
+        if self._expands(index):
+            gone = self.buffer.retire(step, index)
+            if self.inline:
+                self.producer.fill(self.buffer.room(), index, step)
+            came = self.buffer.admit(self.queue.waiting(index), step, index)
+        changed = {event.task_id for event in (*gone, *came)}
         with self.store.transaction():
             self.queue.admit((e.task_id for e in came if e.kind == "injected"), step)
             self.store.add_events([*gone, *came])
-            for event in came:
-                self.pool.apply(event, categories.get(event.task_id, ""))
-            self.store.put_entries(self.pool.entries[e.task_id] for e in (*gone, *came))
+            self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
             self.store.close_epoch(index, step)
         self.epoch = self.epoch._replace(closed=step)
         return [*gone, *came]
 
     def _expands(self, epoch: int) -> bool:
         return self.config.arm == "rods" and self.config.stage(epoch).expand
-
-    def _record(self, events: Sequence[Event]) -> None:
-        entries = [self.pool.apply(event) for event in events]
-        self.store.add_events(events)
-        self.store.put_entries(entries)
 
     def _fresh(self, rng: random.Random, index: int) -> Iterator[Task]:
         """A new task for each place of an epoch."""
@@ -221,33 +197,27 @@ class Loop:
         """Begin: all seeds at once or none."""
         with self.store.transaction():
             for batch in _batches(self.seeds):
-                self.store.add_tasks(batch, 0)
                 events = [Event(0, 0, task.id, "seeded") for task in batch]
+                categories = {task.id: task.category.value for task in batch}
+                self.store.add_tasks(batch, 0)
                 self.store.add_events(events)
-                entries = [
-                    self.pool.apply(event, task.category.value)
-                    for event, task in zip(events, batch, strict=True)
-                ]
-                self.store.put_entries(entries)
+                self.store.put_entries(self.buffer.apply(events, categories))
                 for task in batch:
                     self.synthesis.learn(task)
 
     def _replay(self) -> None:
         """The state as if never interrupted: from the events, and from what rules saw."""
-        categories = self.store.categories()
-        for event in self.store.iter_events():
-            self.pool.apply(event, categories[event.task_id])
-        open_epoch = self.epoch.epoch if self.epoch and self.epoch.closed is None else None
-        for _, step in groupby(self.store.iter_groups(), key=lambda g: g.step):
-            groups = list(step)
-            for group in groups:
-                self.rule.observe(group)
-            self.pool.observe(groups)
-            if groups[0].epoch == open_epoch and self._expands(open_epoch):
-                self.retirement.observe(groups, self.pool)
-        if self.store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
-            with self.store.transaction():
-                self.store.put_entries(self.pool.entries.values())
+        store, open_epoch = self.store, -1
+        if self.epoch is not None and self.epoch.closed is None:
+            open_epoch = self.epoch.epoch
+
+        def judged(epoch: int) -> bool:
+            return epoch == open_epoch and self._expands(epoch)
+
+        self.buffer.replay(store.iter_events(), store.categories(), store.iter_groups(), judged)
+        if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
+            with store.transaction():
+                store.put_entries(self.pool.entries.values())
         if self.inline or self.config.arm == "fresh":
             self.producer.catch_up()
 

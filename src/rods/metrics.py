@@ -23,7 +23,7 @@ def step_metrics(
     loop: Loop, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
 ) -> dict[str, Any]:
     """One line of `metrics.jsonl`: everything is about the groups of this step."""
-    groups, chosen, pool = loop.latest, loop.selection, loop.pool
+    groups, chosen, pool = loop.latest, loop.buffer.selection, loop.pool
     limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
     whole = [g for g in groups if g.complete]
     zones = {z.value: [g for g in whole if limits.zone(g.mean) is z] for z in Zone}
@@ -48,7 +48,7 @@ def step_metrics(
         "unfilled": dict(chosen.unfilled),
         "injected": pool.injected,
         "retired": sum(pool.retired.values()),
-        "kept_by_floor": dict(loop.retirement.kept),
+        "kept_by_floor": dict(loop.buffer.retirement.kept),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
         "refusals": dict(sum((Counter(r.refusals) for r in rollouts), Counter())),
         "trajectories": len(rollouts),

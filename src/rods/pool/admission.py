@@ -26,6 +26,9 @@ class Waiting(Protocol):
     @property
     def parent(self) -> str: ...
 
+    @property
+    def category(self) -> str: ...
+
 
 class Admission:
     """Decides who joins the pool, and who makes room for them.
@@ -64,7 +67,7 @@ class Admission:
         return int(self.config.beta * len(pool.live)), max(0, self.config.p_max - pool.generated)
 
     def _least(self, pool: Pool, count: int) -> list[Entry]:
-        """The least valuable tasks that may make room, at most `count`, the least valuable first."""
+        """At most `count` tasks that may make room, the least valuable first."""
         if count <= 0:
             return []
         if not self.config.floor:
