@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rods import __version__
-from rods.cli import envs, episodes, synthesis, training
+from rods.cli import envs, episodes, simulation, synthesis, training
 from rods.cli.common import complain
 from rods.errors import UserError
 
@@ -28,6 +28,7 @@ for command in (
     episodes.score,
     episodes.audit,
     episodes.play,
+    simulation.simulate,
     training.doctor,
 ):
     app.command()(command)

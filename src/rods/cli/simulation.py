@@ -1,0 +1,81 @@
+"""The command that plans a run: simulate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+
+from rods.cli.common import JsonFlag, SeedOption, progress
+from rods.errors import UserError
+
+
+def simulate(
+    preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "simulate",
+    tasks: Annotated[int | None, typer.Option(min=4, help="Seed tasks; else the preset's.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training steps; else the preset's, at least one epoch."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the seeds instead.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="rods, static, fresh; again for more. Else static and rods, or rods."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: key.name=value; also learner., world."),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="Compare values: key.name=v1,v2; again for a grid.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Random seeds; else 20, or 1 in a large run.")
+    ] = None,
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="Write a page with figures: FILE.html.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Choose parameters before training: a simulated learner in the real loop."""
+    from rods.simulate.page import write_page
+    from rods.simulate.study import plan
+    from rods.simulate.summary import as_json as told
+    from rods.simulate.summary import summarise
+    from rods.simulate.table import HEADER, READ, cells
+
+    if steps and epochs:
+        raise UserError("--epochs: give either steps or epochs")
+    if out and not out.parent.is_dir():
+        raise UserError(f"{out}: no such folder")
+    overrides = [f"pool.seeds={tasks}"] * (tasks is not None) + (set_ or [])
+    study = plan(
+        preset, overrides, sweep or (), arms=arm or (), steps=steps, epochs=epochs,
+        seeds=seeds, seed=seed,
+    )  # fmt: skip
+    with progress() as bar:
+        job = bar.add_task("groups", total=study.groups())
+        rows = summarise([*study.run(lambda groups: bar.advance(job, groups))])
+    if out:
+        write_page(out, rows, study)
+    if as_json:
+        typer.echo(json.dumps(told(rows, study)))
+        return
+    columns = [Column(name, justify="right", no_wrap=True) for name in HEADER[1:]]
+    table = Table(HEADER[0], *columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for row in cells(rows):
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories a run. {READ}",
+        highlight=False,
+    )
+    if out:
+        console.print(f"Page: {out}", highlight=False, soft_wrap=True, markup=False)

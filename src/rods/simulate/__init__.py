@@ -1,0 +1,1 @@
+"""A simulated learner that drives the real loop, for choosing parameters (docs/simulate.md)."""

@@ -1,0 +1,105 @@
+"""Constants of the simulation: what each means, and where its value is from.
+
+"Micro" below is what was measured with a policy of half a million parameters on the benchmark's
+simulators, 24 tasks x K = 8 a step from 48 seeds: how fast groups lose their signal and how far
+held-out progress follows, with the seeds alone and with a new task for every group. "Paper" is its
+Qwen3-4B: complete held-out tasks by category, before training and after training on 400 seeds
+(section 10). docs/simulate.md has the fits. Constants without a source are marked as chosen: they
+are plausible, and a conclusion that depends on them is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rods.errors import UserError, first_problem
+
+
+class _Constants(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class WorldSettings(_Constants):
+    """The population of tasks, and how able the learner is before training. Units are logits."""
+
+    tools: int = Field(16, ge=1, le=64, description="families of tools; chosen")
+    depths: int = Field(4, ge=1, le=4, description="of dependency, within a family; chosen")
+    level: float = Field(
+        0.1, ge=-20, le=20, description="ability of the base model (paper; micro: -0.25)"
+    )
+    deeper: float = Field(0.25, ge=0, le=9, description="ability lost a depth; chosen")
+    tool_spread: float = Field(0.25, ge=0, le=9, description="of ability over families; chosen")
+    skill_spread: float = Field(0.25, ge=0, le=9, description="of ability within one; chosen")
+    task_spread: float = Field(4.4, ge=0, le=9, description="of difficulty over tasks (micro)")
+    turn_spread: float = Field(2.7, ge=0, le=9, description="within a task (micro)")
+    later: float = Field(0.4, ge=0, le=9, description="difficulty that a turn adds; chosen")
+    miss_func: float = Field(0.7, ge=0, le=9, description="harder than base (paper)")
+    miss_param: float = Field(2.4, ge=0, le=9, description="harder than base (paper)")
+    long_context: float = Field(0.2, ge=0, le=9, description="harder than base (paper)")
+    two_skills: float = Field(0.5, ge=0, le=1, description="share of turns; chosen")
+    heldout: int = Field(1_000, ge=1, le=100_000, description="tasks never trained on")
+
+
+class LearnerSettings(_Constants):
+    """How the learner changes. Rates are logits for a full unit of GRPO's gradient."""
+
+    rate: float = Field(0.5, ge=0, le=100, description="of skills (paper; micro: 0.35)")
+    headroom: float = Field(
+        5.5, gt=0, le=100, description="most that a skill gains (paper; micro: 3.3)"
+    )
+    skill_fades: float = Field(
+        25_000, gt=0, description="groups until an unused skill keeps 1/e of its gain; chosen"
+    )
+    item_rate: float = Field(12.5, ge=0, le=100, description="of an item's memory (micro)")
+    item_most: float = Field(8.0, gt=0, le=100, description="most that is remembered (micro)")
+    item_fades: float = Field(
+        8_500, gt=0, description="groups until an item's memory keeps 1/e (micro)"
+    )
+
+
+class VariantSettings(_Constants):
+    """What the double of synthesis makes of a seed."""
+
+    success: float = Field(0.9, ge=0, le=1, description="share of seeds it varies; chosen")
+    replaced: float = Field(0.3, ge=0, le=1, description="skills that change tool; chosen")
+    jitter: float = Field(0.5, ge=0, le=9, description="of difficulty around the seed's; chosen")
+    latency: int = Field(0, ge=0, le=100, description="epochs until variants are there")
+
+
+class Settings(_Constants):
+    """All constants of a simulation."""
+
+    world: WorldSettings = WorldSettings()
+    learner: LearnerSettings = LearnerSettings()
+    variants: VariantSettings = VariantSettings()
+
+
+def ours(override: str) -> bool:
+    """Whether a `key=value` is a constant of the simulation, and no setting of the loop."""
+    return override.partition(".")[0] in Settings.model_fields
+
+
+def load_settings(overrides: Sequence[str]) -> Settings:
+    """The constants with `section.name=value` applied.
+
+    Raises:
+        UserError: no such key, or a value that does not fit.
+    """
+    data: dict[str, dict[str, Any]] = {name: {} for name in Settings.model_fields}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, _, name = key.partition(".")
+        if not equals or not name or section not in data:
+            raise UserError(f"--set {override}: write it as section.name=value")
+        try:
+            data[section][name] = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise UserError(f"--set {override}: the value is not YAML") from None
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise UserError(first_problem(error)) from None

@@ -1,0 +1,139 @@
+"""One run: the real loop, with a simulated learner in the place of the trainer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rods.config import Config
+from rods.group import Group
+from rods.loop import Epoch, Loop
+from rods.simulate.items import CATEGORIES
+from rods.simulate.learner import Ints, Learner
+from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
+from rods.simulate.settings import Settings
+from rods.simulate.synthesis import SimulatedSynthesis
+from rods.simulate.world import World
+from rods.staging.producer import Producer
+from rods.store.store import Store
+
+NAMES = [category.value for category in CATEGORIES]
+
+
+class Simulation:
+    """A world, a learner and the loop over a store of its own.
+
+    Args:
+        config: of the loop. Its seed decides on everything.
+        window: trajectories between two points of the curve.
+    """
+
+    def __init__(self, config: Config, settings: Settings, folder: Path, window: int) -> None:
+        self.settings, self.window = settings, window
+        self.latency = settings.variants.latency if config.arm == "rods" else 0
+        self.config = _with_latency(config, self.latency)
+        drawing, rolling = np.random.default_rng(config.seed).spawn(2)
+        self.world = World(settings, config.pool.seeds, drawing)
+        self.learner = Learner(self.world.ability, settings.learner, rolling)
+        self.synthesis = SimulatedSynthesis(self.world)
+        self.store = Store(folder, durable=False)
+        inline = None if self.latency else self.synthesis
+        self.loop = Loop(self.config, self.store, self.world.seeds, inline)
+        self.size = config.rollout.group_size
+        self.trajectories, self.tally = 0, Tally()
+        self.curve = [self._point()]
+
+    def run(self, budget: int, tell: Callable[[int], None] = lambda groups: None) -> list[Point]:
+        """Go on for `budget` trajectories, less what does not fill a step; the curve.
+
+        Args:
+            tell: told after each step how many groups it had.
+        """
+        size = self.config.rollout.tasks_per_step
+        while steps := (budget - self.trajectories) // (size * self.size):
+            epoch = self.loop.next_epoch()
+            numbers = self.world.items.numbers(epoch.ids)
+            for start in range(0, len(numbers), size)[:steps]:
+                before, part = self.trajectories, slice(start, start + size)
+                self._step(epoch, epoch.ids[part], numbers[part])
+                if self.loop.epoch_done():
+                    self._synthesise(epoch.index)
+                    self.loop.end_epoch()
+                if before // self.window < self.trajectories // self.window:
+                    self.curve.append(self._point())
+                tell(size)
+        if self.tally.groups:
+            self.curve.append(self._point())
+        return self.curve
+
+    def _step(self, epoch: Epoch, ids: Sequence[str], numbers: Ints) -> None:
+        """One training step."""
+        rows = self.world.items.rows[numbers]
+        solved = self.learner.rollout(rows, numbers, self.size)
+        binary = epoch.stage.reward == "binary"
+        rewards = self.learner.train(rows, numbers, solved, binary=binary)
+        step, names = self.loop.step + 1, [NAMES[c] for c in rows["category"].tolist()]
+        groups = [
+            Group(i, name, tuple(values), epoch.index, step, self.size)
+            for i, name, values in zip(ids, names, rewards.tolist(), strict=True)
+        ]
+        self.loop.observe(groups)
+        self.tally.add(rewards)
+        self.trajectories += rewards.size
+
+    def _synthesise(self, index: int) -> None:
+        """Be the worker of a run whose variants come late: do the jobs that are old enough."""
+        if not self.latency:
+            return
+        loop = self.loop
+        producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed)
+        missing = loop.buffer.room() - len(loop.queue.waiting(index))
+        for job in loop.queue.open_jobs(index):
+            if missing > 0 and job.epoch <= index - self.latency:
+                missing -= producer.do(job, loop.step)
+
+    def _point(self) -> Point:
+        pool, tally = self.loop.pool, self.tally
+        self.tally = Tally()
+        return Point(
+            self.trajectories,
+            *tally.shares(),
+            *on_heldout(self.learner.ability, self.world.heldout),
+            seeds_mastered(self.learner, self.world.items.rows[: len(self.world.seeds)]),
+            len(pool.live),
+            pool.generated,
+            pool.injected,
+            dict(sorted(pool.retired.items())),
+        )
+
+
+def simulate(
+    config: Config,
+    settings: Settings,
+    budget: int,
+    window: int,
+    tell: Callable[[int], None] = lambda groups: None,
+) -> Sequence[Point]:
+    """The curve of one run, whose store is thrown away.
+
+    Args:
+        budget: trajectories in all.
+        window: trajectories between two points.
+    """
+    with tempfile.TemporaryDirectory(prefix="rods-simulate-") as folder:
+        simulation = Simulation(config, settings, Path(folder), window)
+        try:
+            return simulation.run(budget, tell)
+        finally:
+            simulation.store.close()
+
+
+def _with_latency(config: Config, latency: int) -> Config:
+    """Inline synthesis, or the background mode with this process as its worker."""
+    patience = max(config.synthesis.patience, latency)
+    mode = "background" if latency else "inline"
+    changed = config.synthesis.model_copy(update={"mode": mode, "patience": patience})
+    return config.model_copy(update={"synthesis": changed})

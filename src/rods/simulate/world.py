@@ -1,0 +1,119 @@
+"""The population that seeds, held-out tasks and fresh tasks are drawn from, and its variants.
+
+Skills are pairs of a tool family and a dependency depth, numbered family * depths + depth. A task
+has 2 to 5 turns of one or two skills each, shallow ones more often. Its difficulty is its own, plus
+its category's, plus each turn's; later turns are harder.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from rods.simulate.items import (
+    CATEGORIES,
+    ENVIRONMENT,
+    ROW,
+    SKILLS,
+    TURNS,
+    Items,
+    Rows,
+    as_row,
+    as_task,
+)
+from rods.simulate.learner import IN_USE, Floats
+from rods.simulate.settings import Settings
+from rods.task import Category, Task
+
+
+class World:
+    """One random world: abilities before training, seeds and held-out tasks.
+
+    Args:
+        seeds: how many tasks there are to begin with.
+        rng: source of everything that is drawn, now and later.
+
+    Attributes:
+        ability: of the base model in each skill, in logits.
+        items: parameters of all tasks that may be trained on, the seeds first.
+        heldout: parameters of tasks that never are.
+    """
+
+    def __init__(self, settings: Settings, seeds: int, rng: np.random.Generator) -> None:
+        self.settings, self.rng = settings, rng
+        self.ability = self._abilities()
+        self.heldout = self.draw(settings.world.heldout)
+        self.items = Items()
+        self.seeds = Seeds(self.items, self.draw(seeds))
+
+    def draw(self, count: int) -> Rows:
+        """Parameters of new tasks, the categories in turn."""
+        world, rng = self.settings.world, self.rng
+        rows = np.zeros(count, ROW)
+        rows["category"] = np.arange(count) % len(CATEGORIES)
+        rows["turns"] = rng.integers(2, TURNS, count, endpoint=True)
+        used = rows["turns"][:, None] > IN_USE
+        shape = (count, TURNS, SKILLS)
+        likely = 1 / np.arange(1, world.depths + 1)
+        depths = rng.choice(world.depths, shape, p=likely / likely.sum())
+        skills = rng.integers(world.tools, size=shape) * world.depths + depths
+        single = rng.random(shape[:2]) >= world.two_skills
+        skills[single, 1] = skills[single, 0]
+        rows["skills"] = skills * used[..., None]
+        harder = {c: getattr(world, c.value, 0.0) for c in Category}
+        difficulty = np.array([harder[c] for c in CATEGORIES])[rows["category"], None]
+        difficulty = difficulty + world.task_spread * rng.standard_normal((count, 1))
+        difficulty = difficulty + world.turn_spread * rng.standard_normal((count, TURNS))
+        rows["difficulty"] = (difficulty + world.later * IN_USE) * used
+        return rows
+
+    def vary(self, parent: Rows, rng: random.Random) -> Rows:
+        """Parameters of a variant: the parent's structure, other tools here and there.
+
+        Args:
+            parent: one row, shape [1], like the result.
+        """
+        world, variants = self.settings.world, self.settings.variants
+        row = parent.copy()
+        skills, difficulty = row["skills"][0], row["difficulty"][0]
+        for turn in range(int(row["turns"][0])):
+            single = skills[turn, 0] == skills[turn, 1]
+            for place in range(1 if single else SKILLS):
+                if rng.random() < variants.replaced:
+                    depth = int(skills[turn, place]) % world.depths
+                    other = rng.randrange(world.tools) * world.depths + depth
+                    skills[turn, slice(None) if single else place] = other
+            difficulty[turn] += rng.gauss(0, variants.jitter)
+        return row
+
+    def _abilities(self) -> Floats:
+        world, rng = self.settings.world, self.rng
+        ability = world.tool_spread * rng.standard_normal((world.tools, 1))
+        ability = ability + world.skill_spread * rng.standard_normal((world.tools, world.depths))
+        ability = ability - world.deeper * np.arange(world.depths)
+        centred: Floats = (ability - ability.mean() + world.level).ravel()
+        return centred
+
+
+class Seeds(Collection[Task]):
+    """The tasks to begin with; each is made when it is asked for, so that millions fit."""
+
+    def __init__(self, items: Items, rows: Rows) -> None:
+        self.items, self._count = items, len(rows)
+        items.add(rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Task]:
+        for number in range(self._count):
+            task = as_task(self.items.rows[number])
+            self.items.name(number, task.id)
+            yield task
+
+    def __contains__(self, task: object) -> bool:
+        if not isinstance(task, Task) or task.environment != ENVIRONMENT:
+            return False
+        return bool((self.items.rows[: self._count] == as_row(task)).any())
