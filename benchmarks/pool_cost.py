@@ -69,7 +69,8 @@ def fill(store: Store, size: int) -> None:
     """A history in which half of the tasks were seeded, and half injected and passed."""
     first = task(0).id
     for start in range(0, size, 10_000):
-        made = [task(i, first if i >= size // 2 else "") for i in range(start, start + 10_000)]
+        numbers = range(start, min(size, start + 10_000))
+        made = [task(i, first if i >= size // 2 else "") for i in numbers]
         events = [
             Event(0, 0, t.id, *(("injected", first) if t.parent else ("seeded",))) for t in made
         ]

@@ -64,9 +64,9 @@ class Runs:
         return Done(job.returncode, out, err)
 
     def broken(self, name: str) -> tuple[list[Done], list[set[str]]]:
-        """A run that is interrupted, taken up, killed and taken up; and each time, what it left."""
+        """A run that is interrupted, ended, killed and each time taken up; and what that left."""
         done, left = [], []
-        for stop, after in ((signal.SIGINT, 3), (signal.SIGKILL, 7), (0, 0)):
+        for stop, after in ((signal.SIGINT, 2), (signal.SIGTERM, 4), (signal.SIGKILL, 7), (0, 0)):
             done.append(self.call(self.command(name), stop, after))
             left.append({path.name for path in (self.root / name).iterdir()})
         return done, left

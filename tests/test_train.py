@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,11 +70,11 @@ def test_the_same_again(runs: Runs, others: dict[str, Future]) -> None:
 
 
 def test_interruptions_change_nothing(runs: Runs, others: dict[str, Future]) -> None:
-    (interrupted, killed, last), left = others["broken"].result()
-    assert (interrupted.code, killed.code, last.code) == (130, -signal.SIGKILL, 0)
-    assert ["summary.json" in names for names in left] == [False, False, True]
+    done, left = others["broken"].result()
+    assert [each.code for each in done] == [130, 143, -signal.SIGKILL, 0]
+    assert ["summary.json" in names for names in left] == [False, False, False, True]
     again = shlex.join(["rods", *runs.command("broken")[1:]])
-    assert again in " ".join(interrupted.out.split())
+    assert all(again in " ".join(each.out.split()) for each in done[:2])
     whole, broken = runs.stored("whole"), runs.stored("broken")
     for part in ("tasks", "events", "epochs", "groups", "funnel", "episodes"):
         assert broken[part] == whole[part]
@@ -103,6 +104,27 @@ def test_doctor_and_verify_find_nothing(runs: Runs, others: dict[str, Future]) -
     done = runs.call([RODS, "verify", str(runs.root / name), "--json"])
     assert done.code == 0
     assert json.loads(done.out)["refused"] == {}
+
+
+@pytest.mark.parametrize("what", ["rewards", "tools", "tasks"])
+def test_another_world_under_a_stored_pool_is_refused(runs: Runs, what: str) -> None:
+    shutil.copytree(runs.root / "whole", runs.root / what)
+    store = Store(runs.root / what)
+    store.set_meta("world", {**store.meta("world"), what: "others"})
+    store.close()
+    done = runs.call(runs.command(what))
+    assert done.code == 2
+    assert f"the {what} of bfcl are not those that this run began with" in done.err
+    assert "another folder" in done.err
+
+
+def test_a_signal_before_the_first_step_ends_a_run_that_goes_on_later(runs: Runs) -> None:
+    folder = runs.root / "early"
+    done = runs.call(runs.command("early"), signal.SIGTERM, 0)
+    assert done.code == 128 + signal.SIGTERM, done.err
+    assert "nothing is lost" in " ".join(done.out.split())
+    assert not (folder / "summary.json").exists()
+    Store(folder).close()  # the lease is free
 
 
 def test_a_run_that_could_not_begin_claims_no_folder(runs: Runs, others: dict[str, Future]) -> None:
