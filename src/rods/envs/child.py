@@ -23,6 +23,7 @@ from rods.envs.worker import OUT_OF_MEMORY
 from rods.errors import UserError
 
 START_SECONDS = 60.0
+STARTS = 3  # in a row, if somebody else kills the process before it is ready
 GRACE = 0.8  # the worker's own alarm comes first; this is for a worker that lost it
 LOOK = 0.05  # seconds between two looks at how far a busy worker has come
 
@@ -33,6 +34,7 @@ class Child:
     Attributes:
         starts: how often the process was started.
         longest: seconds that the slowest operation took, as far as the parent could see.
+        killed: whether the process was last ended by SIGKILL, which no limit of ours sends it.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Child:
     ) -> None:
         self.arguments, self.seconds = arguments, seconds
         self.variables = variables or {}
-        self.starts, self.longest = 0, 0.0
+        self.starts, self.longest, self.killed = 0, 0.0, False
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -50,8 +52,18 @@ class Child:
         Raises:
             UserError: it does not come up; the message is its own.
         """
+        for _ in range(STARTS):
+            fault = self._start()
+            if not fault:
+                return
+            if not self.killed:
+                break
+        raise UserError(f"environment {self.arguments[0]}: {fault}")
+
+    def _start(self) -> str:
+        """Start it once; returns what is wrong, or ""."""
         self.kill()
-        self.starts += 1
+        self.starts, self.killed = self.starts + 1, False
         self._log = _file_in_memory()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "rods.envs.worker", str(self._log.fileno()), *self.arguments],
@@ -65,10 +77,11 @@ class Child:
         )
         ended, _ = self._wait(START_SECONDS)
         answers = self._answers()
-        if answers != ["ready"]:
-            self.kill()
-            said = answers[0].get("error") if answers and isinstance(answers[0], dict) else ended
-            raise UserError(f"environment {self.arguments[0]}: {said or 'it made no sense'}")
+        if answers == ["ready"] and ended is None:
+            return ""
+        self.kill()
+        said = answers[0].get("error") if answers and isinstance(answers[0], dict) else ended
+        return str(said or "it made no sense")
 
     @property
     def alive(self) -> bool:
@@ -146,6 +159,7 @@ class Child:
         except subprocess.TimeoutExpired:  # it closed its pipe and lives on
             status = None
         self.kill()
+        self.killed = status == -signal.SIGKILL
         if status == -signal.SIGALRM:
             return Refusal.TIME
         return Refusal.MEMORY if status == OUT_OF_MEMORY else Refusal.PROCESS

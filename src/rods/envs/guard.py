@@ -3,7 +3,8 @@
 A call that hangs, eats memory, or ends its process becomes an error observation of its own episode
 and changes nothing: the worker is replaced, and each session that lived in it is made again from
 its calls so far, which is exact because environments are deterministic. The steps of many sessions
-travel together, so an ordinary call costs a line in a file.
+travel together, so an ordinary call costs a line in a file. A worker that is killed from outside is
+no call's fault: what it was doing is done again, once.
 """
 
 from __future__ import annotations
@@ -166,6 +167,7 @@ class Lane:
         self.numbers = count()
         self._known: set[str] = set()
         self._closed: list[tuple[str, int]] = []
+        self._spared: _Item | None = None  # what was being done when a worker was last killed
 
     def run(self, steps: Sequence[Step]) -> list[Outcome]:
         """Outcomes of steps whose sessions all live here."""
@@ -234,6 +236,9 @@ class Lane:
         if ended is None:
             return done
         item, position = work[len(given)]  # the operation that ended the worker
+        if self.child.killed and item != self._spared:
+            self._spared = item
+            return done
         restores = item is not items[position]
         if restores or item.name != "call":
             item.session.lost = f"{item.name}: {ended.value}"

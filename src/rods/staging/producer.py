@@ -70,4 +70,4 @@ class Producer:
 
 
 def _difference(now: Any, before: Counter[str]) -> dict[str, int]:
-    return {name: n - before[name] for name, n in now.items() if n != before[name]}
+    return {name: now[name] - before[name] for name in sorted(now) if now[name] != before[name]}

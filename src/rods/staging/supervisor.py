@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +21,7 @@ from typing import Any
 BUSY = 75  # exit status of a worker that found another one at work
 GRACE = 5.0  # seconds to end by itself
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+DOUBLINGS = 8  # of the pause, at most
 LOOK = 0.2
 
 
@@ -81,22 +84,29 @@ class Supervisor:
         return process.pid if process and process.poll() is None else None
 
     def _run(self) -> None:
+        busy = 0
         while not self._closing.is_set():
             status, words = self._one_life()
             if self._closing.is_set():
                 return
             if status == BUSY:  # somebody else does the work
-                self._closing.wait(self.pause)
+                busy += 1
+                self._closing.wait(self._rest(busy))
                 continue
+            busy = 0
             self.state.deaths += 1
             if self.state.deaths > self.restarts:
                 self.state.gave_up = f"died {self.state.deaths} times in a row; last: {words}"
                 self.tell(f"synthesis is given up: its worker {self.state.gave_up}")
                 return
             self.state.restarts += 1
-            rest = min(LONGEST_PAUSE, self.pause * 2 ** (self.state.deaths - 1))
+            rest = self._rest(self.state.deaths)
             self.tell(f"the synthesis worker ended ({words}); next start in {rest:g} s")
             self._closing.wait(rest)
+
+    def _rest(self, times: int) -> float:
+        """Seconds before the next start, after the same happened so many times in a row."""
+        return min(LONGEST_PAUSE, self.pause * (1 << min(times - 1, DOUBLINGS)))
 
     def _one_life(self) -> tuple[int, str]:
         """Start a worker and stay with it until it has ended; its status and last words."""
@@ -128,12 +138,15 @@ class Supervisor:
                 errors[0] = f"silent for {self.silence:g} s"
                 process.kill()
                 process.wait()
-        for reader in readers:
+        with contextlib.suppress(OSError):  # whatever it had started ends with it
+            os.killpg(process.pid, signal.SIGKILL)
+        for reader, pipe in zip(readers, (process.stdout, process.stderr), strict=True):
             reader.join(GRACE)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+            if pipe is not None and not reader.is_alive():  # closing would wait for the reader
+                pipe.close()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         return process.returncode, errors[0] or f"exit status {process.returncode}"
 
     def _listen(self, process: subprocess.Popen[str], heard: list[float]) -> None:

@@ -8,59 +8,59 @@ must be on a local disk: SQLite's locks do not work on network file systems.
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rods.errors import UserError
-from rods.store.lease import holder
+from rods.store.lease import kill_holder
 from rods.store.schema import VERSION, create, migrate
 
 FILE = "run.sqlite"
 CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
 PATIENCE = 5.0  # seconds that a writer waits for another before it looks who that is
 MOST_PATIENCE = 30.0
+MENDS = {
+    sqlite3.SQLITE_FULL: "make room on the disk, and the same command goes on where it stopped",
+    sqlite3.SQLITE_BUSY: f"end the process that holds it (fuser {FILE} names it) and start again",
+    sqlite3.SQLITE_READONLY: "make the folder and its files writable, or use another folder",
+    sqlite3.SQLITE_CANTOPEN: "make the folder and its files writable, or use another folder",
+    sqlite3.SQLITE_IOERR: "see whether the disk is full, over its quota, or failing",
+}
+MOST_TOLD = 100  # characters of an error
+DAMAGED = "it is damaged: restore it or use another folder"
 
 
 class Database:
-    """One connection. Writers create or migrate the file; readers never change it.
+    """One connection.
 
     Args:
-        busy: called when the file was locked by another process for `PATIENCE` seconds.
+        role: a "trainer" creates or migrates the file, a "worker" writes, a "reader" never changes
+            what is stored.
 
     Raises:
         UserError: there is no run, it is of another version, damaged, or cannot be used.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        writer: bool,
-        durable: bool = True,
-        busy: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.path, self._busy = folder / FILE, busy
-        if not writer and not self.path.exists():
-            raise UserError(f"{folder}: no run here ({FILE} is missing)")
+    def __init__(self, folder: Path, role: str, *, durable: bool = True) -> None:
+        self.path, self.role = folder / FILE, role
         try:
-            self._db = self._connect(PATIENCE)
+            self._db = self._connect(self._address())
             try:
-                if writer:
+                found = self._version()
+                if role != "reader":
                     self._db.execute("PRAGMA journal_mode=WAL")
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
                     self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
-                self._prepare(writer)
+                self._bring_up(found)
             except BaseException:
                 self._db.close()
                 raise
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{folder}: cannot be used as a run folder: {error}") from None
+        except (sqlite3.Error, ValueError) as error:
+            raise self._problem(error) from None
 
     def close(self) -> None:
         self._db.close()
@@ -73,24 +73,22 @@ class Database:
             UserError: the disk is full, or the file cannot be written.
         """
         try:
-            self._begin()
             try:
+                self._begin()
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk ends it by itself
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise UserError(f"{self.path}: cannot be written: {error}") from None
+            raise self._problem(error) from None
 
     def read(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: the file is damaged or cannot be read.
         """
         return list(self.rows(query, *values))
 
@@ -98,22 +96,25 @@ class Database:
         """Rows of a query one by one, for tables that are large.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: the file is damaged or cannot be read.
         """
         try:
             # Not `yield from`, which would close the cursor of a database that is closed already.
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
-        except sqlite3.DatabaseError as error:
-            told = f"damaged ({error}); restore it or use another folder"
-            raise UserError(f"{self.path}: {told}") from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise self._problem(error) from None
 
     def write(self, query: str, *values: Any) -> int:
-        """One statement; returns how many rows it changed."""
-        return self._db.execute(query, values).rowcount
+        """One statement, a transaction of its own unless one is open; returns how many rows it
+        changed."""
+        with nullcontext() if self._db.in_transaction else self.transaction():
+            return self._db.execute(query, values).rowcount
 
-    def write_many(self, query: str, rows: Iterator[Any] | list[Any]) -> None:
-        self._db.executemany(query, rows)
+    def write_many(self, query: str, rows: Iterable[Any]) -> None:
+        """One statement for each row; see `write`."""
+        with nullcontext() if self._db.in_transaction else self.transaction():
+            self._db.executemany(query, rows)
 
     def check(self) -> None:
         """Look at the whole file.
@@ -125,26 +126,61 @@ class Database:
         if found != "ok":
             raise UserError(f"{self.path}: damaged ({str(found).splitlines()[0]})")
 
-    def _connect(self, seconds: float) -> sqlite3.Connection:
+    def _problem(self, error: Exception) -> UserError:
+        """What went wrong and how to mend it."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details
+        return UserError(f"{self.path}: {str(error)[:MOST_TOLD]}; {MENDS.get(code, DAMAGED)}")
+
+    def _address(self) -> str:
+        """Of the file, as SQLite wants it.
+
+        Raises:
+            UserError: it can be read only where the folder can be written.
+        """
+        address = self.path.absolute().as_uri()
+        if self.role == "trainer":
+            return address
+        if self.role == "reader" and not os.access(self.path.parent, os.W_OK):
+            log, index = (self.path.with_name(FILE + end) for end in ("-wal", "-shm"))
+            if not log.exists():
+                return f"{address}?immutable=1"  # nobody writes, and no index is needed
+            if not index.exists():
+                told = f"{log.name} is to be read too, for which the folder must be writable"
+                raise UserError(f"{self.path}: {told}; copy the whole folder and read the copy")
+        return f"{address}?mode=rw"
+
+    def _connect(self, address: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            self.path, timeout=seconds, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
 
-    def _prepare(self, writer: bool) -> None:
-        tables = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if not tables and not writer:
-            raise UserError(f"{self.path}: no run here yet (the file is empty)")
-        if not tables:
-            create(self._db)
+    def _version(self) -> int:
+        """Of the file; 0 where nothing is in it yet.
+
+        Raises:
+            UserError: it is none that this role can use.
+        """
+        if not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            if self.role != "trainer":
+                raise UserError(f"{self.path}: no run here yet (the file is empty)")
+            return 0
         query = "SELECT value FROM meta WHERE key = 'version'"
         row = self._db.execute(query).fetchone()
         found = int(row[0]) if row else 0
+        told = f"{self.path}: written by store version {found}, this is {VERSION}"
         if not 1 <= found <= VERSION:
             way = "upgrade rods" if found > VERSION else "use another folder"
-            told = f"written by store version {found}, this is {VERSION}"
-            raise UserError(f"{self.path}: {told}; {way}")
-        if found < VERSION:
-            if not writer:  # a reader brings a copy up to date
+            raise UserError(f"{told}; {way}")
+        if found < VERSION and self.role == "worker":
+            raise UserError(f"{told}; start the trainer first, which brings it up to date")
+        return found
+
+    def _bring_up(self, found: int) -> None:
+        """Create the tables or migrate them; a reader does it with a copy."""
+        if not found:
+            create(self._db)
+        elif found < VERSION:
+            if self.role == "reader":
                 copy = sqlite3.connect(":memory:", isolation_level=None)
                 self._db.backup(copy)
                 self._db.close()
@@ -160,14 +196,7 @@ class Database:
                 return
             except sqlite3.OperationalError as error:
                 late = time.monotonic() - began > MOST_PATIENCE
-                if "locked" not in str(error) or late:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or late:
                     raise
-                self._busy()
-
-
-def kill_worker(folder: Path) -> None:
-    """End a worker that holds the file: a trainer waits for nobody, and a worker loses nothing."""
-    who = holder(folder, "worker")
-    if who and who["host"] == socket.gethostname():
-        with suppress(OSError):
-            os.kill(int(who["pid"]), signal.SIGKILL)
+                if self.role == "trainer":  # it waits for nobody, and a worker loses nothing
+                    kill_holder(self.path.parent, "worker")

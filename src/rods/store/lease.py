@@ -1,7 +1,8 @@
 """A lease on a run folder: one trainer and one synthesis worker at a time.
 
 The kernel holds it (a lock on a file that stays open), so it ends with its process whatever ended
-that. Children do not inherit it, since Python opens files so that they close on exec.
+that. Children do not keep it: Python opens files so that they close on exec, and a forked child
+closes its copy.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from rods.errors import BusyError
 
@@ -24,33 +28,48 @@ class Lease:
 
     Raises:
         BusyError: another process holds it.
+        OSError: its file cannot be written.
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
-        self.path = folder / f"{kind}.lock"
-        self._file = open(self.path, "a+")  # noqa: SIM115  held until close
+        self._file = open(folder / f"{kind}.lock", "ab+", buffering=0)  # noqa: SIM115
+        _HELD.add(self)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
+            self._file.truncate(0)
+            me = {"pid": os.getpid(), "host": socket.gethostname()}
+            self._file.write(json.dumps(me).encode())
+        except BlockingIOError:
+            self.close()
             who = holder(folder, kind)
             told = f" (process {who['pid']} on {who['host']})" if who else ""
             raise BusyError(
                 f"{folder}: another {kind} is at work here{told}; wait for it, stop it, or use"
                 " another folder"
             ) from None
-        self._file.truncate(0)
-        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        self._file.flush()
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._file.close()
 
 
+_HELD: WeakSet[Lease] = WeakSet()
+
+
+def _let_go() -> None:
+    for lease in list(_HELD):
+        lease.close()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 def holder(folder: Path, kind: str) -> dict[str, Any] | None:
     """Who holds the lease, as {"pid": ..., "host": ...}; None if nobody does or nobody can tell."""
     try:
-        with open(folder / f"{kind}.lock", "r+") as file:
+        with open(folder / f"{kind}.lock", "rb+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -59,3 +78,24 @@ def holder(folder: Path, kind: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+def kill_holder(folder: Path, kind: str) -> None:
+    """Kill the process that holds the lease, if it is certain which one that is, and another one.
+
+    The number alone may be that of another process by now, or of one in another container.
+    """
+    who = holder(folder, kind)
+    if who and who["host"] == socket.gethostname():
+        with suppress(OSError, ValueError):
+            pid = int(who["pid"])
+            if pid != os.getpid() and _has_open(pid, folder / f"{kind}.lock"):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether that process has the file open; taken as given where there is no /proc."""
+    if not Path("/proc/self/fd").exists():
+        return True
+    files, wanted = Path(f"/proc/{pid}/fd"), path.stat()
+    return any(os.path.samestat(file.stat(), wanted) for file in files.iterdir() if file.exists())

@@ -2,7 +2,8 @@
 
 The trainer adds jobs and reads candidates; whoever synthesises does the rest. Nothing says of a
 candidate that it was used: it waits as long as no task of the pool is it. So a trainer that goes
-back to a checkpoint finds again what it had taken, and can take nothing twice.
+back to a checkpoint finds again what it had taken, and can take nothing twice. A variant of a task
+that went back with it waits until that is a task again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from rods.boundary.selection import Seed
 from rods.errors import UserError
+from rods.store.database import DAMAGED
 from rods.store.rows import Candidate, Job, Made
 from rods.store.store import Store, columns
 from rods.task import Task
@@ -21,7 +23,8 @@ TRIES = 3  # beginnings without an end after which a job counts as one that kill
 _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
     WHERE outcome = '' AND epoch >= ? AND taken < ?
     ORDER BY epoch DESC, priority DESC, step, task_id"""
-_WAITING = "FROM candidates WHERE epoch >= ? AND id NOT IN (SELECT id FROM tasks)"
+_WAITING = """FROM candidates WHERE epoch >= ? AND id NOT IN (SELECT id FROM tasks)
+    AND parent IN (SELECT id FROM tasks)"""
 
 
 class Queue:
@@ -132,4 +135,4 @@ class Queue:
         """
         for (body,) in self.db.read("SELECT body FROM candidates WHERE id = ?", task_id):
             return self.store.parse(task_id, body)
-        raise UserError(f"{self.store.folder}: candidate {task_id} is not stored")
+        raise UserError(f"{self.db.path}: candidate {task_id} is not stored; {DAMAGED}")

@@ -42,12 +42,14 @@ TRAINER = ("tasks", "groups", "events", "epochs", "episodes", "evaluations", "me
 WORKER = ("jobs", "candidates", "funnel", "failures")
 """Tables of the trainer, and those of whoever synthesises."""
 
-# From a version to the next. Version 1 marked an epoch's end by an event, and had neither queues
-# nor a stored state of the pool: that is written anew when the run is taken up.
+# From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
+# injected, and had neither queues nor a stored state of the pool: that is written anew when the run
+# is taken up.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
 ALTER TABLE epochs RENAME TO epochs_1;
+ALTER TABLE events RENAME TO events_1;
 ALTER TABLE groups ADD COLUMN size INT NOT NULL DEFAULT 0;
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY, step INT, category TEXT, origin TEXT, parent TEXT, born INT,
@@ -60,11 +62,14 @@ CREATE TABLE pool (
     rests INT, reason TEXT) WITHOUT ROWID;
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
 INSERT INTO epochs SELECT epoch, step,
-    (SELECT step FROM events WHERE kind = 'closed' AND events.epoch = epochs_1.epoch + 1),
+    (SELECT step FROM events_1 WHERE kind = 'closed' AND events_1.epoch = epochs_1.epoch + 1),
     task_ids FROM epochs_1;
-DELETE FROM events WHERE kind = 'closed';
+CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
+INSERT INTO events SELECT * FROM events_1 WHERE kind != 'closed'
+    ORDER BY step, kind = 'chosen', kind = 'injected', rowid;
 DROP TABLE tasks_1;
 DROP TABLE epochs_1;
+DROP TABLE events_1;
 CREATE TABLE metrics (step INT PRIMARY KEY, line TEXT NOT NULL);
 CREATE TABLE jobs (
     step INT, epoch INT, task_id TEXT, priority REAL, taken INT NOT NULL DEFAULT 0,

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
 from rods.group import Group
-from rods.pool.event import Event
+from rods.pool.event import BEFORE, Event
 from rods.pool.pool import Entry
-from rods.store.database import FILE, Database, kill_worker
+from rods.store.database import DAMAGED, FILE, Database
 from rods.store.lease import Lease
 from rods.store.rows import EpochRow, Evaluation
 from rods.store.schema import TRAINER, WORKER
@@ -39,19 +38,18 @@ class Store:
     def __init__(self, folder: Path, *, role: str = "trainer", durable: bool = True) -> None:
         self.folder = folder
         self._lease: Lease | None = None
-        writer = role != "reader"
         try:
             if role == "trainer":
                 folder.mkdir(parents=True, exist_ok=True)
-            if writer:
-                if not folder.is_dir():
-                    raise UserError(f"{folder}: no run here ({FILE} is missing)")
+            elif not (folder / FILE).exists():
+                raise UserError(f"{folder}: no run here ({FILE} is missing)")
+            if role != "reader":
                 self._lease = Lease(folder, role)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be used as a run folder: {error}") from None
-        busy = partial(kill_worker, folder) if role == "trainer" else lambda: None
+            told = f"cannot be used as a run folder: {error.strerror}"
+            raise UserError(f"{folder}: {told}; make it writable, or use another folder") from None
         try:
-            self.db = Database(folder, writer=writer, durable=durable, busy=busy)
+            self.db = Database(folder, role, durable=durable)
         except BaseException:
             self._release()
             raise
@@ -74,7 +72,7 @@ class Store:
 
     def meta(self, key: str) -> Any:
         rows = self.db.read("SELECT value FROM meta WHERE key = ?", key)
-        return json.loads(rows[0][0]) if rows else None
+        return self._load(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: Any) -> None:
         self.db.write("REPLACE INTO meta VALUES (?, ?)", key, json.dumps(value))
@@ -102,7 +100,7 @@ class Store:
                 found[i] = self.parse(i, body)
         missing = next((i for i in ids if i not in found), None)
         if missing is not None:
-            raise UserError(f"{self.folder / FILE}: task {missing} is not stored")
+            raise UserError(f"{self.folder / FILE}: task {missing} is not stored; {DAMAGED}")
         return {i: found[i] for i in ids}
 
     def parse(self, task_id: str, body: str) -> Task:
@@ -114,10 +112,22 @@ class Store:
         try:
             task = Task.model_validate_json(body)
         except ValidationError as error:
-            raise UserError(f"{self.folder / FILE}: task {task_id}: {error}") from None
+            told = f"task {task_id}: {first_problem(error)}; {DAMAGED}"
+            raise UserError(f"{self.folder / FILE}: {told}") from None
         if task.id != task_id:
-            raise UserError(f"{self.folder / FILE}: task {task_id} was altered")
+            raise UserError(f"{self.folder / FILE}: task {task_id} was altered; {DAMAGED}")
         return task
+
+    def _load(self, text: Any) -> Any:
+        """A stored value.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError):
+            raise UserError(f"{self.folder / FILE}: a value is no JSON; {DAMAGED}") from None
 
     def categories(self) -> dict[str, str]:
         """Task id -> category of all tasks, without reading the tasks themselves."""
@@ -140,7 +150,7 @@ class Store:
         where = "" if epoch is None else " WHERE epoch = ?"
         query = f"SELECT task_id, category, rewards, epoch, step, size FROM groups{where}"
         for t, c, rewards, e, s, size in self.db.rows(query, *([] if epoch is None else [epoch])):
-            yield Group(t, c, tuple(json.loads(rewards)), e, s, size)
+            yield Group(t, c, tuple(self._load(rewards)), e, s, size)
 
     def groups(self) -> list[Group]:
         """All groups."""
@@ -148,14 +158,22 @@ class Store:
 
     def last_step(self) -> int:
         """Step of the latest groups, or 0."""
-        return int(self.db.read("SELECT MAX(step) FROM groups")[0][0] or 0)
+        return int(self.db.read("SELECT CAST(MAX(step) AS INT) FROM groups")[0][0] or 0)
 
     def add_events(self, events: Iterable[Event]) -> None:
         self.db.write_many("INSERT INTO events VALUES (?, ?, ?, ?, ?)", list(events))
 
     def iter_events(self) -> Iterator[Event]:
+        """Events in order.
+
+        Raises:
+            UserError: one is of no known kind.
+        """
         for row in self.db.rows("SELECT * FROM events ORDER BY rowid"):
-            yield Event(*row)
+            event = Event(*row)
+            if event.kind not in BEFORE:
+                raise UserError(f"{self.folder / FILE}: a task was {event.kind}; {DAMAGED}")
+            yield event
 
     def events(self) -> list[Event]:
         """All events, in order."""
@@ -196,12 +214,12 @@ class Store:
     def epochs(self) -> list[EpochRow]:
         """All epochs, in order."""
         rows = self.db.rows("SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch")
-        return [EpochRow(e, s, closed, json.loads(ids)) for e, s, closed, ids in rows]
+        return [EpochRow(e, s, closed, self._load(ids)) for e, s, closed, ids in rows]
 
     def last_epoch(self) -> EpochRow | None:
         query = "SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch DESC LIMIT 1"
         for epoch, step, closed, ids in self.db.read(query):
-            return EpochRow(epoch, step, closed, json.loads(ids))
+            return EpochRow(epoch, step, closed, self._load(ids))
         return None
 
     def last_epoch_index(self) -> int:
@@ -227,7 +245,7 @@ class Store:
     def episodes(self) -> dict[str, tuple[int, float, str, list[list[str]]]]:
         """The latest (step, progress, ending, [[role, text], ...]) of each task."""
         rows = self.db.rows("SELECT task_id, step, progress, ending, transcript FROM episodes")
-        return {t: (s, p, e, json.loads(m)) for t, s, p, e, m in rows}
+        return {t: (s, p, e, self._load(m)) for t, s, p, e, m in rows}
 
     def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
         rows = list(evaluations)
@@ -243,7 +261,7 @@ class Store:
     def metrics(self) -> list[dict[str, Any]]:
         """A line a training step."""
         return [
-            json.loads(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
+            self._load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
         ]
 
     def rollback(self, step: int, *, queues: bool) -> bool:

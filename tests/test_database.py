@@ -1,0 +1,403 @@
+"""The run's file: whole transactions, other versions, other processes, files that are no use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from doubles import (
+    SEEDS,
+    RenamingSynthesis,
+    begin,
+    configs,
+    faults_of,
+    go,
+    make_config,
+    make_task,
+)
+from hypothesis import given, settings
+
+from rods.config import Config
+from rods.errors import UserError
+from rods.loop import Loop
+from rods.pool.event import Event
+from rods.store import database, schema
+from rods.store.database import FILE
+from rods.store.rows import Evaluation
+from rods.store.schema import VERSION
+from rods.store.store import Store
+
+VERSION_1 = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, step INT, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS groups (step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT);
+CREATE TABLE IF NOT EXISTS events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
+CREATE TABLE IF NOT EXISTS funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
+CREATE TABLE IF NOT EXISTS episodes (
+    step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
+CREATE TABLE IF NOT EXISTS evaluations (
+    step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
+"""
+LOCK = """
+import sys, time
+from pathlib import Path
+from rods.store.store import Store
+store = Store(Path(sys.argv[1]), role="worker")
+with store.transaction():
+    print("locked", flush=True)
+    time.sleep(99)
+"""
+
+
+def as_version_1(new: Path, old: Path) -> None:
+    """The same history as version 1 kept it: an epoch's end was an event, and pruning came last."""
+    old.mkdir()
+    db = sqlite3.connect(old / FILE)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.executescript(VERSION_1)
+    db.execute("ATTACH ? AS new", (str(new / FILE),))
+    for table, columns in (
+        ("tasks", "id, step, body"),
+        ("groups", "step, epoch, task_id, category, rewards"),
+        ("epochs", "epoch, step, task_ids"),
+        ("funnel", "*"),
+        ("episodes", "*"),
+        ("evaluations", "*"),
+        ("meta", "*"),
+    ):
+        db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table} ORDER BY rowid")
+    db.execute("UPDATE meta SET value = '1' WHERE key = 'version'")
+    ends = db.execute("SELECT closed, epoch + 1, '', 'closed', '' FROM new.epochs").fetchall()
+    told = db.execute("SELECT * FROM new.events ORDER BY rowid").fetchall()
+    order = {"closed": 0, "injected": 2, "chosen": 4}
+    rows = [row for row in ends if row[0] is not None] + told
+    rows.sort(key=lambda r: (r[0], 3 if r[4] == "pruned" else order.get(r[3], 1)))
+    db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
+    db.commit()
+    db.close()
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()}
+
+
+def dump(folder: Path) -> list[str]:
+    db = sqlite3.connect(folder / FILE)
+    found = list(db.iterdump())
+    db.close()
+    return found
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A run of version 1 that has pruned."""
+    loop = begin(make_config(2, pool={"p_max": 2}), tmp_path / "new")
+    go(loop, 30)
+    assert any(event.reason == "pruned" for event in loop.store.iter_events())
+    loop.store.close()
+    as_version_1(tmp_path / "new", tmp_path / "old")
+    return tmp_path / "old"
+
+
+@settings(max_examples=25)
+@given(configs.filter(lambda c: not c.pool.rest_epochs))
+def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
+    with TemporaryDirectory() as folder:
+        new, old = Path(folder) / "new", Path(folder) / "old"
+        loop = begin(config, new)
+        loop.store.add_evaluation([Evaluation(0, "test", "overall", 0.25, 0.5, 3)])
+        loop.store.add_episode(3, SEEDS[0].id, 0.5, "answered", [["user", "hello"]])
+        go(loop, 15)
+        was = loop.store
+        as_version_1(new, old)
+        reader = Store(old, role="reader")
+        for store in (reader, Store(old, durable=False)):
+            assert store.tasks() == was.tasks()
+            assert store.categories() == was.categories()
+            assert store.groups() == [replace(group, size=0) for group in was.groups()]
+            assert store.events() == was.events()
+            assert store.epochs() == was.epochs()
+            assert store.evaluations() == was.evaluations()
+            assert store.episodes() == was.episodes()
+            assert store.funnel() == was.funnel()
+            assert store.meta("version") == VERSION
+        columns = "id, step, category, origin, parent, born, body"
+        query = f"SELECT {columns} FROM tasks ORDER BY rowid"
+        assert store.db.read(query) == was.db.read(query)
+        reader.close()
+        again = Loop(config, store, SEEDS, RenamingSynthesis(), step=15)
+        assert store.entries() == was.entries()
+        go(again, 25)
+        assert faults_of(store, config) == []
+        was.close()
+        store.close()
+
+
+def test_a_reader_leaves_an_old_file_as_it_is(old: Path) -> None:
+    before = digest(old)
+    reader = Store(old, role="reader")
+    assert len(reader.groups()) == 60
+    assert reader.meta("version") == VERSION
+    reader.close()
+    assert digest(old) == before
+
+
+def test_a_worker_does_not_migrate(old: Path) -> None:
+    before = dump(old)
+    with pytest.raises(UserError, match=r"run\.sqlite: written by store version 1.*the trainer"):
+        Store(old, role="worker")
+    assert dump(old) == before
+
+
+@pytest.mark.parametrize("at", range(0, 20, 3))
+def test_a_migration_happens_whole_or_not_at_all(
+    old: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, script = dump(old), schema.MIGRATIONS[1]
+    parts = script.split(";")
+    parts.insert(at, "\nINSERT INTO nowhere VALUES (1)")
+    monkeypatch.setitem(schema.MIGRATIONS, 1, ";".join(parts))
+    for role in ("trainer", "reader"):
+        with pytest.raises(UserError, match=r"run\.sqlite: no such table: nowhere"):
+            Store(old, role=role)
+        assert dump(old) == before
+    monkeypatch.setitem(schema.MIGRATIONS, 1, script)
+    store = Store(old)
+    assert store.meta("version") == VERSION
+    store.close()
+
+
+@pytest.mark.parametrize("at", range(0, 16, 3))
+def test_a_file_is_created_whole_or_not_at_all(
+    tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = schema.SCHEMA.split(";")
+    parts.insert(at, "\nINSERT INTO nowhere VALUES (1)")
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "SCHEMA", ";".join(parts))
+        with pytest.raises(UserError, match="nowhere"):
+            Store(tmp_path)
+    for role in ("reader", "worker"):
+        with pytest.raises(UserError, match="no run here yet"):
+            Store(tmp_path, role=role)
+    store = begin(make_config(2), tmp_path).store
+    assert len(store.tasks()) == len(SEEDS)
+    store.close()
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker", "reader"])
+def test_a_newer_file_is_left_alone(tmp_path: Path, role: str) -> None:
+    store = Store(tmp_path)
+    store.set_meta("version", VERSION + 1)
+    store.close()
+    before = (tmp_path / FILE).read_bytes()
+    told = rf"run\.sqlite: written by store version {VERSION + 1}, this is {VERSION}; upgrade rods"
+    with pytest.raises(UserError, match=told):
+        Store(tmp_path, role=role)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker", "reader"])
+def test_other_files_are_left_alone(tmp_path: Path, role: str) -> None:
+    foreign = sqlite3.connect(tmp_path / FILE)
+    foreign.execute("CREATE TABLE other (x)")
+    foreign.commit()
+    foreign.close()
+    for content in (None, b"no database at all " * 999):
+        if content:
+            (tmp_path / FILE).write_bytes(content)
+        before = (tmp_path / FILE).read_bytes()
+        with pytest.raises(UserError, match=r"run\.sqlite: .*; it is damaged: restore it"):
+            Store(tmp_path, role=role)
+        assert (tmp_path / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("role", ["worker", "reader"])
+def test_only_a_trainer_begins_a_run(tmp_path: Path, role: str) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(UserError, match="no run here"):
+            Store(folder, role=role)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UserError, match="run: cannot be used as a run folder"):
+        Store(tmp_path / "run")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A trainer's, with little patience."""
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    found = Store(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit, None])
+def test_a_transaction_that_fails_leaves_nothing(store: Store, error: type | None) -> None:
+    with pytest.raises(error or UserError), store.transaction():
+        store.add_tasks([make_task("one")], 1)
+        store.add_epoch(0, 1, ["x"])
+        if error:
+            raise error
+        store.add_epoch(0, 1, ["x"])  # there is one already
+    assert (store.tasks(), store.epochs()) == ({}, [])
+    with store.transaction():
+        store.add_epoch(0, 1, ["x"])
+    assert len(store.epochs()) == 1
+
+
+def test_a_full_file_takes_nothing_by_halves(store: Store) -> None:
+    """As on a full disk: SQLite ends the transaction by itself."""
+    store.db.write("PRAGMA max_page_count = 40")
+    kept = 0
+    with pytest.raises(UserError, match=r"run\.sqlite: .*full; make room on the disk"):
+        for kept in range(1000):
+            with store.transaction():
+                store.add_epoch(kept, 1, ["x" * 999])
+                store.add_events([Event(1, kept, "x", "chosen")])
+    assert kept
+    with pytest.raises(UserError, match="make room"):
+        store.set_meta("outside", "x" * 9999)
+    assert [epoch.epoch for epoch in store.epochs()] == list(range(kept))
+    assert [event.epoch for event in store.events()] == list(range(kept))
+    store.db.write("PRAGMA max_page_count = 9999")
+    store.add_epoch(kept, 1, [])
+    assert len(store.epochs()) == kept + 1
+
+
+def test_a_file_that_cannot_be_written(store: Store) -> None:
+    store.db.write("PRAGMA query_only = 1")
+    for write in (
+        lambda: store.set_meta("a", 1),
+        lambda: store.add_events([Event(1, 0, "x", "chosen")]),
+        lambda: store.rollback(0, queues=True),
+    ):
+        with pytest.raises(UserError, match=r"run\.sqlite: .*readonly.*; make the folder and"):
+            write()
+    assert store.events() == []
+
+
+def test_a_damaged_page_is_named(store: Store) -> None:
+    for epoch in range(40):
+        store.add_epoch(epoch, 1, ["x" * 500])
+    store.close()
+    data = bytearray(store.db.path.read_bytes())
+    data[-8192:] = b"\xff" * 8192
+    store.db.path.write_bytes(data)
+    reader = Store(store.folder, role="reader")
+    with pytest.raises(UserError, match=r"run\.sqlite: .*; it is damaged: restore it"):
+        reader.epochs()
+    with pytest.raises(UserError, match=r"run\.sqlite: "):
+        reader.check()
+    reader.close()
+
+
+class Holding:
+    """Another connection that holds the right to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def end(self) -> None:
+        self.db.execute("ROLLBACK")
+        self.db.close()
+
+
+def test_a_writer_waits_for_another(store: Store) -> None:
+    def write_epoch() -> None:
+        with store.transaction():
+            store.add_epoch(0, 1, [])
+
+    for write in (write_epoch, lambda: store.set_meta("a", 1)):
+        other, ended = Holding(store.db.path), []
+
+        def end(other: Holding = other, ended: list[bool] = ended) -> None:
+            ended.append(True)
+            other.end()
+
+        assert store.events() == [], "a reader waits for nobody"
+        timer = threading.Timer(0.5, end)
+        timer.start()
+        write()
+        assert ended
+        timer.join()
+
+
+def test_nobody_waits_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MOST_PATIENCE", 0.3)
+    other = Holding(store.db.path)
+    for write in (lambda: store.set_meta("a", 1), lambda: store.add_epoch(0, 1, [])):
+        with pytest.raises(UserError, match=r"run\.sqlite: .*locked; end the process .*fuser"):
+            write()
+    other.end()
+    assert (store.meta("a"), store.epochs()) == (None, [])
+
+
+def locking(folder: Path) -> subprocess.Popen[str]:
+    """A worker that has begun to write."""
+    command = [sys.executable, "-c", LOCK, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    process.stdout.close()
+    return process
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trainer_kills_a_worker_that_holds_the_file(store: Store, stopped: bool) -> None:
+    worker = locking(store.folder)
+    if stopped:
+        os.kill(worker.pid, signal.SIGSTOP)
+    with store.transaction():
+        store.add_epoch(0, 1, ["x"])
+    assert worker.wait() == -signal.SIGKILL
+    assert len(store.epochs()) == 1
+    Store(store.folder, role="worker").close()
+
+
+def test_a_worker_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MOST_PATIENCE", 0.3)
+    worker = Store(store.folder, role="worker")
+    with store.transaction():
+        store.add_epoch(0, 1, ["x"])
+        with pytest.raises(UserError, match="locked"):
+            worker.set_meta("a", 1)
+    assert len(worker.epochs()) == 1
+    worker.close()
+
+
+def test_a_reader_where_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was closed is read without the files that SQLite wants beside it."""
+    loop = begin(make_config(2), tmp_path / "run")
+    go(loop, 6)
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for end in ("", "-wal"):  # a trainer was killed, and its index is lost
+        (copied / f"{FILE}{end}").write_bytes((tmp_path / "run" / f"{FILE}{end}").read_bytes())
+    loop.store.close()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = digest(tmp_path / "run")
+    reader = Store(tmp_path / "run", role="reader")
+    assert reader.last_step() == 6
+    assert digest(tmp_path / "run") == before, "something was put there"
+    reader.close()
+    with pytest.raises(UserError, match=r"run\.sqlite-wal is to be read too.*copy the whole"):
+        Store(copied, role="reader")
+    monkeypatch.undo()
+    reader = Store(copied, role="reader")
+    assert reader.last_step() == 6
+    reader.close()

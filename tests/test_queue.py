@@ -1,0 +1,214 @@
+"""Jobs and candidates: who is next, who is still wanted, and that nothing is kept by halves."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from doubles import make_task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rods.boundary.selection import Seed
+from rods.errors import UserError
+from rods.store.queue import TRIES, Queue
+from rods.store.rows import Candidate, Job, Made
+from rods.store.store import Store
+from rods.task import Task
+
+PARENT = make_task("parent")
+PATIENCE = 2
+
+
+def open_queue(folder: Path, patience: int = PATIENCE) -> Queue:
+    """Of a run with one task."""
+    store = Store(folder, durable=False)
+    store.add_tasks([PARENT], 0)
+    return Queue(store, patience)
+
+
+@pytest.fixture
+def queue(tmp_path: Path):
+    found = open_queue(tmp_path)
+    yield found
+    found.store.close()
+
+
+def add(queue: Queue, *jobs: Job) -> None:
+    for job in jobs:
+        queue.add_jobs(job.step, job.epoch, [Seed(job.task_id, "base", job.priority)])
+
+
+def variant(name: str, parent: Task = PARENT) -> Task:
+    return make_task(name, origin="renamed", parent=parent.id, born=1)
+
+
+def made(*variants: Task, outcome: str = "made") -> Made:
+    return Made(outcome, list(variants), {"tried": 2, "refused": 0}, [{"parent": "p"}], 0.5)
+
+
+def counted(queue: Queue) -> list[int]:
+    tables = ("candidates", "funnel", "failures")
+    return [queue.db.read(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
+
+
+jobs = st.builds(
+    Job,
+    step=st.integers(1, 4),
+    epoch=st.integers(0, 4),
+    task_id=st.sampled_from("abcd"),
+    priority=st.sampled_from([0.0, 0.5, 1.0]),
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(jobs), st.lists(jobs), st.lists(jobs), st.integers(0, 4), st.integers(0, 3))
+def test_the_next_job(
+    some: list[Job], finished: list[Job], begun: list[Job], epoch: int, patience: int
+) -> None:
+    """The latest epoch first, then the best, ties by step and task; each at most once."""
+    with TemporaryDirectory() as folder:
+        queue = open_queue(Path(folder), patience)
+        add(queue, *some, *some)
+        for job in finished:
+            queue.finish(job, made(), 1)
+        for job in begun:
+            queue.take(job)
+        first = {(job.task_id, job.step): job for job in reversed(some)}
+        taken = {key: sum((b.task_id, b.step) == key for b in begun) for key in first}
+        left = [
+            job._replace(taken=taken[key])
+            for key, job in first.items()
+            if key not in {(done.task_id, done.step) for done in finished}
+            and job.epoch >= epoch - patience
+            and taken[key] < TRIES
+        ]
+        left.sort(key=lambda job: (-job.epoch, -job.priority, job.step, job.task_id))
+        assert queue.open_jobs(epoch) == left
+        assert queue.counts(epoch) == (len(left), 0)
+        queue.store.close()
+
+
+def test_a_job_is_added_once(queue: Queue) -> None:
+    job = Job(3, 1, PARENT.id, 0.5)
+    add(queue, job)
+    queue.take(job)
+    add(queue, job._replace(priority=0.9))
+    assert queue.open_jobs(1) == [job._replace(taken=1)]
+    queue.finish(job, made(), 4)
+    add(queue, job)
+    assert queue.open_jobs(1) == []
+    assert queue.outcomes() == {"made": 1}
+    assert queue.seconds() == 0.5
+
+
+def test_a_job_that_kills_workers_is_left(queue: Queue) -> None:
+    job = Job(3, 1, PARENT.id, 0.5)
+    add(queue, job)
+    for tried in range(TRIES):
+        assert queue.open_jobs(1) == [job._replace(taken=tried)]
+        queue.take(job)
+    assert queue.open_jobs(1) == []
+
+
+candidates = st.dictionaries(
+    st.sampled_from([f"v{i}" for i in range(8)]),
+    st.tuples(st.integers(0, 4), st.sampled_from([0.0, 0.5, 1.0])),
+)
+
+
+@settings(max_examples=40)
+@given(candidates, st.sets(st.integers(0, 7)), st.integers(0, 4))
+def test_who_waits(found: dict[str, tuple[int, float]], taken: set[int], epoch: int) -> None:
+    """Whoever is still wanted and is no task, and again once the trainer went back."""
+    with TemporaryDirectory() as folder:
+        queue = open_queue(Path(folder))
+        tasks = {name: variant(name) for name in found}
+        for name, (chosen, priority) in found.items():
+            job = Job(1, chosen, name, priority)
+            add(queue, job)
+            queue.finish(job, made(tasks[name]), 1)
+        ranked = sorted(found, key=lambda n: (-found[n][0], -found[n][1], tasks[n].id))
+        wanted = [name for name in ranked if found[name][0] >= epoch - PATIENCE]
+        joined = [name for name in wanted if int(name[1]) in taken]
+        queue.admit((tasks[name].id for name in joined), 5)
+
+        def waiting() -> list[str]:
+            known = {tasks[name].id: name for name in tasks}
+            assert queue.counts(epoch)[1] == len(queue.waiting(epoch))
+            return [known[candidate.task_id] for candidate in queue.waiting(epoch)]
+
+        assert waiting() == [name for name in wanted if name not in joined]
+        queue.store.rollback(5, queues=False)
+        assert waiting() == [name for name in wanted if name not in joined]
+        queue.store.rollback(4, queues=False)
+        assert waiting() == wanted
+        queue.store.close()
+
+
+def test_a_candidate_becomes_the_task_that_was_made(queue: Queue) -> None:
+    job, task = Job(1, 0, PARENT.id, 0.5), variant("v")
+    add(queue, job)
+    queue.finish(job, made(task), 1)
+    assert queue.waiting(0) == [Candidate(task.id, PARENT.id, "base")]
+    assert queue.parent(job._replace(task_id=task.id)) == task
+    queue.admit([task.id], 2)
+    assert queue.store.tasks([task.id]) == {task.id: task}
+    assert queue.store.categories()[task.id] == "base"
+    assert queue.parent(job._replace(task_id=task.id)) == task
+    assert list(queue.candidates()) == [task]
+
+
+def test_a_variant_waits_for_its_parent(queue: Queue) -> None:
+    """The trainer went back, and a task that was varied meanwhile is a candidate again."""
+    first, second = variant("first"), variant("second", parent=variant("first"))
+    for epoch, task in enumerate((first, second)):
+        job = Job(1 + epoch, epoch, task.parent, 0.5)
+        add(queue, job)
+        queue.finish(job, made(task), 1)
+    assert [c.task_id for c in queue.waiting(1)] == [first.id]
+    assert queue.counts(1)[1] == 1
+    queue.admit([first.id], 2)
+    assert [c.task_id for c in queue.waiting(1)] == [second.id]
+    queue.store.rollback(1, queues=False)
+    assert [c.task_id for c in queue.waiting(1)] == [first.id]
+
+
+def test_a_parent_that_is_nowhere(queue: Queue) -> None:
+    with pytest.raises(UserError, match="candidate gone is not stored"):
+        queue.parent(Job(1, 0, "gone", 0.5))
+
+
+@pytest.mark.parametrize("table", ["candidates", "funnel", "failures", "jobs"])
+def test_an_outcome_is_kept_whole_or_not_at_all(queue: Queue, table: str) -> None:
+    job = Job(1, 0, PARENT.id, 0.5)
+    add(queue, job)
+    with sqlite3.connect(queue.db.path) as db:
+        change = "UPDATE" if table == "jobs" else "INSERT"
+        db.execute(
+            f"CREATE TRIGGER no BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    db.close()
+    with pytest.raises(UserError, match=r"run\.sqlite: no"):
+        queue.finish(job, made(variant("v")), 1)
+    assert counted(queue) == [0, 0, 0]
+    assert queue.open_jobs(0) == [job]
+    queue.db.write("DROP TRIGGER no")
+    queue.finish(job, made(variant("v")), 1)
+    assert counted(queue) == [1, 1, 1], "what did not happen is not counted"
+    assert queue.open_jobs(0) == []
+
+
+def test_going_back_makes_again_what_the_trainer_makes_itself(queue: Queue) -> None:
+    early, late = Job(1, 0, "early", 0.5), Job(3, 0, "late", 0.5)
+    add(queue, early, late)
+    queue.take(early)
+    queue.finish(early, made(variant("v")), 3)
+    queue.store.rollback(3, queues=True)
+    assert (queue.open_jobs(0), counted(queue)) == ([late], [1, 1, 1])
+    queue.store.rollback(2, queues=False)
+    assert (queue.open_jobs(0), counted(queue)) == ([late], [1, 1, 1])
+    queue.store.rollback(2, queues=True)
+    assert (queue.open_jobs(0), counted(queue)) == ([early], [0, 0, 0])
