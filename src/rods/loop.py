@@ -52,7 +52,7 @@ class Epoch:
 
 
 class Loop:
-    """State of a run between training steps.
+    """State of a run between training steps. After an error in one of its calls, `resume`.
 
     Args:
         seeds: the human-made tasks; only looked at where a run begins.
