@@ -106,6 +106,21 @@ def test_doctor_and_verify_find_nothing(runs: Runs, others: dict[str, Future]) -
     assert json.loads(done.out)["refused"] == {}
 
 
+def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(runs: Runs) -> None:
+    folder = runs.root / "unmeasured"
+    shutil.copytree(runs.root / "whole", folder)
+    (folder / "summary.json").unlink()
+    store = Store(folder)
+    with store.transaction():
+        store.db.write("DELETE FROM evaluations WHERE step = ?", STEPS)
+    store.close()
+    whole = [e for e in runs.stored("whole")["evaluations"] if e.side == "test"]
+    first, last = ([e[1:] for e in whole if e.step == step] for step in (0, STEPS))
+    assert first != last, "training changed nothing that could be measured"
+    assert runs.call(runs.command("unmeasured")).code == 0
+    assert runs.stored("unmeasured")["evaluations"] == runs.stored("whole")["evaluations"]
+
+
 @pytest.mark.parametrize("what", ["rewards", "tools", "tasks"])
 def test_another_world_under_a_stored_pool_is_refused(runs: Runs, what: str) -> None:
     shutil.copytree(runs.root / "whole", runs.root / what)

@@ -136,7 +136,8 @@ class _Run:
             config.rollout.token_budget,
             Hinter() if config.rollout.hints else None,
         )
-        model = MicroForCausalLM.from_pretrained(prepared.model)
+        # A run that was killed after its last step is only measured, and never gets to the engine.
+        model = MicroForCausalLM.from_pretrained(checkpoint or prepared.model)
         self.rows = config.rollout.group_size * config.rollout.tasks_per_step
         self.policy = MicroPolicy(model, prepared.dialect, config.rollout, max(self.rows, 128))
         engine = TrlEngine(
