@@ -84,7 +84,7 @@ AIMS = {  # files, the more often the more dangerous
 }
 VICTIMS = {
     "inline": ("trainer", "guard"),
-    "background": ("trainer", "worker", "worker", "worker", "guard"),
+    "background": ("trainer", "trainer", "worker", "worker", "guard"),
 }
 MARKS = {"guard": b"rods.envs.worker", "worker": b"--follow"}  # in their command lines
 TIMES = ("seconds", "wall_s", "synthesis_s")
@@ -92,7 +92,7 @@ WHOLE = "complete"  # the file that is written last into a checkpoint
 BLOWS = {"inline": (1, 1, 1, 2, 2, 3), "background": (2, 3, 4, 5)}
 LOOK = 0.002  # seconds between two looks at a folder or a process
 HANGS = 600.0  # seconds after which a process is taken to hang
-GRACE = 15.0  # seconds in which a run's children end after it
+GRACE = 30.0  # seconds in which a run's children end after it
 
 Rows = dict[str, list[Any]]
 FORKS = multiprocessing.get_context("forkserver")
@@ -139,6 +139,11 @@ class Process:
             code: int | None = self.process.exitcode
         return code
 
+    @property
+    def lives(self) -> bool:
+        """Whether it runs and does not seem to hang."""
+        return self.ended() is None and self.age < HANGS
+
     def wait(self) -> int:
         """Its exit code. One that hangs is killed."""
         while (code := self.ended()) is None:
@@ -146,6 +151,13 @@ class Process:
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(LOOK)
         return code
+
+    def strike(self, victim: str) -> str:
+        """Kill it or one of its children, and tell which: itself, where the victim is not there."""
+        pids = children(self.pid, MARKS[victim]) if victim in MARKS else []
+        with suppress(ProcessLookupError):
+            os.kill(random.choice(pids) if pids else self.pid, signal.SIGKILL)
+        return victim if pids else "trainer"
 
 
 def command(arguments: Sequence[str], folder: str, log: str) -> None:
@@ -169,14 +181,18 @@ def children(parent: int, mark: bytes) -> list[int]:
     return [pid for pid in marked if parents.get(pid) == str(parent).encode()]
 
 
-def left(folder: Path) -> list[str]:
-    """Command lines of the processes that a run has left, after some time to end."""
+def left(folder: Path) -> str:
+    """Command lines of the processes that a run has left, after some time to end; or ""."""
     text, until = str(folder).encode(), time.monotonic() + GRACE
     while True:
         pids = {pid for what in ("environ", "cmdline") for pid, told in _proc(what) if text in told}
-        if not pids or time.monotonic() > until:
-            lines = dict(_proc("cmdline"))
-            return [lines[p].replace(b"\0", b" ").decode() for p in sorted(pids & lines.keys())]
+        if not pids:
+            return ""
+        if time.monotonic() > until:
+            lines = [
+                line.replace(b"\0", b" ").decode() for p, line in _proc("cmdline") if p in pids
+            ]
+            return f"left behind: {lines}"
         time.sleep(0.05)
 
 
@@ -283,7 +299,7 @@ class Kill(NamedTuple):
     """A blow that is planned.
 
     Attributes:
-        share: how long it waits, drawn evenly from 0 to 1.
+        share: of the run's time that passes before, or with an aim of its steps.
         aim: files of the folder of which one has to change after that, or "".
         late: seconds that pass after the change.
     """
@@ -293,37 +309,19 @@ class Kill(NamedTuple):
     aim: str
     late: float
 
-    @classmethod
-    def draw(cls, rng: random.Random, mode: str) -> Kill:
+
+def draw(rng: random.Random, mode: str) -> list[Kill]:
+    """The blows for one run; those that are left after the trainer's death are for its next life.
+
+    Each share is of what is left after the one before, so that all are spread evenly.
+    """
+    blows = rng.choice(BLOWS[mode])
+    plan = []
+    for left_over in range(blows, 0, -1):
+        share = 1 - rng.random() ** (1 / left_over)
         aim, late = rng.choice(["", rng.choice(AIMS[mode])]), rng.choice([0.0, 0.05 * rng.random()])
-        return cls(rng.choice(VICTIMS[mode]), rng.random(), aim, late)
-
-    def wait(self, process: Process, folder: Path, usual: float, blows: int) -> bool:
-        """Until the moment has come; False if the process ends before.
-
-        Args:
-            usual: seconds that an uninterrupted run takes.
-            blows: that are planned from now on, evenly over the time that is left.
-        """
-        share = 1 - self.share ** (1 / blows)  # how soon the first of so many comes
-        moment = process.age + share * max(0.0, usual - process.age)
-        while process.age < moment and process.ended() is None:
-            time.sleep(LOOK)
-        if self.aim:
-            before = _look(folder, self.aim)
-            while _look(folder, self.aim) == before and process.ended() is None:
-                if process.age > HANGS:
-                    return False
-                time.sleep(LOOK)
-            time.sleep(self.late)
-        return process.ended() is None
-
-    def strike(self, process: Process) -> str:
-        """Kill, and tell whom: the trainer, where the victim is not there."""
-        pids = children(process.pid, MARKS[self.victim]) if self.victim in MARKS else []
-        with suppress(ProcessLookupError):
-            os.kill(random.choice(pids) if pids else process.pid, signal.SIGKILL)
-        return self.victim if pids else "trainer"
+        plan.append(Kill(rng.choice(VICTIMS[mode]), share, aim, late))
+    return plan
 
 
 def _look(folder: Path, aim: str) -> set[tuple[Path, int, int]]:
@@ -336,15 +334,20 @@ def _look(folder: Path, aim: str) -> set[tuple[Path, int, int]]:
     return found
 
 
-def place(folder: Path) -> tuple[int, list[str]]:
-    """How many steps are behind a run that was just killed, and what was being written."""
+def steps(folder: Path) -> int:
+    """How many steps are behind a run, as it tells."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
+
+
+def torn(folder: Path) -> list[str]:
+    """What was being written in a run that was just killed."""
     metrics, parts = folder / "metrics.jsonl", folder / "checkpoints"
+    found = ["checkpoint" for p in parts.glob("checkpoint-*") if not (p / WHOLE).exists()]
+    found += ["summary" for _ in folder.glob("summary.json.part")]
+    found += ["report" for _ in folder.glob(".report.html.*")]
     text = metrics.read_bytes() if metrics.exists() else b""
-    torn = ["checkpoint" for p in parts.glob("checkpoint-*") if not (p / WHOLE).exists()]
-    torn += ["summary" for _ in folder.glob("summary.json.part")]
-    torn += ["report" for _ in folder.glob(".report.html.*")]
-    torn += ["metrics"] if text and not text.endswith(b"\n") else []
-    return text.count(b"\n"), torn
+    return found + (["metrics"] if text and not text.endswith(b"\n") else [])
 
 
 @dataclass
@@ -370,11 +373,15 @@ class Trial:
     fault: str = ""
     kept: Kept = field(default_factory=Kept)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those that differ from the preset."""
+        return COMMON | CASES[self.case][2] | (BACKGROUND if self.mode == "background" else {})
+
     def arguments(self) -> list[str]:
         """Of `rods`."""
-        seed, options, settings = CASES[self.case]
-        settings = COMMON | settings | (BACKGROUND if self.mode == "background" else {})
-        changes = [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
+        seed, options, _ = CASES[self.case]
+        changes = [part for k, v in self.settings.items() for part in ("--set", f"{k}={v}")]
         told = ["train", "--preset", "tiny", "--run", str(self.folder), "--seed", str(seed)]
         return [*told, *options, *changes, *self.more]
 
@@ -392,30 +399,44 @@ class Trial:
             code = process.wait()
             if code and not (killed and code == -signal.SIGKILL):
                 self.fault = f"exit code {code}: {self._last_words()}"
+            if not self.fault and (not code or random.random() < 0.5):
+                self.fault = left(self.folder)  # or the next life begins at once
         self.seconds = round(time.monotonic() - began, 2)
         self.history = Counter(event["kind"] for event in tables(self.folder).get("events", ()))
-        if not self.fault and (lost := left(self.folder)):
-            self.fault = f"left behind: {lost}"
         if not self.fault and self.mode == "background":
             self.fault = self.kept.look(self.folder) or _given_up(self.folder) or _ill(self.folder)
 
     def _suffer(self, process: Process, planned: list[Kill], usual: float) -> bool:
         """Carry out the plan; returns whether the trainer was killed."""
         while planned and not self.fault:
-            blows, kill = len(planned), planned.pop(0)
-            if not kill.wait(process, self.folder, usual, blows):
+            kill = planned.pop(0)
+            if not self._await(kill, process, usual):
                 return False
-            age, victim = round(process.age, 3), kill.strike(process)
+            age, victim = round(process.age, 3), process.strike(kill.victim)
             if victim == "trainer" and process.wait() != -signal.SIGKILL:  # it was faster
                 return False
-            step, torn = place(self.folder)
-            told = {"victim": victim, "second": age, "aim": kill.aim, "step": step, "torn": torn}
+            told = {"victim": victim, "second": age, "aim": kill.aim}
+            told |= {"step": steps(self.folder), "torn": torn(self.folder)}
             self.kills.append(told)
             if self.mode == "background":
                 self.fault = self.kept.look(self.folder)
             if victim == "trainer":
                 return True
         return False
+
+    def _await(self, kill: Kill, process: Process, usual: float) -> bool:
+        """Until the moment has come; False if the process ends before."""
+        done, last = steps(self.folder), self.settings["steps"]
+        moment = process.age + kill.share * max(0.0, usual - process.age)
+        step = done + kill.share * (last - done)
+        while process.lives and (steps(self.folder) < step if kill.aim else process.age < moment):
+            time.sleep(LOOK)
+        if kill.aim:
+            before = _look(self.folder, kill.aim)
+            while process.lives and _look(self.folder, kill.aim) == before:
+                time.sleep(LOOK)
+            time.sleep(kill.late)
+        return process.lives
 
     def _last_words(self) -> str:
         return self.folder.with_suffix(".log").read_text("utf-8", "replace").strip()[-400:]
@@ -486,8 +507,7 @@ class Campaign:
         case, forked = self.cases[(number + turn) % len(self.cases)], rest != 0
         for attempt in count():
             trial = self._trial(case, f"{number}-{attempt}", forked)
-            plan = [Kill.draw(rng, self.mode) for _ in range(rng.choice(BLOWS[self.mode]))]
-            trial.run(plan, self.usual[case, forked])
+            trial.run(draw(rng, self.mode), self.usual[case, forked])
             self._compare(trial)
             if trial.kills or trial.fault:
                 break

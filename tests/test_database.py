@@ -245,6 +245,14 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     found.close()
 
 
+def test_what_returns_is_on_the_disk(tmp_path: Path) -> None:
+    for role, durable, level in (("trainer", True, 2), ("worker", True, 2), ("trainer", False, 0)):
+        store = Store(tmp_path, role=role, durable=durable)
+        assert store.db.read("PRAGMA journal_mode") == [("wal",)]
+        assert store.db.read("PRAGMA synchronous") == [(level,)]
+        store.close()
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit, None])
 def test_a_transaction_that_fails_leaves_nothing(store: Store, error: type | None) -> None:
     with pytest.raises(error or UserError), store.transaction():
@@ -303,6 +311,53 @@ def test_a_damaged_page_is_named(store: Store) -> None:
     with pytest.raises(UserError, match=r"run\.sqlite: "):
         reader.check()
     reader.close()
+
+
+def test_a_long_read_stops_nobody(store: Store) -> None:
+    """Nor does what is written meanwhile change it, not even where the log would be folded in."""
+    store.add_events([Event(1, 0, f"task {i}", "chosen") for i in range(1000)])
+    reader = Store(store.folder, role="reader")
+    reading = reader.iter_events()
+    first = next(reading)
+    for epoch in range(3):
+        store.add_epoch(epoch, 1, ["x" * 999] * 2500)
+    store.add_events([Event(2, 0, "late", "chosen")])
+    assert len([first, *reading]) == 1000
+    assert len(reader.events()) == 1001
+    assert len(reader.epochs()) == 3
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "read"),
+    [
+        ("groups SET rewards = '[0.5,'", lambda store: store.groups()),
+        ("groups SET rewards = NULL", lambda store: store.groups()),
+        ("events SET kind = 'seedes'", lambda store: store.events()),
+        ("epochs SET task_ids = '['", lambda store: store.epochs()),
+        ("epochs SET task_ids = '['", lambda store: store.last_epoch()),
+        ("metrics SET line = ''", lambda store: store.metrics()),
+        ("episodes SET transcript = '{'", lambda store: store.episodes()),
+        ("meta SET value = '{' WHERE key = 'config'", lambda store: store.meta("config")),
+        ("meta SET value = 'x' WHERE key = 'version'", lambda store: None),
+        ("tasks SET body = CAST(x'ff' AS TEXT)", lambda store: store.tasks()),
+        ("tasks SET body = '{}'", lambda store: store.tasks()),
+    ],
+)
+def test_a_damaged_value_is_told(tmp_path: Path, harm: str, read) -> None:
+    loop = begin(make_config(2), tmp_path)
+    go(loop, 2)
+    loop.store.set_meta("config", {})
+    loop.store.add_metrics(1, {})
+    loop.store.add_episode(1, SEEDS[0].id, 0.5, "answered", [])
+    loop.store.db.write(f"UPDATE {harm}")
+    loop.store.close()
+    with pytest.raises(UserError, match=r"run\.sqlite: .*; it is damaged: restore it"):
+        reader = Store(tmp_path, role="reader")
+        try:
+            read(reader)
+        finally:
+            reader.close()
 
 
 class Holding:
