@@ -83,7 +83,7 @@ AIMS = {  # files, the more often the more dangerous
     "background": (*["run.sqlite-wal"] * 4, "checkpoints/*/*", "summary.json*"),
 }
 VICTIMS = {
-    "inline": ("trainer", "guard"),
+    "inline": ("trainer", "trainer", "guard"),
     "background": ("trainer", "trainer", "worker", "worker", "guard"),
 }
 MARKS = {"guard": b"rods.envs.worker", "worker": b"--follow"}  # in their command lines
