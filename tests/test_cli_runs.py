@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 from commandline import refused
@@ -12,7 +14,8 @@ from doubles import begin, finish, go, make_config
 
 from rods.config import load_config
 from rods.pool.event import Event
-from rods.run import _check_identity
+from rods.run import Watch, _check_identity, _Run, train
+from rods.stopper import Stopper
 from rods.store.store import Store
 
 
@@ -66,6 +69,41 @@ def test_a_run_in_use_is_refused(rods, tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_run_folder_that_is_a_file(rods, tmp_path: Path, inside: bool) -> None:
+    (tmp_path / "file").write_text("mine")
+    folder = tmp_path / "file" / "run" if inside else tmp_path / "file"
+    refused(rods("train", "--preset", "tiny", "--run", folder), str(folder), "another folder")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "there"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("SafetensorError: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_disk_that_is_full(rods, tmp_path: Path, monkeypatch, error: Exception) -> None:
+    """The real disk is filled in benchmarks/store_faults.py."""
+
+    def fails(self) -> None:
+        raise error
+
+    monkeypatch.setattr(_Run, "go", fails)
+    refused(rods("train", "--preset", "tiny", "--run", tmp_path), "no space left", "make room")
+
+
+def test_other_errors_are_not_of_the_disk(tmp_path: Path, monkeypatch) -> None:
+    def fails(self) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(_Run, "go", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        train(load_config("tiny"), tmp_path, create_autospec(Watch), Stopper())
+
+
 @pytest.mark.parametrize("command", ["report", "verify", "doctor"])
 def test_no_run_there(rods, tmp_path: Path, command: str) -> None:
     refused(rods(command, tmp_path), str(tmp_path), "run.sqlite is missing")
@@ -93,6 +131,16 @@ def test_doctor_on_a_sound_run(rods, run: Path) -> None:
     assert {"python", "benchmark", "tasks", "epochs", "pool", "candidates", "jobs"} <= set(checks)
     assert all(row["ok"] for row in checks.values())
     assert "BAD" not in rods("doctor", run).out
+
+
+def test_doctor_before_the_state_is_written_anew(rods, run: Path) -> None:
+    """After a rollback that a kill followed, or in a file of version 1."""
+    store = Store(run)
+    store.db.write("DELETE FROM pool")
+    store.close()
+    done = rods("doctor", run)
+    assert done.code == 0
+    assert "BAD" not in done.out
 
 
 @pytest.mark.parametrize(

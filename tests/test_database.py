@@ -360,6 +360,33 @@ def test_a_damaged_value_is_told(tmp_path: Path, harm: str, read) -> None:
             reader.close()
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "events SET task_id = 'gone' WHERE rowid = 1",
+        "events SET kind = 'woken' WHERE kind = 'injected'",
+        "events SET kind = 'seeded' WHERE kind = 'chosen'",
+    ],
+)
+def test_a_history_that_contradicts_itself_is_told(tmp_path: Path, harm: str) -> None:
+    loop = begin(make_config(2), tmp_path)
+    go(loop, 12)
+    loop.store.db.write(f"UPDATE {harm}")
+    loop.store.close()
+    with pytest.raises(UserError, match=r"run\.sqlite: its history says that task .* restore it"):
+        begin(make_config(2), tmp_path, step=12)
+
+
+def test_a_task_whose_id_was_altered_is_told(tmp_path: Path) -> None:
+    """It waits as a candidate again, and cannot join twice."""
+    loop = begin(make_config(2, pool={"beta": 1.0}), tmp_path)
+    go(loop, 12)
+    loop.store.db.write("UPDATE tasks SET id = 'x' || id WHERE parent != ''")
+    with pytest.raises(UserError, match=r"cannot be injected: it is .*; it is damaged"):
+        go(loop, 20)
+    loop.store.close()
+
+
 class Holding:
     """Another connection that holds the right to write."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,10 +22,11 @@ from rods.config import Config, Stage
 from rods.errors import UserError
 from rods.group import Group
 from rods.pool.buffer import ReplayBuffer
-from rods.pool.event import Event
+from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.order import draw
 from rods.pool.pool import Pool
 from rods.staging.producer import Producer
+from rods.store.database import DAMAGED, FILE
 from rods.store.queue import Queue
 from rods.store.rows import EpochRow
 from rods.store.store import Store
@@ -95,7 +97,8 @@ class Loop:
         last = self.store.last_step()
         if last < step:
             told = f"the store ends at step {last}, before the checkpoint at step {step}"
-            raise UserError(f"{self.store.folder}: {told}; remove that checkpoint to go on")
+            way = f"bring {FILE}-wal back if it is missing, or remove that checkpoint to go on"
+            raise UserError(f"{self.store.folder}: {told}; {way}")
         self.step, self.buffer = step, ReplayBuffer(self.config)
         self.latest: Sequence[Group] = ()
         self.store.rollback(step, queues=self.inline)
@@ -169,7 +172,8 @@ class Loop:
             gone = self.buffer.retire(step, index)
             if self.inline:
                 self.producer.fill(self.buffer.room(), index, step)
-            came = self.buffer.admit(self.queue.waiting(index), step, index)
+            with self._sound():
+                came = self.buffer.admit(self.queue.waiting(index), step, index)
         changed = {event.task_id for event in (*gone, *came)}
         with self.store.transaction():
             self.queue.admit((e.task_id for e in came if e.kind == "injected"), step)
@@ -214,12 +218,22 @@ class Loop:
         def judged(epoch: int) -> bool:
             return epoch == open_epoch and self._expands(epoch)
 
-        self.buffer.replay(store.iter_events(), store.categories(), store.iter_groups(), judged)
+        with self._sound():
+            self.buffer.replay(store.iter_events(), store.categories(), store.iter_groups(), judged)
         if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
             with store.transaction():
                 store.put_entries(self.pool.entries.values())
         if self.inline or self.config.arm == "fresh":
             self.producer.catch_up()
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """What the store says must be able to have happened."""
+        try:
+            yield
+        except ImpossibleEventError as error:
+            file = self.store.folder / FILE
+            raise UserError(f"{file}: its history says that {error}; {DAMAGED}") from None
 
     def _told(self, epoch: EpochRow, skip: int = 0) -> Epoch:
         return Epoch(epoch.epoch, epoch.step, epoch.task_ids, self.config.stage(epoch.epoch), skip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import random
@@ -34,6 +35,7 @@ from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
+LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
 
 
 class Watch(Protocol):
@@ -59,11 +61,10 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
         UserError: the folder belongs to another run, or something that a person can mend.
     """
     check_endpoint(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
-        raise UserError(f"{folder}: less than {MIN_FREE_BYTES // 10**6} MB of disk are free")
     store = Store(folder)
     try:
+        if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+            raise UserError(f"{folder}: less than {MIN_FREE_BYTES // 10**6} MB of disk are free")
         _check_identity(store, config, folder)
         try:
             return _Run(config, folder, store, watch, stopper).go()
@@ -71,8 +72,22 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
             if not store.has_events():  # nothing was begun, so the folder is still free
                 store.set_meta("config", None)
             raise
+        except Exception as error:
+            if not _no_space(error, folder):
+                raise
+            where = getattr(error, "filename", None) or folder
+            way = "make room, and the same command goes on where it stopped"
+            raise UserError(f"{where}: no space left on the disk; {way}") from error
     finally:
         store.close()
+
+
+def _no_space(error: Exception, folder: Path) -> bool:
+    """Whether a full disk is the cause; libraries tell of it in ways of their own."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        return True
+    return shutil.disk_usage(folder).free < LEAST_BYTES
 
 
 def _check_identity(store: Store, config: Config, folder: Path) -> None:

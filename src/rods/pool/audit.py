@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Protocol
 
 from rods.config import Config
-from rods.pool.event import Event
+from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.pool import Entry, Pool
 
 
@@ -37,7 +37,7 @@ def faults(
 
     Args:
         categories: of all stored tasks, by id.
-        stored: the present state of the pool as it was stored.
+        stored: the present state of the pool as it was stored; it may be missing as a whole.
         trained: step -> the tasks of its groups.
     """
     pool, orders, fresh = Pool(), {e.epoch: e for e in epochs}, config.arm == "fresh"
@@ -55,7 +55,7 @@ def faults(
                 yield f"task {event.task_id} was injected without its parent {event.reason}"
             try:
                 entry = pool.apply(event, categories[event.task_id])
-            except ValueError as error:
+            except ImpossibleEventError as error:
                 yield str(error)
                 continue
             if event.kind == "retired" and not entry.generated:
@@ -64,7 +64,8 @@ def faults(
                 yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
         if most is not None and joined > most:
             yield f"epoch {epoch}: {joined} injected, over beta * |active| = {most:g}"
-    yield from _present(pool, stored)
+    if stored:  # it was not written yet, after a rollback or a migration
+        yield from _present(pool, stored)
     for drawn in orders.values():
         unknown = sum(i not in categories for i in drawn.task_ids)
         if unknown:

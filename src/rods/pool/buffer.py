@@ -15,7 +15,7 @@ from rods.config import Config
 from rods.group import Group
 from rods.pool.admission import Admission, Waiting
 from rods.pool.event import Event
-from rods.pool.pool import Entry, Pool
+from rods.pool.pool import Entry, Pool, fold
 from rods.pool.retirement import Retirement
 
 
@@ -87,9 +87,11 @@ class ReplayBuffer:
 
         Args:
             judged: whether verdicts on the groups of an epoch are still to be carried out.
+
+        Raises:
+            ImpossibleEventError: the history is not one that can have happened.
         """
-        for event in events:
-            self.pool.apply(event, categories[event.task_id])
+        self.pool = fold(events, categories)
         for _, step in groupby(groups, key=lambda group: group.step):
             found = list(step)
             self._see(found, judge=judged(found[0].epoch))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class ImpossibleEventError(ValueError):
+    """An event that cannot happen to its task: the history is not one of this pool."""
+
+
 class Event(NamedTuple):
     """One change of the pool, or a use of one of its tasks.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rods.group import Group
-from rods.pool.event import AFTER, BEFORE, LIVE, Event
+from rods.pool.event import AFTER, BEFORE, LIVE, Event, ImpossibleEventError
 
 
 @dataclass(slots=True)
@@ -63,13 +63,14 @@ class Pool:
             category: of a task that joins.
 
         Raises:
-            ValueError: the event cannot happen to the task in its state.
+            ImpossibleEventError: it cannot happen to the task in its state.
         """
         entry = self.entries.get(event.task_id)
         state = entry.state if entry else ""
         if state not in BEFORE[event.kind]:
             told = state or "not in the pool"
-            raise ValueError(f"task {event.task_id} cannot be {event.kind}: it is {told}")
+            told = f"task {event.task_id} cannot be {event.kind}: it is {told}"
+            raise ImpossibleEventError(told)
         if entry is None:
             generated = event.kind == "injected"
             entry = Entry(event.task_id, category, generated, "", event.epoch)
@@ -124,10 +125,11 @@ def fold(events: Iterable[Event], categories: Mapping[str, str]) -> Pool:
         categories: of all tasks, by id.
 
     Raises:
-        ValueError: an event cannot happen.
-        KeyError: an event names a task that does not exist.
+        ImpossibleEventError: an event cannot happen, or names a task that does not exist.
     """
     pool = Pool()
     for event in events:
+        if event.task_id not in categories:
+            raise ImpossibleEventError(f"task {event.task_id} was {event.kind} and is not stored")
         pool.apply(event, categories[event.task_id])
     return pool
