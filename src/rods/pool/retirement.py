@@ -60,12 +60,12 @@ class Retirement:
             if reason == PASS:
                 passed.append(Event(step, after, task_id, "passed", _examined(entry)))
             else:
-                leaving.append((self._value(entry, epoch), task_id, reason, entry))
+                leaving.append((task_id, reason, entry))
         self._due, self.kept = {}, Counter()
-        if self.config.floor:
-            leaving.sort()
+        if self.config.floor:  # the least valuable go first
+            leaving.sort(key=lambda found: (self._value(found[2], epoch), found[0]))
         gone = []
-        for _, task_id, reason, entry in leaving:
+        for task_id, reason, entry in leaving:
             if left[entry.category] > 0:
                 left[entry.category] -= 1
                 kind = "retired" if entry.generated else "rested"
