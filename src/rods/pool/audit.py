@@ -45,16 +45,13 @@ def faults(
         joined = 0
         most: float | None = None
         for event in group:
-            if event.task_id not in categories:
-                yield f"task {event.task_id} was {event.kind} and is not stored"
-                continue
             if event.kind == "injected" or event.reason == "pruned":
                 most = config.pool.beta * len(pool.live) if most is None else most
                 joined += event.kind == "injected"
             if event.kind == "injected" and event.reason not in pool.entries:
                 yield f"task {event.task_id} was injected without its parent {event.reason}"
             try:
-                entry = pool.apply(event, categories[event.task_id])
+                entry = pool.apply(event, categories.get(event.task_id))
             except ImpossibleEventError as error:
                 yield str(error)
                 continue

@@ -44,7 +44,7 @@ class ReplayBuffer:
         """
         changed = {}
         for event in events:
-            changed[event.task_id] = self.pool.apply(event, categories.get(event.task_id, ""))
+            changed[event.task_id] = self.pool.apply(event, categories.get(event.task_id))
         return list(changed.values())
 
     def observe(self, groups: Sequence[Group], *, expand: bool) -> Selection:

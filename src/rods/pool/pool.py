@@ -56,22 +56,24 @@ class Pool:
     retired: Counter[str] = field(default_factory=Counter)
     chosen: dict[str, int] = field(default_factory=dict)
 
-    def apply(self, event: Event, category: str = "") -> Entry:
+    def apply(self, event: Event, category: str | None = None) -> Entry:
         """Fold one event into the state, and return the entry that it changed.
 
         Args:
-            category: of a task that joins.
+            category: of a task that joins; None if there is no such task.
 
         Raises:
-            ImpossibleEventError: it cannot happen to the task in its state.
+            ImpossibleEventError: it cannot happen to the task in its state, or there is no task.
         """
         entry = self.entries.get(event.task_id)
         state = entry.state if entry else ""
         if state not in BEFORE[event.kind]:
-            told = state or "not in the pool"
-            told = f"task {event.task_id} cannot be {event.kind}: it is {told}"
-            raise ImpossibleEventError(told)
+            told = f"cannot be {event.kind}: it is {state or 'not in the pool'}"
+            raise ImpossibleEventError(f"task {event.task_id} {told}")
         if entry is None:
+            if category is None:
+                told = f"was {event.kind} and is not stored"
+                raise ImpossibleEventError(f"task {event.task_id} {told}")
             generated = event.kind == "injected"
             entry = Entry(event.task_id, category, generated, "", event.epoch)
             self.entries[event.task_id] = entry
@@ -129,7 +131,5 @@ def fold(events: Iterable[Event], categories: Mapping[str, str]) -> Pool:
     """
     pool = Pool()
     for event in events:
-        if event.task_id not in categories:
-            raise ImpossibleEventError(f"task {event.task_id} was {event.kind} and is not stored")
-        pool.apply(event, categories[event.task_id])
+        pool.apply(event, categories.get(event.task_id))
     return pool
