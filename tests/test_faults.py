@@ -39,7 +39,7 @@ def test_nothing_is_lost_and_nobody_sees_a_traceback(rows: dict[str, dict]) -> N
         ("file locked by another program for ever", "2", "end the process that holds it"),
         ("file truncated", "2", "it is damaged: restore it or use another folder"),
         ("page overwritten", "2", "it is damaged: restore it or use another folder"),
-        ("log deleted after the trainer was killed, and put back", "2", "the store ends at step"),
+        ("log deleted after the trainer was killed, and put back", "2", "run.sqlite-wal back"),
         ("worker that dies at every start", "0", "died 3 times in a row; last: rods: no such"),
         ("worker that hangs", "0", "died 3 times in a row; last: silent for 0.5 s"),
     ],
