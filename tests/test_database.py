@@ -48,6 +48,15 @@ CREATE TABLE IF NOT EXISTS episodes (
 CREATE TABLE IF NOT EXISTS evaluations (
     step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
 """
+TO_VERSION_2 = """
+CREATE TABLE old (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
+INSERT INTO old SELECT epoch, epochs.step, ends.step, task_ids
+    FROM epochs LEFT JOIN ends USING (epoch);
+DROP TABLE epochs;
+DROP TABLE ends;
+ALTER TABLE old RENAME TO epochs;
+UPDATE meta SET value = '2' WHERE key = 'version';
+"""
 LOCK = """
 import sys, time
 from pathlib import Path
@@ -77,10 +86,10 @@ def as_version_1(new: Path, old: Path) -> None:
     ):
         db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table} ORDER BY rowid")
     db.execute("UPDATE meta SET value = '1' WHERE key = 'version'")
-    ends = db.execute("SELECT closed, epoch + 1, '', 'closed', '' FROM new.epochs").fetchall()
+    ends = db.execute("SELECT step, epoch + 1, '', 'closed', '' FROM new.ends").fetchall()
     told = db.execute("SELECT * FROM new.events ORDER BY rowid").fetchall()
     order = {"closed": 0, "injected": 2, "chosen": 4}
-    rows = [row for row in ends if row[0] is not None] + told
+    rows = ends + told
     rows.sort(key=lambda r: (r[0], 3 if r[4] == "pruned" else order.get(r[3], 1)))
     db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
     db.commit()
@@ -96,6 +105,10 @@ def dump(folder: Path) -> list[str]:
     found = list(db.iterdump())
     db.close()
     return found
+
+
+def rows_of(folder: Path) -> list[str]:
+    return sorted(line for line in dump(folder) if line.startswith("INSERT"))
 
 
 @pytest.fixture
@@ -141,6 +154,22 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
         assert faults_of(store, config) == []
         was.close()
         store.close()
+
+
+def test_a_run_of_version_2_is_taken_up(tmp_path: Path) -> None:
+    loop = begin(make_config(2), tmp_path / "run")
+    go(loop, 7)
+    before, epochs = rows_of(tmp_path / "run"), loop.store.epochs()
+    assert {row.closed is None for row in epochs} == {True, False}
+    loop.store.close()
+    db = sqlite3.connect(tmp_path / "run" / FILE)
+    db.executescript(TO_VERSION_2)
+    db.close()
+    store = Store(tmp_path / "run")
+    assert store.meta("version") == VERSION
+    assert store.epochs() == epochs
+    assert rows_of(tmp_path / "run") == before
+    store.close()
 
 
 def test_a_reader_leaves_an_old_file_as_it_is(old: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from random import Random
 
 from rods.pool.pool import Pool
 
 
-def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
+def draw(pool: Pool, size: int, categories: Set[str], index: int, rng: Random) -> list[str]:
     """Task ids of an epoch, a whole number of steps of `size` tasks, in random order.
 
     What is left over when the tasks do not divide into steps sits out one epoch and not two: tasks
@@ -19,7 +20,9 @@ def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Ran
     """
     # All originals may be resting; they are drawn then, since an epoch needs tasks.
     everyone = pool.live or {i: e for i, e in pool.entries.items() if not e.generated}
-    ids = [i for i, e in everyone.items() if e.category in categories] or list(everyone)
+    ids = list(everyone)
+    if not categories >= pool.size.keys():
+        ids = [i for i, e in everyone.items() if e.category in categories] or ids
     rng.shuffle(ids)
     while len(ids) < size:
         ids += ids

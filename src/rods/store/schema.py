@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -21,7 +21,8 @@ CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE TABLE pool (
     task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
     rests INT, reason TEXT) WITHOUT ROWID;
-CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
+CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
+CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
     step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
@@ -38,13 +39,14 @@ CREATE TABLE candidates (
 CREATE INDEX newest_candidates ON candidates (epoch);
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 """
-TRAINER = ("tasks", "groups", "events", "epochs", "episodes", "evaluations", "metrics")
+TRAINER = ("tasks", "groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
 WORKER = ("jobs", "candidates", "funnel", "failures")
 """Tables of the trainer, and those of whoever synthesises."""
 
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
 # injected, and had neither queues nor a stored state of the pool: that is written anew when the run
-# is taken up.
+# is taken up. Version 2 marked it in the row of the epoch, which
+# wrote the order of its tasks once more.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -80,7 +82,12 @@ CREATE TABLE candidates (
     priority REAL, body TEXT NOT NULL);
 CREATE INDEX newest_candidates ON candidates (epoch);
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
-"""
+""",
+    2: """
+CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
+INSERT INTO ends SELECT epoch, closed FROM epochs WHERE closed IS NOT NULL;
+ALTER TABLE epochs DROP COLUMN closed;
+""",
 }
 
 

@@ -204,20 +204,20 @@ class Store:
         }
 
     def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
-        row = (epoch, first_step, None, json.dumps(list(task_ids)))
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", *row)
+        row = (epoch, first_step, json.dumps(list(task_ids)))
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?)", *row)
 
     def close_epoch(self, epoch: int, step: int) -> None:
         """Mark it as ended, which happens together with all that its end brings."""
-        self.db.write("UPDATE epochs SET closed = ? WHERE epoch = ?", step, epoch)
+        self.db.write("INSERT INTO ends VALUES (?, ?)", epoch, step)
 
     def epochs(self) -> list[EpochRow]:
         """All epochs, in order."""
-        rows = self.db.rows("SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch")
+        rows = self.db.rows(f"{_EPOCHS} ORDER BY epoch")
         return [EpochRow(e, s, closed, self._load(ids)) for e, s, closed, ids in rows]
 
     def last_epoch(self) -> EpochRow | None:
-        query = "SELECT epoch, step, closed, task_ids FROM epochs ORDER BY epoch DESC LIMIT 1"
+        query = f"{_EPOCHS} ORDER BY epoch DESC LIMIT 1"
         for epoch, step, closed, ids in self.db.read(query):
             return EpochRow(epoch, step, closed, self._load(ids))
         return None
@@ -274,7 +274,6 @@ class Store:
         with self.transaction():
             for table in TRAINER + (WORKER if queues else ()):
                 changed += self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
-            changed += self.db.write("UPDATE epochs SET closed = NULL WHERE closed > ?", step)
             if queues:
                 self.db.write(_UNDO_JOBS, step)
             if changed:
@@ -295,6 +294,8 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
     return task_id, step, *rest, task.model_dump_json()
 
 
+_EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
+    FROM epochs LEFT JOIN ends USING (epoch)"""
 _TASKS = "SELECT id, body FROM tasks"
 _PUT_ENTRY = """INSERT INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, since = excluded.since,
