@@ -69,6 +69,20 @@ def test_going_back_forgets_later_steps_only(tmp_path: Path, store: Store) -> No
     other.close()
 
 
+def test_a_transaction_inside_another_is_a_part_of_it(tmp_path: Path, store: Store) -> None:
+    reader = Store(tmp_path / "run", role="reader")
+    with pytest.raises(KeyError), store.transaction():
+        fill(store, 0)
+        assert len(store.events()) == 1
+        assert reader.events() == []
+        raise KeyError
+    assert store.events() == []
+    with store.transaction():
+        fill(store, 0)
+    assert len(reader.events()) == 1
+    reader.close()
+
+
 def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     fill(store, 0)
     before = content(store)

@@ -126,7 +126,9 @@ def simulate(
     with tempfile.TemporaryDirectory(prefix="rods-simulate-") as folder:
         simulation = Simulation(config, settings, Path(folder), window)
         try:
-            return simulation.run(budget, tell)
+            # One for the whole run: nothing has to outlive it, and commits took a fifth of it.
+            with simulation.store.transaction():
+                return simulation.run(budget, tell)
         finally:
             simulation.store.close()
 

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,14 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """All writes inside become durable together, or none does.
 
+        Inside another one it is a part of that.
+
         Raises:
             UserError: the disk is full, or the file cannot be written.
         """
+        if self._db.in_transaction:
+            yield
+            return
         try:
             try:
                 self._begin()
@@ -108,12 +113,12 @@ class Database:
     def write(self, query: str, *values: Any) -> int:
         """One statement, a transaction of its own unless one is open; returns how many rows it
         changed."""
-        with nullcontext() if self._db.in_transaction else self.transaction():
+        with self.transaction():
             return self._db.execute(query, values).rowcount
 
     def write_many(self, query: str, rows: Iterable[Any]) -> None:
         """One statement for each row; see `write`."""
-        with nullcontext() if self._db.in_transaction else self.transaction():
+        with self.transaction():
             self._db.executemany(query, rows)
 
     def check(self) -> None:
