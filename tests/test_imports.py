@@ -11,7 +11,7 @@ import rods
 
 SOURCE = Path(rods.__file__).parent
 HEAVY = ("torch", "trl", "transformers", "ray")
-OUTER = ("engines", "micro", "report", "cli", "run")
+OUTER = ("engines", "micro", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
     "errors",
@@ -52,9 +52,10 @@ def test_the_core_is_found() -> None:
     assert all(path.is_file() for path in modules.values())
 
 
-def test_importing_the_core_loads_no_training_library() -> None:
+def test_importing_the_core_or_the_simulator_loads_no_training_library() -> None:
+    names = [*sorted(core()), "rods.simulate.study", "rods.simulate.page"]
     code = "import importlib, sys\n"
-    code += f"for name in {sorted(core())!r}: importlib.import_module(name)\n"
+    code += f"for name in {names!r}: importlib.import_module(name)\n"
     code += f"print([m for m in {(*HEAVY, 'pyarrow')!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", "[]")
