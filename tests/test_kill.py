@@ -28,13 +28,14 @@ from rods.task import Call, Category, Task, Turn
 
 def test_killed_runs_end_as_the_others(tmp_path: Path) -> None:
     out = tmp_path / "kill.json"  # with this seed the trainer and a worker of the guard are killed
-    told = ["--runs", "2", "--seed", "38086", "--cases", "variance", "--real", "0"]
+    told = ["--runs", "2", "--seed", "38086", "--cases", "random", "--real", "0"]
     command = [sys.executable, kill_test.__file__, *told, "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.endswith("\n2 of 2 equal\n"), done.stdout
     made = json.loads(out.read_text("utf-8"))
     assert made["kills"] >= 2 and made["killed"]["trainer"] and made["starts"] > 2
     (unbroken,) = made["unbroken"]
+    # By the random rule this hangs on no machine's floating point.
     assert {"chosen", "injected", "retired"} < set(unbroken["history"])
 
 

@@ -78,7 +78,8 @@ def test_the_sides_are_fixed_and_apart() -> None:
 def test_variants_of_ones_own_tasks_are_made_and_trained_on(rods: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = ("train", "--run", run, *OWN, "--preset", "tiny", "--arm", "rods", "--json")
-    done = rods(*command, "--set", "steps=6", "--seed", 1)
+    # Any task may be a seed: whether groups have a signal hangs on the machine's floating point.
+    done = rods(*command, "--set", "steps=6", "--set", "boundary.rule=random", "--seed", 1)
     assert done.code == 0, done
     store = Store(run)
     made = [task for task in store.tasks().values() if task.origin == "program"]
