@@ -205,9 +205,10 @@ class Loop:
                 categories = {task.id: task.category.value for task in batch}
                 self.store.add_tasks(batch, 0)
                 self.store.add_events(events)
-                self.store.put_entries(self.buffer.apply(events, categories))
+                self.buffer.apply(events, categories)
                 for task in batch:
                     self.synthesis.learn(task)
+            self.store.put_entries(self.pool.entries.values())
 
     def _replay(self) -> None:
         """The state as if never interrupted: from the events, and from what rules saw."""

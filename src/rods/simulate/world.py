@@ -108,8 +108,8 @@ class Seeds(Collection[Task]):
         return self._count
 
     def __iter__(self) -> Iterator[Task]:
-        for number in range(self._count):
-            task = as_task(self.items.rows[number])
+        for number, row in enumerate(self.items.rows[: self._count]):
+            task = as_task(row)
             self.items.name(number, task.id)
             yield task
 
