@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from random import Random
 
 from rods.pool.pool import Pool
 
 
-def draw(pool: Pool, size: int, categories: Set[str], index: int, rng: Random) -> list[str]:
+def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
     """Task ids of an epoch, a whole number of steps of `size` tasks, in random order.
 
     What is left over when the tasks do not divide into steps sits out one epoch and not two: tasks

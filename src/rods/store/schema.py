@@ -45,8 +45,7 @@ WORKER = ("jobs", "candidates", "funnel", "failures")
 
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
 # injected, and had neither queues nor a stored state of the pool: that is written anew when the run
-# is taken up. Version 2 marked it in the row of the epoch, which
-# wrote the order of its tasks once more.
+# is taken up. Version 2 marked an epoch's end in its row, so that its order was written once more.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
