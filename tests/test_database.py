@@ -48,7 +48,18 @@ CREATE TABLE IF NOT EXISTS episodes (
 CREATE TABLE IF NOT EXISTS evaluations (
     step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
 """
-TO_VERSION_2 = """
+TO_VERSION_3 = """
+CREATE TABLE old (
+    task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT) WITHOUT ROWID;
+INSERT INTO old SELECT task_id, category, generated, state, since, chosen, rests, reason
+    FROM pool JOIN tasks ON id = task_id;
+DROP TABLE pool;
+ALTER TABLE old RENAME TO pool;
+UPDATE meta SET value = '3' WHERE key = 'version';
+"""
+TO_VERSION_2 = f"""
+{TO_VERSION_3}
 CREATE TABLE old (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
 INSERT INTO old SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch);
@@ -156,19 +167,25 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
         store.close()
 
 
-def test_a_run_of_version_2_is_taken_up(tmp_path: Path) -> None:
-    loop = begin(make_config(2), tmp_path / "run")
+@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3])
+def test_a_run_of_version_2_or_3_is_taken_up(tmp_path: Path, way: str) -> None:
+    config, folder = make_config(2), tmp_path / "run"
+    loop = begin(config, folder)
     go(loop, 7)
-    before, epochs = rows_of(tmp_path / "run"), loop.store.epochs()
+    before, epochs, entries = rows_of(folder), loop.store.epochs(), loop.store.entries()
     assert {row.closed is None for row in epochs} == {True, False}
     loop.store.close()
-    db = sqlite3.connect(tmp_path / "run" / FILE)
-    db.executescript(TO_VERSION_2)
+    db = sqlite3.connect(folder / FILE)
+    db.executescript(way)
+    assert rows_of(folder) != before
     db.close()
-    store = Store(tmp_path / "run")
+    store = Store(folder)
     assert store.meta("version") == VERSION
     assert store.epochs() == epochs
-    assert rows_of(tmp_path / "run") == before
+    assert faults_of(store, config) == []
+    again = Loop(config, store, SEEDS, RenamingSynthesis(), step=7)
+    assert store.entries() == entries == again.store.entries()
+    assert rows_of(folder) == before
     store.close()
 
 

@@ -77,7 +77,7 @@ def _history(store: Store, config: Config) -> list[Finding]:
     for group in store.iter_groups():
         trained[group.step].append(group.task_id)
     found = list(faults(store.iter_events(), categories, stored, epochs, trained, config))
-    states = Counter(entry.state for entry in stored.values())
+    states = Counter(entry.state for entry in stored)
     told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
     findings = [("history", False, fault) for fault in found[:MOST]]
     if len(found) > MOST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Protocol
 
 from rods.config import Config
@@ -28,7 +28,7 @@ class Drawn(Protocol):
 def faults(
     events: Iterable[Event],
     categories: Mapping[str, str],
-    stored: Mapping[str, Entry],
+    stored: Sequence[Entry],
     epochs: Sequence[Drawn],
     trained: Mapping[int, Sequence[str]],
     config: Config,
@@ -73,11 +73,11 @@ def faults(
     yield from _trained(epochs, trained, config.rollout.tasks_per_step)
 
 
-def _present(pool: Pool, stored: Mapping[str, Entry]) -> Iterator[str]:
-    """The stored state against the one that the events make."""
-    for task_id in pool.entries.keys() | stored.keys():
-        made, kept = pool.entries.get(task_id), stored.get(task_id)
+def _present(pool: Pool, stored: Sequence[Entry]) -> Iterator[str]:
+    """The stored state against the one that the events make, both in order of arrival."""
+    for made, kept in zip_longest(pool.entries.values(), stored):
         if made != kept:
+            task_id = (made or kept).task_id
             told = f"{kept.state if kept else 'nothing'}, its events say"
             yield f"task {task_id}: stored as {told} {made.state if made else 'nothing'}"
 

@@ -15,6 +15,7 @@ class Entry:
     """A task's place in the pool.
 
     Attributes:
+        place: in the order of arrival, from 0.
         state: trial (burn-in or re-examination), active, resting or retired.
         since: epoch from which on it has been in that state.
         chosen: step at which it was last chosen as a seed, or None.
@@ -24,6 +25,7 @@ class Entry:
             follows from the groups.
     """
 
+    place: int
     task_id: str
     category: str
     generated: bool
@@ -65,30 +67,30 @@ class Pool:
         Raises:
             ImpossibleEventError: it cannot happen to the task in its state, or there is no task.
         """
-        entry = self.entries.get(event.task_id)
+        step, epoch, task_id, kind, reason = event
+        entry = self.entries.get(task_id)
         state = entry.state if entry else ""
-        if state not in BEFORE[event.kind]:
-            told = f"cannot be {event.kind}: it is {state or 'not in the pool'}"
-            raise ImpossibleEventError(f"task {event.task_id} {told}")
+        if state not in BEFORE[kind]:
+            told = f"cannot be {kind}: it is {state or 'not in the pool'}"
+            raise ImpossibleEventError(f"task {task_id} {told}")
         if entry is None:
             if category is None:
-                told = f"was {event.kind} and is not stored"
-                raise ImpossibleEventError(f"task {event.task_id} {told}")
-            generated = event.kind == "injected"
-            entry = Entry(event.task_id, category, generated, "", event.epoch)
-            self.entries[event.task_id] = entry
+                raise ImpossibleEventError(f"task {task_id} was {kind} and is not stored")
+            generated = kind == "injected"
+            entry = Entry(len(self.entries), task_id, category, generated, "", epoch)
+            self.entries[task_id] = entry
             self.injected += generated
-        if event.kind == "chosen":
-            entry.chosen = self.chosen[entry.task_id] = event.step
+        if kind == "chosen":
+            entry.chosen = self.chosen[task_id] = step
             return entry
-        self._move(entry, AFTER[event.kind])
-        entry.since, entry.reason = event.epoch, event.reason
-        if event.kind == "rested":
+        self._move(entry, AFTER[kind])
+        entry.since, entry.reason = epoch, reason
+        if kind == "rested":
             entry.rests += 1
-        elif event.kind == "passed":
+        elif kind == "passed":
             entry.rests = 0
-        elif event.kind == "retired":
-            self.retired[event.reason] += 1
+        elif kind == "retired":
+            self.retired[reason] += 1
         return entry
 
     def observe(self, groups: Iterable[Group]) -> None:
@@ -106,18 +108,19 @@ class Pool:
         return Counter({category: max(0, n - floor) for category, n in self.size.items()})
 
     def _move(self, entry: Entry, state: str) -> None:
-        was, entry.state = entry.state in LIVE, state
-        now = state in LIVE
-        if now and not was:
-            self.live[entry.task_id] = entry
-        elif was and not now:
-            del self.live[entry.task_id]
-        self.size[entry.category] += now - was
-        self.generated += entry.generated * (now - was)
-        if state == "resting":
+        before, entry.state = entry.state, state
+        if before == "resting":
+            del self.resting[entry.task_id]
+        elif state == "resting":
             self.resting[entry.task_id] = entry
-        else:
-            self.resting.pop(entry.task_id, None)
+        change = (state in LIVE) - (before in LIVE)
+        if change:
+            self.size[entry.category] += change
+            self.generated += entry.generated * change
+            if change > 0:
+                self.live[entry.task_id] = entry
+            else:
+                del self.live[entry.task_id]
 
 
 def fold(events: Iterable[Event], categories: Mapping[str, str]) -> Pool:

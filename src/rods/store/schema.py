@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -19,8 +19,8 @@ CREATE TABLE groups (
     step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL DEFAULT 0);
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE TABLE pool (
-    task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT) WITHOUT ROWID;
+    place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT);
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
 CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
@@ -46,6 +46,8 @@ WORKER = ("jobs", "candidates", "funnel", "failures")
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
 # injected, and had neither queues nor a stored state of the pool: that is written anew when the run
 # is taken up. Version 2 marked an epoch's end in its row, so that its order was written once more.
+# Version 3 kept the pool by task id. Tasks that arrive together change together; by the order of
+# their arrival they share pages, so that less is written.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -86,6 +88,12 @@ CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
 INSERT INTO ends SELECT epoch, closed FROM epochs WHERE closed IS NOT NULL;
 ALTER TABLE epochs DROP COLUMN closed;
+""",
+    3: """
+DROP TABLE pool;
+CREATE TABLE pool (
+    place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT);
 """,
 }
 

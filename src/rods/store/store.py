@@ -191,21 +191,22 @@ class Store:
         self.db.write_many(
             _PUT_ENTRY,
             (
-                (e.task_id, e.category, e.generated, e.state, e.since, e.chosen, e.rests, e.reason)
-                for e in sorted(entries, key=_by_id)  # neighbours share pages
+                (e.place, e.task_id, e.generated, e.state, e.since, e.chosen, e.rests, e.reason)
+                for e in sorted(entries, key=_by_place)  # neighbours share pages
             ),
         )
 
-    def entries(self) -> dict[str, Entry]:
-        """The present state of the pool as it was stored, without `Entry.seen`."""
-        return {
-            row[0]: Entry(row[0], row[1], bool(row[2]), *row[3:])
-            for row in self.db.rows("SELECT * FROM pool")
-        }
+    def entries(self) -> list[Entry]:
+        """The present state of the pool as it was stored, in order, without `Entry.seen`."""
+        return [
+            Entry(place, task_id, category, bool(generated), *rest)
+            for place, task_id, category, generated, *rest in self.db.rows(_ENTRIES)
+        ]
 
     def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
-        row = (epoch, first_step, json.dumps(list(task_ids)))
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?)", *row)
+        # JSON without a look at every id for what to escape: they are hashes.
+        ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?)", epoch, first_step, ids)
 
     def close_epoch(self, epoch: int, step: int) -> None:
         """Mark it as ended, which happens together with all that its end brings."""
@@ -281,7 +282,7 @@ class Store:
         return changed > 0
 
 
-_by_id = attrgetter("task_id")
+_by_place = attrgetter("place")
 
 
 def columns(task: Task) -> tuple[str, str, str, str, int]:
@@ -297,8 +298,10 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
 _TASKS = "SELECT id, body FROM tasks"
+_ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason
+    FROM pool LEFT JOIN tasks ON id = task_id ORDER BY place"""
 _PUT_ENTRY = """INSERT INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, since = excluded.since,
+    ON CONFLICT (place) DO UPDATE SET state = excluded.state, since = excluded.since,
     chosen = excluded.chosen, rests = excluded.rests, reason = excluded.reason"""
 _UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
     WHERE done > ? OR outcome = ''"""
