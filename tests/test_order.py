@@ -1,0 +1,58 @@
+"""The order of an epoch: whole steps, nobody left out twice, the same everywhere."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rods.group import Group
+from rods.pool.event import Event
+from rods.pool.order import draw
+from rods.pool.pool import Pool
+
+KINDS = ("base", "miss_func")
+BOTH = frozenset(KINDS)
+
+
+def pool_of(count: int) -> Pool:
+    pool = Pool()
+    for number in range(count):
+        pool.apply(Event(0, 0, f"task {number}", "seeded"), KINDS[number % 2])
+    return pool
+
+
+def test_an_order_is_the_same_on_every_machine_and_with_every_numpy() -> None:
+    assert draw(pool_of(8), 4, BOTH, 0, Random("0 epoch 0")) == [
+        *("task 6", "task 7", "task 3", "task 5"),
+        *("task 0", "task 4", "task 2", "task 1"),
+    ]
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 9))
+def test_epochs_are_whole_steps_and_nobody_sits_out_twice(count: int, size: int, seed: int) -> None:
+    pool, idle = pool_of(count), set[str]()
+    for epoch in range(4):
+        ids = draw(pool, size, BOTH, epoch, Random(f"{seed} epoch {epoch}"))
+        assert ids
+        assert len(ids) % size == 0
+        assert idle <= set(ids)
+        if count >= size:
+            assert len(set(ids)) == len(ids) > count - size
+        idle = set(pool.entries) - set(ids)
+        pool.observe(Group(i, pool.entries[i].category, (0.0, 1.0), epoch, 1, 2) for i in ids)
+
+
+def test_a_category_that_is_not_wanted_is_not_drawn_unless_there_is_no_other() -> None:
+    pool = pool_of(6)
+    only = draw(pool, 3, frozenset({"base"}), 0, Random(0))
+    assert {pool.entries[i].category for i in only} == {"base"}
+    assert set(draw(pool, 3, frozenset({"long_context"}), 0, Random(0))) == set(pool.entries)
+
+
+def test_where_all_rest_the_originals_are_drawn() -> None:
+    pool = pool_of(4)
+    for task_id in list(pool.entries):
+        pool.apply(Event(1, 1, task_id, "rested", "mastered"))
+    assert set(draw(pool, 2, BOTH, 1, Random(0))) == set(pool.entries)
