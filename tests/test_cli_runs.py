@@ -155,6 +155,25 @@ def test_doctor_before_the_state_is_written_anew(rods, run: Path) -> None:
             lambda s: s.add_events([e for e in s.events() if e.kind == "injected"][:1]),
             "BAD history: .*cannot be injected",
         ),
+        (
+            lambda s: s.db.write("UPDATE pool SET state = 'resting' WHERE place = 1"),
+            r"BAD history: .*stored as resting, its events say active \(state\)",
+        ),
+        (
+            lambda s: s.db.write("UPDATE pool SET task_id = 'other', rests = 9 WHERE place = 1"),
+            r"BAD history: .*stored as active, its events say active \(.*task_id.*rests\)",
+        ),
+        (
+            lambda s: s.db.write("DELETE FROM pool WHERE place = 0"),
+            "BAD history: .*stored as nothing, its events say",
+        ),
+        (
+            lambda s: s.db.write(
+                "INSERT INTO pool SELECT 999, task_id, 0, 'active', 0, NULL, 0, ''"
+                " FROM pool WHERE place = 0"
+            ),
+            "BAD history: .*stored as active, its events say nothing",
+        ),
     ],
 )
 def test_doctor_finds_what_is_wrong(rods, run: Path, harm, line: str) -> None:

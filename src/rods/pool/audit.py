@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, zip_longest
+from dataclasses import fields
+from itertools import groupby
 from typing import Protocol
 
 from rods.config import Config
@@ -74,12 +75,19 @@ def faults(
 
 
 def _present(pool: Pool, stored: Sequence[Entry]) -> Iterator[str]:
-    """The stored state against the one that the events make, both in order of arrival."""
-    for made, kept in zip_longest(pool.entries.values(), stored):
-        if made != kept:
-            task_id = (made or kept).task_id
-            told = f"{kept.state if kept else 'nothing'}, its events say"
-            yield f"task {task_id}: stored as {told} {made.state if made else 'nothing'}"
+    """The stored state against the one that the events make."""
+    left = {entry.place: entry for entry in stored}
+    for made in pool.entries.values():
+        kept = left.pop(made.place, None)
+        if kept is None:
+            yield f"task {made.task_id}: stored as nothing, its events say {made.state}"
+        elif kept != made:
+            names = (field.name for field in fields(Entry))
+            wrong = [name for name in names if getattr(kept, name) != getattr(made, name)]
+            told = f"stored as {kept.state}, its events say {made.state}"
+            yield f"task {made.task_id}: {told} ({', '.join(wrong)})"
+    for kept in left.values():
+        yield f"task {kept.task_id}: stored as {kept.state}, its events say nothing"
 
 
 def _trained(
