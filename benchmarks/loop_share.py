@@ -124,9 +124,11 @@ def micro_steps(folder: Path, steps: int) -> list[float]:
 def main() -> None:
     """Both, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=10, help="the first one is not counted")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.steps < 2:
+        parser.error("--steps: at least 2, as the first one is not counted")
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         seconds = micro_steps(Path(folder) / "micro", options.steps)
         alone = loop_alone(Path(folder) / "alone")
