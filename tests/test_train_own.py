@@ -42,8 +42,11 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     trained = {group.task_id for group in store.groups()}
     assert len(trained) == 8 and trained < written
     assert all(task.environment == CLINIC for task in store.tasks().values())
-    shown = [text for _, _, _, said in store.episodes().values() for _, text in said]
-    assert any("Clinic" in text or "patient_id" in text for text in shown)
+    # What an untrained policy says differs between processors; what it is told does not.
+    shown = [said for *_, said in store.episodes().values()]
+    assert shown and all(
+        any(role == "tools" and "register_patient" in text for role, text in said) for said in shown
+    )
     store.close()
     page = (run / "report.html").read_text("utf-8")
     assert "one task in six" in page and "as written" in page
