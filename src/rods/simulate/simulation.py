@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +125,7 @@ def simulate(
         budget: trajectories in all.
         window: trajectories between two points.
     """
-    with tempfile.TemporaryDirectory(prefix="rods-simulate-") as folder:
+    with _uncollected(), tempfile.TemporaryDirectory(prefix="rods-simulate-") as folder:
         simulation = Simulation(config, settings, Path(folder), window)
         try:
             # One for the whole run: nothing has to outlive it, and commits took a fifth of it.
@@ -131,6 +133,18 @@ def simulate(
                 return simulation.run(budget, tell)
         finally:
             simulation.store.close()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No collection of cycles: it walks the whole pool time and again, a tenth of a large run."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _with_latency(config: Config, latency: int) -> Config:
