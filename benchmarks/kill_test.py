@@ -260,7 +260,7 @@ class Kept:
     """What is never to change again in a run in background mode.
 
     Attributes:
-        candidates: by id.
+        candidates: id -> its row but for whether it joined, and the task.
         history: groups and events up to the newest checkpoint.
     """
 
@@ -271,7 +271,9 @@ class Kept:
         """The first thing that is wrong, or ""; what is new there is kept too."""
         step = checkpoint(folder)  # before the tables, which may go on
         found = tables(folder)
-        candidates = {row["id"]: row for row in found.get("candidates", ())}
+        tasks = {row["id"]: row for row in found.get("tasks", ())}
+        rows = {row["id"]: row for row in found.get("candidates", ())}
+        candidates = {i: ({**row, "admitted": None}, tasks.get(i)) for i, row in rows.items()}
         for task_id, row in self.candidates.items():
             if candidates.get(task_id) != row:
                 return f"candidate {task_id}: {candidates.get(task_id)} instead of {row}"
@@ -281,8 +283,9 @@ class Kept:
         injected = [e["task_id"] for e in found.get("events", ()) if e["kind"] == "injected"]
         if len(injected) > len(set(injected)):
             return f"injected twice: {[i for i, n in Counter(injected).items() if n > 1]}"
-        if not candidates.keys() >= set(injected):
-            return f"injected without being candidates: {set(injected) - candidates.keys()}"
+        admitted = {i for i, row in rows.items() if row["admitted"] is not None}
+        if admitted != set(injected):
+            return f"injected or marked so, not both: {admitted ^ set(injected)}"
         self.candidates = candidates
         for table in ("groups", "events"):
             self.history[table] = [r for r in found.get(table, ()) if r["step"] <= step]

@@ -126,6 +126,7 @@ class Measurement:
             "selection_ms": round(1e3 * median(self.choosing), 3),
             "selection_worst_ms": round(1e3 * max(self.choosing), 3),
             "observe_ms": round(1e3 * median(self.observing), 3),
+            "observe_worst_ms": round(1e3 * max(self.observing), 3),
             **{name: round(seconds, 4) for name, seconds in self.took.items()},
             "boundary_s": round(self.took["end_epoch_s"] + self.took["order_s"], 3),
             "events": len(events),

@@ -36,6 +36,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -594,9 +595,9 @@ def in_transactions(store: Store, number: int, moment: str) -> None:
     """Tell of each transaction, and die at the one of that number."""
     real, calls = store.transaction, itertools.count(1)
 
-    def transaction() -> Any:
+    def transaction(**how: Any) -> Any:
         name, mine = sys._getframe(1).f_code.co_name, next(calls) == number
-        return _dying(real, name, moment if mine else "")
+        return _dying(partial(real, **how), name, moment if mine else "")
 
     store.transaction = transaction  # type: ignore[method-assign]
 

@@ -160,8 +160,16 @@ def test_doctor_before_the_state_is_written_anew(rods, run: Path) -> None:
             r"BAD history: .*stored as resting, its events say active \(state\)",
         ),
         (
-            lambda s: s.db.write("UPDATE pool SET task_id = 'other', rests = 9 WHERE place = 1"),
-            r"BAD history: .*stored as active, its events say active \(.*task_id.*rests\)",
+            lambda s: s.db.write("UPDATE pool SET rests = 9, reason = 'none' WHERE place = 1"),
+            r"BAD history: .*stored as active, its events say active \(rests, reason\)",
+        ),
+        (
+            lambda s: s.db.write("UPDATE members SET task_id = 'other' WHERE place = 1"),
+            r"BAD history: .*stored as active, its events say active \(.*task_id",
+        ),
+        (
+            lambda s: s.db.write("DELETE FROM members WHERE place = 1"),
+            r"BAD history: .*stored as active, its events say active \(.*task_id",
         ),
         (
             lambda s: s.db.write("DELETE FROM pool WHERE place = 0"),
@@ -169,10 +177,13 @@ def test_doctor_before_the_state_is_written_anew(rods, run: Path) -> None:
         ),
         (
             lambda s: s.db.write(
-                "INSERT INTO pool SELECT 999, task_id, 0, 'active', 0, NULL, 0, ''"
-                " FROM pool WHERE place = 0"
+                "INSERT INTO pool SELECT 999, 'active', 0, NULL, 0, '' FROM pool WHERE place = 0"
             ),
             "BAD history: .*stored as active, its events say nothing",
+        ),
+        (
+            lambda s: s.db.write("UPDATE candidates SET admitted = 99"),
+            r"BAD candidates: .*\d joined when no event says so, or the other way round",
         ),
     ],
 )

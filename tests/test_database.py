@@ -48,7 +48,29 @@ CREATE TABLE IF NOT EXISTS episodes (
 CREATE TABLE IF NOT EXISTS evaluations (
     step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
 """
-TO_VERSION_3 = """
+TO_VERSION_4 = """
+CREATE TABLE old (
+    step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
+    priority REAL, body TEXT NOT NULL);
+INSERT INTO old SELECT candidates.step, epoch, id, category, origin, parent, born, priority, body
+    FROM candidates JOIN tasks USING (id) ORDER BY candidates.rowid;
+DELETE FROM tasks WHERE id IN (SELECT id FROM candidates WHERE admitted IS NULL);
+UPDATE tasks SET step = admitted FROM candidates WHERE candidates.id = tasks.id;
+DROP TABLE candidates;
+ALTER TABLE old RENAME TO candidates;
+CREATE INDEX newest_candidates ON candidates (epoch);
+ALTER TABLE pool RENAME TO narrow;
+CREATE TABLE pool (
+    place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
+    rests INT, reason TEXT);
+INSERT INTO pool SELECT place, task_id, generated, state, since, chosen, rests, reason
+    FROM narrow JOIN members USING (place);
+DROP TABLE narrow;
+DROP TABLE members;
+UPDATE meta SET value = '4' WHERE key = 'version';
+"""
+TO_VERSION_3 = f"""
+{TO_VERSION_4}
 CREATE TABLE old (
     task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
     rests INT, reason TEXT) WITHOUT ROWID;
@@ -87,7 +109,6 @@ def as_version_1(new: Path, old: Path) -> None:
     db.executescript(VERSION_1)
     db.execute("ATTACH ? AS new", (str(new / FILE),))
     for table, columns in (
-        ("tasks", "id, step, body"),
         ("groups", "step, epoch, task_id, category, rewards"),
         ("epochs", "epoch, step, task_ids"),
         ("funnel", "*"),
@@ -96,6 +117,11 @@ def as_version_1(new: Path, old: Path) -> None:
         ("meta", "*"),
     ):
         db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table} ORDER BY rowid")
+    db.execute(
+        """INSERT INTO tasks SELECT id, coalesce(admitted, tasks.step), body
+           FROM new.tasks LEFT JOIN new.candidates USING (id)
+           WHERE candidates.id IS NULL OR admitted ORDER BY tasks.rowid"""
+    )
     db.execute("UPDATE meta SET value = '1' WHERE key = 'version'")
     ends = db.execute("SELECT step, epoch + 1, '', 'closed', '' FROM new.ends").fetchall()
     told = db.execute("SELECT * FROM new.events ORDER BY rowid").fetchall()
@@ -155,8 +181,9 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
             assert store.episodes() == was.episodes()
             assert store.funnel() == was.funnel()
             assert store.meta("version") == VERSION
-        columns = "id, step, category, origin, parent, born, body"
-        query = f"SELECT {columns} FROM tasks ORDER BY rowid"
+        columns = "id, coalesce(admitted, tasks.step), category, origin, parent, born, body"
+        query = f"SELECT {columns} FROM tasks LEFT JOIN candidates USING (id)"
+        query += " WHERE candidates.id IS NULL OR admitted ORDER BY tasks.rowid"
         assert store.db.read(query) == was.db.read(query)
         reader.close()
         again = Loop(config, store, SEEDS, RenamingSynthesis(), step=15)
@@ -167,8 +194,8 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3])
-def test_a_run_of_version_2_or_3_is_taken_up(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3, TO_VERSION_4])
+def test_a_run_of_version_2_to_4_is_taken_up(tmp_path: Path, way: str) -> None:
     config, folder = make_config(2), tmp_path / "run"
     loop = begin(config, folder)
     go(loop, 7)
@@ -187,6 +214,16 @@ def test_a_run_of_version_2_or_3_is_taken_up(tmp_path: Path, way: str) -> None:
     assert store.entries() == entries == again.store.entries()
     assert rows_of(folder) == before
     store.close()
+
+
+def test_what_the_docs_ask_a_run(tmp_path: Path) -> None:
+    loop = begin(make_config(2), tmp_path)
+    go(loop, 12)
+    text = (Path(__file__).parents[1] / "docs/store.md").read_text("utf-8")
+    queries = text.split("```sql\n")[1].split("```")[0].splitlines()
+    answered = [query for query in queries if loop.store.db.read(query)]
+    assert len(answered) >= 4, "what waits may be nothing"
+    loop.store.close()
 
 
 def test_a_reader_leaves_an_old_file_as_it_is(old: Path) -> None:
@@ -297,6 +334,29 @@ def test_what_returns_is_on_the_disk(tmp_path: Path) -> None:
         assert store.db.read("PRAGMA journal_mode") == [("wal",)]
         assert store.db.read("PRAGMA synchronous") == [(level,)]
         store.close()
+
+
+def test_a_log_is_folded_by_the_transaction_that_follows(store: Store, tmp_path: Path) -> None:
+    """And what only stands in the log meanwhile is as durable."""
+
+    def in_the_file(name: str) -> int:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FILE).write_bytes(store.db.path.read_bytes())
+        copy = Store(tmp_path / name, role="reader")
+        found = len(copy.events())
+        copy.close()
+        return found
+
+    store.db.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    with store.transaction(fold=False):
+        store.add_events([Event(1, 0, f"task {i:099}", "chosen") for i in range(99_999)])
+    assert in_the_file("before") == 0
+    reader = Store(tmp_path, role="reader")
+    assert len(reader.events()) == 99_999
+    reader.close()
+    with store.transaction():
+        store.set_meta("a", 1)
+    assert in_the_file("after") == 99_999
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit, None])
@@ -424,10 +484,19 @@ def test_a_history_that_contradicts_itself_is_told(tmp_path: Path, harm: str) ->
 
 
 def test_a_task_whose_id_was_altered_is_told(tmp_path: Path) -> None:
-    """It waits as a candidate again, and cannot join twice."""
-    loop = begin(make_config(2, pool={"beta": 1.0}), tmp_path)
+    loop = begin(make_config(2), tmp_path)
     go(loop, 12)
     loop.store.db.write("UPDATE tasks SET id = 'x' || id WHERE parent != ''")
+    loop.store.close()
+    with pytest.raises(UserError, match=r"was injected and is not stored; it is damaged"):
+        begin(make_config(2), tmp_path, step=12)
+
+
+def test_a_candidate_whose_mark_is_gone_is_told(tmp_path: Path) -> None:
+    """It waits again, and cannot join twice."""
+    loop = begin(make_config(2, pool={"beta": 1.0}), tmp_path)
+    go(loop, 12)
+    loop.store.db.write("UPDATE candidates SET admitted = NULL")
     with pytest.raises(UserError, match=r"cannot be injected: it is .*; it is damaged"):
         go(loop, 20)
     loop.store.close()

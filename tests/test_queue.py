@@ -51,6 +51,7 @@ def made(*variants: Task, outcome: str = "made") -> Made:
 
 def counted(queue: Queue) -> list[int]:
     tables = ("candidates", "funnel", "failures")
+    assert queue.db.read("SELECT COUNT(*) FROM tasks")[0][0] == 1 + len(queue.admitted())
     return [queue.db.read(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
 
 
@@ -177,11 +178,22 @@ def test_a_variant_waits_for_its_parent(queue: Queue) -> None:
 
 
 def test_a_parent_that_is_nowhere(queue: Queue) -> None:
-    with pytest.raises(UserError, match="candidate gone is not stored"):
+    with pytest.raises(UserError, match="task gone is not stored"):
         queue.parent(Job(1, 0, "gone", 0.5))
 
 
-@pytest.mark.parametrize("table", ["candidates", "funnel", "failures", "jobs"])
+def test_a_variant_that_is_stored_already_is_no_new_candidate(queue: Queue) -> None:
+    one, other = Job(1, 0, PARENT.id, 0.5), Job(2, 1, PARENT.id, 0.9)
+    add(queue, one, other)
+    queue.finish(one, made(variant("v")), 1)
+    before = queue.db.read("SELECT * FROM tasks"), queue.db.read("SELECT * FROM candidates")
+    queue.finish(other, made(variant("v"), PARENT), 2)
+    after = queue.db.read("SELECT * FROM tasks"), queue.db.read("SELECT * FROM candidates")
+    assert after == before
+    assert queue.open_jobs(1) == []
+
+
+@pytest.mark.parametrize("table", ["candidates", "tasks", "funnel", "failures", "jobs"])
 def test_an_outcome_is_kept_whole_or_not_at_all(queue: Queue, table: str) -> None:
     job = Job(1, 0, PARENT.id, 0.5)
     add(queue, job)

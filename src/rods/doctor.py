@@ -89,13 +89,18 @@ def _history(store: Store, config: Config) -> list[Finding]:
 
 
 def _queues(store: Store) -> list[Finding]:
-    """Candidates are what their ids say, and no job names a task that is nowhere."""
+    """Candidates are what their ids say and joined when the events say so, and no job names a task
+    that is nowhere."""
     queue = Queue(store, 0)
-    candidates = {task.id for task in queue.candidates()}
+    candidates, admitted = {task.id for task in queue.candidates()}, queue.admitted()
+    joined = {e.task_id: e.step for e in store.iter_events() if e.kind == "injected"}
+    wrong = [i for i in candidates if admitted[i] != joined.get(i)]
     known = candidates | set(store.categories())
     lost = [job for job in store.jobs() if job not in known]
     told = ", ".join(f"{n} {outcome or 'open'}" for outcome, n in queue.outcomes().items())
+    made = f"{len(candidates)} made, each matches its id"
+    contradicted = f"; {len(wrong)} joined when no event says so, or the other way round"
     return [
-        ("candidates", True, f"{len(candidates)} made, each matches its id"),
+        ("candidates", not wrong, made + contradicted * bool(wrong)),
         ("jobs", not lost, f"{told or 'none'}" + (f"; {len(lost)} of lost tasks" if lost else "")),
     ]

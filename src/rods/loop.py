@@ -126,7 +126,7 @@ class Loop:
         categories = frozenset(self.config.stage(index).categories)
         ids = [t.id for t in fresh] or draw(self.pool, size, categories, index, rng)
         self.epoch = EpochRow(index, self.step + 1, None, ids)
-        with self.store.transaction():
+        with self.store.transaction(fold=False):
             self.store.add_tasks(fresh, self.step + 1)
             self.store.add_epoch(index, self.step + 1, ids)
         return self._told(self.epoch)
@@ -175,7 +175,7 @@ class Loop:
             with self._sound():
                 came = self.buffer.admit(self.queue.waiting(index), step, index)
         changed = {event.task_id for event in (*gone, *came)}
-        with self.store.transaction():
+        with self.store.transaction(fold=False):
             self.queue.admit((e.task_id for e in came if e.kind == "injected"), step)
             self.store.add_events([*gone, *came])
             self.store.put_entries(self.pool.entries[task_id] for task_id in changed)

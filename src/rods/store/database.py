@@ -21,6 +21,7 @@ from rods.store.schema import VERSION, create, migrate
 
 FILE = "run.sqlite"
 CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
+FOLDING = 1_000  # pages of the log at which a transaction folds it into the file
 PATIENCE = 5.0  # seconds that a writer waits for another before it looks who that is
 MOST_PATIENCE = 30.0
 MENDS = {
@@ -55,6 +56,7 @@ class Database:
                     self._db.execute("PRAGMA journal_mode=WAL")
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
                     self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+                    self._db.execute(f"PRAGMA wal_autocheckpoint={FOLDING}")
                 self._bring_up(found)
             except BaseException:
                 self._db.close()
@@ -66,10 +68,14 @@ class Database:
         self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, fold: bool = True) -> Iterator[None]:
         """All writes inside become durable together, or none does.
 
         Inside another one it is a part of that.
+
+        Args:
+            fold: fold a long log into the file afterwards; otherwise it is left to the next
+                transaction, since that takes as long as a large one itself.
 
         Raises:
             UserError: the disk is full, or the file cannot be written.
@@ -81,6 +87,7 @@ class Database:
             try:
                 self._begin()
                 yield
+                self._db.execute(f"PRAGMA wal_autocheckpoint={FOLDING * fold}")
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk ends it by itself

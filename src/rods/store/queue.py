@@ -1,9 +1,9 @@
 """The way from boundary tasks to candidates: jobs that wait, and verified variants that wait.
 
-The trainer adds jobs and reads candidates; whoever synthesises does the rest. Nothing says of a
-candidate that it was used: it waits as long as no task of the pool is it. So a trainer that goes
-back to a checkpoint finds again what it had taken, and can take nothing twice. A variant of a task
-that went back with it waits until that is a task again.
+The trainer adds jobs and admits candidates; whoever synthesises does the rest. A candidate is a
+stored task that waits until the trainer has marked it with the step at which it joined. Going back
+to a checkpoint takes later marks away, so a trainer finds again what it had taken, and can take
+nothing twice. A variant of a task that went back with it waits until that has joined again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import json
 from collections.abc import Iterable, Iterator
 
 from rods.boundary.selection import Seed
-from rods.errors import UserError
-from rods.store.database import DAMAGED
 from rods.store.rows import Candidate, Job, Made
-from rods.store.store import Store, columns
+from rods.store.store import Store
 from rods.task import Task
 
 TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
@@ -23,8 +21,9 @@ TRIES = 3  # beginnings without an end after which a job counts as one that kill
 _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
     WHERE outcome = '' AND epoch >= ? AND taken < ?
     ORDER BY epoch DESC, priority DESC, step, task_id"""
-_WAITING = """FROM candidates WHERE epoch >= ? AND id NOT IN (SELECT id FROM tasks)
-    AND parent IN (SELECT id FROM tasks)"""
+_WAITING = """FROM candidates JOIN tasks USING (id) WHERE epoch >= ? AND admitted IS NULL
+    AND parent IN (SELECT id FROM tasks)
+    AND parent NOT IN (SELECT id FROM candidates WHERE admitted IS NULL)"""
 
 
 class Queue:
@@ -54,18 +53,17 @@ class Queue:
             self.db.write(query, job.task_id, job.step)
 
     def finish(self, job: Job, made: Made, step: int) -> None:
-        """Keep what became of it, all together.
+        """Keep what became of it, all together. A variant that is stored already stays as it is.
 
         Args:
             step: that the rows belong to.
         """
         with self.store.transaction():
+            new = [task for task in made.variants if not self.store.has_task(task.id)]
+            self.store.add_tasks(new, step)
             self.db.write_many(
-                "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (step, job.epoch, *columns(t), job.priority, t.model_dump_json())
-                    for t in made.variants
-                ],
+                "INSERT INTO candidates VALUES (?, ?, ?, ?, NULL)",
+                [(step, job.epoch, task.id, job.priority) for task in new],
             )
             self.db.write_many(
                 "INSERT INTO funnel VALUES (?, ?, ?, ?, ?)",
@@ -86,12 +84,13 @@ class Queue:
         return [Candidate(*row) for row in self.db.rows(query, epoch - self.patience)]
 
     def admit(self, task_ids: Iterable[str], step: int) -> None:
-        """Make candidates tasks of the run."""
-        self.db.write_many(
-            """INSERT INTO tasks SELECT id, ?, category, origin, parent, born, body
-               FROM candidates WHERE id = ?""",
-            [(step, task_id) for task_id in task_ids],
-        )
+        """Mark candidates that join the pool."""
+        query = "UPDATE candidates SET admitted = ? WHERE id = ?"
+        self.db.write_many(query, [(step, task_id) for task_id in task_ids])
+
+    def admitted(self) -> dict[str, int | None]:
+        """Candidate -> the step at which it joined; None while it has not."""
+        return dict(self.db.rows("SELECT id, admitted FROM candidates ORDER BY rowid"))
 
     def counts(self, epoch: int) -> tuple[int, int]:
         """Jobs that are open, and candidates that wait."""
@@ -112,27 +111,14 @@ class Queue:
         """The task that is to be varied; where the trainer went back, it may wait again.
 
         Raises:
-            UserError: it is damaged.
+            UserError: it is missing or damaged.
         """
-        if self.store.has_task(job.task_id):
-            return self.store.tasks([job.task_id])[job.task_id]
-        return self.candidate(job.task_id)
+        return self.store.tasks([job.task_id])[job.task_id]
 
     def candidates(self) -> Iterator[Task]:
         """All variants that were ever made, injected or not.
 
         Raises:
-            UserError: one is damaged.
+            UserError: one is missing or damaged.
         """
-        for task_id, body in self.db.rows("SELECT id, body FROM candidates ORDER BY rowid"):
-            yield self.store.parse(task_id, body)
-
-    def candidate(self, task_id: str) -> Task:
-        """One of them.
-
-        Raises:
-            UserError: it is missing or damaged.
-        """
-        for (body,) in self.db.read("SELECT body FROM candidates WHERE id = ?", task_id):
-            return self.store.parse(task_id, body)
-        raise UserError(f"{self.db.path}: candidate {task_id} is not stored; {DAMAGED}")
+        yield from self.store.tasks(list(self.admitted())).values()

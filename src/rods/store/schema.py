@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -18,9 +18,9 @@ CREATE TABLE tasks (
 CREATE TABLE groups (
     step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL DEFAULT 0);
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
+CREATE TABLE members (place INTEGER PRIMARY KEY, task_id TEXT, generated INT);
 CREATE TABLE pool (
-    place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT);
+    place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
 CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
@@ -34,20 +34,20 @@ CREATE TABLE jobs (
     outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
 CREATE INDEX open_jobs ON jobs (outcome, epoch);
 CREATE TABLE candidates (
-    step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
-    priority REAL, body TEXT NOT NULL);
-CREATE INDEX newest_candidates ON candidates (epoch);
+    step INT, epoch INT, id TEXT PRIMARY KEY, priority REAL, admitted INT);
+CREATE INDEX waiting ON candidates (epoch) WHERE admitted IS NULL;
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 """
-TRAINER = ("tasks", "groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
+TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
 WORKER = ("jobs", "candidates", "funnel", "failures")
-"""Tables of the trainer, and those of whoever synthesises."""
+"""Tables of the trainer, and those of whoever synthesises; both add tasks."""
 
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
 # injected, and had neither queues nor a stored state of the pool: that is written anew when the run
 # is taken up. Version 2 marked an epoch's end in its row, so that its order was written once more.
 # Version 3 kept the pool by task id. Tasks that arrive together change together; by the order of
-# their arrival they share pages, so that less is written.
+# their arrival they share pages, so that less is written. Version 4 kept candidates whole and wrote
+# them once more as tasks when they joined, and what never changes beside what does in the pool.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -94,6 +94,27 @@ DROP TABLE pool;
 CREATE TABLE pool (
     place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
     rests INT, reason TEXT);
+""",
+    4: """
+DROP INDEX newest_candidates;
+ALTER TABLE candidates RENAME TO candidates_4;
+CREATE TABLE candidates (
+    step INT, epoch INT, id TEXT PRIMARY KEY, priority REAL, admitted INT);
+INSERT INTO candidates SELECT c.step, epoch, c.id, priority, tasks.step
+    FROM candidates_4 AS c LEFT JOIN tasks ON tasks.id = c.id
+    WHERE tasks.step IS NULL OR tasks.step > 0 ORDER BY c.rowid;
+CREATE INDEX waiting ON candidates (epoch) WHERE admitted IS NULL;
+INSERT INTO tasks SELECT id, step, category, origin, parent, born, body FROM candidates_4
+    WHERE id NOT IN (SELECT id FROM tasks) ORDER BY rowid;
+UPDATE tasks SET step = candidates.step FROM candidates WHERE candidates.id = tasks.id;
+DROP TABLE candidates_4;
+CREATE TABLE members (place INTEGER PRIMARY KEY, task_id TEXT, generated INT);
+INSERT INTO members SELECT place, task_id, generated FROM pool;
+ALTER TABLE pool RENAME TO pool_4;
+CREATE TABLE pool (
+    place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
+INSERT INTO pool SELECT place, state, since, chosen, rests, reason FROM pool_4;
+DROP TABLE pool_4;
 """,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from operator import attrgetter
@@ -62,9 +63,9 @@ class Store:
         if self._lease:
             self._lease.close()
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, *, fold: bool = True) -> AbstractContextManager[None]:
         """See `Database.transaction`."""
-        return self.db.transaction()
+        return self.db.transaction(fold=fold)
 
     def check(self) -> None:
         """See `Database.check`."""
@@ -85,13 +86,13 @@ class Store:
         )
 
     def tasks(self, ids: Sequence[str] | None = None) -> dict[str, Task]:
-        """Tasks by id: those asked for, in that order, or all that there are, as they came.
+        """Tasks by id: those asked for, in that order, or all but the candidates that wait.
 
         Raises:
             UserError: a stored task is damaged or missing.
         """
         if ids is None:
-            return {i: self.parse(i, body) for i, body in self.db.rows(_TASKS + " ORDER BY rowid")}
+            return {i: self.parse(i, body) for i, body in self.db.rows(f"{_TASKS} {_JOINED}")}
         found: dict[str, Task] = {}
         for start in range(0, len(ids), CHUNK):
             some = ids[start : start + CHUNK]
@@ -130,10 +131,11 @@ class Store:
             raise UserError(f"{self.folder / FILE}: a value is no JSON; {DAMAGED}") from None
 
     def categories(self) -> dict[str, str]:
-        """Task id -> category of all tasks, without reading the tasks themselves."""
-        return dict(self.db.rows("SELECT id, category FROM tasks ORDER BY rowid"))
+        """Task id -> category of all but the candidates that wait, without reading the tasks."""
+        return dict(self.db.rows(f"SELECT id, category FROM tasks {_JOINED}"))
 
     def has_task(self, task_id: str) -> bool:
+        """Whether it is stored, be it as a candidate."""
         return bool(self.db.read("SELECT 1 FROM tasks WHERE id = ?", task_id))
 
     def add_groups(self, groups: Iterable[Group]) -> None:
@@ -188,13 +190,12 @@ class Store:
 
     def put_entries(self, entries: Iterable[Entry]) -> None:
         """Store the present state of tasks in the pool."""
-        self.db.write_many(
-            _PUT_ENTRY,
-            (
-                (e.place, e.task_id, e.generated, e.state, e.since, e.chosen, e.rests, e.reason)
-                for e in sorted(entries, key=_by_place)  # neighbours share pages
-            ),
-        )
+        ordered = sorted(entries, key=_place)  # neighbours share pages
+        with self.db.transaction():
+            known = self.db.read("SELECT COALESCE(MAX(place), -1) FROM members")[0][0]
+            new = ordered[bisect_right(ordered, known, key=_place) :]
+            self.db.write_many("INSERT INTO members VALUES (?, ?, ?)", map(_member, new))
+            self.db.write_many("REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?)", map(_state, ordered))
 
     def entries(self) -> list[Entry]:
         """The present state of the pool as it was stored, in order, without `Entry.seen`."""
@@ -277,31 +278,31 @@ class Store:
                 changed += self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
             if queues:
                 self.db.write(_UNDO_JOBS, step)
+            changed += self.db.write(_UNDO_ADMISSIONS, step)
+            changed += self.db.write(_UNDO_TASKS, step)
             if changed:
                 self.db.write("DELETE FROM pool")
+                self.db.write("DELETE FROM members")
         return changed > 0
 
 
-_by_place = attrgetter("place")
-
-
-def columns(task: Task) -> tuple[str, str, str, str, int]:
-    """What of a task stands in columns: id, category, origin, parent, born."""
-    return task.id, task.category.value, task.origin, task.parent, task.born
+_place = attrgetter("place")
+_member = attrgetter("place", "task_id", "generated")
+_state = attrgetter("place", "state", "since", "chosen", "rests", "reason")
 
 
 def _row(task: Task, step: int) -> tuple[Any, ...]:
-    task_id, *rest = columns(task)
-    return task_id, step, *rest, task.model_dump_json()
+    body = task.model_dump_json()
+    return task.id, step, task.category.value, task.origin, task.parent, task.born, body
 
 
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
 _TASKS = "SELECT id, body FROM tasks"
+_JOINED = "WHERE id NOT IN (SELECT id FROM candidates WHERE admitted IS NULL) ORDER BY rowid"
 _ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason
-    FROM pool LEFT JOIN tasks ON id = task_id ORDER BY place"""
-_PUT_ENTRY = """INSERT INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (place) DO UPDATE SET state = excluded.state, since = excluded.since,
-    chosen = excluded.chosen, rests = excluded.rests, reason = excluded.reason"""
+    FROM pool LEFT JOIN members USING (place) LEFT JOIN tasks ON id = task_id ORDER BY place"""
 _UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
     WHERE done > ? OR outcome = ''"""
+_UNDO_ADMISSIONS = "UPDATE candidates SET admitted = NULL WHERE admitted > ?"
+_UNDO_TASKS = "DELETE FROM tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"
