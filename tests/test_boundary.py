@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
+from collections.abc import Callable
+from functools import partial
 from math import nextafter
 from statistics import fmean, pvariance
 
@@ -10,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rods.boundary.latest import MeanRule, VarianceRule
+from rods.boundary.latest import LatestRule, MeanRule, RandomRule, VarianceRule
 from rods.boundary.rule import Standing, Thresholds, Zone
 from rods.boundary.selection import Chooser, Selection
 from rods.group import Group, Signal, signal_share
@@ -150,6 +153,30 @@ def test_a_cooling_task_is_passed_over(groups: list[Group], data: st.DataObject)
     ready = {i for i in fit if i not in last or 20 - last[i] >= 5}
     assert {s.task_id for s in found.seeds} == ready
     assert found.cooling == len(fit - ready)
+
+
+@pytest.mark.parametrize("make", [partial(MeanRule, LIMITS), VarianceRule, partial(RandomRule, 7)])
+@given(histories=st.lists(st.tuples(st.sampled_from("abcd"), rewards, st.booleans())))
+def test_a_task_stands_where_its_latest_complete_group_put_it(
+    make: Callable[[], LatestRule], histories: list[tuple[str, tuple[float, ...], bool]]
+) -> None:
+    rule, wanted = make(), dict[str, Standing]()
+    for step, (task, values, lost) in enumerate(histories):
+        seen = Group(task, "base", values, 0, step, len(values) + lost)
+        rule.observe(seen)
+        if not lost:
+            wanted[task] = rule.judge(seen)
+    assert {task: rule.standing(task, 0) for task in "abcd"} == {t: wanted.get(t) for t in "abcd"}
+
+
+def test_a_collection_of_garbage_walks_no_standings() -> None:
+    rule = MeanRule(LIMITS)
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(1000):
+        rule.observe(group(0.0, 1.0, task=f"task {number}"))
+    gc.collect()
+    assert len(gc.get_objects()) < before + 100
 
 
 def test_an_incomplete_group_is_counted_and_chooses_nothing() -> None:

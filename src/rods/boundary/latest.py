@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from random import Random
 
 from rods.boundary.rule import Standing, Thresholds, Zone
@@ -16,14 +17,21 @@ class LatestRule:
     forecasts = False
 
     def __init__(self) -> None:
-        self._standings: dict[str, Standing] = {}
+        # Numbers, four a task: garbage collections would walk an object for each.
+        self._places: dict[str, int] = {}
+        self._numbers = array("d")
 
     def observe(self, group: Group) -> None:
         if group.complete:
-            self._standings[group.task_id] = self.judge(group)
+            start = 4 * self._places.setdefault(group.task_id, len(self._places))
+            self._numbers[start : start + 4] = array("d", self.judge(group))
 
     def standing(self, task_id: str, epoch: int) -> Standing | None:
-        return self._standings.get(task_id)
+        place = self._places.get(task_id)
+        if place is None:
+            return None
+        mean, priority, boundary, silent = self._numbers[4 * place : 4 * place + 4]
+        return Standing(mean, priority, bool(boundary), bool(silent))
 
     def judge(self, group: Group) -> Standing:
         """Where one complete group puts its task."""
