@@ -121,6 +121,19 @@ def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(ru
     assert runs.stored("unmeasured")["evaluations"] == runs.stored("whole")["evaluations"]
 
 
+def test_a_checkpoint_that_was_cut_short_leaves_nothing(runs: Runs) -> None:
+    """Its weights are written to a temporary file, which a kill leaves behind."""
+    whole, torn = runs.root / "whole", runs.root / "torn"
+    shutil.copytree(whole, torn)
+    last = torn / "checkpoints" / f"checkpoint-{STEPS}"
+    (last / "complete").unlink()
+    (last / ".tmp7MvuFy").write_bytes(b"half of the weights")
+    assert runs.call(runs.command("torn")).code == 0
+    names = ({str(p.relative_to(top)) for p in top.rglob("*")} for top in (whole, torn))
+    assert next(names) == next(names)
+    assert runs.stored("torn") == runs.stored("whole")
+
+
 @pytest.mark.parametrize("what", ["rewards", "tools", "tasks"])
 def test_another_world_under_a_stored_pool_is_refused(runs: Runs, what: str) -> None:
     shutil.copytree(runs.root / "whole", runs.root / what)

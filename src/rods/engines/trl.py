@@ -9,6 +9,7 @@ checkpoint has a consistent state of the store (`Loop.resume`).
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from rods.config import Config, Stage
+from rods.errors import UserError
 from rods.files import sync_tree
 from rods.group import Group
 from rods.loop import Loop
@@ -75,6 +77,7 @@ class TrlEngine:
 
         A signal that the stopper notes ends it after the step in progress, with a checkpoint.
         """
+        drop_torn_checkpoints(self.folder)
         checkpoint = latest_checkpoint(self.folder)
         self._clock = time.monotonic()
         self.stopper.safe = True
@@ -215,6 +218,21 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole."""
     found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{MARK}")]
     return max(found, key=checkpoint_step, default=None)
+
+
+def drop_torn_checkpoints(folder: Path) -> None:
+    """Delete what a kill cut short: written anew, it would keep that one's temporary files.
+
+    Raises:
+        UserError: one cannot be deleted.
+    """
+    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
+        if not (checkpoint / MARK).exists():
+            try:
+                shutil.rmtree(checkpoint)
+            except OSError as error:
+                told = f"cut short, and cannot be deleted: {error.strerror}; delete it"
+                raise UserError(f"{checkpoint}: {told}") from None
 
 
 def checkpoint_step(checkpoint: Path) -> int:

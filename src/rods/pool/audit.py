@@ -37,7 +37,7 @@ def faults(
     """What is wrong, a sentence each; nothing if all is well.
 
     Args:
-        categories: of all stored tasks, by id.
+        categories: of all stored tasks but the candidates that wait, by id.
         stored: the present state of the pool as it was stored; it may be missing as a whole.
         trained: step -> the tasks of its groups.
     """
