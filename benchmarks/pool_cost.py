@@ -5,7 +5,8 @@ K = 16 are trained with random rewards, in which a share of the groups is consta
 that these tasks rest or retire; as many candidates wait at each end. The second end is the one that
 is told: the tasks that were injected at the first pass their burn-in there. Each size has a process
 of its own, so that its peak memory is its own. Bodies of tasks are small here; they stand in the
-store and are read when a task is drawn, so their size is not the pool's.
+store and are read when a task is drawn, so their size is not the pool's. Machines differ, and so do
+the minutes of a shared one: `additions_s` is what ten million additions take before and after.
 
     python benchmarks/pool_cost.py --sizes 10000 100000 1000000 --out FILE
 """
@@ -91,6 +92,14 @@ def candidates(loop: Loop, count: int, first: int) -> None:
         loop.queue.finish(job, Made("made", made, {}, [], 0.0), 0)
 
 
+def additions() -> float:
+    """Seconds of ten million additions: how fast this machine is at this moment."""
+    began, total = time.perf_counter(), 0
+    for number in range(10_000_000):
+        total += number
+    return time.perf_counter() - began
+
+
 @dataclass
 class Measurement:
     """One size, in this process."""
@@ -115,8 +124,10 @@ class Measurement:
             for end in range(2):
                 self.train(loop, epoch)
                 candidates(loop, wanted, self.size + end * wanted)
+                before = additions()
                 events = self.timed("end_epoch_s", loop.end_epoch)
                 epoch = self.timed("order_s", loop.next_epoch)
+            pace = [round(before, 2), round(additions(), 2)]
             store.close()
         return {
             "tasks": self.size,
@@ -129,6 +140,7 @@ class Measurement:
             "observe_worst_ms": round(1e3 * max(self.observing), 3),
             **{name: round(seconds, 4) for name, seconds in self.took.items()},
             "boundary_s": round(self.took["end_epoch_s"] + self.took["order_s"], 3),
+            "additions_s": pace,
             "events": len(events),
             "active": len(loop.pool.live),
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
