@@ -31,7 +31,7 @@ from rods.errors import UserError
 from rods.loop import Loop
 from rods.pool.event import Event
 from rods.store import database, schema
-from rods.store.database import FILE
+from rods.store.database import FILE, ROWS
 from rods.store.rows import Evaluation
 from rods.store.schema import VERSION
 from rods.store.store import Store
@@ -371,6 +371,19 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store, error: type | Non
     with store.transaction():
         store.add_epoch(0, 1, ["x"])
     assert len(store.epochs()) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 7])
+def test_many_rows_are_added_in_their_order_or_not_at_all(store: Store, count: int) -> None:
+    events = [Event(i, i % 3, f"task {i}", "chosen", "why") for i in range(count)]
+    store.add_events(iter(events))
+    assert store.events() == events
+    store.db.insert("INSERT OR IGNORE INTO ends", ((i // 2, i) for i in range(2 * count)))
+    kept = [(i, 2 * i) for i in range(count)]
+    assert store.db.read("SELECT * FROM ends") == kept
+    with pytest.raises(UserError, match="UNIQUE"):
+        store.db.insert("INSERT INTO ends", [(-i - 1, 0) for i in range(3 * ROWS)] + [(-1, 0)])
+    assert store.db.read("SELECT * FROM ends ORDER BY epoch") == kept
 
 
 def test_a_full_file_takes_nothing_by_halves(store: Store) -> None:

@@ -134,7 +134,7 @@ def test_who_waits(found: dict[str, tuple[int, float]], taken: set[int], epoch: 
         ranked = sorted(found, key=lambda n: (-found[n][0], -found[n][1], tasks[n].id))
         wanted = [name for name in ranked if found[name][0] >= epoch - PATIENCE]
         joined = [name for name in wanted if int(name[1]) in taken]
-        queue.admit((tasks[name].id for name in joined), 5)
+        queue.admit([tasks[name].id for name in joined], 5)
 
         def waiting() -> list[str]:
             known = {tasks[name].id: name for name in tasks}

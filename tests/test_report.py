@@ -94,7 +94,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         store.add_groups(Group(t.id, t.category, (0.4, 0.6), 1, 2) for t in made)
         outcomes = {"tried": 5, "admitted": 2, HOSTILE: 3}
         rows = [(2, 0, seeds[0].id, name, n) for name, n in outcomes.items()]
-        store.db.write_many("INSERT INTO funnel VALUES (?, ?, ?, ?, ?)", rows)
+        store.db.insert("INSERT INTO funnel", rows)
         long = ["agent", "x" * (MAX_TRANSCRIPT + 500)]
         store.add_episode(2, made[0].id, 0.5, HOSTILE, [["user", HOSTILE], long, ["error", "no"]])
         for step, side in ((0, "test"), (0, "validation"), (2, "test"), (2, "validation")):

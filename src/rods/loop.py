@@ -176,7 +176,7 @@ class Loop:
                 came = self.buffer.admit(self.queue.waiting(index), step, index)
         changed = {event.task_id for event in (*gone, *came)}
         with self.store.transaction(fold=False):
-            self.queue.admit((e.task_id for e in came if e.kind == "injected"), step)
+            self.queue.admit([e.task_id for e in came if e.kind == "injected"], step)
             self.store.add_events([*gone, *came])
             self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
             self.store.close_epoch(index, step)

@@ -9,11 +9,11 @@ nothing twice. A variant of a task that went back with it waits until that has j
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rods.boundary.selection import Seed
 from rods.store.rows import Candidate, Job, Made
-from rods.store.store import Store
+from rods.store.store import CHUNK, Store
 from rods.task import Task
 
 TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
@@ -39,8 +39,7 @@ class Queue:
     def add_jobs(self, step: int, epoch: int, seeds: Iterable[Seed]) -> None:
         """A job a seed. One that is there already stays as it is."""
         rows = [(step, epoch, seed.task_id, seed.priority) for seed in seeds]
-        query = "INSERT OR IGNORE INTO jobs (step, epoch, task_id, priority) VALUES (?, ?, ?, ?)"
-        self.db.write_many(query, rows)
+        self.db.insert("INSERT OR IGNORE INTO jobs (step, epoch, task_id, priority)", rows)
 
     def open_jobs(self, epoch: int) -> list[Job]:
         """Jobs that are still wanted in that epoch: the latest first, then the best."""
@@ -61,16 +60,16 @@ class Queue:
         with self.store.transaction():
             new = [task for task in made.variants if not self.store.has_task(task.id)]
             self.store.add_tasks(new, step)
-            self.db.write_many(
-                "INSERT INTO candidates VALUES (?, ?, ?, ?, NULL)",
+            self.db.insert(
+                "INSERT INTO candidates (step, epoch, id, priority)",
                 [(step, job.epoch, task.id, job.priority) for task in new],
             )
-            self.db.write_many(
-                "INSERT INTO funnel VALUES (?, ?, ?, ?, ?)",
+            self.db.insert(
+                "INSERT INTO funnel",
                 [(step, job.epoch, job.task_id, name, n) for name, n in made.funnel.items() if n],
             )
-            self.db.write_many(
-                "INSERT INTO failures VALUES (?, ?, ?, ?)",
+            self.db.insert(
+                "INSERT INTO failures",
                 [(step, job.epoch, job.task_id, json.dumps(f)) for f in made.failures],
             )
             self.db.write(
@@ -83,10 +82,14 @@ class Queue:
         query = f"SELECT id, parent, category {_WAITING} ORDER BY epoch DESC, priority DESC, id"
         return [Candidate(*row) for row in self.db.rows(query, epoch - self.patience)]
 
-    def admit(self, task_ids: Iterable[str], step: int) -> None:
+    def admit(self, task_ids: Sequence[str], step: int) -> None:
         """Mark candidates that join the pool."""
-        query = "UPDATE candidates SET admitted = ? WHERE id = ?"
-        self.db.write_many(query, [(step, task_id) for task_id in task_ids])
+        with self.store.transaction():
+            for start in range(0, len(task_ids), CHUNK):
+                some = task_ids[start : start + CHUNK]
+                marks = ",".join("?" * len(some))
+                query = f"UPDATE candidates SET admitted = ? WHERE id IN ({marks})"
+                self.db.write(query, step, *some)
 
     def admitted(self) -> dict[str, int | None]:
         """Candidate -> the step at which it joined; None while it has not."""

@@ -80,10 +80,7 @@ class Store:
 
     def add_tasks(self, tasks: Iterable[Task], step: int) -> None:
         """Idempotent: a task's id is its content."""
-        self.db.write_many(
-            "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (_row(task, step) for task in tasks),
-        )
+        self.db.insert("INSERT OR IGNORE INTO tasks", (_row(task, step) for task in tasks))
 
     def tasks(self, ids: Sequence[str] | None = None) -> dict[str, Task]:
         """Tasks by id: those asked for, in that order, or all but the candidates that wait.
@@ -139,8 +136,8 @@ class Store:
         return bool(self.db.read("SELECT 1 FROM tasks WHERE id = ?", task_id))
 
     def add_groups(self, groups: Iterable[Group]) -> None:
-        self.db.write_many(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
+        self.db.insert(
+            "INSERT INTO groups",
             (
                 (g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size)
                 for g in groups
@@ -163,7 +160,7 @@ class Store:
         return int(self.db.read("SELECT CAST(MAX(step) AS INT) FROM groups")[0][0] or 0)
 
     def add_events(self, events: Iterable[Event]) -> None:
-        self.db.write_many("INSERT INTO events VALUES (?, ?, ?, ?, ?)", list(events))
+        self.db.insert("INSERT INTO events", events)
 
     def iter_events(self) -> Iterator[Event]:
         """Events in order.
@@ -194,8 +191,8 @@ class Store:
         with self.db.transaction():
             known = self.db.read("SELECT COALESCE(MAX(place), -1) FROM members")[0][0]
             new = ordered[bisect_right(ordered, known, key=_place) :]
-            self.db.write_many("INSERT INTO members VALUES (?, ?, ?)", map(_member, new))
-            self.db.write_many("REPLACE INTO pool VALUES (?, ?, ?, ?, ?, ?)", map(_state, ordered))
+            self.db.insert("INSERT INTO members", map(_member, new))
+            self.db.insert("REPLACE INTO pool", map(_state, ordered))
 
     def entries(self) -> list[Entry]:
         """The present state of the pool as it was stored, in order, without `Entry.seen`."""
@@ -250,8 +247,7 @@ class Store:
         return {t: (s, p, e, self._load(m)) for t, s, p, e, m in rows}
 
     def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
-        rows = list(evaluations)
-        self.db.write_many("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self.db.insert("INSERT INTO evaluations", evaluations)
 
     def evaluations(self) -> list[Evaluation]:
         rows = self.db.rows("SELECT * FROM evaluations ORDER BY step, rowid")
