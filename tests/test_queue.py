@@ -177,6 +177,15 @@ def test_a_variant_waits_for_its_parent(queue: Queue) -> None:
     assert [c.task_id for c in queue.waiting(1)] == [first.id]
 
 
+def test_a_candidate_whose_id_was_lost_is_told(queue: Queue) -> None:
+    job = Job(1, 0, PARENT.id, 0.5)
+    add(queue, job)
+    queue.finish(job, made(variant("v")), 1)
+    queue.db.write("UPDATE candidates SET id = NULL")
+    with pytest.raises(UserError, match="task None is not stored; it is damaged"):
+        list(queue.candidates())
+
+
 def test_a_parent_that_is_nowhere(queue: Queue) -> None:
     with pytest.raises(UserError, match="task gone is not stored"):
         queue.parent(Job(1, 0, "gone", 0.5))

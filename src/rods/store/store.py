@@ -96,9 +96,9 @@ class Store:
             marks = ",".join("?" * len(some))
             for i, body in self.db.rows(f"{_TASKS} WHERE id IN ({marks})", *some):
                 found[i] = self.parse(i, body)
-        missing = next((i for i in ids if i not in found), None)
-        if missing is not None:
-            raise UserError(f"{self.folder / FILE}: task {missing} is not stored; {DAMAGED}")
+        for i in ids:
+            if i not in found:
+                raise UserError(f"{self.folder / FILE}: task {i} is not stored; {DAMAGED}")
         return {i: found[i] for i in ids}
 
     def parse(self, task_id: str, body: str) -> Task:
