@@ -144,6 +144,34 @@ def test_doctor_before_the_state_is_written_anew(rods, run: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "between"), [("doctor", "categories"), ("doctor", "entries"), ("report", "groups")]
+)
+def test_one_state_is_read_beside_a_trainer(
+    rods, run: Path, monkeypatch: pytest.MonkeyPatch, command: str, between: str
+) -> None:
+    """A trainer that goes back while its store is read makes no contradictions."""
+
+    def told() -> str:
+        done = rods(command, run)
+        assert done.code == 0, done.out
+        if command == "report":
+            return (run / "report.html").read_text()
+        return re.sub("disk: .*", "", done.out)  # which may fill meanwhile
+
+    whole, trainer, read = told(), Store(run), getattr(Store, between)
+
+    def late(store: Store) -> object:
+        found = read(store)
+        trainer.rollback(2, queues=True)
+        return found
+
+    monkeypatch.setattr(Store, between, late)
+    assert told() == whole
+    assert trainer.last_step() == 2
+    trainer.close()
+
+
+@pytest.mark.parametrize(
     ("harm", "line"),
     [
         (lambda s: s.add_events([Event(1, 0, "gone", "chosen")]), "BAD history: .*gone"),

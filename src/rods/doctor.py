@@ -55,20 +55,25 @@ def _run(folder: Path) -> list[Finding]:
     """Whether what is stored is whole, and the pool's history keeps its promises."""
     store = Store(folder, role="reader")
     try:
-        store.check()
-        tasks = store.tasks()
-        stored = {k: v for k, v in (store.meta("config") or {}).items() if k != "rods"}
-        return [
-            ("tasks", True, f"{len(tasks)} stored, each matches its id"),
-            *_history(store, Config.model_validate(stored)),
-            *_queues(store),
-        ]
+        with store.snapshot():  # a trainer may be at work, and tables are read one after the other
+            return _whole(store)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "configuration"
         return [("config", False, f"written by another version of rods: {where}: {first['msg']}")]
     finally:
         store.close()
+
+
+def _whole(store: Store) -> list[Finding]:
+    store.check()
+    tasks = store.tasks()
+    stored = {k: v for k, v in (store.meta("config") or {}).items() if k != "rods"}
+    return [
+        ("tasks", True, f"{len(tasks)} stored, each matches its id"),
+        *_history(store, Config.model_validate(stored)),
+        *_queues(store),
+    ]
 
 
 def _history(store: Store, config: Config) -> list[Finding]:

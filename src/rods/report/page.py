@@ -40,7 +40,8 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     """
     store = Store(folder, role="reader")
     try:
-        record = Record.read(store)
+        with store.snapshot():
+            record = Record.read(store)
     finally:
         store.close()
     page = render(record)

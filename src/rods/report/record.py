@@ -44,7 +44,7 @@ class Record:
 
     @staticmethod
     def read(store: Store) -> Record:
-        """Tasks come last: whatever a trainer adds meanwhile, no row lacks its task."""
+        """Read it all; within a snapshot of the store where a trainer may be at work."""
         return Record(
             name=store.folder.resolve().name,
             config=store.meta("config") or {},

@@ -98,6 +98,16 @@ class Database:
         except sqlite3.Error as error:
             raise self._problem(error) from None
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads inside see one state, whatever is written meanwhile; for a reader."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:  # a damaged file can end it by itself
+                self._db.execute("ROLLBACK")
+
     def read(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query.
 

@@ -67,6 +67,10 @@ class Store:
         """See `Database.transaction`."""
         return self.db.transaction(fold=fold)
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """See `Database.snapshot`."""
+        return self.db.snapshot()
+
     def check(self) -> None:
         """See `Database.check`."""
         self.db.check()
