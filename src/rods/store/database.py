@@ -22,7 +22,7 @@ from rods.store.schema import VERSION, create, migrate
 
 FILE = "run.sqlite"
 CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
-ROWS = 100  # that one statement adds, in a third of the time of a statement each
+ROWS = 100  # that one statement adds at most; a third of the time of a statement each
 FOLDING = 1_000  # pages of the log at which a transaction folds it into the file
 PATIENCE = 5.0  # seconds that a writer waits for another before it looks who that is
 MOST_PATIENCE = 30.0
@@ -141,11 +141,8 @@ class Database:
         with self.transaction():
             while some := list(islice(left, ROWS)):
                 one = f"({', '.join('?' * len(some[0]))})"
-                if len(some) < ROWS:
-                    self._db.executemany(f"{into} VALUES {one}", some)
-                else:
-                    values = list(chain.from_iterable(some))
-                    self._db.execute(f"{into} VALUES {', '.join([one] * ROWS)}", values)
+                values = list(chain.from_iterable(some))
+                self._db.execute(f"{into} VALUES {', '.join([one] * len(some))}", values)
 
     def check(self) -> None:
         """Look at the whole file.
