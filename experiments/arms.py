@@ -2,8 +2,8 @@
 
     python experiments/arms.py --runs runs/arms --seeds 0 1 2 --jobs 2
 
-Finished runs are not repeated and interrupted ones go on. The summaries stand in
-`experiments/results/arms.json`, and the table is printed.
+Finished runs are not repeated and interrupted ones go on. The summaries are written to `--out`, and
+the table is printed.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=["rods", "fresh", "static"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     jobs = [(arm, seed) for arm in options.arms for seed in options.seeds]
@@ -78,7 +79,7 @@ def main() -> None:
             )
         )
     rows.sort(key=lambda row: (options.arms.index(row["arm"]), row["seed"]))
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+    options.out.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))
 
 
