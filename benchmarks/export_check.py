@@ -23,7 +23,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from official import OfficialChecker
-
 from rods.envs.bfcl import BfclEnvironment
 from rods.errors import UserError
 from rods.export.bfcl import read

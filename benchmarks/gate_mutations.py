@@ -23,7 +23,6 @@ from edits import Materials
 from harmless import CHANGES
 from limits import LIMITS
 from mutations import MUTATIONS, Mutant, Mutation
-
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.synthesis.critique import Critic, Siblings
 from rods.synthesis.order import Order

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from edits import Materials, failing, places, swapped, telling, with_turn, with_turns, words
-
 from rods.synthesis.story import themes
 from rods.task import Task
 

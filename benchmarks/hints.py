@@ -12,12 +12,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from wrong_calls import failures, gold_values, leaked
-
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.envs.blame import PRECONDITION, error_text
 from rods.envs.hints import Hinter
+from wrong_calls import failures, gold_values, leaked
 
 RESULT = Path(__file__).parent / "results" / "hints.json"
 

@@ -6,7 +6,6 @@ import random
 
 from edits import Materials, failing, places, visible, with_calls, with_turns
 from mutations import Mutant, Mutation
-
 from rods.task import Call, Task
 
 

@@ -29,7 +29,6 @@ from edits import (
     with_value,
     words,
 )
-
 from rods.grounding import leaves
 from rods.task import Call, Category, Task, Turn
 

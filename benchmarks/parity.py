@@ -20,7 +20,6 @@ from pathlib import Path
 
 from corruption import DRAWS, READS, Corruption
 from official import OfficialChecker
-
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs

@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import median
 
 from official import OfficialChecker
-
 from rods.envs.base import Environment
 from rods.envs.bfcl import STATELESS, BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs

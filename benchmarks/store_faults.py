@@ -49,7 +49,6 @@ from doubles import (
     make_config,
     play,
 )
-
 from rods.cli import main as command_line
 from rods.cli.common import complain
 from rods.errors import UserError

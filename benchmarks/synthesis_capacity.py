@@ -18,7 +18,6 @@ from collections import Counter
 from pathlib import Path
 
 from model_server import served
-
 from rods.synthesis.llm.backend import ModelOrder, jobs_at_once
 from rods.synthesis.llm.endpoint import EndpointConfig
 from rods.synthesis.maker import Maker, in_threads

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
-from commandline import Done
 from hypothesis import HealthCheck, settings
-from runs import Runs
 
+from commandline import Done
 from rods.cli import main
+from runs import Runs
 
 settings.register_profile("rods", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rods")

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from commandline import Done
-
 from rods.store.store import Store
 
 STEPS, EPOCH, SEED = 8, 6, 1

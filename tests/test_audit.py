@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from commandline import refused
 
+from commandline import refused
 from rods.audit import audit
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks

@@ -1,10 +1,10 @@
 """The reward's verdict is the official checker's, also on wrong transcripts."""
 
-import parity
 import pytest
+
+import parity
 import single_faults
 from official import OfficialChecker
-
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.reward import Scored, Verdict

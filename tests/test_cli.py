@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from commandline import Done, refused
 from doubles import make_task
-
 from rods.cli import app
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.files import read_tasks, write_tasks

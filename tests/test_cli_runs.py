@@ -9,9 +9,9 @@ from pathlib import Path
 from unittest.mock import create_autospec
 
 import pytest
+
 from commandline import refused
 from doubles import begin, finish, go, make_config
-
 from rods.config import load_config
 from rods.pool.event import Event
 from rods.run import Watch, _check_identity, _Run, train

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from test_factory import world
-
 from rods.synthesis.llm.composites import MAX_CALLS, composites
 from rods.synthesis.toolgraph import Fragment, ToolGraph
+from test_factory import world
 
 
 def test_the_benchmark_has_the_papers_examples() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import loop_share
 import pool_cost
-import pytest
 
 
 @pytest.mark.parametrize("rule", ["mean", "posterior"])

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+
 from doubles import (
     SEEDS,
     RenamingSynthesis,
@@ -24,8 +26,6 @@ from doubles import (
     make_config,
     make_task,
 )
-from hypothesis import given, settings
-
 from rods.config import Config
 from rods.errors import UserError
 from rods.loop import Loop

@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import digests
 import pytest
+
+import digests
 
 
 def test_ground_truths_are_the_same_in_any_process() -> None:

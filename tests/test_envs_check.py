@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import Done, refused
 
+from commandline import Done, refused
 from rods.envs.check import check
 from rods.envs.load import load_environment
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from commandline import Done, refused
 from doubles import make_task
 from export_check import check
-from hypothesis import given
-from hypothesis import strategies as st
 from official import OfficialChecker
-
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, data_folder, split
 from rods.envs.bfcl_twin import accepts_ground_truth

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import store_faults
 
 MEMORY = Path("/dev/shm")  # no test here is about a power failure

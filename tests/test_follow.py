@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from commandline import refused
 from hostile import Hostile
-from runs import RODS, Runs
-from scripted_endpoint import ScriptedEndpoint
-
 from rods.store.queue import Queue
 from rods.store.store import Store
+from runs import RODS, Runs
+from scripted_endpoint import ScriptedEndpoint
 
 BESIDE = ("--set", "synthesis.mode=background")
 

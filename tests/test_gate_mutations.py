@@ -4,6 +4,7 @@ import random
 from functools import cache
 
 import pytest
+
 from edits import Materials, failing
 from gate_mutations import measure, mutants
 from harmless import CHANGES

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wrong_calls import Failure, failures, gold_values, leaked, misspelt
 
 from rods.config import load_config
 from rods.envs.base import Environment, Observation, Outcome, Step, execute_here
@@ -25,6 +24,7 @@ from rods.reward import gold_trace
 from rods.rollout.episode import HINT, Action, Episode, Message
 from rods.rollout.runner import Runner
 from rods.task import Call, Category, Task, ToolSpec, Turn
+from wrong_calls import Failure, failures, gold_values, leaked, misspelt
 
 ENV = BfclEnvironment()
 TASKS = benchmark_tasks()

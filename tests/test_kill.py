@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import kill_test
 import pytest
-from doubles import make_task
 
+import kill_test
+from doubles import make_task
 from rods.boundary.selection import Seed
 from rods.envs.base import Step
 from rods.envs.guard import CallLimits, GuardedEnvironment

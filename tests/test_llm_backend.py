@@ -8,13 +8,13 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from commandline import Done, refused
 from hostile import OWNED, Hostile
-from scripted_endpoint import Reply, ScriptedEndpoint
-from test_factory import world
-
 from rods.files import read_tasks
 from rods.verify import verify_tasks
+from scripted_endpoint import Reply, ScriptedEndpoint
+from test_factory import world
 
 KEY = "sk-this-must-never-be-written"
 COUNT = 6

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
-from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
 
 from rods.errors import UserError
 from rods.synthesis.llm import live, transport
@@ -24,6 +23,7 @@ from rods.synthesis.llm.fault import Fault
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.repetition import period, repeating
 from rods.synthesis.llm.response import retry_after
+from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
 
 KEY = "sk-very-secret-0123456789"
 PROMPT = Prompt("planner", "1", "You plan.", "Plan this.")

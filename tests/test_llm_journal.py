@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from scripted_endpoint import Reply, ScriptedEndpoint, refusal
 
 from rods.errors import UserError
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.prompts import Prompt, quoted, render
+from scripted_endpoint import Reply, ScriptedEndpoint, refusal
 
 DEAD = "http://127.0.0.1:9/v1"
 

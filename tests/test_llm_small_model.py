@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_model import served
 
 from rods.files import read_tasks
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
@@ -15,6 +14,7 @@ from rods.synthesis.llm.forms import Verdict
 from rods.synthesis.llm.prompts import render
 from rods.synthesis.world import own_world
 from rods.verify import verify_tasks
+from small_model import served
 
 OWN = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
 

@@ -10,9 +10,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-from competent import competent
-from test_factory import world
 
+from competent import competent
 from rods.envs.guard import GuardedEnvironment
 from rods.synthesis.execute import opened
 from rods.synthesis.failures import History, Kind, SynthesisError
@@ -21,6 +20,7 @@ from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import Program
 from rods.task import Call, Category, Task
+from test_factory import world
 
 
 @cache

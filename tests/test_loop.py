@@ -10,6 +10,8 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+
 from doubles import (
     SEEDS,
     RenamingSynthesis,
@@ -20,8 +22,6 @@ from doubles import (
     go,
     make_config,
 )
-from hypothesis import given, settings
-
 from rods.config import Config
 from rods.group import Group
 from rods.loop import Loop

@@ -8,7 +8,6 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from doubles import SEEDS, begin, configs, content, faults_of, play
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -19,6 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from doubles import SEEDS, begin, configs, content, faults_of, play
 from rods.config import Config
 from rods.loop import Epoch, Loop
 

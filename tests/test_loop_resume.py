@@ -6,10 +6,10 @@ import itertools
 from pathlib import Path
 
 import pytest
-from doubles import begin, configs, finish, go, make_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doubles import begin, configs, finish, go, make_config
 from rods.config import Config
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from random import Random
 
 import pytest
-from doubles import make_config
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from doubles import make_config
 from rods.boundary.latest import MeanRule, VarianceRule
 from rods.boundary.named import make_rule
 from rods.boundary.rule import BoundaryRule, Thresholds

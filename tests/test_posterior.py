@@ -6,10 +6,10 @@ import random
 from math import prod
 
 import pytest
-from doubles import make_config
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles import make_config
 from rods.boundary.latest import MeanRule, RandomRule, VarianceRule
 from rods.boundary.named import make_rule
 from rods.boundary.posterior import PRIOR, PosteriorRule

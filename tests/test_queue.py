@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from doubles import make_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doubles import make_task
 from rods.boundary.selection import Seed
 from rods.errors import UserError
 from rods.store.queue import TRIES, Queue

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from commandline import refused
 
 SMALL = ["--tasks", 16, "--steps", 4, "--seeds", 2]

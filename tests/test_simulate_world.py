@@ -6,10 +6,10 @@ import random
 
 import numpy as np
 import pytest
-from doubles import make_task
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles import make_task
 from rods.errors import UserError
 from rods.simulate.items import CATEGORIES, ROW, TURNS, Items, as_row, as_task
 from rods.simulate.learner import chances, expected

@@ -6,10 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from doubles import make_seeds, make_task
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from doubles import make_seeds, make_task
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
 from rods.group import Group

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from doubles import SEEDS, faults_of, go, make_config
 
+from doubles import SEEDS, faults_of, go, make_config
 from rods.loop import Loop
 from rods.staging import supervisor
 from rods.staging.supervisor import BUSY, LONGEST_PAUSE, Supervisor

@@ -10,9 +10,9 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from runs import RODS, SEED, STEPS, Runs, untimed
 
 from rods.store.store import Store
+from runs import RODS, SEED, STEPS, Runs, untimed
 
 KEYS = "arm seed preset epochs trajectories generated_tokens wall_s synthesis_s heldout pool signal"
 

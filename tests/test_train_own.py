@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import refused
 
+from commandline import refused
 from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_synthesis import variants
 
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.errors import UserError
@@ -13,6 +12,7 @@ from rods.files import read_tasks, write_tasks
 from rods.synthesis.world import benchmark_world
 from rods.task import Category, Task
 from rods.verify import verify_tasks
+from test_synthesis import variants
 
 
 @cache

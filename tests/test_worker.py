@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from doubles import SEEDS, RenamingSynthesis, faults_of, go, make_config, play
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from doubles import SEEDS, RenamingSynthesis, faults_of, go, make_config, play
 from rods.boundary.selection import Seed
 from rods.config import Config
 from rods.errors import BusyError
