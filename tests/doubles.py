@@ -123,13 +123,20 @@ class RenamingSynthesis:
         )
 
 
-def play(tasks: Sequence[Task], epoch: int, step: int, seed: int = 0) -> list[Group]:
-    """Random rewards for a step, always the same for the same seed, step and task."""
+def play(
+    tasks: Sequence[Task], epoch: int, step: int, seed: int = 0, *, shaped: bool = False
+) -> list[Group]:
+    """Random rewards for a step, always the same for the same seed, step and task.
+
+    Args:
+        shaped: the rewards are twice the outcomes, as the format reward is up to 2.
+    """
     groups = []
     for task in tasks:
         rng = random.Random(f"{seed} {step} {task.id}")
         values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0), (0.5,)])
-        groups.append(Group(task.id, task.category.value, values, epoch, step, 2))
+        rewards, outcomes = (tuple(2 * v for v in values), values) if shaped else (values, None)
+        groups.append(Group(task.id, task.category.value, rewards, epoch, step, 2, outcomes))
     return groups
 
 
@@ -146,7 +153,8 @@ def go(loop: Loop, until: int) -> list[Epoch]:
         epochs.append(epoch)
         for tasks in loop.steps(epoch):
             if loop.step < until:
-                loop.observe(play(tasks, epoch.index, loop.step + 1))
+                shaped = epoch.stage.reward == "format"
+                loop.observe(play(tasks, epoch.index, loop.step + 1, shaped=shaped))
     return epochs
 
 

@@ -48,7 +48,12 @@ CREATE TABLE IF NOT EXISTS episodes (
 CREATE TABLE IF NOT EXISTS evaluations (
     step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
 """
-TO_VERSION_4 = """
+TO_VERSION_5 = """
+ALTER TABLE groups DROP COLUMN outcomes;
+UPDATE meta SET value = '5' WHERE key = 'version';
+"""
+TO_VERSION_4 = f"""
+{TO_VERSION_5}
 CREATE TABLE old (
     step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
     priority REAL, body TEXT NOT NULL);
@@ -194,8 +199,8 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3, TO_VERSION_4])
-def test_a_run_of_version_2_to_4_is_taken_up(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3, TO_VERSION_4, TO_VERSION_5])
+def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
     config, folder = make_config(2), tmp_path / "run"
     loop = begin(config, folder)
     go(loop, 7)

@@ -15,6 +15,7 @@ from rods.errors import UserError, first_problem
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
+RewardName = Literal["format", "progress", "binary"]
 
 
 class _Section(BaseModel):
@@ -24,7 +25,7 @@ class _Section(BaseModel):
 class Stage(_Section):
     """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
 
-    reward: Literal["format", "progress", "binary"] = "progress"
+    reward: RewardName = "progress"
     categories: tuple[Category, ...] = tuple(Category)
     expand: bool = True
     epochs: int | None = Field(None, ge=1, description="None: until the run's last step")

@@ -82,7 +82,7 @@ class Display:
             left = max(0, self.config.steps - line["step"])
             seconds = left * sum(self._recent) / len(self._recent)
             body.add_row("epoch, step", f"{line['epoch']}, {line['step']}/{self.config.steps}")
-            body.add_row("reward in training", f"progress {line['progress']:.3f}")
+            body.add_row("reward in training", f"progress {_share(line['progress'])}")
             body.add_row("groups with signal", f"{line['signal']:.0%}  (without: {quiet or '-'})")
             body.add_row("zones", ", ".join(f"{n} {z}" for z, n in line["zones"].items()))
             body.add_row(
@@ -101,10 +101,15 @@ class Display:
 def _plain(line: dict[str, Any], steps: int) -> str:
     pool = line["pool"]
     return (
-        f"step {line['step']}/{steps} epoch {line['epoch']}: progress {line['progress']:.3f},"
+        f"step {line['step']}/{steps} epoch {line['epoch']}: progress {_share(line['progress'])},"
         f" signal {line['signal']:.0%}, pool {pool['seeds']}+{pool['generated']},"
         f" injected {line['injected']}, retired {line['retired']}, {line['seconds']:.1f} s"
     )
+
+
+def _share(value: float | None) -> str:
+    """A mean; there is none where the environment lost every rollout."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None:
@@ -146,6 +151,9 @@ def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None
         f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s.",
         highlight=False,
     )
+    if summary["lost"]:
+        lost = f"{summary['lost']} trajectories were lost to the environment and not trained on."
+        console.print(lost, highlight=False)
     console.print(summary["notice"], style="dim", markup=False)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 

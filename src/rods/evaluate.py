@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from rods.rollout.runner import Policy, Rollout, Runner
+from rods.errors import UserError
+from rods.rollout.rollout import Rollout, scored
+from rods.rollout.runner import Policy, Runner
 from rods.store.rows import Evaluation
 from rods.task import Task
 
@@ -21,14 +23,17 @@ def evaluate(
     side: str,
     tick: Callable[[float], None] = lambda share: None,
 ) -> list[Evaluation]:
-    """Play each task `samples` times.
+    """Play each task `samples` times. Episodes that the environment lost are not measured.
 
     Args:
         rows: episodes that are played at once.
         tick: called with the share that is done.
 
     Returns:
-        One row for "overall" and one a category.
+        One row for "overall" and one a category; `episodes` are those that were measured.
+
+    Raises:
+        UserError: the environment lost all episodes of a category.
     """
     jobs = [task for task in tasks for _ in range(samples)]
     rollouts: list[Rollout] = []
@@ -39,13 +44,16 @@ def evaluate(
     for task, rollout in zip(jobs, rollouts, strict=True):
         by_category.setdefault(task.category.value, []).append(rollout)
     return [
-        Evaluation(
-            step,
-            side,
-            category,
-            fmean(r.progress for r in found),
-            fmean(r.complete for r in found),
-            len(found),
-        )
-        for category, found in by_category.items()
+        _measured(step, side, category, played, scored(played))
+        for category, played in by_category.items()
     ]
+
+
+def _measured(
+    step: int, side: str, category: str, played: Sequence[Rollout], found: Sequence[Rollout]
+) -> Evaluation:
+    if not found:
+        why = played[0].failure
+        raise UserError(f"{side} tasks, {category}: the environment lost every episode: {why}")
+    progress, complete = fmean(r.progress for r in found), fmean(r.complete for r in found)
+    return Evaluation(step, side, category, progress, complete, len(found))

@@ -1,14 +1,18 @@
-"""Groups of K rollouts of one task under one policy, and what their rewards teach.
+"""Groups of K rollouts of one task under one policy: what they teach, and what they measure.
 
-Whether a group is constant is decided by exact equality over all its rewards, never by a rounded
-mean: GRPO's advantage is zero exactly then.
+Two numbers belong to a rollout. Its *reward* is what the policy is trained on; GRPO's advantage is
+zero exactly where the rewards of a group are equal, so whether a group has signal is decided by
+exact equality over all of them, never by a rounded mean. Its *outcome* is what was verified: the
+progress through the task's turns, or in the paper's ablation the binary reward. The boundary reads
+outcomes only, since a shaped reward differs within groups that fail as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from statistics import fmean, pvariance
 
 
@@ -27,8 +31,9 @@ class Group:
     """K rollouts of one task under one policy.
 
     Attributes:
-        rewards: progress rewards in [0, 1] of the rollouts that came to an end, shape [<= K].
+        rewards: that the policy is trained on, of the rollouts that came to an end, shape [<= K].
         size: K, the rollouts that were asked for; 0 for as many as there are rewards.
+        outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
     """
 
     task_id: str
@@ -37,6 +42,12 @@ class Group:
     epoch: int
     step: int
     size: int = 0
+    outcomes: tuple[float, ...] | None = None
+
+    @property
+    def verified(self) -> tuple[float, ...]:
+        """The outcomes, shape [<= K]."""
+        return self.rewards if self.outcomes is None else self.outcomes
 
     @property
     def complete(self) -> bool:
@@ -45,20 +56,25 @@ class Group:
 
     @property
     def constant(self) -> bool:
-        """Whether all rewards are equal, to the last bit."""
-        return self.rewards.count(self.rewards[0]) == len(self.rewards) if self.rewards else True
+        """Whether all rewards are equal, to the last bit: there is nothing to learn then."""
+        return _constant(self.rewards)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the outcomes differ: the task is neither sure to be solved nor sure to fail."""
+        return not _constant(self.verified)
 
     @property
     def mean(self) -> float:
-        """Exactly the common reward of a constant group, which a rounded sum may miss."""
-        if self.constant:
-            return self.rewards[0] if self.rewards else 0.0
-        return fmean(self.rewards)
+        """Of the outcomes; exactly the common one where all are equal, which a sum may miss."""
+        if self.undecided:
+            return fmean(self.verified)
+        return self.verified[0] if self.verified else 0.0
 
     @property
     def variance(self) -> float:
-        """Population variance; exactly 0.0 for a constant group."""
-        return 0.0 if self.constant else pvariance(self.rewards)
+        """Population variance of the outcomes; exactly 0.0 where all are equal."""
+        return pvariance(self.verified) if self.undecided else 0.0
 
     @property
     def signal(self) -> Signal:
@@ -68,10 +84,33 @@ class Group:
         if not self.constant:
             return Signal.SIGNAL
         ends = {1.0: Signal.ALL_SOLVED, 0.0: Signal.ALL_FAILED}
-        return ends.get(self.rewards[0], Signal.CONSTANT)
+        return Signal.CONSTANT if self.undecided else ends.get(self.mean, Signal.CONSTANT)
+
+    def fault(self) -> str:
+        """What makes its numbers unusable, or ""."""
+        if self.outcomes is not None and len(self.outcomes) != len(self.rewards):
+            return f"{len(self.outcomes)} outcomes for {len(self.rewards)} rewards"
+        if self.size and len(self.rewards) > self.size:
+            return f"{len(self.rewards)} rewards of {self.size} rollouts"
+        for reward in self.rewards:
+            if not _number(reward):
+                return f"a reward of {reward!r}; it must be a finite Python number"
+        for outcome in self.verified:
+            if not _number(outcome) or not 0 <= outcome <= 1:
+                told = "give the verified results beside shaped rewards, as outcomes"
+                return f"an outcome of {outcome!r}, which is not within [0, 1]; {told}"
+        return ""
 
 
 def signal_share(groups: Iterable[Group]) -> float:
     """Share of groups whose rewards differ."""
     found = [group.signal is Signal.SIGNAL for group in groups]
     return sum(found) / len(found) if found else 0.0
+
+
+def _constant(values: Sequence[float]) -> bool:
+    return not values or values.count(values[0]) == len(values)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value)

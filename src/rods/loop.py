@@ -13,12 +13,13 @@ the same loop with that step left out or replaced.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rods.config import Config, Stage
+from rods.due import Due
 from rods.errors import UserError
 from rods.group import Group
 from rods.pool.buffer import ReplayBuffer
@@ -35,6 +36,7 @@ from rods.task import Task
 
 CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn
 SEEDING = 2_000  # tasks a batch
+BARREN = 1_000  # fresh tasks in a row that cannot be used
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Loop:
         step: updates that the policy has behind it.
 
     Raises:
-        UserError: `synthesis.mode` is background, and there is somebody to do it inline.
+        UserError: `synthesis.mode` is background, and there is somebody to do it inline; or the
+            seeds are none, or one stands there twice.
 
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
@@ -99,6 +102,8 @@ class Loop:
             told = f"the store ends at step {last}, before the checkpoint at step {step}"
             way = f"bring {FILE}-wal back if it is missing, or remove that checkpoint to go on"
             raise UserError(f"{self.store.folder}: {told}; {way}")
+        if step < 0:
+            raise ValueError(f"step {step}: updates are counted from 0")
         self.step, self.buffer = step, ReplayBuffer(self.config)
         self.latest: Sequence[Group] = ()
         self.store.rollback(step, queues=self.inline)
@@ -114,7 +119,11 @@ class Loop:
         return self.buffer.pool
 
     def next_epoch(self) -> Epoch:
-        """The epoch in progress if one was interrupted, else a new one."""
+        """The epoch in progress if one was interrupted, else a new one.
+
+        Raises:
+            UserError: synthesis makes no fresh tasks of the stage's categories.
+        """
         size, known = self.config.rollout.tasks_per_step, self.epoch
         if known and self.epoch_done():
             self.end_epoch()
@@ -140,13 +149,18 @@ class Loop:
     def observe(self, groups: Sequence[Group]) -> None:
         """Take the finished groups of the next training step.
 
+        Args:
+            groups: one for each of the step's tasks, in any order.
+
         Raises:
-            ValueError: they do not all belong to that step.
+            ValueError: they are not those of that step, or cannot be what was measured. Nothing
+                has changed then.
         """
-        if not groups or {g.step for g in groups} != {self.step + 1}:
-            raise ValueError(f"the groups of step {self.step + 1} are due, all at once")
+        if fault := self._due().fault(groups):
+            raise ValueError(fault)
         step, epoch = self.step + 1, groups[0].epoch
-        seeds = self.buffer.observe(groups, expand=self._expands(epoch)).seeds
+        stage = frozenset(self.config.stage(epoch).categories)
+        seeds = self.buffer.observe(groups, expand=self._expands(epoch), stage=stage).seeds
         events = [Event(step, epoch, seed.task_id, "chosen") for seed in seeds]
         entries = self.buffer.apply(events)
         with self.store.transaction():
@@ -164,8 +178,13 @@ class Loop:
         return (self.step - epoch.step + 1) * size >= len(epoch.task_ids)
 
     def end_epoch(self) -> list[Event]:
-        """Retire, synthesise (inline) and inject; what changes belongs to the following step."""
-        assert self.epoch is not None, "no epoch was drawn"
+        """Retire, synthesise (inline) and inject; what changes belongs to the following step.
+
+        Raises:
+            ValueError: there is no epoch whose tasks were all trained on and that has not ended.
+        """
+        if self.epoch is None or not self.epoch_done():
+            raise ValueError(f"no epoch can end now: {self._progress()}")
         index, step = self.epoch.epoch, self.step + 1
         gone, came = list[Event](), list[Event]()
         if self._expands(index):
@@ -189,23 +208,37 @@ class Loop:
     def _fresh(self, rng: random.Random, index: int) -> Iterator[Task]:
         """A new task for each place of an epoch."""
         size, stage = self.config.rollout.tasks_per_step, self.config.stage(index)
-        wanted, made = max(1, len(self.seeds) // size) * size, set[str]()
+        wanted, made, barren = max(1, len(self.seeds) // size) * size, set[str](), 0
         while len(made) < wanted:
             task = self.synthesis.fresh(rng, index)
             known = task.id in made or self.store.has_task(task.id)
             if task.category in stage.categories and not known:
                 made.add(task.id)
+                barren = 0
                 yield task
+            elif (barren := barren + 1) >= BARREN:
+                names = ", ".join(category.value for category in stage.categories)
+                told = f"the last {BARREN} of them are known or none of {names}"
+                raise UserError(f"--arm fresh: synthesis makes no new tasks ({told})")
 
     def _seed(self) -> None:
-        """Begin: all seeds at once or none."""
+        """Begin: all seeds at once or none.
+
+        Raises:
+            UserError: there are none, or one stands there twice.
+        """
+        if not len(self.seeds):
+            raise UserError("no seeds: a run begins with at least one task")
         with self.store.transaction():
             for batch in _batches(self.seeds):
                 events = [Event(0, 0, task.id, "seeded") for task in batch]
                 categories = {task.id: task.category.value for task in batch}
                 self.store.add_tasks(batch, 0)
                 self.store.add_events(events)
-                self.buffer.apply(events, categories)
+                try:
+                    self.buffer.apply(events, categories)
+                except ImpossibleEventError:
+                    raise UserError(_doubled(self.seeds)) from None
                 for task in batch:
                     self.synthesis.learn(task)
             self.store.put_entries(self.pool.entries.values())
@@ -236,8 +269,51 @@ class Loop:
             file = self.store.folder / FILE
             raise UserError(f"{file}: its history says that {error}; {DAMAGED}") from None
 
+    def _due(self) -> Due:
+        """What the next training step owes.
+
+        Raises:
+            ValueError: no step is due.
+        """
+        epoch, rollout = self.epoch, self.config.rollout
+        if epoch is None or epoch.closed is not None or self.epoch_done():
+            raise ValueError(f"no step is due: {self._progress()}; draw an epoch by next_epoch()")
+        start = (self.step - epoch.step + 1) * rollout.tasks_per_step
+        return Due(
+            self.step + 1,
+            epoch.epoch,
+            epoch.task_ids[start : start + rollout.tasks_per_step],
+            rollout.group_size,
+            self._category,
+            self.config.stage(epoch.epoch).reward == "format",
+        )
+
+    def _category(self, task_id: str) -> str:
+        entry = self.pool.entries.get(task_id)
+        return entry.category if entry else self.task(task_id).category.value
+
+    def _progress(self) -> str:
+        """Where the run is, for messages."""
+        if self.epoch is None:
+            return "none was drawn"
+        if self.epoch.closed is not None:
+            return f"epoch {self.epoch.epoch} has ended"
+        done = (self.step - self.epoch.step + 1) * self.config.rollout.tasks_per_step
+        return f"{done} of {len(self.epoch.task_ids)} tasks of epoch {self.epoch.epoch} are trained"
+
     def _told(self, epoch: EpochRow, skip: int = 0) -> Epoch:
         return Epoch(epoch.epoch, epoch.step, epoch.task_ids, self.config.stage(epoch.epoch), skip)
+
+
+def _doubled(tasks: Iterable[Task]) -> str:
+    """Which task stands among the seeds twice."""
+    found: dict[str, str] = {}
+    for task in tasks:
+        name = task.source or task.id
+        if task.id in found:
+            return f"seeds: {name} is the same task as {found[task.id]}; leave one of them out"
+        found[task.id] = name
+    return "seeds: a task stands there twice"
 
 
 def _batches(tasks: Collection[Task]) -> Iterator[list[Task]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,9 +15,12 @@ from rods.config import Config
 from rods.files import write_atomic
 from rods.group import Group, signal_share
 from rods.loop import Loop
-from rods.rollout.runner import Rollout
+from rods.rollout.episode import Ending
+from rods.rollout.rollout import Rollout, scored
 from rods.store.queue import Queue
 from rods.store.store import Store
+
+MOST_FAILURES = 5  # tasks a step whose failures are told
 
 
 def step_metrics(
@@ -25,14 +29,14 @@ def step_metrics(
     """One line of `metrics.jsonl`: everything is about the groups of this step."""
     groups, chosen, pool = loop.latest, loop.buffer.selection, loop.pool
     limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
-    whole = [g for g in groups if g.complete]
+    whole, measured = [g for g in groups if g.complete], scored(rollouts)
     zones = {z.value: [g for g in whole if limits.zone(g.mean) is z] for z in Zone}
     return {
         "step": step,
         "epoch": groups[0].epoch,
         "stage": loop.config.stage(groups[0].epoch).reward,
-        "progress": fmean(r.progress for r in rollouts),
-        "complete": fmean(r.complete for r in rollouts),
+        "progress": fmean(r.progress for r in measured) if measured else None,
+        "complete": fmean(r.complete for r in measured) if measured else None,
         "signal": signal_share(groups),
         "signals": dict(Counter(g.signal.value for g in groups)),
         "zones": {name: len(found) for name, found in zones.items()},
@@ -50,6 +54,7 @@ def step_metrics(
         "retired": sum(pool.retired.values()),
         "kept_by_floor": dict(loop.buffer.retirement.kept),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
+        "failures": _failures(rollouts),
         "refusals": dict(sum((Counter(r.refusals) for r in rollouts), Counter())),
         "trajectories": len(rollouts),
         "generated_tokens": sum(r.generated for r in rollouts),
@@ -57,6 +62,11 @@ def step_metrics(
         "grad_norm": logs.get("grad_norm"),
         "seconds": round(seconds, 3),
     }
+
+
+def _failures(rollouts: Sequence[Rollout]) -> dict[str, str]:
+    """Why the environment lost rollouts, by task; of a few tasks."""
+    return dict(islice({r.task_id: r.failure for r in rollouts if r.lost}.items(), MOST_FAILURES))
 
 
 def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -78,6 +88,7 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "epochs": len(by_epoch),
         "steps": len(lines),
         "trajectories": sum(line["trajectories"] for line in lines),
+        "lost": sum(line["endings"].get(Ending.ENVIRONMENT_FAILURE.value, 0) for line in lines),
         "generated_tokens": sum(line["generated_tokens"] for line in lines),
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": Queue(store, 0).outcomes(),

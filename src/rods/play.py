@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from rods.envs.base import Environment
 from rods.envs.calls import Bounds, CallError
 from rods.envs.notation import parse_calls
-from rods.reward import gold_trace
+from rods.reward import trusted_trace
 from rods.rollout.episode import Action, Episode, Message
 from rods.task import Task
 
@@ -22,9 +22,9 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
         show: gets each line to print, made harmless for a terminal.
 
     Raises:
-        UserError: the task cannot be opened.
+        UserError: the task cannot be opened, or its ground truth cannot be replayed.
     """
-    episode = Episode(task, env, gold_trace(task, env))
+    episode = Episode(task, env, trusted_trace(task, env))
     tools, known = env.tools(task), 0
     for name in sorted(set(tools) - set(task.withheld)):
         show(f"  {name}({', '.join(tools[name].parameters)})")
@@ -48,11 +48,16 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
             break
     else:
         show("[given up: turns not reached count as failed]")
-        episode.session.close()
+        episode.close()
     if episode.ending is not None:
         show(f"[{episode.ending.value}]")
     show(f"[progress {episode.progress:.3f}{', complete' if episode.complete else ''}]")
     return episode.progress
+
+
+def printable(text: str) -> str:
+    """A text that does nothing to a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _tell(message: Message, show: Callable[[str], None]) -> None:
@@ -60,7 +65,7 @@ def _tell(message: Message, show: Callable[[str], None]) -> None:
     if message.role == "agent":
         return
     text = message.text[:MAX_SHOWN] + ("..." if len(message.text) > MAX_SHOWN else "")
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    safe = printable(text)
     if message.role == "tools" and len(text.split()) > 8:
         safe = f"{len(text.split())} tools"
     show(f"{marks.get(message.role, message.role)}: {safe}")

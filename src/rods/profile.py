@@ -27,7 +27,7 @@ from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
 from rods.grounding import Source, sources
 from rods.provenance import find_links
-from rods.reward import GoldTrace, gold_trace
+from rods.reward import GoldTrace, trusted_trace
 from rods.task import Category, Task
 
 Role = Literal["read", "write", "open"]
@@ -94,9 +94,9 @@ def profile(task: Task, env: Environment) -> Profile:
     """Phi of a task that is executed here.
 
     Raises:
-        UserError: see `reward.gold_trace`.
+        UserError: see `reward.trusted_trace`.
     """
-    gold = gold_trace(task, env)
+    gold = trusted_trace(task, env)
     owners = {name: tool.owner for name, tool in env.tools(task).items()}
     return profile_of(task, gold, ablate(task, env, gold), owners)
 

@@ -20,6 +20,8 @@ from rods.errors import UserError
 from rods.task import Call, Task
 
 VERSION = 1  # of what a turn is worth; a run is not taken up under another one
+TRIES = 3  # at a ground truth, before its environment is said to fail
+CACHED = 4096  # traces that are kept
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,29 @@ class GoldTrace:
 
     responses: tuple[tuple[str, ...], ...]
     states: tuple[State, ...]
-    clean: bool
-    """No ground-truth call could not be executed at all."""
+    failed: str = ""
+    """The first call that could not be executed at all, with its place and response."""
     fine: bool = True
-    """No ground-truth call was answered with an error either."""
+    """Whether every call was executed and none was answered with an error."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether every call was executed."""
+        return not self.failed
 
     @property
     def record(self) -> tuple[str, ...]:
         """A digest of each turn's responses and the state after it, alike in any process."""
         digests = (state.digest for state in self.states)
         return record_of(zip(self.responses, digests, strict=True))
+
+
+NO_TRACE = GoldTrace((), (), failed="it was not replayed", fine=False)
+"""Stands where a ground truth could not be replayed."""
+
+
+class TraceError(UserError):
+    """The environment cannot replay a ground truth; how hard the task is, nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +89,56 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
     if len(states) < len(task.turns):
         why = next(o.lost for o in outcomes if o.state is None)
         raise UserError(f"task {task.source or task.id}: the ground truth cannot be run: {why}")
-    clean = not any(seen.raised for o in outcomes for seen in o.observations)
+    failed = (
+        f"turns.{i}.calls.{j}: fails: {seen.text[:200]}"
+        for i, outcome in enumerate(outcomes)
+        for j, seen in enumerate(outcome.observations)
+        if seen.raised
+    )
     fine = all(seen.ok for o in outcomes for seen in o.observations)
     responses = tuple(tuple(seen.text for seen in o.observations) for o in outcomes)
-    return GoldTrace(responses, states, clean, fine)
+    return GoldTrace(responses, states, next(failed, ""), fine)
+
+
+def trusted_trace(task: Task, env: Environment) -> GoldTrace:
+    """A trace to score against: every call was executed, and the task's record is repeated.
+
+    A call that stalls once would else be the right answer from then on. What fails is tried again.
+
+    Raises:
+        TraceError: it failed each time; the message names the task and the call.
+    """
+    why = ""
+    for _ in range(TRIES):
+        try:
+            trace = gold_trace(task, env)
+        except UserError as error:
+            why = str(error)
+            continue
+        if trace.clean and task.record in ((), trace.record):
+            return trace
+        why = f"task {task.source or task.id}: {trace.failed or 'its record is not repeated'}"
+    raise TraceError(f"{why} (tried {TRIES} times)")
+
+
+class Traces:
+    """The trusted traces of an environment's tasks, each computed once."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self._known: dict[str, GoldTrace] = {}
+
+    def of(self, task: Task) -> GoldTrace:
+        """The task's trace.
+
+        Raises:
+            TraceError: see `trusted_trace`. It is tried again the next time.
+        """
+        if task.id not in self._known:
+            if len(self._known) >= CACHED:
+                self._known.clear()
+            self._known[task.id] = trusted_trace(task, self.env)
+        return self._known[task.id]
 
 
 def judge_turn(

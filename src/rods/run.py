@@ -28,7 +28,8 @@ from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.reward import VERSION as REWARD_VERSION
 from rods.rollout.episode import Limits
-from rods.rollout.runner import Rollout, Runner
+from rods.rollout.rollout import Rollout
+from rods.rollout.runner import Runner
 from rods.staging.supervisor import Supervisor
 from rods.stopper import Stopper
 from rods.store.store import Store
@@ -120,6 +121,7 @@ class _Run:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
         self.stopper = stopper
         self.supervisor: Supervisor | None = None
+        self.failed: set[str] = set()  # tasks whose failures were told
 
     def go(self) -> dict[str, Any] | None:
         import torch
@@ -240,6 +242,10 @@ class _Run:
                 self._keep_episode(step, rollout)
         self.metrics.append(line)
         self.watch.step(line)
+        for task_id, why in line["failures"].items():
+            if task_id not in self.failed:
+                self.failed.add(task_id)
+                self.watch.notice(f"the environment lost rollouts, which are not trained on: {why}")
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every

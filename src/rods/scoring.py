@@ -14,7 +14,7 @@ from rods.envs.base import Environment
 from rods.envs.calls import CallError, Refusal
 from rods.envs.notation import parse_calls, read_objects
 from rods.errors import UserError
-from rods.reward import GoldTrace, Scored, gold_trace, progress, score_many
+from rods.reward import Scored, TraceError, Traces, progress, score_many
 from rods.rollout.episode import Ending
 from rods.task import Call, Task, ToolSpec
 
@@ -27,7 +27,8 @@ class Scorer:
     """Scores the lines of a file.
 
     A call that cannot be read counts as a call that failed. A line that is no episode is reported
-    and left out; the others are scored.
+    and left out; the others are scored. An episode that the environment lost has no score: its
+    progress is None.
 
     Attributes:
         complain: is told of each line that is no episode; the message names line and field.
@@ -42,7 +43,7 @@ class Scorer:
     bad: int = 0
 
     def __post_init__(self) -> None:
-        self._traces: dict[str, GoldTrace] = {}
+        self._traces = Traces(self.env)
 
     def score(self, path: Path) -> Iterator[dict[str, Any]]:
         """One result for each episode of the file, in its order.
@@ -65,9 +66,16 @@ class Scorer:
     def _batch(
         self, episodes: list[tuple[str, list[list[Call]], bool]]
     ) -> Iterator[dict[str, Any]]:
-        jobs = [(self.tasks[name], turns, self._trace(name)) for name, turns, _ in episodes]
-        scored = score_many(jobs, self.env)
-        for (name, _, readable), found in zip(episodes, scored, strict=True):
+        jobs, lost = [], dict[str, Scored]()
+        for name, turns, _ in episodes:
+            task = self.tasks[name]
+            try:
+                jobs.append((task, turns, self._traces.of(task)))
+            except TraceError as error:
+                lost[name] = Scored([], Counter(), str(error))
+        scored = iter(score_many(jobs, self.env))
+        for name, _, readable in episodes:
+            found = lost[name] if name in lost else next(scored)
             # A call without a name was refused when it was read, and counted as that.
             seen = {k: n for k, n in found.refusals.items() if k != Refusal.NOT_CALLS}
             self.refusals += Counter(seen)
@@ -78,16 +86,12 @@ class Scorer:
         ending = Ending.ANSWERED if readable else Ending.FORMAT_FAILURES
         return {
             "task": name,
-            "progress": reward,
-            "complete": reward == 1.0,
+            "progress": None if found.lost else reward,
+            "complete": None if found.lost else reward == 1.0,
             "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in found.verdicts],
             "ending": (Ending.ENVIRONMENT_FAILURE if found.lost else ending).value,
+            **({"failure": found.lost} if found.lost else {}),
         }
-
-    def _trace(self, name: str) -> GoldTrace:
-        if name not in self._traces:
-            self._traces[name] = gold_trace(self.tasks[name], self.env)
-        return self._traces[name]
 
     def _read(self, place: tuple[str, bytes]) -> tuple[str, list[list[Call]], bool] | None:
         """Task, calls by turn, and whether all of them could be read."""

@@ -87,8 +87,8 @@ class Task(Frozen):
         parent: id of the task it was varied from, or empty.
         born: epoch in which it was made.
         note: how the task came about, e.g. whether a seed kept its calls.
-        record: `GoldTrace.record` when the task was made; a replay must repeat it. Empty for tasks
-            that were not made here.
+        record: `GoldTrace.record` when the task was made or read; a replay must repeat it. Empty
+            for the benchmark's.
         lineage: how it was made: prompts, attempts, failures on the way.
     """
 

@@ -54,17 +54,16 @@ class MeanRule(LatestRule):
 
 
 class VarianceRule(LatestRule):
-    """A task is at the boundary while the rewards of its group differ; 4 * variance ranks it.
+    """A task is at the boundary while the outcomes of its group differ; 4 * variance ranks it.
 
-    4 * variance is at most phi, with equality for binary rewards (Bhatia-Davis).
+    4 * variance is at most phi, with equality for binary outcomes (Bhatia-Davis).
     """
 
     name = "variance"
     by_signal = True
 
     def judge(self, group: Group) -> Standing:
-        silent = group.constant
-        return Standing(group.mean, 4 * group.variance, not silent, silent)
+        return Standing(group.mean, 4 * group.variance, group.undecided, group.constant)
 
 
 class RandomRule(LatestRule):

@@ -75,8 +75,8 @@ class PosteriorRule:
         self._drift: dict[str, _Drift] = defaultdict(_Drift)
 
     def observe(self, group: Group) -> None:
-        """Every reward counts, those of an incomplete group too."""
-        if not group.rewards:
+        """Every outcome counts, those of an incomplete group too."""
+        if not group.verified:
             return
         weights: dict[float, float] = {}
         known = self._evidence.get(group.task_id)
@@ -85,8 +85,8 @@ class PosteriorRule:
             weights = {value: w * self.memory**passed for value, w in known.weights}
             if passed > 0 and group.complete:
                 self._drift[group.category].add(known.mean, group.mean, passed)
-        for reward in group.rewards:
-            weights[reward] = weights.get(reward, 0.0) + 1.0
+        for outcome in group.verified:
+            weights[outcome] = weights.get(outcome, 0.0) + 1.0
         mean = group.mean if group.complete or known is None else known.mean
         kept = tuple((value, w) for value, w in sorted(weights.items()) if w > 1e-3)
         self._evidence[group.task_id] = _Evidence(kept, group.epoch, mean)

@@ -22,15 +22,21 @@ def score(
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment
+    from rods.play import printable
     from rods.scoring import Scorer
 
     env = GuardedEnvironment(BfclEnvironment())
     scorer = Scorer(env, benchmark_tasks(), complain=complain)
-    rewards = []
+    rewards, lost = [], 0
     for row in scorer.score(file):
-        rewards.append(row["progress"])
+        if row["progress"] is None:
+            lost += 1
+        else:
+            rewards.append(row["progress"])
         if as_json:
             typer.echo(json.dumps(row))
+        elif row["progress"] is None:
+            typer.echo(f"{row['task']}: not scored  {row['ending']}: {printable(row['failure'])}")
         else:
             turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
             typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
@@ -39,6 +45,8 @@ def score(
         complete = sum(reward == 1.0 for reward in rewards)
         mean = sum(rewards) / len(rewards)
         typer.echo(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
+    if lost and not as_json:
+        typer.echo(f"{lost} episodes were lost to the environment and are not scored")
     if scorer.refusals and not as_json:
         typer.echo(f"calls stopped: {counted(scorer.refusals)}")
     if scorer.bad:

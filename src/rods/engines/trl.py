@@ -24,8 +24,8 @@ from rods.errors import UserError
 from rods.files import sync_tree
 from rods.group import Group
 from rods.loop import Loop
-from rods.rollout.episode import Ending
-from rods.rollout.runner import Policy, Rollout, Runner
+from rods.rollout.rollout import Rollout, group_of
+from rods.rollout.runner import Policy, Runner
 from rods.stopper import Stopper
 from rods.task import Task
 
@@ -114,29 +114,15 @@ class TrlEngine:
             "completion_ids": [r.completion_ids for r in self.rollouts],
             "logprobs": None,  # type: ignore[dict-item]  # TRL recomputes them
             "env_mask": [r.mask for r in self.rollouts],
-            "reward": [self._reward(r) for r in self.rollouts],
+            # None where the environment failed: TRL masks the row, and its group's advantages come
+            # from the others.
+            "reward": [r.reward(self._stage.reward) for r in self.rollouts],
         }
 
-    def _reward(self, rollout: Rollout) -> float:
-        if self._stage.reward == "format":
-            return rollout.format
-        return float(rollout.complete) if self._stage.reward == "binary" else rollout.progress
-
     def _groups(self, tasks: Sequence[Task], step: int) -> list[Group]:
-        size = self.config.rollout.group_size
+        size, name = self.config.rollout.group_size, self._stage.reward
         return [
-            Group(
-                task_id=tasks[i].id,
-                category=tasks[i].category,
-                rewards=tuple(
-                    r.progress
-                    for r in self.rollouts[i : i + size]
-                    if r.ending is not Ending.ENVIRONMENT_FAILURE
-                ),
-                epoch=self.epoch_index,
-                step=step,
-                size=size,
-            )
+            group_of(tasks[i], self.rollouts[i : i + size], name, epoch=self.epoch_index, step=step)
             for i in range(0, len(tasks), size)
         ]
 

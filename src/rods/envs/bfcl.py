@@ -19,7 +19,7 @@ from rods.envs.base import Observation, Outcome, Step, execute_here
 from rods.envs.bfcl_data import SIMULATORS, tool_specs
 from rods.envs.bfcl_mends import deep_copy, mutable_defaults, refuse_hazards, simulator, steady
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
-from rods.envs.state import State
+from rods.envs.state import State, same
 from rods.errors import UserError
 from rods.task import Call, Category, Task, ToolSpec
 
@@ -186,7 +186,7 @@ def _plain(value: Any) -> Any:
 
 def _equal_attributes(live: dict[str, Any], wanted: dict[str, Any]) -> bool:
     public = {name: value for name, value in live.items() if name[0] != "_"}
-    return public == wanted or (  # what differs at first sight may be a file tree
+    return public == wanted or (  # what differs at first sight may be a file tree, or nan
         public.keys() == wanted.keys()
         and all(_equal(value, wanted[name]) for name, value in public.items())
     )
@@ -202,5 +202,5 @@ def _equal(live: Any, wanted: Any) -> bool:
             and all(_equal(item, wanted[2][name]) for name, item in live.contents.items())
         )
     if type(live).__name__ == "File":
-        return bool(("file", live.name, live.content) == wanted)
-    return bool(live == wanted)
+        return same(("file", live.name, live.content), wanted)
+    return same(live, wanted)

@@ -11,8 +11,9 @@ from typing import Any
 class State:
     """A snapshot of all public attributes, as plain data: {class: {attribute: value}}.
 
-    Equality is Python's on the data, so 1 equals 1.0 and the order of keys is of no account. A
-    state that cannot be read (a directory inside itself) equals nothing, itself included.
+    Equality is Python's on the data, so 1 equals 1.0 and the order of keys is of no account; but
+    nan equals nan, so that a right answer reaches the state of the ground truth. A state that
+    cannot be read (a directory inside itself) equals nothing, itself included.
 
     Args:
         data: the snapshot; None if it cannot be read, or if only the digest is known here.
@@ -29,7 +30,7 @@ class State:
         if self.data is None or other.data is None:
             return self.digest == other.digest != ""
         try:
-            return bool(self.data == other.data)
+            return same(self.data, other.data)
         except RecursionError:
             return False
 
@@ -46,6 +47,32 @@ class State:
                 text = ""
             self._digest = hashlib.sha256(text.encode()).hexdigest() if text else ""
         return self._digest
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether plain data are equal, nan to nan, as their `encode` tells.
+
+    Raises:
+        RecursionError: one contains itself.
+    """
+    if one == other:
+        return True
+    if isinstance(one, float) and isinstance(other, float):
+        return one != one and other != other
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() == other.keys():
+            return all(same(value, other[key]) for key, value in one.items())
+        return _with_nan(one) and _with_nan(other) and encode(one) == encode(other)
+    if isinstance(one, set | frozenset) and isinstance(other, set | frozenset):
+        return _with_nan(one) and _with_nan(other) and encode(one) == encode(other)
+    if type(one) is type(other) and isinstance(one, list | tuple) and len(one) == len(other):
+        return all(map(same, one, other))
+    return False
+
+
+def _with_nan(keys: Iterable[Any]) -> bool:
+    """Whether a set or a mapping has nan among its members or keys, which no look-up finds."""
+    return any("NaN" in encode(key) for key in keys)
 
 
 def encode(value: Any) -> str:

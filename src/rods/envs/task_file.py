@@ -18,7 +18,7 @@ from rods.envs.base import Environment
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
-from rods.reward import gold_trace
+from rods.reward import trusted_trace
 from rods.task import Category, Task, ToolSpec, Turn
 
 MAX_BYTES = 20_000_000
@@ -63,6 +63,7 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
         UserError: the file, an entry or a ground truth is unusable; the message names the place.
     """
     tasks: dict[str, Task] = {}
+    same: dict[str, str] = {}
     for where, row in _rows(path):
         try:
             entry = TaskEntry.model_validate(row)
@@ -72,7 +73,10 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
             raise UserError(f"{where}: {field}: {first['msg']}") from None
         if entry.id in tasks:
             raise UserError(f"{where}: id: {entry.id!r} stands there twice")
-        tasks[entry.id] = _task(entry, f"{path}: task {entry.id!r}", env, classes)
+        task = tasks[entry.id] = _task(entry, f"{path}: task {entry.id!r}", env, classes)
+        if (known := same.setdefault(task.id, entry.id)) != entry.id:
+            told = f"{entry.id!r} is the same task as {known!r}; leave one of them out"
+            raise UserError(f"{where}: {told}")
     if not tasks:
         raise UserError(f"{path}: no tasks")
     return list(tasks.values())
@@ -97,14 +101,10 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
     task = task.model_copy(update={"turns": turns})
     _check_withheld(task, tools, where)
     try:
-        trace = gold_trace(task, env)
+        trace = trusted_trace(task, env)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    for i, responses in enumerate(trace.responses):
-        for j, response in enumerate(responses):
-            if response.startswith("Error during execution:"):
-                raise UserError(f"{where}: turns.{i}.calls.{j}: fails: {response[:200]}")
-    return task
+    return task.model_copy(update={"record": trace.record})
 
 
 def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[Any, ...]:

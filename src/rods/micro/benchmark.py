@@ -20,7 +20,7 @@ from rods.micro.dialect import MicroDialect, build_tokenizer, words_of
 from rods.micro.dialogues import Renaming, phrase_words, short_dialogues
 from rods.micro.tasks import load_tasks, realise_benchmark
 from rods.micro.tokenizer import MicroTokenizer
-from rods.reward import gold_trace
+from rods.reward import trusted_trace
 from rods.synthesis.near import signature
 
 CHUNK = 500
@@ -62,7 +62,7 @@ def vocabulary(env: Environment) -> set[str]:
     texts += [json.dumps(c.arguments) for t in benchmark_tasks().values() for c in t.calls]
     texts += [f"{name} {list(t.parameters)}" for name, t in tool_specs().items()]
     training = [t for n, t in benchmark_tasks().items() if split()[n] == "train"]
-    texts += [r[:200] for t in training for turn in gold_trace(t, env).responses for r in turn]
+    texts += [r[:200] for t in training for turn in trusted_trace(t, env).responses for r in turn]
     return words_of(texts)
 
 

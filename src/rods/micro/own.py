@@ -25,7 +25,7 @@ from rods.micro.dialect import MicroDialect, build_tokenizer, words_of
 from rods.micro.dialogues import Renaming
 from rods.micro.tasks import MicroTasks, carries, demonstration
 from rods.micro.tokenizer import MicroTokenizer
-from rods.reward import gold_trace
+from rods.reward import trusted_trace
 from rods.synthesis.critique import Critic
 from rods.synthesis.program import Program
 from rods.task import Task
@@ -108,7 +108,7 @@ def _program(
 
 
 def _texts(task: Task, env: Environment) -> list[str]:
-    responses = [r[:200] for turn in gold_trace(task, env).responses for r in turn]
+    responses = [r[:200] for turn in trusted_trace(task, env).responses for r in turn]
     return [*(turn.user for turn in task.turns), *responses, _values(task)]
 
 

@@ -21,7 +21,7 @@ from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.dialect import MicroDialect
-from rods.reward import gold_trace, score
+from rods.reward import gold_trace, score, trusted_trace
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
 from rods.synthesis.critique import Critic
@@ -78,7 +78,7 @@ def demonstration(
 
     One call an action: a value that a call needs may stand in the response just before.
     """
-    episode = Episode(task, env, gold_trace(task, env), LIMITS)
+    episode = Episode(task, env, trusted_trace(task, env), LIMITS)
     ids = dialect.open(task, episode.transcript)
     mask = [False] * len(ids)
     for turn in task.turns:

@@ -6,7 +6,7 @@ state is a function of the events and groups that it was shown, so `replay` brin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rods.boundary.named import make_rule
@@ -47,16 +47,19 @@ class ReplayBuffer:
             changed[event.task_id] = self.pool.apply(event, categories.get(event.task_id))
         return list(changed.values())
 
-    def observe(self, groups: Sequence[Group], *, expand: bool) -> Selection:
+    def observe(
+        self, groups: Sequence[Group], *, expand: bool, stage: Collection[str]
+    ) -> Selection:
         """Take the groups of a step.
 
         Args:
             expand: choose seeds among them and judge them; otherwise they are only remembered.
+            stage: the categories that are trained on; only these have a quota.
         """
         self._see(groups, judge=expand)
         self.selection = Selection()
         if expand:
-            categories = self.pool.categories()
+            categories = [c for c in self.pool.categories() if c in stage]
             self.selection = self.chooser.choose(groups, self.pool.chosen, categories)
         return self.selection
 

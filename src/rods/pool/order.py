@@ -20,15 +20,13 @@ def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Ran
     that were not seen in the epoch before are in. A pool smaller than a step is repeated.
 
     Args:
-        categories: only these are drawn, if there are any of them.
+        categories: only these are drawn, if any task of the pool is of them.
         index: the epoch.
+
+    Raises:
+        ValueError: the pool is empty.
     """
-    # All originals may be resting; they are drawn then, since an epoch needs tasks.
-    everyone = pool.live or {i: e for i, e in pool.entries.items() if not e.generated}
-    ids = list(everyone)
-    if not categories >= pool.size.keys():
-        ids = [i for i, e in everyone.items() if e.category in categories] or ids
-    ids = _shuffled(ids, rng)
+    ids = _shuffled(_eligible(pool, categories), rng)
     while len(ids) < size:
         ids += ids
     over, place = len(ids) % size, len(ids)
@@ -38,6 +36,20 @@ def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Ran
             del ids[place]
             over -= 1
     return ids[: len(ids) - over] if over else ids
+
+
+def _eligible(pool: Pool, categories: frozenset[str]) -> list[str]:
+    """The live tasks of these categories; where none is live, the originals that rest."""
+    if not pool.entries:
+        raise ValueError("the pool is empty")
+    if categories.isdisjoint(pool.size):
+        categories = frozenset(pool.size)
+    if categories >= pool.size.keys() and pool.live:
+        return list(pool.live)
+    live = [i for i, e in pool.live.items() if e.category in categories]
+    originals = [i for i, e in pool.entries.items() if not e.generated]
+    of_them = [i for i in originals if pool.entries[i].category in categories]
+    return live or of_them or list(pool.live) or originals
 
 
 def _shuffled(ids: list[str], rng: Random) -> list[str]:

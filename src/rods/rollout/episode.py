@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rods.envs.base import Environment, Observation, Outcome, Step
+from rods.envs.base import Environment, Observation, Outcome, Session, Step
 from rods.envs.hints import Hinter
-from rods.reward import GoldTrace, Verdict, format_reward, judge_turn, progress
+from rods.reward import NO_TRACE, GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.task import Call, Task
 
 HINT = " Hint: "
 """Stands between a response and its hint in the transcript."""
+FAILED = "environment failure: "
+"""Begins the transcript's last message where the environment lost the episode."""
+MAX_FAILURE = 300  # characters that are kept of why
 
 
 class Ending(StrEnum):
@@ -64,6 +67,9 @@ class Episode:
 
     Who plays many episodes at once calls `begin` on each, hands all the steps to the environment
     together, and gives each outcome to `finish`.
+
+    Attributes:
+        failure: why the environment lost it, or "".
     """
 
     task: Task
@@ -74,9 +80,17 @@ class Episode:
     transcript: list[Message] = field(default_factory=list)
     ending: Ending | None = None
     hinter: Hinter | None = None
+    failure: str = ""
+
+    @classmethod
+    def lost(cls, task: Task, env: Environment, why: str) -> Episode:
+        """One that could not begin: its first turn is shown, and nothing can be done."""
+        return cls(
+            task, env, NO_TRACE, ending=Ending.ENVIRONMENT_FAILURE, failure=why[:MAX_FAILURE]
+        )
 
     def __post_init__(self) -> None:
-        self.session = self.env.open(self.task)
+        self.session: Session | None = None if self.ending else self.env.open(self.task)
         self.responses: list[str] = []
         self.rounds = self.malformed = self.clean = self.raised = 0
         self.refusals: Counter[str] = Counter()
@@ -136,6 +150,7 @@ class Episode:
         if not calls and not judged:
             return None
         self._calls = calls
+        assert self.session is not None, "the episode is over"
         return Step(self.session, calls, self.gold.states[self.turn] if judged else None)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
@@ -143,6 +158,8 @@ class Episode:
         if self.ending is not None:
             return self.transcript[self._shown :]
         if outcome is not None and outcome.lost:
+            self.failure = outcome.lost[:MAX_FAILURE]
+            self.transcript.append(Message("error", f"{FAILED}{self.failure}"))
             self.end(Ending.ENVIRONMENT_FAILURE)
             return self.transcript[self._shown :]
         if outcome is not None and outcome.observations:
@@ -154,7 +171,12 @@ class Episode:
     def end(self, ending: Ending) -> None:
         """Stop here; turns not reached count as failed."""
         self.ending = ending
-        self.session.close()
+        self.close()
+
+    def close(self) -> None:
+        """Release what the session holds."""
+        if self.session is not None:
+            self.session.close()
 
     @property
     def progress(self) -> float:
@@ -181,7 +203,7 @@ class Episode:
         self.clean += not failed
 
     def _hint(self, call: Call, seen: Observation) -> str:
-        if self.hinter is None or seen.ok:
+        if self.hinter is None or self.session is None or seen.ok:
             return ""
         shown = "\n".join(m.text for m in self.transcript if m.role not in ("tools", "agent"))
         hint = self.hinter.hint(call, seen, self.session, self._offered, shown)

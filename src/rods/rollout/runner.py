@@ -1,16 +1,22 @@
-"""Runs many episodes together: one policy call a round for all that are still going."""
+"""Runs many episodes together: one policy call a round for all that are still going.
+
+A task whose ground truth cannot be replayed, or that cannot be opened, is a failure of the
+environment: its rollouts are lost before they begin, and it is tried again at its next visit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rods.envs.base import Environment
 from rods.envs.hints import Hinter
-from rods.reward import GoldTrace, gold_trace
+from rods.errors import UserError
+from rods.reward import Traces
 from rods.rollout.dialect import Dialect
 from rods.rollout.episode import Ending, Episode, Limits, Message
+from rods.rollout.rollout import Rollout
 from rods.task import Task
 
 
@@ -34,31 +40,6 @@ class Policy(Protocol):
         """
 
 
-class Rollout(NamedTuple):
-    """A finished episode as training sees it. `mask` is 1 on the policy's own tokens.
-
-    `prompt_ids`, then `completion_ids`, `mask` and `logprobs` of equal length.
-    """
-
-    task_id: str
-    prompt_ids: list[int]
-    completion_ids: list[int]
-    mask: list[int]
-    logprobs: list[float]
-    progress: float
-    complete: bool
-    format: float
-    turns: list[bool]
-    ending: Ending
-    transcript: list[Message]
-    refusals: dict[str, int]
-
-    @property
-    def generated(self) -> int:
-        """Tokens that the policy generated."""
-        return sum(self.mask)
-
-
 @dataclass
 class Runner:
     """Plays tasks with a policy.
@@ -73,15 +54,9 @@ class Runner:
     limits: Limits = field(default_factory=Limits)
     token_budget: int = 512
     hinter: Hinter | None = None
-    _traces: dict[str, GoldTrace] = field(default_factory=dict)
 
-    def trace(self, task: Task) -> GoldTrace:
-        """The task's ground-truth trace, computed once."""
-        if task.id not in self._traces:
-            if len(self._traces) >= 4096:
-                self._traces.clear()
-            self._traces[task.id] = gold_trace(task, self.env)
-        return self._traces[task.id]
+    def __post_init__(self) -> None:
+        self.traces = Traces(self.env)
 
     def run(
         self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
@@ -91,16 +66,16 @@ class Runner:
         Args:
             tick: called after every round, for progress displays.
         """
-        episodes = [
-            Episode(task, self.env, self.trace(task), self.limits, hinter=self.hinter)
-            for task in tasks
-        ]
+        episodes = [self._begin(task) for task in tasks]
         prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
         completions: list[list[int]] = [[] for _ in episodes]
         masks: list[list[int]] = [[] for _ in episodes]
         logprobs: list[list[float]] = [[] for _ in episodes]
+        for i, episode in enumerate(episodes):
+            if episode.ending is not None:  # a row without a token of its own
+                completions[i], masks[i], logprobs[i] = [self.dialect.stop_ids[0]], [0], [0.0]
         policy.start(len(episodes))
-        active = list(range(len(episodes)))
+        active = [i for i, episode in enumerate(episodes) if episode.ending is None]
         while active:
             made = policy.generate([prompts[i] + completions[i] for i in active], active)
             for i, (ids, logp) in zip(active, made, strict=True):
@@ -128,12 +103,21 @@ class Runner:
                 complete=e.complete,
                 format=e.format,
                 turns=[v.passed for v in e.verdicts],
-                ending=e.ending or Ending.ANSWERED,
+                ending=e.ending,
                 transcript=e.transcript,
                 refusals=dict(e.refusals),
+                failure=e.failure,
             )
             for i, e in enumerate(episodes)
+            if e.ending is not None
         ]
+
+    def _begin(self, task: Task) -> Episode:
+        """An episode at its first turn, or one that the environment has lost already."""
+        try:
+            return Episode(task, self.env, self.traces.of(task), self.limits, hinter=self.hinter)
+        except UserError as error:
+            return Episode.lost(task, self.env, str(error))
 
     def _act(
         self, episodes: Sequence[Episode], generated: Sequence[list[int]]

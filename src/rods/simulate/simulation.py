@@ -78,9 +78,10 @@ class Simulation:
         binary = epoch.stage.reward == "binary"
         rewards = self.learner.train(rows, numbers, solved, binary=binary)
         step, names = self.loop.step + 1, [NAMES[c] for c in rows["category"].tolist()]
+        shaped = epoch.stage.reward == "format"  # of which nothing is simulated
         groups = [
-            Group(i, name, tuple(values), epoch.index, step, self.size)
-            for i, name, values in zip(ids, names, rewards.tolist(), strict=True)
+            Group(i, name, values, epoch.index, step, self.size, values if shaped else None)
+            for i, name, values in zip(ids, names, map(tuple, rewards.tolist()), strict=True)
         ]
         self.loop.observe(groups)
         self.tally.add(rewards)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY, step INT, category TEXT, origin TEXT, parent TEXT, born INT,
     body TEXT NOT NULL);
 CREATE TABLE groups (
-    step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL DEFAULT 0);
+    step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL DEFAULT 0,
+    outcomes TEXT);
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE TABLE members (place INTEGER PRIMARY KEY, task_id TEXT, generated INT);
 CREATE TABLE pool (
@@ -115,6 +116,9 @@ CREATE TABLE pool (
     place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
 INSERT INTO pool SELECT place, state, since, chosen, rests, reason FROM pool_4;
 DROP TABLE pool_4;
+""",
+    5: """
+ALTER TABLE groups ADD COLUMN outcomes TEXT;
 """,
 }
 

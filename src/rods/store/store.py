@@ -142,18 +142,18 @@ class Store:
     def add_groups(self, groups: Iterable[Group]) -> None:
         self.db.insert(
             "INSERT INTO groups",
-            (
-                (g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size)
-                for g in groups
-            ),
+            map(_group_row, groups),
         )
 
     def iter_groups(self, epoch: int | None = None) -> Iterator[Group]:
         """Groups in the order of training, of one epoch or of all."""
         where = "" if epoch is None else " WHERE epoch = ?"
-        query = f"SELECT task_id, category, rewards, epoch, step, size FROM groups{where}"
-        for t, c, rewards, e, s, size in self.db.rows(query, *([] if epoch is None else [epoch])):
-            yield Group(t, c, tuple(self._load(rewards)), e, s, size)
+        query = f"SELECT {_GROUP} FROM groups{where}"
+        for t, c, rewards, e, s, size, told in self.db.rows(
+            query, *([] if epoch is None else [epoch])
+        ):
+            outcomes = None if told is None else tuple(self._load(told))
+            yield Group(t, c, tuple(self._load(rewards)), e, s, size, outcomes)
 
     def groups(self) -> list[Group]:
         """All groups."""
@@ -286,9 +286,15 @@ class Store:
         return changed > 0
 
 
+_GROUP = "task_id, category, rewards, epoch, step, size, outcomes"
 _place = attrgetter("place")
 _member = attrgetter("place", "task_id", "generated")
 _state = attrgetter("place", "state", "since", "chosen", "rests", "reason")
+
+
+def _group_row(g: Group) -> tuple[Any, ...]:
+    outcomes = None if g.outcomes is None else json.dumps(g.outcomes)
+    return g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size, outcomes
 
 
 def _row(task: Task, step: int) -> tuple[Any, ...]:

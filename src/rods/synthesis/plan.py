@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from rods.envs.base import Environment
 from rods.profile import Profile, profile
 from rods.provenance import Link, find_links
-from rods.reward import gold_trace
+from rods.reward import trusted_trace
 from rods.synthesis.draft import Plan, Step, base_form
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
@@ -91,7 +91,7 @@ class ProgramPlanner:
     def _studied(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
         if task.id not in self._known:
             base, augmented = base_form(task)
-            links = find_links(base.calls, gold_trace(base, self.env).responses)
+            links = find_links(base.calls, trusted_trace(base, self.env).responses)
             self._known[task.id] = base, augmented, profile(base, self.env), links
         return self._known[task.id]
 

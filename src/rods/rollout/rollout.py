@@ -1,0 +1,90 @@
+"""A finished episode as training sees it, and the group that K of them make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rods.config import RewardName
+from rods.group import Group
+from rods.rollout.episode import Ending, Message
+from rods.task import Task
+
+
+class Rollout(NamedTuple):
+    """A finished episode. `mask` is 1 on the policy's own tokens.
+
+    `prompt_ids`, then `completion_ids`, `mask` and `logprobs` of equal length.
+
+    Attributes:
+        turns: whether each turn that was reached passed.
+        failure: why the environment lost it, or "".
+    """
+
+    task_id: str
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    mask: list[int]
+    logprobs: list[float]
+    progress: float
+    complete: bool
+    format: float
+    turns: list[bool]
+    ending: Ending
+    transcript: list[Message]
+    refusals: dict[str, int]
+    failure: str = ""
+
+    @property
+    def generated(self) -> int:
+        """Tokens that the policy generated."""
+        return sum(self.mask)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the environment failed: nothing is known of what the policy would have done."""
+        return self.ending is Ending.ENVIRONMENT_FAILURE
+
+    def reward(self, name: RewardName) -> float | None:
+        """What the policy is trained on under that name; None where the rollout was lost."""
+        if self.lost:
+            return None
+        if name == "format":
+            return self.format
+        return self.outcome(name)
+
+    def outcome(self, name: RewardName) -> float | None:
+        """What the boundary reads where that reward is trained on; None where it was lost.
+
+        The binary reward where that is trained on (the paper's ablation), else the progress:
+        never a shaped reward.
+        """
+        if self.lost:
+            return None
+        return float(self.complete) if name == "binary" else self.progress
+
+
+def group_of(
+    task: Task, rollouts: Sequence[Rollout], name: RewardName, *, epoch: int, step: int
+) -> Group:
+    """The group of a task's K rollouts, without those that were lost.
+
+    Args:
+        name: of the reward that is trained on.
+    """
+    rewards = [found for r in rollouts if (found := r.reward(name)) is not None]
+    outcomes = [found for r in rollouts if (found := r.outcome(name)) is not None]
+    return Group(
+        task_id=task.id,
+        category=task.category.value,
+        rewards=tuple(rewards),
+        epoch=epoch,
+        step=step,
+        size=len(rollouts),
+        outcomes=tuple(outcomes) if name == "format" else None,
+    )
+
+
+def scored(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """Those that came to an end and can be measured."""
+    return [rollout for rollout in rollouts if not rollout.lost]
