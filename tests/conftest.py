@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from commandline import Done
+from fragile import Fragile
 from rods.cli import main
 from runs import Runs
 
@@ -29,6 +32,15 @@ def rods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return Done(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fragile]:
+    """Tools that break down when they are told to."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = Fragile(tmp_path)
+    yield found
+    found.env.close()
 
 
 @pytest.fixture(scope="session")

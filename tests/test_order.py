@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,21 @@ def test_where_all_rest_the_originals_are_drawn() -> None:
     for task_id in list(pool.entries):
         pool.apply(Event(1, 1, task_id, "rested", "mastered"))
     assert set(draw(pool, 2, BOTH, 1, Random(0))) == set(pool.entries)
+
+
+def test_a_category_of_which_all_rest_draws_no_other() -> None:
+    """Its own originals are drawn, and what synthesis made of it if that is live."""
+    pool, base = pool_of(6), frozenset({"base"})
+    for task_id in [i for i, e in pool.entries.items() if e.category == "base"]:
+        pool.apply(Event(1, 1, task_id, "rested", "mastered"))
+    drawn = draw(pool, 3, base, 1, Random(0))
+    assert sorted(drawn) == ["task 0", "task 2", "task 4"]
+    pool.apply(Event(2, 2, "made", "injected", "task 0"), "base")
+    assert draw(pool, 1, base, 2, Random(0)) == ["made"]
+    pool.apply(Event(3, 3, "made", "retired", "too hard"))
+    assert sorted(draw(pool, 3, base, 3, Random(0))) == ["task 0", "task 2", "task 4"]
+
+
+def test_an_empty_pool_is_refused() -> None:
+    with pytest.raises(ValueError, match="the pool is empty"):
+        draw(Pool(), 3, BOTH, 0, Random(0))

@@ -1,13 +1,13 @@
 """The runner's token histories and budget, with a policy that replays a script."""
 
 import re
-from collections.abc import Sequence
 from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay import Ids, Replay
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.micro.dialect import MicroDialect, build_tokenizer
@@ -20,28 +20,6 @@ ENV = BfclEnvironment()
 SAMPLE = list(benchmark_tasks().values())[::8]
 WORDS = re.findall("[A-Za-z]+", " ".join(f"{t.calls} {t.turns}" for t in SAMPLE))
 DIALECT = MicroDialect(build_tokenizer(WORDS, tool_specs()))
-Ids = list[int]
-
-
-class Replay:
-    """A policy that says what it was given, an action a round, and keeps what it was shown."""
-
-    def __init__(self, scripts: Sequence[Sequence[Ids]]) -> None:
-        self.scripts = scripts
-
-    def start(self, rows: int) -> None:
-        assert rows == len(self.scripts)
-        self.shown: list[list[Ids]] = [[] for _ in range(rows)]
-
-    def generate(
-        self, histories: Sequence[Sequence[int]], rows: Sequence[int]
-    ) -> list[tuple[Ids, list[float]]]:
-        made = []
-        for history, row in zip(histories, rows, strict=True):
-            ids = self.scripts[row][len(self.shown[row]) % len(self.scripts[row])]
-            self.shown[row].append(list(history))
-            made.append((list(ids), [-float(i) for i in range(len(ids))]))
-        return made
 
 
 @cache

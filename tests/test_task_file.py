@@ -99,3 +99,10 @@ def test_the_page_names_every_field() -> None:
     for model in (TaskEntry, TaskEntry.model_fields["turns"].annotation.__args__[0]):  # type: ignore[union-attr]
         for name in model.model_fields:
             assert f"| `{name}` |" in page
+
+
+def test_a_task_stands_once(read: Any) -> None:
+    """Under whatever id: the content makes the task."""
+    other = GOOD | {"id": "two"}
+    with pytest.raises(UserError, match="line 3: 'two' is the same task as 'one'; leave one"):
+        read([GOOD, turn(user="other") | {"id": "three"}, other])

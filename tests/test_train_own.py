@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from commandline import refused
 from rods.config import load_config
@@ -64,6 +65,21 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     refused(
         rods(*again, "--arm", "static", "--set", "steps=4"), "the tasks of", "use another folder"
     )
+
+
+def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
+    rods: Any, tmp_path: Path
+) -> None:
+    rows = yaml.safe_load(TASKS.read_text("utf-8"))
+    path = tmp_path / "tasks.yaml"
+    path.write_text(json.dumps([*rows, rows[0] | {"id": "again"}]), "utf-8")  # which is YAML too
+    for command in (
+        ("train", "--run", tmp_path / "run", "--preset", "tiny"),
+        ("synth", "--count", 1, "--out", tmp_path / "out.jsonl"),
+    ):
+        done = rods(*command, "--env", CLINIC, "--tasks", path)
+        refused(done, str(path), "task 13", f"'again' is the same task as '{rows[0]['id']}'")
+    assert not (tmp_path / "cache").exists(), "a policy was prepared"
 
 
 def test_the_sides_are_fixed_and_apart() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -123,22 +123,22 @@ def verify(
 
     found = read_tasks(path)
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
-    outcomes: dict[str, str] = {}
     with progress() as bar:
-        outcomes |= bar.track(
-            verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found),
-            total=len(synthetic),
-            description="verifying",
+        outcomes = list(
+            bar.track(
+                verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found),
+                total=len(synthetic),
+                description="verifying",
+            )
         )
-    refused = {task_id: gate for task_id, gate in outcomes.items() if gate}
+    faulty = [(task_id, gate) for task_id, gate in outcomes if gate]
     if as_json:
-        result: dict[str, Any] = {"tasks": len(outcomes), "refused": refused}
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps({"tasks": len(outcomes), "refused": dict(faulty)}))
     else:
-        for task_id, gate in refused.items():
+        for task_id, gate in faulty:
             typer.echo(f"{task_id}: {gate}")
-        typer.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} tasks pass every gate")
-    if refused:
+        typer.echo(f"{len(outcomes) - len(faulty)} of {len(outcomes)} tasks pass every gate")
+    if faulty:
         raise typer.Exit(1)
 
 

@@ -1,0 +1,94 @@
+"""Tools that fail when a file in their folder says so, behind a real guard; test doubles for an
+environment that breaks down."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.load import load_environment
+from rods.micro.dialect import MicroDialect, build_tokenizer
+from rods.task import Call, Category, Task, Turn
+
+MODULE = '''
+import pathlib
+import time
+
+
+class Tally:
+    """A tally that people count with."""
+
+    def __init__(self):
+        self.value = 0
+
+    def set_state(self, state):
+        self.folder = pathlib.Path(state["folder"])
+        opened = len(list(self.folder.glob("open-*")))
+        (self.folder / f"open-{opened}").touch()
+        if (self.folder / f"fail-{opened}").exists() or (self.folder / "fail").exists():
+            raise RuntimeError("the database is away")
+
+    def get_state(self):
+        return {"value": self.value}
+
+    def add(self, amount: int = 1) -> int:
+        """Add to the tally.
+
+        Args:
+            amount: how much.
+        """
+        stall = self.folder / "stall"
+        if stall.exists():
+            stall.unlink()
+            time.sleep(60)
+        self.value += amount
+        return self.value
+'''
+ADD = Call(name="add", arguments={"amount": 2})
+TURNS = (Turn(user="add two", ground_truth=(ADD,)), Turn(user="and two more", ground_truth=(ADD,)))
+
+
+class Fragile:
+    """A guarded environment of such tools, tasks in it, and its dialect.
+
+    Args:
+        folder: an importable one. Put the file `stall` there to make the next call hang, `fail` to
+            make every start fail, `fail-N` for the N-th start (from 0).
+        seconds: that a call may take.
+    """
+
+    def __init__(self, folder: Path, seconds: float = 2.0) -> None:
+        self.folder = folder
+        (folder / "tally.py").write_text(textwrap.dedent(MODULE))
+        inner = load_environment("tally:Tally")
+        self.env = GuardedEnvironment(inner, CallLimits(seconds=seconds))
+        tools = inner.tools(self.task("any"))
+        words = ["add", "two", "and", "more"]
+        self.dialect = MicroDialect(build_tokenizer(words, tools))
+
+    def task(self, name: str, turns: tuple[Turn, ...] = TURNS) -> Task:
+        """Two turns of one call each."""
+        start = {"Tally": {"folder": str(self.folder), "name": name}}
+        return Task(
+            category=Category.BASE,
+            classes=("Tally",),
+            start=start,
+            turns=turns,
+            environment="tally:Tally",
+            source=name,
+        )
+
+    def right(self, turns: int = 2) -> list[list[int]]:
+        """Actions that solve the first turns and end all of them, for `Replay`."""
+        return [
+            self.dialect.write(calls)
+            for turn in range(len(TURNS))
+            for calls in ([(ADD,), ()] if turn < turns else [()])
+        ]
+
+    def mark(self, name: str) -> None:
+        (self.folder / name).touch()
+
+    def unmark(self, name: str) -> None:
+        (self.folder / name).unlink()
