@@ -24,7 +24,7 @@ class Tally:
 
     def set_state(self, state):
         self.folder = pathlib.Path(state["folder"])
-        opened = len(list(self.folder.glob("open-*")))
+        self.number = opened = len(list(self.folder.glob("open-*")))
         (self.folder / f"open-{opened}").touch()
         if (self.folder / f"fail-{opened}").exists() or (self.folder / "fail").exists():
             raise RuntimeError("the database is away")
@@ -38,10 +38,10 @@ class Tally:
         Args:
             amount: how much.
         """
-        stall = self.folder / "stall"
-        if stall.exists():
-            stall.unlink()
-            time.sleep(60)
+        for stall in (self.folder / "stall", self.folder / f"stall-{self.number}"):
+            if stall.exists():
+                stall.unlink()
+                time.sleep(60)
         self.value += amount
         return self.value
 '''
@@ -53,8 +53,9 @@ class Fragile:
     """A guarded environment of such tools, tasks in it, and its dialect.
 
     Args:
-        folder: an importable one. Put the file `stall` there to make the next call hang, `fail` to
-            make every start fail, `fail-N` for the N-th start (from 0).
+        folder: an importable one. Put the file `stall` there to make the next call hang, `stall-N`
+            for the next call of the N-th session (from 0), `fail` to make every start of a session
+            fail, `fail-N` for that of the N-th.
         seconds: that a call may take.
     """
 
@@ -86,6 +87,10 @@ class Fragile:
             for turn in range(len(TURNS))
             for calls in ([(ADD,), ()] if turn < turns else [()])
         ]
+
+    def opened(self) -> int:
+        """Sessions so far."""
+        return len(list(self.folder.glob("open-*")))
 
     def mark(self, name: str) -> None:
         (self.folder / name).touch()

@@ -104,11 +104,15 @@ def test_a_stall_while_an_episode_is_scored(tools: Fragile, tmp_path: Path) -> N
     assert "the database is away" in row["failure"]
 
 
-def test_a_stall_while_a_profile_is_taken(tools: Fragile) -> None:
+@pytest.mark.parametrize("session", [0, 1, 3])
+def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int) -> None:
+    """In the ground truth, where a call is left out, or where the state is watched."""
     task = tools.task("one")
     right = profile(task, tools.env)
-    tools.mark("stall")
+    assert tools.opened() == 4
+    tools.mark(f"stall-{4 + session}")
     assert profile(task, tools.env) == right
+    assert not list(tools.folder.glob("stall*")), "nothing hung"
 
 
 def test_a_stall_while_a_person_plays(tools: Fragile) -> None:

@@ -54,3 +54,21 @@ def test_an_interruption_inside_synthesis(
     loop = begin(config, tmp_path / "broken", step=reached)
     go(loop, 20)
     assert finish(loop) == finish(whole)
+
+
+@pytest.mark.parametrize("rule", ["mean", "variance", "posterior"])
+def test_outcomes_apart_from_rewards_come_back(tmp_path: Path, rule: str) -> None:
+    """The format reward is trained on while the boundary reads the progress."""
+    stages = [{"reward": "format"}]
+    config = make_config(2, stages=stages, boundary={"rule": rule}, pool={"rest_epochs": 1})
+    whole = begin(config, tmp_path / "whole")
+    go(whole, 14)
+    assert any(group.outcomes != group.rewards for group in whole.store.groups())
+    assert any(event.kind == "injected" for event in whole.store.events())
+    loop = begin(config, tmp_path / "broken")
+    go(loop, 9)
+    loop.store.close()
+    loop = begin(config, tmp_path / "broken", step=6)
+    go(loop, 14)
+    assert loop.pool == whole.pool
+    assert finish(loop) == finish(whole)

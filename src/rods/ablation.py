@@ -6,11 +6,13 @@ later calls hang on them through the state, and which are needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Step
-from rods.reward import GoldTrace, judge_turn
+from rods.envs.calls import STOPPED
+from rods.reward import TRIES, GoldTrace, judge_turn
 from rods.task import Call, Task
 
 
@@ -36,6 +38,19 @@ def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
         gold: the task's trace in this environment.
     """
     answers = [_without(task, position) for position in range(len(task.calls))]
+    outcomes = _steadily(lambda: _answered(task, env, answers, gold))
+    turns = len(task.turns)
+    rows = [outcomes[i * turns : (i + 1) * turns] for i in range(len(answers))]
+    writes = _writes(task, env)
+    affected = [_affected(row, position, gold) for position, row in enumerate(rows)]
+    needed = [not _passes(row, gold) for row in rows]
+    return [Ablation(*found) for found in zip(affected, writes, needed, strict=True)]
+
+
+def _answered(
+    task: Task, env: Environment, answers: Sequence[Sequence[Sequence[Call]]], gold: GoldTrace
+) -> list[Outcome]:
+    """Outcomes of each answer's turns, one answer after the other."""
     sessions = [env.open(task) for _ in answers]
     steps = [
         Step(session, calls, state)
@@ -45,20 +60,30 @@ def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
     outcomes = env.execute(steps)
     for session in sessions:
         session.close()
-    turns = len(task.turns)
-    rows = [outcomes[i * turns : (i + 1) * turns] for i in range(len(answers))]
-    writes = _writes(task, env)
-    affected = [_affected(row, position, gold) for position, row in enumerate(rows)]
-    needed = [not _passes(row, gold) for row in rows]
-    return [Ablation(*found) for found in zip(affected, writes, needed, strict=True)]
+    return outcomes
 
 
 def _writes(task: Task, env: Environment) -> list[bool]:
+    states = [outcome.state for outcome in _steadily(lambda: _watched(task, env))]
+    return [before != after for before, after in pairwise(states)]
+
+
+def _watched(task: Task, env: Environment) -> list[Outcome]:
+    """A snapshot before the ground truth and after each of its calls."""
     session = env.open(task)
     snapshots = [Step(session, (call,), None, True) for call in task.calls]
-    states = [o.state for o in env.execute([Step(session, (), None, True), *snapshots])]
+    outcomes = env.execute([Step(session, (), None, True), *snapshots])
     session.close()
-    return [before != after for before, after in pairwise(states)]
+    return outcomes
+
+
+def _steadily(execute: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Outcomes in which no limit stopped a call; what stops one each time belongs to the task."""
+    for _ in range(TRIES):
+        outcomes = execute()
+        if not any(seen.refused in STOPPED for o in outcomes for seen in o.observations):
+            break
+    return outcomes
 
 
 def _without(task: Task, position: int) -> list[tuple[Call, ...]]:

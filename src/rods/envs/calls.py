@@ -32,6 +32,10 @@ class Refusal(StrEnum):
     PROCESS = "process ended"
 
 
+STOPPED = frozenset({Refusal.TIME, Refusal.MEMORY, Refusal.PROCESS})
+"""What stops a call that is under way: the machine may be to blame as well as the call."""
+
+
 class CallError(ValueError):
     """A call that is refused before it reaches a tool; the message is for the agent."""
 
