@@ -129,9 +129,12 @@ def test_what_cannot_be_trained_is_one_line(
 
 @pytest.mark.parametrize("count", [5, 6])
 def test_few_or_unfit_tasks_are_refused(tmp_path: Path, count: int) -> None:
-    row = {"turns": [{"user": "note", "calls": [f"add_note('P001', '{'x' * 40}')"]}]}
+    rows = [
+        {"id": i, "turns": [{"user": "note", "calls": [f"add_note('P001', '{i}{'x' * 40}')"]}]}
+        for i in map(str, range(count))
+    ]
     path = tmp_path / "tasks.jsonl"
-    path.write_text("\n".join(json.dumps({"id": str(i), **row}) for i in range(count)))
+    path.write_text("\n".join(map(json.dumps, rows)))
     config = load_config(
         "tiny", arm="static", environment__name=CLINIC, environment__tasks=str(path)
     )

@@ -91,5 +91,6 @@ def base_form(task: Task) -> tuple[Task, int | None]:
             user = f"{turn.user} {following.user}".strip()
             whole = turn.model_copy(update={"user": user, "ground_truth": following.ground_truth})
             turns = (*task.turns[:index], whole, *task.turns[index + 2 :])
-            return task.model_copy(update={"turns": turns, "withheld": ()}), index
+            changes: dict[str, Any] = {"turns": turns, "withheld": (), "record": ()}
+            return task.model_copy(update=changes), index
     return task, None
