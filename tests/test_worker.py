@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -345,11 +347,12 @@ class Crashes(RuleBasedStateMachine):
     @precondition(lambda self: self.loop.epoch_done())
     @rule()
     def end_epoch(self) -> None:
-        active = len(self.loop.pool.live)
+        active, carried = len(self.loop.pool.live), self.loop.buffer.admission.carried
         events = self.loop.end_epoch()
         gone = sum(e.kind in ("retired", "rested") and e.reason != "pruned" for e in events)
         joined = sum(e.kind == "injected" for e in events)
-        assert joined <= self.config.pool.beta * (active - gone)
+        beta = Fraction(str(self.config.pool.beta))
+        assert joined <= floor(carried + beta * (active - gone))
 
     @rule()
     def save(self) -> None:

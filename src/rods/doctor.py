@@ -81,7 +81,8 @@ def _history(store: Store, config: Config) -> list[Finding]:
     trained: dict[int, list[str]] = defaultdict(list)
     for group in store.iter_groups():
         trained[group.step].append(group.task_id)
-    found = list(faults(store.iter_events(), categories, stored, epochs, trained, config))
+    events, ends = store.iter_events(), store.ends()
+    found = list(faults(events, categories, stored, epochs, trained, config, ends))
     states = Counter(entry.state for entry in stored)
     told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
     findings = [("history", False, fault) for fault in found[:MOST]]

@@ -179,7 +179,7 @@ class Loop:
             self.queue.admit([e.task_id for e in came if e.kind == "injected"], step)
             self.store.add_events([*gone, *came])
             self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
-            self.store.close_epoch(index, step)
+            self.store.close_epoch(index, step, self.buffer.admission.carried)
         self.epoch = self.epoch._replace(closed=step)
         return [*gone, *came]
 
@@ -220,7 +220,8 @@ class Loop:
             return epoch == open_epoch and self._expands(epoch)
 
         with self._sound():
-            self.buffer.replay(store.iter_events(), store.categories(), store.iter_groups(), judged)
+            events, groups = store.iter_events(), store.iter_groups()
+            self.buffer.replay(events, store.categories(), groups, judged, store.carried())
         if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
             with store.transaction():
                 store.put_entries(self.pool.entries.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from rods.task import Task
@@ -35,6 +36,19 @@ class EpochRow(NamedTuple):
     step: int
     closed: int | None
     task_ids: list[str]
+
+
+class EndRow(NamedTuple):
+    """The end of an epoch.
+
+    Attributes:
+        step: that its changes belong to.
+        carried: see `Admission.carried`; None where version 5 or earlier ended it.
+    """
+
+    epoch: int
+    step: int
+    carried: Fraction | None
 
 
 class Job(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -22,7 +22,7 @@ CREATE TABLE members (place INTEGER PRIMARY KEY, task_id TEXT, generated INT);
 CREATE TABLE pool (
     place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
 CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
-CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
+CREATE TABLE ends (epoch INT PRIMARY KEY, step INT, carried TEXT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
     step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
@@ -48,6 +48,7 @@ WORKER = ("jobs", "candidates", "funnel", "failures")
 # Version 3 kept the pool by task id. Tasks that arrive together change together; by the order of
 # their arrival they share pages, so that less is written. Version 4 kept candidates whole and wrote
 # them once more as tasks when they joined, and what never changes beside what does in the pool.
+# Version 5 let in whole tasks alone, and carried nothing over to the next end of an epoch.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -115,6 +116,9 @@ CREATE TABLE pool (
     place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
 INSERT INTO pool SELECT place, state, since, chosen, rests, reason FROM pool_4;
 DROP TABLE pool_4;
+""",
+    5: """
+ALTER TABLE ends ADD COLUMN carried TEXT;
 """,
 }
 
