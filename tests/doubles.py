@@ -173,5 +173,6 @@ def content(store: Store) -> list[object]:
     """All that belongs to the loop, without times."""
     query = "SELECT step, epoch, task_id, priority, taken, outcome FROM jobs ORDER BY 3, 1"
     found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
+    wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
     found += [store.entries(), store.db.read(query), [*Queue(store, 0).candidates()]]
-    return [*found, store.db.read("SELECT * FROM failures ORDER BY rowid"), store.ends()]
+    return [*found, store.db.read("SELECT * FROM failures ORDER BY rowid"), store.ends(), wanted]

@@ -50,6 +50,13 @@ CREATE TABLE IF NOT EXISTS evaluations (
 """
 TO_VERSION_5 = """
 ALTER TABLE ends DROP COLUMN carried;
+CREATE TABLE old (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
+INSERT INTO old SELECT epoch, step, task_ids FROM epochs;
+DROP TABLE epochs;
+ALTER TABLE old RENAME TO epochs;
+ALTER TABLE jobs DROP COLUMN tokens_in;
+ALTER TABLE jobs DROP COLUMN tokens_out;
+ALTER TABLE jobs DROP COLUMN cost;
 UPDATE meta SET value = '5' WHERE key = 'version';
 """
 TO_VERSION_4 = f"""
@@ -207,7 +214,12 @@ def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
     config, folder = make_config(2), tmp_path / "run"
     loop = begin(config, folder)
     go(loop, 7)
-    loop.store.db.write("UPDATE ends SET carried = NULL")  # which they did not know
+    for what in (
+        "ends SET carried = NULL",
+        "epochs SET wanted = 0",
+        "jobs SET tokens_in = NULL, tokens_out = NULL, cost = NULL",
+    ):
+        loop.store.db.write(f"UPDATE {what}")  # which they did not know
     before, epochs, entries = rows_of(folder), loop.store.epochs(), loop.store.entries()
     assert {row.closed is None for row in epochs} == {True, False}
     loop.store.close()

@@ -58,6 +58,9 @@ def test_a_worker_makes_what_the_trainer_injects(runs: Runs, beside: Path) -> No
     assert len(set(injected)) == len(injected)
     summary = json.loads((beside / "summary.json").read_text())
     assert summary["worker"]["gave_up"] == ""
+    fates, page = summary["synthesis"]["candidates"], (beside / "report.html").read_text("utf-8")
+    assert (fates["made"], fates["injected"]) == (len(candidates), len(injected))
+    assert f"{len(candidates)} variants were made: {len(injected)} joined the pool" in page
     done = runs.call([RODS, "doctor", str(beside)])
     assert (done.code, "BAD" in done.out) == (0, False)
     assert runs.call([RODS, "verify", str(beside)]).code == 0
@@ -92,7 +95,9 @@ def test_a_run_goes_on_without_a_worker_that_cannot_start(
 def test_a_follower_in_another_terminal(runs: Runs, beside: Path) -> None:
     """It takes up the jobs of a run whose trainer is gone, and ends at a safe point."""
     folder = runs.root / "followed"
-    runs.call(runs.command("followed", *BESIDE), signal.SIGKILL, 4)
+    command = runs.command("followed", *BESIDE)
+    command[command.index("steps=8")] = "steps=400"  # the epoch in which it is killed has an end
+    runs.call(command, signal.SIGKILL, 4)
     until(lambda: _free(folder))  # the trainer's own worker ends with it
     command = [sys.executable, "-m", "rods", "synth", "--follow", str(folder), "--json"]
     pipe = subprocess.PIPE
@@ -100,7 +105,7 @@ def test_a_follower_in_another_terminal(runs: Runs, beside: Path) -> None:
         assert job.stdout is not None
         for line in job.stdout:
             count = json.loads(line)
-            if not count["open"] or count["waiting"] > 4:
+            if not count["open"] or count["waiting"] >= count["bound"] > 0:
                 break
         second = runs.call(command)
         job.send_signal(signal.SIGTERM)
@@ -148,6 +153,11 @@ def test_a_model_does_the_stages_of_a_run(runs: Runs, monkeypatch: pytest.Monkey
         assert server.requests
     folder = runs.root / "told"
     assert runs.call([RODS, "verify", str(folder)]).code == 0
+    lines = [json.loads(line) for line in (folder / "calls.jsonl").read_text("utf-8").splitlines()]
+    spent = runs.summary("told")["synthesis"]["spent"]
+    for name in ("tokens_in", "tokens_out"):
+        assert spent[name] == sum(line[name] for line in lines) > 0
+    assert f"{spent['tokens_in']:,} tokens read" in (folder / "report.html").read_text("utf-8")
     written = "".join(p.read_text("utf-8", "replace") for p in folder.iterdir() if p.is_file())
     assert "sk-this" not in written + done.out + done.err
     assert (folder / "calls.jsonl").exists()

@@ -28,6 +28,7 @@ from doubles import (
 from rods.config import Config
 from rods.group import Group
 from rods.loop import Loop
+from rods.store.rows import Fates
 from rods.store.store import Store
 from rods.synthesis.backend import NoSynthesis
 from rods.task import Category, Task
@@ -118,6 +119,7 @@ def test_a_small_pool_grows(tmp_path: Path) -> None:
     # 3/5, 3/5 + 3/5, 1/5 + 4/5, 5/5, 6/5, 1/5 + 7/5, 3/5 + 8/5
     assert at_the_boundary(loop, 7) == [0, 1, 1, 1, 1, 1, 2]
     assert loop.buffer.admission.carried == Fraction(1, 5)
+    assert loop.queue.fates(6) == Fates(7, 7, 0, 0), "no more is made than joins"
     assert faults_of(loop.store, loop.config) == []
     loop.store.close()
 

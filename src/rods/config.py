@@ -92,7 +92,7 @@ class SynthesisConfig(_Section):
     )
     patience: int = Field(1, ge=0, description="epochs after its choice in which a seed is wanted")
     waiting: int = Field(
-        0, ge=0, description="candidates at which a worker pauses; 0: beta * (seeds + P_max)"
+        0, ge=0, description="candidates at which a worker pauses; 0: as many as can join"
     )
     restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
     job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")

@@ -146,6 +146,12 @@ def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None
         f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s.",
         highlight=False,
     )
+    fates = summary["synthesis"]["candidates"]
+    if fates["made"]:
+        console.print(
+            f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.",
+            highlight=False,
+        )
     console.print(summary["notice"], style="dim", markup=False)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 

@@ -67,6 +67,8 @@ class Loop:
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
         latest: the groups of the latest step.
+        until: the step after which the trainer ends, so that it comes to the end of no epoch which
+            that step is in; None if it is not known.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Loop:
             raise UserError(f"synthesis.mode: {told}, or hand no synthesis to the loop")
         self.queue = Queue(store, config.synthesis.patience)
         self.producer = Producer(store, self.queue, self.synthesis, config.seed)
+        self.until: int | None = None
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.resume(step)
 
@@ -128,7 +131,7 @@ class Loop:
         self.epoch = EpochRow(index, self.step + 1, None, ids)
         with self.store.transaction(fold=False):
             self.store.add_tasks(fresh, self.step + 1)
-            self.store.add_epoch(index, self.step + 1, ids)
+            self.store.add_epoch(index, self.step + 1, ids, self._wanted(index, len(ids)))
         return self._told(self.epoch)
 
     def steps(self, epoch: Epoch) -> Iterator[list[Task]]:
@@ -185,6 +188,12 @@ class Loop:
 
     def _expands(self, epoch: int) -> bool:
         return self.config.arm == "rods" and self.config.stage(epoch).expand
+
+    def _wanted(self, epoch: int, tasks: int) -> int:
+        """Candidates that the end of an epoch of so many tasks can take in."""
+        last = self.step + tasks // self.config.rollout.tasks_per_step
+        ends = self.until is None or last < self.until
+        return self.buffer.wanted() if ends and self._expands(epoch) else 0
 
     def _fresh(self, rng: random.Random, index: int) -> Iterator[Task]:
         """A new task for each place of an epoch."""

@@ -15,6 +15,7 @@ from rods.files import write_atomic
 from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.rollout.runner import Rollout
+from rods.staging.account import Account
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -82,6 +83,7 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": Queue(store, 0).outcomes(),
         "synthesis_s": round(Queue(store, 0).seconds(), 1),
+        "synthesis": Account.of(store, config.synthesis.patience).summary(),
         "heldout": {
             "before": test.get(0, {}),
             "after": test.get(config.steps, {}),

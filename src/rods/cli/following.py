@@ -49,5 +49,5 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
 def _line(count: Count) -> str:
     return (
         f"{count.jobs} jobs done, {count.candidates} candidates made; {count.open} jobs open,"
-        f" {count.waiting} candidates waiting"
+        f" {count.waiting} candidates waiting, of at most {count.bound}"
     )

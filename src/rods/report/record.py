@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from rods.boundary.rule import Thresholds
+from rods.config import SynthesisConfig
 from rods.group import Group
 from rods.pool.event import AFTER, LIVE, Event
+from rods.staging.account import Account
 from rods.store.rows import Evaluation
 from rods.store.store import Store
 from rods.task import Task
@@ -28,6 +30,7 @@ class Record:
         realisation: side -> how its tasks came about -> count.
         left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
+        account: what became of the variants, and what they took.
     """
 
     name: str
@@ -41,13 +44,16 @@ class Record:
     episodes: dict[str, Spoken]
     evaluations: list[Evaluation]
     tasks: dict[str, Task]
+    account: Account
 
     @staticmethod
     def read(store: Store) -> Record:
         """Read it all; within a snapshot of the store where a trainer may be at work."""
+        config = store.meta("config") or {}
+        told = config.get("synthesis") or {}
         return Record(
             name=store.folder.resolve().name,
-            config=store.meta("config") or {},
+            config=config,
             notice=store.meta("notice") or "",
             realisation=store.meta("realisation") or {},
             left_out=store.meta("left_out") or {},
@@ -57,6 +63,7 @@ class Record:
             episodes=store.episodes(),
             evaluations=store.evaluations(),
             tasks=store.tasks(),
+            account=Account.of(store, told.get("patience", SynthesisConfig().patience)),
         )
 
     @cached_property

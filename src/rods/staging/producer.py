@@ -14,7 +14,7 @@ from typing import Any
 from rods.store.queue import Queue
 from rods.store.rows import Job, Made
 from rods.store.store import Store
-from rods.synthesis.backend import Synthesis
+from rods.synthesis.backend import Metered, Spent, Synthesis
 from rods.task import Task
 
 MAX_REASON = 200
@@ -49,6 +49,7 @@ class Producer:
         Whatever goes wrong in synthesis is an outcome, and never the caller's failure.
         """
         began, before = time.monotonic(), Counter(self.synthesis.funnel)
+        paid = _spent(self.synthesis)
         variant: Task | None = None
         self.queue.take(job)
         try:
@@ -64,9 +65,14 @@ class Producer:
             _difference(self.synthesis.funnel, before),
             self.synthesis.take_failures(),
             time.monotonic() - began,
+            _spent(self.synthesis).since(paid),
         )
         self.queue.finish(job, made, step)
         return len(made.variants)
+
+
+def _spent(synthesis: Synthesis) -> Spent:
+    return synthesis.spent if isinstance(synthesis, Metered) else Spent()
 
 
 def _difference(now: Any, before: Counter[str]) -> dict[str, int]:

@@ -7,7 +7,6 @@ another terminal (`rods synth --follow RUN`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +22,17 @@ PAUSE = 0.3  # seconds between two looks for work
 
 
 class Count(NamedTuple):
-    """What a worker has done and sees before it."""
+    """What a worker has done and sees before it.
+
+    Attributes:
+        bound: candidates that wait at which it pauses.
+    """
 
     jobs: int = 0
     candidates: int = 0
     open: int = 0
     waiting: int = 0
+    bound: int = 0
 
 
 @dataclass
@@ -62,20 +66,21 @@ class Worker:
         count = Count()
         while not self.stop():
             epoch = self.store.last_epoch_index()
-            jobs, waiting = queue.open_jobs(epoch), queue.counts(epoch)[1]
-            count = count._replace(open=len(jobs), waiting=waiting)
-            if not jobs or waiting >= self.most_waiting():
+            jobs, waiting = queue.counts(epoch)
+            count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
+            job = queue.next_job(epoch) if waiting < count.bound else None
+            if job is None:
                 self.tell(count)
                 if once:
                     break
                 time.sleep(self.pause)
                 continue
-            made = producer.do(jobs[0], self.store.last_step())
-            count = Count(count.jobs + 1, count.candidates + made, len(jobs) - 1, waiting + made)
+            made = producer.do(job, self.store.last_step())
+            done, found = count.jobs + 1, count.candidates + made
+            count = Count(done, found, jobs - 1, waiting + made, count.bound)
             self.tell(count)
         return count
 
-    def most_waiting(self) -> int:
-        """More than the next epoch's end can take in are not made beforehand."""
-        pool = self.config.pool
-        return self.config.synthesis.waiting or math.ceil(pool.beta * (pool.seeds + pool.p_max))
+    def bound(self) -> int:
+        """More than the next end of an epoch can take in are not made beforehand."""
+        return self.config.synthesis.waiting or self.store.wanted()

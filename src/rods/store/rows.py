@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from rods.synthesis.backend import Spent
 from rods.task import Task
 
 
@@ -74,6 +75,20 @@ class Candidate(NamedTuple):
     category: str
 
 
+class Fates(NamedTuple):
+    """Candidates by what became of them.
+
+    Attributes:
+        waiting: those that may still join.
+        lapsed: those that no epoch's end will look at again.
+    """
+
+    made: int
+    injected: int
+    waiting: int
+    lapsed: int
+
+
 class Made(NamedTuple):
     """What became of a job.
 
@@ -82,6 +97,7 @@ class Made(NamedTuple):
         variants: verified tasks.
         funnel: attempts by outcome.
         failures: histories of seeds that were given up.
+        spent: of a model.
     """
 
     outcome: str
@@ -89,3 +105,4 @@ class Made(NamedTuple):
     funnel: dict[str, int]
     failures: list[dict[str, Any]]
     seconds: float
+    spent: Spent = Spent()

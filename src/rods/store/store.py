@@ -223,10 +223,23 @@ class Store:
             for place, task_id, category, generated, *rest in self.db.rows(_ENTRIES)
         ]
 
-    def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
+    def add_epoch(
+        self, epoch: int, first_step: int, task_ids: Sequence[str], wanted: int = 0
+    ) -> None:
+        """An epoch that was drawn.
+
+        Args:
+            wanted: candidates that its end can take in.
+        """
         # JSON without a look at every id for what to escape: they are hashes.
         ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?)", epoch, first_step, ids)
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
+
+    def wanted(self) -> int:
+        """Candidates that the end of the latest epoch can take in, as things stood at its draw."""
+        query = "SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1"
+        rows = self.db.read(query)
+        return int(rows[0][0] or 0) if rows else 0
 
     def close_epoch(self, epoch: int, step: int, carried: Fraction) -> None:
         """Mark it as ended, which happens together with all that its end brings.
@@ -336,7 +349,7 @@ _TASKS = "SELECT id, body FROM tasks"
 _JOINED = "WHERE id NOT IN (SELECT id FROM candidates WHERE admitted IS NULL) ORDER BY rowid"
 _ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason
     FROM pool LEFT JOIN members USING (place) LEFT JOIN tasks ON id = task_id ORDER BY place"""
-_UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
-    WHERE done > ? OR outcome = ''"""
+_UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL,
+    tokens_in = NULL, tokens_out = NULL, cost = NULL WHERE done > ? OR outcome = ''"""
 _UNDO_ADMISSIONS = "UPDATE candidates SET admitted = NULL WHERE admitted > ?"
 _UNDO_TASKS = "DELETE FROM tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"
