@@ -174,5 +174,7 @@ def content(store: Store) -> list[object]:
     query = "SELECT step, epoch, task_id, priority, taken, outcome FROM jobs ORDER BY 3, 1"
     found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
     wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
+    errors = store.db.read("SELECT * FROM errors ORDER BY rowid")
     found += [store.entries(), store.db.read(query), [*Queue(store, 0).candidates()]]
-    return [*found, store.db.read("SELECT * FROM failures ORDER BY rowid"), store.ends(), wanted]
+    found += [store.db.read("SELECT * FROM failures ORDER BY rowid"), errors]
+    return [*found, store.ends(), wanted]

@@ -57,6 +57,9 @@ ALTER TABLE old RENAME TO epochs;
 ALTER TABLE jobs DROP COLUMN tokens_in;
 ALTER TABLE jobs DROP COLUMN tokens_out;
 ALTER TABLE jobs DROP COLUMN cost;
+UPDATE jobs SET outcome = (SELECT error FROM errors WHERE errors.task_id = jobs.task_id)
+    WHERE outcome = 'error';
+DROP TABLE errors;
 UPDATE meta SET value = '5' WHERE key = 'version';
 """
 TO_VERSION_4 = f"""

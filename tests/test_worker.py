@@ -28,7 +28,8 @@ from rods.errors import BusyError
 from rods.group import Group
 from rods.loop import Loop
 from rods.staging.account import Account
-from rods.staging.producer import MAX_REASON, Producer
+from rods.staging.producer import Producer
+from rods.staging.trouble import MAX_LINE
 from rods.staging.worker import Count, Worker
 from rods.store.queue import Queue
 from rods.store.rows import Job
@@ -218,15 +219,17 @@ def test_nothing_is_made_for_an_end_that_takes_nothing_in(tmp_path: Path) -> Non
 
 def test_an_exception_is_an_outcome(folder: Path) -> None:
     bad = [SEEDS[0], SEEDS[3]]
-    count, _ = work(folder, Failing(bad, ValueError("no such tool " + "x" * 999)))
-    assert (count.jobs, count.open) == (len(SEEDS), 0)
+    count, _ = work(folder, Failing(bad, ValueError("no such tool " + "x" * 9999)))
+    assert (count.jobs, count.open, count.errors, count.gave_up) == (len(SEEDS), 0, 2, "")
     queue = queue_of(folder)
     outcomes = dict(queue.db.read("SELECT task_id, outcome FROM jobs"))
-    for task in bad:
-        outcome = outcomes.pop(task.id)
-        assert outcome.startswith("ValueError: no such tool xxx")
-        assert len(outcome) == MAX_REASON
+    assert [outcomes.pop(task.id) for task in bad] == ["error", "error"]
     assert set(outcomes.values()) == {"made"}
+    lines = queue.db.read("SELECT task_id, error FROM errors")
+    assert {task_id for task_id, _ in lines} == {task.id for task in bad}
+    for _, line in lines:
+        assert line.startswith("ValueError: no such tool xxx")
+        assert len(line) == MAX_LINE
     tried = "SELECT SUM(count) FROM funnel WHERE parent = ? AND outcome = 'tried'"
     assert queue.db.read(tried, bad[0].id) == [(1,)]
     queue.store.close()

@@ -96,6 +96,7 @@ class SynthesisConfig(_Section):
     )
     restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
     job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")
+    errors: int = Field(10, ge=1, description="in a row, after which synthesis is given up")
     endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
     stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
         ("plan", "execute", "ground", "judge"), description="what that model does"

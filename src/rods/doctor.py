@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.errors import UserError
 from rods.pool.audit import faults
+from rods.staging.account import told_errors
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -94,6 +95,15 @@ def _history(store: Store, config: Config) -> list[Finding]:
     ]
 
 
+def _errors(queue: Queue) -> Finding:
+    """Refused attempts are a part of synthesis; an exception means that some part is broken."""
+    errors = queue.errors()
+    if errors is None:
+        return ("synthesis", True, "no job ended in an error")
+    told = f"{told_errors(errors)}: {errors.first.line}; `rods report` shows its traceback"
+    return ("synthesis", False, told)
+
+
 def _queues(store: Store) -> list[Finding]:
     """Candidates are what their ids say and joined when the events say so, and no job names a task
     that is nowhere."""
@@ -107,6 +117,7 @@ def _queues(store: Store) -> list[Finding]:
     made = f"{len(candidates)} made, each matches its id"
     contradicted = f"; {len(wrong)} joined when no event says so, or the other way round"
     return [
+        _errors(queue),
         ("candidates", not wrong, made + contradicted * bool(wrong)),
         ("jobs", not lost, f"{told or 'none'}" + (f"; {len(lost)} of lost tasks" if lost else "")),
     ]

@@ -13,7 +13,7 @@ the same loop with that step left out or replaced.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +26,7 @@ from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.order import draw
 from rods.pool.pool import Pool
 from rods.staging.producer import Producer
+from rods.staging.trouble import Trouble, tell_log
 from rods.store.database import DAMAGED, FILE
 from rods.store.queue import Queue
 from rods.store.rows import EpochRow
@@ -60,6 +61,8 @@ class Loop:
         seeds: the human-made tasks; only looked at where a run begins.
         synthesis: who makes variants inline, or fresh tasks; None where a worker does it.
         step: updates that the policy has behind it.
+        tell: called with one line when synthesis ends in an error, and when it is given up; the
+            log "rods" if it is left out.
 
     Raises:
         UserError: `synthesis.mode` is background, and there is somebody to do it inline.
@@ -78,6 +81,7 @@ class Loop:
         seeds: Collection[Task],
         synthesis: Synthesis | None = None,
         step: int = 0,
+        tell: Callable[[str], None] = tell_log,
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis = synthesis or NoSynthesis()
@@ -86,7 +90,8 @@ class Loop:
             told = "is background, where a worker makes the variants; set it to inline"
             raise UserError(f"synthesis.mode: {told}, or hand no synthesis to the loop")
         self.queue = Queue(store, config.synthesis.patience)
-        self.producer = Producer(store, self.queue, self.synthesis, config.seed)
+        trouble = Trouble(config.synthesis.errors, tell)
+        self.producer = Producer(store, self.queue, self.synthesis, config.seed, trouble)
         self.until: int | None = None
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.resume(step)

@@ -31,6 +31,7 @@ class Record:
         left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
         account: what became of the variants, and what they took.
+        gave_up: why the latest step's process made no variants any more, or "".
     """
 
     name: str
@@ -45,12 +46,13 @@ class Record:
     evaluations: list[Evaluation]
     tasks: dict[str, Task]
     account: Account
+    gave_up: str
 
     @staticmethod
     def read(store: Store) -> Record:
         """Read it all; within a snapshot of the store where a trainer may be at work."""
         config = store.meta("config") or {}
-        told = config.get("synthesis") or {}
+        told, lines = config.get("synthesis") or {}, store.metrics()
         return Record(
             name=store.folder.resolve().name,
             config=config,
@@ -64,6 +66,7 @@ class Record:
             evaluations=store.evaluations(),
             tasks=store.tasks(),
             account=Account.of(store, told.get("patience", SynthesisConfig().patience)),
+            gave_up=(lines[-1].get("synthesis") or {}).get("gave_up", "") if lines else "",
         )
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.store.queue import Queue
-from rods.store.rows import Fates
+from rods.store.rows import Errors, Fates
 from rods.store.store import Store
 from rods.synthesis.backend import Spent
 
@@ -18,11 +18,13 @@ class Account:
     Attributes:
         seconds: that synthesis took, whatever came of it.
         spent: of a model, likewise.
+        errors: jobs that ended in one; None if none did.
     """
 
     fates: Fates
     seconds: float
     spent: Spent
+    errors: Errors | None = None
 
     @staticmethod
     def of(store: Store, patience: int) -> Account:
@@ -32,7 +34,8 @@ class Account:
             patience: see `Queue`.
         """
         queue = Queue(store, patience)
-        return Account(queue.fates(store.last_epoch_index()), queue.seconds(), queue.spent())
+        fates = queue.fates(store.last_epoch_index())
+        return Account(fates, queue.seconds(), queue.spent(), queue.errors())
 
     @property
     def lost(self) -> tuple[float, Spent]:
@@ -49,6 +52,8 @@ class Account:
             "candidates": self.fates._asdict(),
             "spent": _plain(self.seconds, self.spent),
             "lapsed": _plain(seconds, lost),
+            "errors": self.errors.jobs if self.errors else 0,
+            "first_error": self.errors.first.line if self.errors else "",
         }
 
     def sentence(self) -> str:
@@ -59,6 +64,12 @@ class Account:
         told = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
         told += f", {lapsed:,} lapsed. It took {_told(self.seconds, self.spent)}"
         return f"{told}; the lapsed have {_told(*self.lost)} of it." if lapsed else f"{told}."
+
+
+def told_errors(errors: Errors) -> str:
+    """Jobs that ended in an error, for a person."""
+    what = "job" if errors.jobs == 1 else "jobs"
+    return f"{errors.jobs} {what} ended in an error, the first at step {errors.step}"
 
 
 def _plain(seconds: float, spent: Spent) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rods.config import Config
 from rods.staging.producer import Producer
+from rods.staging.trouble import Trouble, tell_log
 from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.synthesis.backend import Synthesis
@@ -26,6 +27,8 @@ class Count(NamedTuple):
 
     Attributes:
         bound: candidates that wait at which it pauses.
+        errors: jobs that ended in one.
+        gave_up: why it ended before it was told to, or "".
     """
 
     jobs: int = 0
@@ -33,6 +36,8 @@ class Count(NamedTuple):
     open: int = 0
     waiting: int = 0
     bound: int = 0
+    errors: int = 0
+    gave_up: str = ""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Worker:
     Args:
         stop: asked between jobs.
         tell: told after every job, and while there is nothing to do.
+        notice: told in a line of what a person should see at once.
     """
 
     config: Config
@@ -50,9 +56,10 @@ class Worker:
     stop: Callable[[], bool] = lambda: False
     tell: Callable[[Count], None] = lambda count: None
     pause: float = PAUSE
+    notice: Callable[[str], None] = tell_log
 
     def run(self, *, once: bool = False) -> Count:
-        """Work.
+        """Work, until too many jobs in a row ended in an error.
 
         Args:
             once: end where there is nothing left to do.
@@ -61,10 +68,11 @@ class Worker:
             UserError: the store cannot be written.
         """
         queue = Queue(self.store, self.config.synthesis.patience)
-        producer = Producer(self.store, queue, self.synthesis, self.config.seed)
+        trouble = Trouble(self.config.synthesis.errors, self.notice)
+        producer = Producer(self.store, queue, self.synthesis, self.config.seed, trouble)
         producer.catch_up()
         count = Count()
-        while not self.stop():
+        while not (trouble.gave_up or self.stop()):
             epoch = self.store.last_epoch_index()
             jobs, waiting = queue.counts(epoch)
             count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
@@ -76,8 +84,14 @@ class Worker:
                 time.sleep(self.pause)
                 continue
             made = producer.do(job, self.store.last_step())
-            done, found = count.jobs + 1, count.candidates + made
-            count = Count(done, found, jobs - 1, waiting + made, count.bound)
+            count = count._replace(
+                jobs=count.jobs + 1,
+                candidates=count.candidates + made,
+                open=jobs - 1,
+                waiting=waiting + made,
+                errors=trouble.errors,
+                gave_up=trouble.gave_up,
+            )
             self.tell(count)
         return count
 

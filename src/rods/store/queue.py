@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from rods.boundary.selection import Seed
-from rods.store.rows import Candidate, Fates, Job, Made
+from rods.store.rows import Candidate, Errors, Fates, Job, Made, Trace
 from rods.store.store import CHUNK, Store
 from rods.synthesis.backend import Spent
 from rods.task import Task
@@ -81,6 +81,11 @@ class Queue:
                 "INSERT INTO failures",
                 [(step, job.epoch, job.task_id, json.dumps(f)) for f in made.failures],
             )
+            if made.error is not None:
+                known = self.db.read("SELECT 1 FROM errors LIMIT 1")
+                row = (step, job.epoch, job.task_id, made.error.line)
+                text = "" if known else made.error.text  # the first one tells what is broken
+                self.db.write("INSERT INTO errors VALUES (?, ?, ?, ?, ?)", *row, text)
             self.db.write(
                 f"UPDATE jobs SET {_DONE} WHERE task_id = ? AND step = ?",
                 made.outcome, made.seconds, step, *made.spent, job.task_id, job.step,
@@ -123,6 +128,16 @@ class Queue:
         """What it took of a model in all."""
         sums = (f"COALESCE(SUM({name}), 0)" for name in Spent._fields)
         return Spent(*self.db.read(f"SELECT {', '.join(sums)} FROM jobs")[0])
+
+    def errors(self) -> Errors | None:
+        """The jobs that ended in an error; None if there is none."""
+        first = "SELECT step, task_id, error, traceback FROM errors ORDER BY rowid LIMIT 1"
+        rows = self.db.read(first)
+        if not rows:
+            return None
+        (jobs,) = self.db.read("SELECT COUNT(*) FROM errors")[0]
+        step, task_id, *told = rows[0]
+        return Errors(jobs, step, task_id, Trace(*told))
 
     def fates(self, epoch: int) -> Fates:
         """All candidates, as things stand in that epoch; a variant of one that waits waits too."""

@@ -75,6 +75,34 @@ class Candidate(NamedTuple):
     category: str
 
 
+class Trace(NamedTuple):
+    """An exception in words.
+
+    Attributes:
+        line: its type and message.
+        text: the traceback.
+    """
+
+    line: str
+    text: str
+
+
+class Errors(NamedTuple):
+    """The jobs that ended in an error, and the first one.
+
+    Attributes:
+        jobs: how many.
+        step: that the first one's row belongs to.
+        task_id: that was to be varied.
+        first: its traceback is "" where version 5 or earlier noted it.
+    """
+
+    jobs: int
+    step: int
+    task_id: str
+    first: Trace
+
+
 class Fates(NamedTuple):
     """Candidates by what became of them.
 
@@ -93,11 +121,12 @@ class Made(NamedTuple):
     """What became of a job.
 
     Attributes:
-        outcome: "made", "given up", or what went wrong.
+        outcome: "made", "given up", "error", or why a model gave no answer.
         variants: verified tasks.
         funnel: attempts by outcome.
         failures: histories of seeds that were given up.
         spent: of a model.
+        error: if it was one.
     """
 
     outcome: str
@@ -106,3 +135,4 @@ class Made(NamedTuple):
     failures: list[dict[str, Any]]
     seconds: float
     spent: Spent = Spent()
+    error: Trace | None = None

@@ -39,9 +39,10 @@ CREATE TABLE candidates (
     step INT, epoch INT, id TEXT PRIMARY KEY, priority REAL, admitted INT);
 CREATE INDEX waiting ON candidates (epoch) WHERE admitted IS NULL;
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
+CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
 """
 TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
-WORKER = ("jobs", "candidates", "funnel", "failures")
+WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
 """Tables of the trainer, and those of whoever synthesises; both add tasks."""
 
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
@@ -51,7 +52,8 @@ WORKER = ("jobs", "candidates", "funnel", "failures")
 # their arrival they share pages, so that less is written. Version 4 kept candidates whole and wrote
 # them once more as tasks when they joined, and what never changes beside what does in the pool.
 # Version 5 let in whole tasks alone, and carried nothing over to the next end of an epoch. How many
-# candidates that wants stands before an epoch's order, which a worker need not read then.
+# candidates that wants stands before an epoch's order, which a worker need not read then. An error
+# was the outcome of its job.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -130,6 +132,10 @@ DROP TABLE epochs_5;
 ALTER TABLE jobs ADD COLUMN tokens_in INT;
 ALTER TABLE jobs ADD COLUMN tokens_out INT;
 ALTER TABLE jobs ADD COLUMN cost REAL;
+CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
+INSERT INTO errors SELECT done, epoch, task_id, outcome, '' FROM jobs
+    WHERE outcome NOT IN ('', 'made', 'given up') ORDER BY done, rowid;
+UPDATE jobs SET outcome = 'error' WHERE outcome NOT IN ('', 'made', 'given up');
 """,
 }
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.secret import declare
 from rods.synthesis.backend import Spent
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig
 from rods.synthesis.llm.executor import LlmExecutor
@@ -181,6 +182,8 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
                 f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
             )
     try:
-        return EndpointConfig.model_validate(data)
+        config = EndpointConfig.model_validate(data)
+        declare(config.key_env)
+        return config
     except ValidationError as error:
         raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None
