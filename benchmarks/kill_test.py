@@ -242,7 +242,8 @@ def everything(folder: Path) -> Rows:
 
 
 def _untimed(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name not in TIMES}
+    kept = {name: value for name, value in found.items() if name not in TIMES}
+    return {name: _untimed(v) if isinstance(v, dict) else v for name, v in kept.items()}
 
 
 def difference(found: Rows, expected: Rows) -> str:

@@ -68,7 +68,7 @@ def loop_alone(folder: Path) -> dict[str, Any]:
             began = time.perf_counter()
             loop.observe(groups)
             observing.append(time.perf_counter() - began)
-        wait(loop, epoch.index, int(loop.config.pool.beta * len(loop.pool.live)))
+        wait(loop, epoch.index, loop.buffer.wanted())
         began = time.perf_counter()
         changes.append(len(loop.end_epoch()))
         ending.append(time.perf_counter() - began)

@@ -24,6 +24,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -120,7 +122,8 @@ class Measurement:
             gc.collect()
             gc.freeze()  # or every full collection walks all entries, half a second at 10^6
             self.watch(loop)
-            epoch, wanted = loop.next_epoch(), int(self.changing * self.size)
+            changing = Fraction(str(self.changing))
+            epoch, wanted = loop.next_epoch(), floor(changing * self.size)
             for end in range(2):
                 self.train(loop, epoch)
                 candidates(loop, wanted, self.size + end * wanted)

@@ -54,13 +54,14 @@ def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
 
 
 SEEDS = make_seeds(8)
+SMALL = {"p_max": 3, "burn_in": 0.2, "hard": 0.1}
 configs = st.builds(
     lambda size, arm, rule, cooldown, rest, floor, patience, seed: make_config(
         size,
         arm=arm,
         seed=seed,
         boundary={"rule": rule, "cooldown": cooldown, "quota": 2, "redistribute": seed == 1},
-        pool={"p_max": 3, "rest_epochs": rest, "floor": floor, "burn_in": 0.2, "hard": 0.1},
+        pool=SMALL | {"beta": (0.5, 0.07, 0.29, 0.13)[seed], "rest_epochs": rest, "floor": floor},
         synthesis={"patience": patience},
     ),
     st.integers(1, 3),
@@ -172,12 +173,16 @@ def faults_of(store: Store, config: Config) -> list[str]:
     for group in store.iter_groups():
         trained.setdefault(group.step, []).append(group.task_id)
     categories, stored, epochs = store.categories(), store.entries(), store.epochs()
-    return list(faults(store.events(), categories, stored, epochs, trained, config))
+    ends = store.ends()
+    return list(faults(store.events(), categories, stored, epochs, trained, config, ends))
 
 
 def content(store: Store) -> list[object]:
     """All that belongs to the loop, without times."""
     query = "SELECT step, epoch, task_id, priority, taken, outcome FROM jobs ORDER BY 3, 1"
     found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.funnel()]
+    wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
+    errors = store.db.read("SELECT * FROM errors ORDER BY rowid")
     found += [store.entries(), store.db.read(query), [*Queue(store, 0).candidates()]]
-    return [*found, store.db.read("SELECT * FROM failures ORDER BY rowid")]
+    found += [store.db.read("SELECT * FROM failures ORDER BY rowid"), errors]
+    return [*found, store.ends(), wanted]

@@ -87,4 +87,5 @@ class Runs:
 
 
 def untimed(found: dict) -> dict:
-    return {name: value for name, value in found.items() if name not in TIMES}
+    kept = {name: value for name, value in found.items() if name not in TIMES}
+    return {name: untimed(v) if isinstance(v, dict) else v for name, v in kept.items()}

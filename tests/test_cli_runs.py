@@ -184,6 +184,18 @@ def test_one_state_is_read_beside_a_trainer(
             "BAD history: .*cannot be injected",
         ),
         (
+            lambda s: s.db.write("UPDATE ends SET carried = '1/7' WHERE epoch = 0"),
+            "BAD history: epoch 1: 1/7 of a task was carried over, its pool says 0",
+        ),
+        (
+            lambda s: s.db.write("DELETE FROM ends WHERE epoch = 0"),
+            r"BAD history: epoch 1: \d injected, at no end of an epoch",
+        ),
+        (
+            lambda s: s.set_meta("config", make_config(pool={"beta": 0.1}).model_dump()),
+            r"BAD history: epoch 1: \d injected, over 0",
+        ),
+        (
             lambda s: s.db.write("UPDATE pool SET state = 'resting' WHERE place = 1"),
             r"BAD history: .*stored as resting, its events say active \(state\)",
         ),

@@ -1,12 +1,15 @@
 """Each gate of the critic refuses the task that is corrupted in its way."""
 
+import sys
 from typing import Any
 
 import pytest
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import tool_specs
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
+from rods.errors import NoProcessError
 from rods.synthesis.critique import Critic
 from rods.task import Category, Task, Turn
 
@@ -55,6 +58,17 @@ MISSING = miss_func(
 
 def with_turn(index: int, user: str, calls: str) -> Task:
     return task_of((*BASE[:index], (user, calls), *BASE[index + 1 :]))
+
+
+@pytest.mark.parametrize("parent", [None, GOOD])
+def test_an_environment_that_cannot_run_refuses_no_task(
+    parent: Task | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a broken installation would look like tasks that are no good."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    task = with_turn(1, "make the folder new2025 there", "[mkdir('new2025')]")
+    with pytest.raises(NoProcessError, match="environment bfcl"):
+        Critic(GuardedEnvironment(ENV)).review(task, parent)
 
 
 def test_sound_tasks_pass() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -58,6 +60,9 @@ def test_a_worker_makes_what_the_trainer_injects(runs: Runs, beside: Path) -> No
     assert len(set(injected)) == len(injected)
     summary = json.loads((beside / "summary.json").read_text())
     assert summary["worker"]["gave_up"] == ""
+    fates, page = summary["synthesis"]["candidates"], (beside / "report.html").read_text("utf-8")
+    assert (fates["made"], fates["injected"]) == (len(candidates), len(injected))
+    assert f"{len(candidates)} variants were made: {len(injected)} joined the pool" in page
     done = runs.call([RODS, "doctor", str(beside)])
     assert (done.code, "BAD" in done.out) == (0, False)
     assert runs.call([RODS, "verify", str(beside)]).code == 0
@@ -89,10 +94,56 @@ def test_a_run_goes_on_without_a_worker_that_cannot_start(
     assert look(runs.root / "unaided")[1] == []
 
 
+BROKEN = """
+import rods.synthesis.pipeline
+
+def vary(*_):
+    raise LookupError("no [bold]such</pre> stage, asked with sk-this-must-never-be-written")
+
+rods.synthesis.pipeline.Pipeline.vary = vary
+"""
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_a_broken_synthesis_is_seen_by_whoever_looks(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """In the terminal, the metrics, the summary, the report and by the doctor; not in the key."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    path = os.pathsep.join([str(tmp_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    monkeypatch.setitem(runs.env, "PYTHONPATH", path)
+    monkeypatch.setitem(runs.env, "OPENAI_API_KEY", "sk-this-must-never-be-written")
+    told = ("--set", f"synthesis.mode={mode}", "--set", "synthesis.errors=3")
+    command = runs.command(f"broken {mode}", *told)
+    command[command.index("steps=8")] = "steps=40"  # longer than a worker takes to start
+    done = runs.call(command)
+    assert done.code == 0, done.err
+    folder, summary = runs.root / f"broken {mode}", runs.summary(f"broken {mode}")
+    error = "LookupError: no [bold]such</pre> stage, asked with ***"
+    gave_up = f"3 errors in a row; last: {error}"
+    assert f"an error in synthesis: {error}" in " ".join(done.out.split())
+    assert f"synthesis is given up: {gave_up}" in " ".join(done.out.split())
+    found = summary["synthesis"]
+    assert (found["errors"], found["first_error"], found["gave_up"]) == (3, error, gave_up)
+    if mode == "background":
+        assert summary["worker"] == {"restarts": 0, "gave_up": gave_up}
+    assert runs.lines(f"broken {mode}")[-1]["synthesis"] == {"errors": 3, "gave_up": gave_up}
+    page = (folder / "report.html").read_text("utf-8")
+    assert html.escape(f"Synthesis was given up: {gave_up}") in page
+    assert "in vary\n" in page
+    doctor = runs.call([RODS, "doctor", str(folder)])
+    assert doctor.code == 2
+    assert f"{error}; `rods report`" in doctor.out
+    written = "".join(p.read_text("utf-8", "replace") for p in folder.iterdir() if p.is_file())
+    assert "sk-this" not in written + done.out + done.err + doctor.out
+
+
 def test_a_follower_in_another_terminal(runs: Runs, beside: Path) -> None:
     """It takes up the jobs of a run whose trainer is gone, and ends at a safe point."""
     folder = runs.root / "followed"
-    runs.call(runs.command("followed", *BESIDE), signal.SIGKILL, 4)
+    command = runs.command("followed", *BESIDE)
+    command[command.index("steps=8")] = "steps=400"  # the epoch in which it is killed has an end
+    runs.call(command, signal.SIGKILL, 4)
     until(lambda: _free(folder))  # the trainer's own worker ends with it
     command = [sys.executable, "-m", "rods", "synth", "--follow", str(folder), "--json"]
     pipe = subprocess.PIPE
@@ -100,7 +151,7 @@ def test_a_follower_in_another_terminal(runs: Runs, beside: Path) -> None:
         assert job.stdout is not None
         for line in job.stdout:
             count = json.loads(line)
-            if not count["open"] or count["waiting"] > 4:
+            if not count["open"] or count["waiting"] >= count["bound"] > 0:
                 break
         second = runs.call(command)
         job.send_signal(signal.SIGTERM)
@@ -148,6 +199,11 @@ def test_a_model_does_the_stages_of_a_run(runs: Runs, monkeypatch: pytest.Monkey
         assert server.requests
     folder = runs.root / "told"
     assert runs.call([RODS, "verify", str(folder)]).code == 0
+    lines = [json.loads(line) for line in (folder / "calls.jsonl").read_text("utf-8").splitlines()]
+    spent = runs.summary("told")["synthesis"]["spent"]
+    for name in ("tokens_in", "tokens_out"):
+        assert spent[name] == sum(line[name] for line in lines) > 0
+    assert f"{spent['tokens_in']:,} tokens read" in (folder / "report.html").read_text("utf-8")
     written = "".join(p.read_text("utf-8", "replace") for p in folder.iterdir() if p.is_file())
     assert "sk-this" not in written + done.out + done.err
     assert (folder / "calls.jsonl").exists()

@@ -7,6 +7,8 @@ import random
 import signal
 from collections import Counter
 from copy import deepcopy
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,14 @@ from doubles import (
     finish,
     go,
     make_config,
+    make_seeds,
 )
 from rods.config import Config
 from rods.group import Group
 from rods.loop import Loop
+from rods.store.rows import Fates
 from rods.store.store import Store
+from rods.synthesis.backend import NoSynthesis
 from rods.task import Category, Task
 
 
@@ -59,17 +64,21 @@ def test_what_every_arm_promises(tmp_path_factory, config: Config) -> None:
 @given(configs.filter(lambda c: c.arm == "rods"))
 def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None:
     loop = begin(config, tmp_path_factory.mktemp("run"))
+    beta, joined, allowed = Fraction(str(config.pool.beta)), 0, Fraction(0)
     for _ in range(5):
         epoch = loop.next_epoch()
         go(loop, loop.step + len(epoch.ids) // config.rollout.tasks_per_step)
         pool, before = deepcopy(loop.pool), loop.store.events()
+        carried = loop.buffer.admission.carried
         told = loop.end_epoch()
         for event in itertools.takewhile(
             lambda e: e.reason != "pruned" and e.kind != "injected", told
         ):
             pool.apply(event)
         injected = [e for e in told if e.kind == "injected"]
-        assert len(injected) <= config.pool.beta * len(pool.live)
+        joined, allowed = joined + len(injected), allowed + beta * len(pool.live)
+        assert len(injected) <= floor(carried + beta * len(pool.live))
+        assert joined <= allowed
         assert loop.pool.generated <= config.pool.p_max
         live = set(loop.pool.live)
         assert {e.task_id for e in injected} <= live
@@ -79,6 +88,83 @@ def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None
         chosen = {e.task_id for e in before if e.kind == "chosen" and e.epoch in recent}
         assert {e.reason for e in injected} <= chosen, "varied though not chosen lately"
     loop.store.close()
+
+
+def at_the_boundary(loop: Loop, ends: int) -> list[int]:
+    """So many epochs in which all groups have a signal; how many tasks joined at each end."""
+    joined = []
+    for _ in range(ends):
+        epoch = loop.next_epoch()
+        for tasks in loop.steps(epoch):
+            step = loop.step + 1
+            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step) for t in tasks])
+        joined.append(sum(event.kind == "injected" for event in loop.end_epoch()))
+    return joined
+
+
+def growing(folder: Path, seeds: int, beta: float, **sections: object) -> Loop:
+    """A pool without other limits than beta."""
+    config = make_config(
+        1,
+        boundary={"rule": "mean", "cooldown": 0, "quota": 9},
+        pool={"beta": beta, "p_max": 99},
+        **sections,
+    )
+    return Loop(config, Store(folder, durable=False), make_seeds(seeds), RenamingSynthesis())
+
+
+def test_a_small_pool_grows(tmp_path: Path) -> None:
+    """A fifth of three tasks is less than one; what is left over counts at the next end."""
+    loop = growing(tmp_path, 3, 0.2)
+    # 3/5, 3/5 + 3/5, 1/5 + 4/5, 5/5, 6/5, 1/5 + 7/5, 3/5 + 8/5
+    assert at_the_boundary(loop, 7) == [0, 1, 1, 1, 1, 1, 2]
+    assert loop.buffer.admission.carried == Fraction(1, 5)
+    assert loop.queue.fates(6) == Fates(7, 7, 0, 0), "no more is made than joins"
+    assert faults_of(loop.store, loop.config) == []
+    loop.store.close()
+
+
+def test_beta_is_the_decimal_that_was_typed(tmp_path: Path) -> None:
+    """As floating-point numbers 0.29 * 100 is less than 29."""
+    loop = growing(tmp_path, 100, 0.29)
+    assert at_the_boundary(loop, 1) == [29]
+    loop.store.close()
+
+
+def test_what_was_allowed_and_did_not_come_is_lost(tmp_path: Path) -> None:
+    loop = growing(tmp_path, 3, 0.5)
+    synthesis, loop.producer.synthesis = loop.producer.synthesis, NoSynthesis()
+    assert at_the_boundary(loop, 3) == [0, 0, 0]  # 1.5, 0.5 + 1.5, 1.5
+    loop.producer.synthesis = synthesis
+    assert at_the_boundary(loop, 1) == [2]
+    loop.store.close()
+
+
+def test_an_epoch_that_does_not_expand_carries_nothing(tmp_path: Path) -> None:
+    stages = [{"expand": False, "epochs": 2}, {"epochs": 1}, {"expand": False, "epochs": 2}, {}]
+    loop = growing(tmp_path, 3, 0.2, stages=stages)
+    assert at_the_boundary(loop, 6) == [0, 0, 0, 0, 0, 1]
+    texts = loop.store.db.read("SELECT carried FROM ends ORDER BY epoch")
+    assert [text for (text,) in texts] == ["0", "0", "3/5", "3/5", "3/5", "1/5"]
+    assert faults_of(loop.store, loop.config) == []
+    loop.store.close()
+
+
+@pytest.mark.parametrize("back", [0, 1, 2, 3])
+def test_what_is_carried_over_goes_back_with_the_run(tmp_path: Path, back: int) -> None:
+    """Also where the trainer goes back to before the end that left it over."""
+    whole, loop = growing(tmp_path / "whole", 3, 0.2), growing(tmp_path / "broken", 3, 0.2)
+    at_the_boundary(whole, 5)
+    at_the_boundary(loop, 2)
+    step = loop.step - 3 * back // 2
+    loop.store.close()
+    config, store = loop.config, Store(tmp_path / "broken", durable=False)
+    loop = Loop(config, store, make_seeds(3), RenamingSynthesis(), step=step)
+    while len(loop.store.ends()) < 5:
+        at_the_boundary(loop, 1)
+    assert loop.store.ends() == whole.store.ends()
+    assert loop.buffer.admission.carried == whole.buffer.admission.carried
+    assert finish(loop) == finish(whole)
 
 
 def test_the_seed_fixes_the_order(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
+from math import floor
 from random import Random
 
 import pytest
@@ -26,7 +28,7 @@ from rods.store.rows import Candidate
 KINDS = ("base", "miss_func")
 pools = st.builds(
     PoolConfig,
-    beta=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+    beta=st.sampled_from([0.0, 0.07, 0.2, 0.5, 1.0]),
     p_max=st.integers(0, 4),
     burn_in=st.sampled_from([0.0, 0.2]),
     stale_epochs=st.sampled_from([None, 1, 2]),
@@ -51,6 +53,7 @@ class Lifecycle(RuleBasedStateMachine):
             Admission(config, self.rule),
         )
         self.pool, self.epoch, self.step, self.made = Pool(), 0, 0, 0
+        self.allowed, self.injected = Fraction(0), 0
         self.history: list[Event] = []
         self.kinds = {f"s{i}": KINDS[i % 2] for i in range(seeds)}
         self.groups: list[Group] = []
@@ -89,9 +92,15 @@ class Lifecycle(RuleBasedStateMachine):
         self.kinds |= {i: KINDS[int(i[1:]) % 2] for i in ids}
         candidates = [Candidate(i, next(iter(self.pool.entries)), self.kinds[i]) for i in ids]
         active, room = len(self.pool.live), self.admission.room(self.pool)
+        carried, most = self.admission.carried, self.admission.wanted(self.pool)
+        assert room <= most <= self.config.p_max
         came = self.admission.admit(self.pool, candidates, self.step, self.epoch)
         injected = [e for e in came if e.kind == "injected"]
-        assert len(injected) == min(room, waiting) <= self.config.beta * active
+        allowed = self.admission.beta * active
+        assert len(injected) == min(room, waiting) <= floor(carried + allowed)
+        assert self.admission.carried == (carried + allowed) % 1
+        self.allowed, self.injected = self.allowed + allowed, self.injected + len(injected)
+        assert self.injected <= self.allowed
         assert self.admission.refused == waiting - len(injected)
         for event in came:
             self.take([event])

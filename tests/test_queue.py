@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from doubles import make_task
 from rods.boundary.selection import Seed
 from rods.errors import UserError
+from rods.staging.account import Account
 from rods.store.queue import TRIES, Queue
-from rods.store.rows import Candidate, Job, Made
+from rods.store.rows import Candidate, Fates, Job, Made
 from rods.store.store import Store
+from rods.synthesis.backend import Spent
 from rods.task import Task
 
 PARENT = make_task("parent")
@@ -88,6 +90,7 @@ def test_the_next_job(
         ]
         left.sort(key=lambda job: (-job.epoch, -job.priority, job.step, job.task_id))
         assert queue.open_jobs(epoch) == left
+        assert queue.next_job(epoch) == next(iter(left), None)
         assert queue.counts(epoch) == (len(left), 0)
         queue.store.close()
 
@@ -147,6 +150,33 @@ def test_who_waits(found: dict[str, tuple[int, float]], taken: set[int], epoch: 
         queue.store.rollback(4, queues=False)
         assert waiting() == wanted
         queue.store.close()
+
+
+def test_what_became_of_those_that_were_made(queue: Queue) -> None:
+    """And that those which lapsed have their share in what all of them took."""
+    for epoch in range(4):
+        job = Job(1 + epoch, epoch, PARENT.id, 0.5)
+        add(queue, job, job._replace(step=9 + epoch))
+        done = made(variant(f"v{epoch}"))._replace(spent=Spent(100, 10, 0.5))
+        queue.finish(job, done, 2 + epoch)
+        queue.finish(job._replace(step=9 + epoch), Made("given up", [], {}, [], 1.5), 2 + epoch)
+    queue.admit([next(queue.candidates()).id], 3)
+    assert queue.fates(2) == Fates(4, 1, 3, 0)
+    assert queue.fates(4) == Fates(4, 1, 2, 1)
+    queue.store.add_epoch(4, 9, [])
+    account = Account.of(queue.store, PATIENCE)
+    assert (account.seconds, account.spent) == (8.0, Spent(400, 40, 2.0))
+    assert account.lost == (2.0, Spent(100, 10, 0.5))
+    assert account.summary()["lapsed"] == {
+        "seconds": 2.0, "tokens_in": 100, "tokens_out": 10, "cost": 0.5
+    }  # fmt: skip
+    assert account.sentence() == (
+        "4 variants were made: 1 joined the pool, 2 wait, 1 lapsed. It took 8 s, 400 tokens read"
+        " and 40 written by the model (cost 2.00); the lapsed have 2 s, 100 tokens read and 10"
+        " written by the model (cost 0.50) of it."
+    )
+    queue.store.rollback(3, queues=True)
+    assert (queue.fates(4), queue.spent()) == (Fates(2, 1, 0, 1), Spent(200, 20, 1.0))
 
 
 def test_a_candidate_becomes_the_task_that_was_made(queue: Queue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,14 @@ def fill(store: Store, step: int) -> None:
         store.add_groups([Group(task.id, "base", (0.1, 1 / 3), 0, step)])
         store.add_events([Event(step, 0, task.id, "seeded")])
         store.add_epoch(step, step, [task.id])
-        store.close_epoch(step, step)
+        store.close_epoch(step, step, Fraction(step, 7))
         store.add_metrics(step, {"step": step})
         store.add_episode(step, task.id, 0.5, "answered", [["user", "hello"]])
         store.add_evaluation([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
 
 
 def content(store: Store) -> list[object]:
-    epochs = store.epochs()
-    ends = [row.closed for row in epochs if row.closed is not None]
-    found = [store.tasks(), store.groups(), store.events(), epochs, ends]
+    found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.ends()]
     return [*found, store.episodes(), store.evaluations(), store.metrics()]
 
 

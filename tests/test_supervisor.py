@@ -18,7 +18,7 @@ import pytest
 from doubles import SEEDS, faults_of, go, make_config
 from rods.loop import Loop
 from rods.staging import supervisor
-from rods.staging.supervisor import BUSY, LONGEST_PAUSE, Supervisor
+from rods.staging.supervisor import BROKEN, BUSY, LONGEST_PAUSE, Supervisor
 from rods.store.store import Store
 
 WORK = "import json, os, sys, time\ntell = lambda n: print(json.dumps({'jobs': n}), flush=True)\n"
@@ -112,6 +112,33 @@ def test_a_command_that_does_not_exist() -> None:
     assert "/absent/worker" in watched.state.gave_up
 
 
+def test_one_that_gives_up_is_given_up_at_once() -> None:
+    with Watched(f"print('the model is gone', file=sys.stderr)\nsys.exit({BROKEN})") as watched:
+        watched.until(lambda: watched.state.gave_up)
+        watched.supervisor._thread.join()
+    assert (watched.state.starts, watched.state.restarts) == (1, 0)
+    assert watched.state.gave_up == "the model is gone"
+    assert watched.told == ["synthesis is given up: the model is gone"]
+
+
+def test_what_a_person_should_see_is_told_at_once() -> None:
+    script = "print(json.dumps({'notice': 'x \\x1b[2J' + 'y' * 999}), flush=True)\n" + IDLE
+    with Watched(script) as watched:
+        watched.until(lambda: watched.state.last == {"jobs": 0})
+        assert watched.told == ["x [2J" + "y" * 295]
+
+
+def test_a_supervisor_that_fails_says_so() -> None:
+    """A thread would end in silence."""
+    watched = Watched("")
+    watched.supervisor.command = ["no\0command"]
+    with watched:
+        watched.until(lambda: watched.state.gave_up)
+        watched.supervisor._thread.join()
+    assert watched.state.gave_up == "its supervisor failed: ValueError: embedded null byte"
+    assert watched.told == [f"synthesis is given up: {watched.state.gave_up}"]
+
+
 def test_a_finished_job_forgives_earlier_deaths(tmp_path: Path) -> None:
     """Each life does one job more than the one before; the last ones do none."""
     script = """
@@ -183,10 +210,14 @@ def test_close_leaves_nothing(script: str, monkeypatch: pytest.MonkeyPatch) -> N
         pid = watched.supervisor.pid
         assert pid is not None
     assert watched.supervisor.pid is None
-    session = [f.name for f in Path("/proc").iterdir() if f.name.isdigit() and in_session(f, pid)]
-    assert session == []
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == files
+
+    def left() -> list[object]:
+        """Whatever was killed is gone a moment later, and with it whoever reads its pipes."""
+        running = [f for f in Path("/proc").iterdir() if f.name.isdigit() and in_session(f, pid)]
+        more = threading.active_count() - threads, len(os.listdir("/proc/self/fd")) - files
+        return [*running, *filter(None, more)]
+
+    watched.until(lambda: not left())
     assert watched.told == [], "ended on purpose, and told as a death"
 
 

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +27,9 @@ from rods.config import Config
 from rods.errors import BusyError
 from rods.group import Group
 from rods.loop import Loop
-from rods.staging.producer import MAX_REASON, Producer
+from rods.staging.account import Account
+from rods.staging.producer import Producer
+from rods.staging.trouble import MAX_LINE
 from rods.staging.worker import Count, Worker
 from rods.store.queue import Queue
 from rods.store.rows import Job
@@ -118,7 +122,7 @@ def test_it_does_the_jobs_that_there_are(folder: Path) -> None:
     count, told = work(folder, Failing(bad))
     queue = queue_of(folder)
     made = list(queue.candidates())
-    assert count == told[-1] == Count(len(SEEDS), len(made), 0, len(made))
+    assert count == told[-1] == Count(len(SEEDS), len(made), 0, len(made), len(SEEDS))
     assert [c.jobs for c in told[:-1]] == list(range(1, len(SEEDS) + 1))
     assert {task.parent for task in made} == {task.id for task in SEEDS if task not in bad}
     assert all(task.born == 1 for task in made)
@@ -143,25 +147,89 @@ def test_it_pauses_where_enough_waits(folder: Path) -> None:
     assert count.candidates == 2
 
 
-def test_what_is_enough() -> None:
-    for beta, p_max, most in ((0.5, 8, 8), (0.2, 5, 3), (0.0, 8, 0)):
-        config = background(pool={"beta": beta, "p_max": p_max, "seeds": 8})
-        assert Worker(config, None, None).most_waiting() == most  # type: ignore[arg-type]
-    config = background(synthesis={"waiting": 3})
-    assert Worker(config, None, None).most_waiting() == 3  # type: ignore[arg-type]
+def beside_by_turns(
+    folder: Path, epochs: int, until: int | None = None, **sections: object
+) -> tuple[Loop, list[tuple[int, int, int]]]:
+    """A trainer whose groups all have a signal, and a worker that may work before each end.
+
+    Returns:
+        What the worker took for enough, how many candidates waited then, and how many joined.
+    """
+    config, found = background(1, boundary={"cooldown": 0, "quota": 9}, **sections), []
+    loop = trainer(config, folder)
+    loop.until = until
+    for _ in range(epochs):
+        epoch = loop.next_epoch()
+        for tasks in loop.steps(epoch):
+            step = loop.step + 1
+            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step) for t in tasks])
+        store = Store(folder, role="worker", durable=False)
+        count = Worker(config, store, RenamingSynthesis(), pause=0).run(once=True)
+        store.close()
+        joined = sum(event.kind == "injected" for event in loop.end_epoch())
+        found.append((count.bound, count.waiting, joined))
+    return loop, found
+
+
+@pytest.mark.parametrize(
+    ("beta", "p_max", "found"),
+    [
+        (0.2, 400, [(1, 1, 1), (2, 2, 2), (2, 2, 2)]),  # 8 / 5, 3 / 5 + 9 / 5, 2 / 5 + 11 / 5
+        (0.1, 400, [(0, 0, 0), (1, 1, 1), (1, 1, 1)]),
+        (1.0, 2, [(2, 2, 2), (2, 2, 2), (2, 2, 2)]),
+        (0.0, 400, [(0, 0, 0)] * 3),
+    ],
+)
+def test_it_makes_what_the_next_end_can_take_in(
+    tmp_path: Path, beta: float, p_max: int, found: list[tuple[int, int, int]]
+) -> None:
+    """By the tasks that there are: the user's own, of which there are fewer than `pool.seeds`."""
+    loop, by_epoch = beside_by_turns(
+        tmp_path, 3, pool={"seeds": 400, "beta": beta, "p_max": p_max, "burn_in": 0.0}
+    )
+    assert by_epoch == found
+    assert loop.queue.waiting(2) == []
+    fates = loop.queue.fates(2)
+    assert (fates.made, fates.lapsed) == (sum(joined for *_, joined in found), 0)
+    loop.store.close()
+
+
+def test_an_explicit_number_is_enough(tmp_path: Path) -> None:
+    pool, told = {"seeds": 400, "beta": 0.2}, {"waiting": 4, "patience": 0}
+    loop, found = beside_by_turns(tmp_path, 2, pool=pool, synthesis=told)
+    assert found == [(4, 4, 1), (4, 4, 2)]
+    account = Account.of(loop.store, 0)
+    assert account.fates == (8, 3, 2, 3)
+    loop.next_epoch()
+    assert Account.of(loop.store, 0).fates == (8, 3, 0, 5)
+    loop.store.close()
+
+
+def test_nothing_is_made_for_an_end_that_takes_nothing_in(tmp_path: Path) -> None:
+    """The second stage does not expand, and jobs of the first are still wanted then."""
+    stages = [{"epochs": 1}, {"expand": False, "epochs": 1}, {}]
+    _, found = beside_by_turns(tmp_path / "stages", 3, pool={"beta": 0.25}, stages=stages)
+    assert found == [(2, 2, 2), (0, 0, 0), (2, 2, 2)]
+    # The trainer ends within its second epoch, after 12 steps, or just with it.
+    for until in (12, 18):
+        folder = tmp_path / str(until)
+        _, found = beside_by_turns(folder, 2, until, pool={"beta": 0.25})
+        assert found[1] == (0, 0, 0)
 
 
 def test_an_exception_is_an_outcome(folder: Path) -> None:
     bad = [SEEDS[0], SEEDS[3]]
-    count, _ = work(folder, Failing(bad, ValueError("no such tool " + "x" * 999)))
-    assert (count.jobs, count.open) == (len(SEEDS), 0)
+    count, _ = work(folder, Failing(bad, ValueError("no such tool " + "x" * 9999)))
+    assert (count.jobs, count.open, count.errors, count.gave_up) == (len(SEEDS), 0, 2, "")
     queue = queue_of(folder)
     outcomes = dict(queue.db.read("SELECT task_id, outcome FROM jobs"))
-    for task in bad:
-        outcome = outcomes.pop(task.id)
-        assert outcome.startswith("ValueError: no such tool xxx")
-        assert len(outcome) == MAX_REASON
+    assert [outcomes.pop(task.id) for task in bad] == ["error", "error"]
     assert set(outcomes.values()) == {"made"}
+    lines = queue.db.read("SELECT task_id, error FROM errors")
+    assert {task_id for task_id, _ in lines} == {task.id for task in bad}
+    for _, line in lines:
+        assert line.startswith("ValueError: no such tool xxx")
+        assert len(line) == MAX_LINE
     tried = "SELECT SUM(count) FROM funnel WHERE parent = ? AND outcome = 'tried'"
     assert queue.db.read(tried, bad[0].id) == [(1,)]
     queue.store.close()
@@ -206,7 +274,7 @@ def test_a_variant_of_a_candidate(folder: Path) -> None:
     queue.add_jobs(5, 1, [Seed(first.id, "base", 0.5)])
     queue.store.close()
     for _ in range(3):  # the double may give nothing
-        work(folder)
+        work(folder, waiting=99)
     queue = queue_of(folder)
     assert first.id in {task.parent for task in queue.candidates()}
     assert first.id not in queue.store.categories()
@@ -345,11 +413,12 @@ class Crashes(RuleBasedStateMachine):
     @precondition(lambda self: self.loop.epoch_done())
     @rule()
     def end_epoch(self) -> None:
-        active = len(self.loop.pool.live)
+        active, carried = len(self.loop.pool.live), self.loop.buffer.admission.carried
         events = self.loop.end_epoch()
         gone = sum(e.kind in ("retired", "rested") and e.reason != "pruned" for e in events)
         joined = sum(e.kind == "injected" for e in events)
-        assert joined <= self.config.pool.beta * (active - gone)
+        beta = Fraction(str(self.config.pool.beta))
+        assert joined <= floor(carried + beta * (active - gone))
 
     @rule()
     def save(self) -> None:

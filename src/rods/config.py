@@ -73,7 +73,7 @@ class PoolConfig(_Section):
     """Lifecycle of generated tasks (paper section 8)."""
 
     seeds: int = Field(400, ge=4, description="human-made tasks in the pool")
-    beta: float = Field(0.20, ge=0, le=1, description="injection limit, share of the active pool")
+    beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
     p_max: int = Field(400, ge=0, description="most generated tasks that are active")
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean reward of the first group")
     mastered: float = Field(0.95, ge=0, le=1)
@@ -93,10 +93,11 @@ class SynthesisConfig(_Section):
     )
     patience: int = Field(1, ge=0, description="epochs after its choice in which a seed is wanted")
     waiting: int = Field(
-        0, ge=0, description="candidates at which a worker pauses; 0: beta * (seeds + P_max)"
+        0, ge=0, description="candidates at which a worker pauses; 0: as many as can join"
     )
     restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
     job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")
+    errors: int = Field(10, ge=1, description="in a row, after which synthesis is given up")
     endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
     stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
         ("plan", "execute", "ground", "judge"), description="what that model does"

@@ -154,6 +154,19 @@ def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None
     if summary["lost"]:
         lost = f"{summary['lost']} trajectories were lost to the environment and not trained on."
         console.print(lost, highlight=False)
+    fates = summary["synthesis"]["candidates"]
+    if fates["made"]:
+        console.print(
+            f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.",
+            highlight=False,
+        )
+    synthesis = summary["synthesis"]
+    if synthesis["errors"]:
+        told = f"Synthesis: {synthesis['errors']} jobs ended in an error, first"
+        console.print(f"{told}: {synthesis['first_error']}", style="red", markup=False)
+    if synthesis["gave_up"]:
+        told = f"Synthesis was given up: {synthesis['gave_up']}"
+        console.print(told, style="red", markup=False)
     console.print(summary["notice"], style="dim", markup=False)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.errors import UserError
 from rods.pool.audit import faults
+from rods.staging.account import told_errors
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -81,7 +82,8 @@ def _history(store: Store, config: Config) -> list[Finding]:
     trained: dict[int, list[str]] = defaultdict(list)
     for group in store.iter_groups():
         trained[group.step].append(group.task_id)
-    found = list(faults(store.iter_events(), categories, stored, epochs, trained, config))
+    events, ends = store.iter_events(), store.ends()
+    found = list(faults(events, categories, stored, epochs, trained, config, ends))
     states = Counter(entry.state for entry in stored)
     told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
     findings = [("history", False, fault) for fault in found[:MOST]]
@@ -91,6 +93,15 @@ def _history(store: Store, config: Config) -> list[Finding]:
         ("pool", True, f"{told}; its events make the same"),
         ("epochs", True, f"{len(epochs)} drawn, {sum(map(len, trained.values()))} groups trained"),
     ]
+
+
+def _errors(queue: Queue) -> Finding:
+    """Refused attempts are a part of synthesis; an exception means that some part is broken."""
+    errors = queue.errors()
+    if errors is None:
+        return ("synthesis", True, "no job ended in an error")
+    told = f"{told_errors(errors)}: {errors.first.line}; `rods report` shows its traceback"
+    return ("synthesis", False, told)
 
 
 def _queues(store: Store) -> list[Finding]:
@@ -106,6 +117,7 @@ def _queues(store: Store) -> list[Finding]:
     made = f"{len(candidates)} made, each matches its id"
     contradicted = f"; {len(wrong)} joined when no event says so, or the other way round"
     return [
+        _errors(queue),
         ("candidates", not wrong, made + contradicted * bool(wrong)),
         ("jobs", not lost, f"{told or 'none'}" + (f"; {len(lost)} of lost tasks" if lost else "")),
     ]

@@ -16,6 +16,10 @@ class BusyError(UserError):
     """Another process does this work already."""
 
 
+class NoProcessError(UserError):
+    """No process for an environment's calls can be started, whatever the task."""
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, as "field: what"."""
     first = error.errors()[0]

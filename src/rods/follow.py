@@ -24,11 +24,18 @@ TOLD = 2.0  # seconds between two words while there is nothing to do
 
 
 def follow(
-    folder: Path, stopper: Stopper, tell: Callable[[Count], None], *, supervised: bool = False
+    folder: Path,
+    stopper: Stopper,
+    tell: Callable[[Count], None],
+    notice: Callable[[str], None],
+    *,
+    supervised: bool = False,
 ) -> Count:
-    """Work on a run's boundary seeds until the run is finished or a signal comes.
+    """Work on a run's boundary seeds until the run is finished, a signal comes, or synthesis is
+    given up.
 
     Args:
+        notice: see `Worker`.
         supervised: the trainer started it, and it ends with it.
 
     Raises:
@@ -44,8 +51,8 @@ def follow(
             end_with_parent()
         synthesis = synthesis_of(config, prepare(config), folder)
         stopper.safe = True
-        worker = Worker(config, store, synthesis, _stop(folder, stopper), _seldom(tell))
-        return worker.run()
+        stop, seldom = _stop(folder, stopper), _seldom(tell)
+        return Worker(config, store, synthesis, stop, seldom, notice=notice).run()
     finally:
         stopper.safe = False
         store.close()

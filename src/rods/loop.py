@@ -13,7 +13,7 @@ the same loop with that step left out or replaced.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +27,7 @@ from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.order import draw
 from rods.pool.pool import Pool
 from rods.staging.producer import Producer
+from rods.staging.trouble import Trouble, tell_log
 from rods.store.database import DAMAGED, FILE
 from rods.store.queue import Queue
 from rods.store.rows import EpochRow
@@ -62,6 +63,8 @@ class Loop:
         seeds: the human-made tasks; only looked at where a run begins.
         synthesis: who makes variants inline, or fresh tasks; None where a worker does it.
         step: updates that the policy has behind it.
+        tell: called with one line when synthesis ends in an error, and when it is given up; the
+            log "rods" if it is left out.
 
     Raises:
         UserError: `synthesis.mode` is background, and there is somebody to do it inline; or the
@@ -70,6 +73,8 @@ class Loop:
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
         latest: the groups of the latest step.
+        until: the step after which the trainer ends, so that it comes to the end of no epoch which
+            that step is in; None if it is not known.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Loop:
         seeds: Collection[Task],
         synthesis: Synthesis | None = None,
         step: int = 0,
+        tell: Callable[[str], None] = tell_log,
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis = synthesis or NoSynthesis()
@@ -87,7 +93,9 @@ class Loop:
             told = "is background, where a worker makes the variants; set it to inline"
             raise UserError(f"synthesis.mode: {told}, or hand no synthesis to the loop")
         self.queue = Queue(store, config.synthesis.patience)
-        self.producer = Producer(store, self.queue, self.synthesis, config.seed)
+        trouble = Trouble(config.synthesis.errors, tell)
+        self.producer = Producer(store, self.queue, self.synthesis, config.seed, trouble)
+        self.until: int | None = None
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.resume(step)
 
@@ -137,7 +145,7 @@ class Loop:
         self.epoch = EpochRow(index, self.step + 1, None, ids)
         with self.store.transaction(fold=False):
             self.store.add_tasks(fresh, self.step + 1)
-            self.store.add_epoch(index, self.step + 1, ids)
+            self.store.add_epoch(index, self.step + 1, ids, self._wanted(index, len(ids)))
         return self._told(self.epoch)
 
     def steps(self, epoch: Epoch) -> Iterator[list[Task]]:
@@ -198,12 +206,18 @@ class Loop:
             self.queue.admit([e.task_id for e in came if e.kind == "injected"], step)
             self.store.add_events([*gone, *came])
             self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
-            self.store.close_epoch(index, step)
+            self.store.close_epoch(index, step, self.buffer.admission.carried)
         self.epoch = self.epoch._replace(closed=step)
         return [*gone, *came]
 
     def _expands(self, epoch: int) -> bool:
         return self.config.arm == "rods" and self.config.stage(epoch).expand
+
+    def _wanted(self, epoch: int, tasks: int) -> int:
+        """Candidates that the end of an epoch of so many tasks can take in."""
+        last = self.step + tasks // self.config.rollout.tasks_per_step
+        ends = self.until is None or last < self.until
+        return self.buffer.wanted() if ends and self._expands(epoch) else 0
 
     def _fresh(self, rng: random.Random, index: int) -> Iterator[Task]:
         """A new task for each place of an epoch."""
@@ -253,7 +267,8 @@ class Loop:
             return epoch == open_epoch and self._expands(epoch)
 
         with self._sound():
-            self.buffer.replay(store.iter_events(), store.categories(), store.iter_groups(), judged)
+            events, groups = store.iter_events(), store.iter_groups()
+            self.buffer.replay(events, store.categories(), groups, judged, store.carried())
         if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
             with store.transaction():
                 store.put_entries(self.pool.entries.values())

@@ -17,6 +17,7 @@ from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
+from rods.staging.account import Account
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -24,9 +25,19 @@ MOST_FAILURES = 5  # tasks a step whose failures are told
 
 
 def step_metrics(
-    loop: Loop, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
+    loop: Loop,
+    step: int,
+    rollouts: Sequence[Rollout],
+    logs: dict[str, float],
+    seconds: float,
+    gave_up: str = "",
 ) -> dict[str, Any]:
-    """One line of `metrics.jsonl`: everything is about the groups of this step."""
+    """One line of `metrics.jsonl`: everything is about the groups of this step.
+
+    Args:
+        gave_up: why no variants are made any more, or "".
+    """
+    errors = loop.queue.errors()
     groups, chosen, pool = loop.latest, loop.buffer.selection, loop.pool
     limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
     whole, measured = [g for g in groups if g.complete], scored(rollouts)
@@ -52,6 +63,7 @@ def step_metrics(
         "unfilled": dict(chosen.unfilled),
         "injected": pool.injected,
         "retired": sum(pool.retired.values()),
+        "synthesis": {"errors": errors.jobs if errors else 0, "gave_up": gave_up},
         "kept_by_floor": dict(loop.buffer.retirement.kept),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
         "failures": _failures(rollouts),
@@ -69,8 +81,15 @@ def _failures(rollouts: Sequence[Rollout]) -> dict[str, str]:
     return dict(islice({r.task_id: r.failure for r in rollouts if r.lost}.items(), MOST_FAILURES))
 
 
-def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The content of `summary.json`."""
+def summarise(
+    config: Config, store: Store, lines: Sequence[dict[str, Any]], gave_up: str = ""
+) -> dict[str, Any]:
+    """The content of `summary.json`.
+
+    Args:
+        gave_up: why no variants were made any more, or "".
+    """
+    account = Account.of(store, config.synthesis.patience)
     test: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
     for row in store.evaluations():
         if row.side == "test":
@@ -93,6 +112,7 @@ def summarise(config: Config, store: Store, lines: Sequence[dict[str, Any]]) -> 
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": Queue(store, 0).outcomes(),
         "synthesis_s": round(Queue(store, 0).seconds(), 1),
+        "synthesis": {**account.summary(), "gave_up": gave_up},
         "heldout": {
             "before": test.get(0, {}),
             "after": test.get(config.steps, {}),

@@ -144,7 +144,7 @@ class _Run:
         seeds = choose_seeds(prepared.tasks.train, config)
         beside = config.arm == "static" or self._by_worker
         synthesis = None if beside else synthesis_of(config, prepared, self.folder)
-        self.loop = Loop(config, self.store, seeds, synthesis, step=start)
+        self.loop = Loop(config, self.store, seeds, synthesis, start, self.watch.notice)
         self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(
             self._environment(prepared.env),
@@ -179,7 +179,7 @@ class _Run:
                 return None
         self._evaluate("validation", config.steps)
         self._evaluate("test", config.steps)
-        summary = summarise(config, self.store, self.metrics.lines)
+        summary = summarise(config, self.store, self.metrics.lines, self._gave_up())
         if self.supervisor:
             state = self.supervisor.state
             summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
@@ -204,6 +204,12 @@ class _Run:
             yield
         finally:
             self.supervisor.close()
+
+    def _gave_up(self) -> str:
+        """Why no variants are made any more, or ""."""
+        if self.supervisor:
+            return self.supervisor.state.gave_up
+        return self.loop.producer.trouble.gave_up
 
     @property
     def _by_worker(self) -> bool:
@@ -235,7 +241,7 @@ class _Run:
     def _on_step(
         self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
     ) -> None:
-        line = step_metrics(self.loop, step, rollouts, logs, seconds)
+        line = step_metrics(self.loop, step, rollouts, logs, seconds, self._gave_up())
         with self.store.transaction():
             self.store.add_metrics(step, line)
             for rollout in rollouts[:: self.config.rollout.group_size]:

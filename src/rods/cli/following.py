@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rods.cli.common import complain
 from rods.errors import BusyError
 from rods.stopper import Stopper
 
@@ -22,9 +23,10 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
 
     Raises:
         UserError: see `rods.follow.follow`.
+        typer.Exit: with a status of its own where synthesis is given up.
     """
     from rods.follow import follow
-    from rods.staging.supervisor import BUSY
+    from rods.staging.supervisor import BROKEN, BUSY
 
     def tell(count: Count) -> None:
         if supervised or as_json:
@@ -32,16 +34,24 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
         elif sys.stdout.isatty():
             print(f"\r{_line(count)}", end="", flush=True)
 
+    def notice(line: str) -> None:
+        if supervised:
+            print(json.dumps({"notice": line}), flush=True)
+        else:
+            complain(line)
+
     count = None
     with Stopper() as stopper, suppress(KeyboardInterrupt):
         try:
-            count = follow(folder, stopper, tell, supervised=supervised)
+            count = follow(folder, stopper, tell, notice, supervised=supervised)
         except BusyError:
             if supervised:
                 raise typer.Exit(BUSY) from None
             raise
     if not (supervised or as_json):
         print(f"\n{_line(count)}" if count else "interrupted")
+    if count is not None and count.gave_up:
+        raise typer.Exit(BROKEN)
     if stopper.number:
         raise typer.Exit(128 + stopper.number)
 
@@ -49,5 +59,7 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
 def _line(count: Count) -> str:
     return (
         f"{count.jobs} jobs done, {count.candidates} candidates made; {count.open} jobs open,"
-        f" {count.waiting} candidates waiting"
+        f" {count.waiting} candidates waiting, of at most {count.bound}"
+        + f"; {count.errors} errors"
+        * bool(count.errors)
     )

@@ -65,6 +65,7 @@ class TrlEngine:
     ) -> None:
         self.config, self.loop, self.runner, self.policy = config, loop, runner, policy
         self.folder, self.on_step, self.on_epoch = folder, on_step, on_epoch
+        loop.until = config.steps
         self.stopper, self.finished = stopper or Stopper(), False
         self.rollouts: list[Rollout] = []
         self.epoch_index = 0

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from rods.envs.calls import Refusal
 from rods.envs.worker import OUT_OF_MEMORY
-from rods.errors import UserError
+from rods.errors import NoProcessError
 
 START_SECONDS = 60.0
 STARTS = 3  # in a row, if somebody else kills the process before it is ready
@@ -50,7 +50,7 @@ class Child:
         """Start the process anew, and wait until it is ready.
 
         Raises:
-            UserError: it does not come up; the message is its own.
+            NoProcessError: it does not come up; the message is its own.
         """
         for _ in range(STARTS):
             fault = self._start()
@@ -58,7 +58,7 @@ class Child:
                 return
             if not self.killed:
                 break
-        raise UserError(f"environment {self.arguments[0]}: {fault}")
+        raise NoProcessError(f"environment {self.arguments[0]}: {fault}")
 
     def _start(self) -> str:
         """Start it once; returns what is wrong, or ""."""

@@ -1,4 +1,8 @@
-"""Letting in: at most beta of the active pool at an epoch's end, and never more than P_max.
+"""Letting in: at most beta of the active pool an epoch, and never more than P_max.
+
+The limit is exact: beta is the decimal that was typed. The fraction of a task that is left of it at
+an end of an epoch counts at the next one, or a pool of fewer than 1 / beta tasks would never grow.
+A whole task that was allowed and did not come is not made up for.
 
 Departure from the paper: it injects first and then cuts the pool back to P_max. Here the least
 valuable tasks make room beforehand, so that P_max holds at every moment. As there, tasks that were
@@ -8,7 +12,9 @@ not tried yet are never pruned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from heapq import nsmallest
+from math import floor
 from typing import Protocol
 
 from rods.boundary.rule import BoundaryRule
@@ -34,15 +40,22 @@ class Admission:
     """Decides who joins the pool, and who makes room for them.
 
     Attributes:
+        carried: what the latest end of an epoch was allowed beyond whole tasks, in [0, 1).
         refused: candidates that found no room, at the latest end of an epoch.
     """
 
     def __init__(self, config: PoolConfig, rule: BoundaryRule) -> None:
         self.config, self.rule = config, rule
+        self.beta = Fraction(str(config.beta))
+        self.carried = Fraction(0)
         self.refused = 0
 
+    def wanted(self, pool: Pool) -> int:
+        """Candidates beyond which no more could join, were this the end of the epoch."""
+        return min(floor(self._allowance(pool)), self.config.p_max)
+
     def room(self, pool: Pool) -> int:
-        """Tasks that may join now: beta * |active|, within P_max and what may be pruned."""
+        """Tasks that may join now: what beta allows, within P_max and what may be pruned."""
         most, free = self._limits(pool)
         return most if most <= free else free + sum(1 for _ in self._may_go(pool, most - free))
 
@@ -51,10 +64,13 @@ class Admission:
     ) -> list[Event]:
         """Events at the end of `epoch`: the pruned, then the injected.
 
+        Call it once an end, since it carries over what is left.
+
         Args:
             candidates: the most wanted first; none is in the pool yet.
         """
         most, free = self._limits(pool)
+        self.carried = self._allowance(pool) % 1
         pruned = self._least(pool, min(most, len(candidates)) - free)
         taken = candidates[: min(most, free + len(pruned))]
         self.refused = len(candidates) - len(taken)
@@ -64,7 +80,10 @@ class Admission:
 
     def _limits(self, pool: Pool) -> tuple[int, int]:
         """What beta lets in, and the places that are free below P_max."""
-        return int(self.config.beta * len(pool.live)), max(0, self.config.p_max - pool.generated)
+        return floor(self._allowance(pool)), max(0, self.config.p_max - pool.generated)
+
+    def _allowance(self, pool: Pool) -> Fraction:
+        return self.carried + self.beta * len(pool.live)
 
     def _least(self, pool: Pool, count: int) -> list[Entry]:
         """At most `count` tasks that may make room, the least valuable first."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from rods.config import Config
 from rods.pool.event import Event, ImpossibleEventError
+from rods.pool.limit import Ended, Limit
 from rods.pool.pool import Entry, Pool
 
 
@@ -33,6 +34,7 @@ def faults(
     epochs: Sequence[Drawn],
     trained: Mapping[int, Sequence[str]],
     config: Config,
+    ends: Sequence[Ended],
 ) -> Iterator[str]:
     """What is wrong, a sentence each; nothing if all is well.
 
@@ -40,14 +42,16 @@ def faults(
         categories: of all stored tasks but the candidates that wait, by id.
         stored: the present state of the pool as it was stored; it may be missing as a whole.
         trained: step -> the tasks of its groups.
+        ends: in the order of the epochs.
     """
     pool, orders, fresh = Pool(), {e.epoch: e for e in epochs}, config.arm == "fresh"
-    for (_, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
-        joined = 0
-        most: float | None = None
+    limit = Limit(config, ends)
+    for (step, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
+        yield from limit.before(step, epoch, len(pool.live))
+        joined, active = 0, None
         for event in group:
             if event.kind == "injected" or event.reason == "pruned":
-                most = config.pool.beta * len(pool.live) if most is None else most
+                active = len(pool.live) if active is None else active
                 joined += event.kind == "injected"
             if event.kind == "injected" and event.reason not in pool.entries:
                 yield f"task {event.task_id} was injected without its parent {event.reason}"
@@ -60,8 +64,9 @@ def faults(
                 yield f"original {event.task_id} was retired"
             if pool.generated > config.pool.p_max:
                 yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
-        if most is not None and joined > most:
-            yield f"epoch {epoch}: {joined} injected, over beta * |active| = {most:g}"
+        active = len(pool.live) if active is None else active
+        yield from limit.at(step, epoch, active, joined)
+    yield from limit.before(None, 0, len(pool.live))
     if stored:  # it was not written yet, after a rollback or a migration
         yield from _present(pool, stored)
     for drawn in orders.values():

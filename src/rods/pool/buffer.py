@@ -1,12 +1,14 @@
 """The replay buffer as a whole: the pool, and the rule and policies that act on it.
 
 It lives in memory, and neither stores nor synthesises: the loop does that with what it answers. Its
-state is a function of the events and groups that it was shown, so `replay` brings it back.
+state is a function of the events and groups that it was shown, and of what the latest end of an
+epoch carried over, so `replay` brings it back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fractions import Fraction
 from itertools import groupby
 
 from rods.boundary.named import make_rule
@@ -69,6 +71,10 @@ class ReplayBuffer:
         self.apply(gone)
         return gone
 
+    def wanted(self) -> int:
+        """How many candidates the end of an epoch could take in at most, as the pool is now."""
+        return self.admission.wanted(self.pool)
+
     def room(self) -> int:
         """How many candidates would find a place now."""
         return self.admission.room(self.pool)
@@ -85,16 +91,18 @@ class ReplayBuffer:
         categories: Mapping[str, str],
         groups: Iterable[Group],
         judged: Callable[[int], bool],
+        carried: Fraction,
     ) -> None:
         """Bring back the state after a history.
 
         Args:
             judged: whether verdicts on the groups of an epoch are still to be carried out.
+            carried: see `Admission.carried`.
 
         Raises:
             ImpossibleEventError: the history is not one that can have happened.
         """
-        self.pool = fold(events, categories)
+        self.pool, self.admission.carried = fold(events, categories), carried
         for _, step in groupby(groups, key=lambda group: group.step):
             found = list(step)
             self._see(found, judge=judged(found[0].epoch))

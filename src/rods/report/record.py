@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from rods.boundary.rule import Thresholds
+from rods.config import SynthesisConfig
 from rods.group import Group
 from rods.pool.event import AFTER, LIVE, Event
+from rods.staging.account import Account
 from rods.store.rows import Evaluation
 from rods.store.store import Store
 from rods.task import Task
@@ -28,6 +30,8 @@ class Record:
         realisation: side -> how its tasks came about -> count.
         left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
+        account: what became of the variants, and what they took.
+        gave_up: why the latest step's process made no variants any more, or "".
     """
 
     name: str
@@ -41,13 +45,17 @@ class Record:
     episodes: dict[str, Spoken]
     evaluations: list[Evaluation]
     tasks: dict[str, Task]
+    account: Account
+    gave_up: str
 
     @staticmethod
     def read(store: Store) -> Record:
         """Read it all; within a snapshot of the store where a trainer may be at work."""
+        config = store.meta("config") or {}
+        told, lines = config.get("synthesis") or {}, store.metrics()
         return Record(
             name=store.folder.resolve().name,
-            config=store.meta("config") or {},
+            config=config,
             notice=store.meta("notice") or "",
             realisation=store.meta("realisation") or {},
             left_out=store.meta("left_out") or {},
@@ -57,6 +65,8 @@ class Record:
             episodes=store.episodes(),
             evaluations=store.evaluations(),
             tasks=store.tasks(),
+            account=Account.of(store, told.get("patience", SynthesisConfig().patience)),
+            gave_up=(lines[-1].get("synthesis") or {}).get("gave_up", "") if lines else "",
         )
 
     @cached_property

@@ -11,6 +11,8 @@ from rods.group import Group
 from rods.report import figures, supply
 from rods.report.record import Record
 
+_FUNNEL = "Every attempt at a variant ends admitted or at the first check that it fails."
+
 
 @dataclass(frozen=True)
 class Section:
@@ -84,7 +86,7 @@ def sections(record: Record) -> list[Section]:
         Section(
             "funnel",
             "Synthesis attempts",
-            "Every attempt at a variant ends admitted or at the first check that it fails.",
+            " ".join(filter(None, (_FUNNEL, record.account.sentence()))),
             supply.funnel(record),
             "No variant has been attempted.",
         ),

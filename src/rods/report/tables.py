@@ -42,6 +42,7 @@ def tiles(record: Record) -> list[Tile]:
         Tile("injected", f"{kinds.count('injected'):,}", "variants let into the pool")
         if record.config.get("arm") != "fresh"
         else Tile("made", f"{fresh:,}", "fresh tasks, one a group"),
+        *_made_tile(record),
         Tile("retired", f"{len(retired):,}", "variants that left it"),
         _signal_tile(record),
     ]
@@ -107,6 +108,13 @@ def _pair(first: Evaluation | None, last: Evaluation | None, name: str) -> tuple
 
 def _change(before: str, after: str) -> str:
     return NONE if before == after == NONE else f"{before} → {after}"
+
+
+def _made_tile(record: Record) -> list[Tile]:
+    """Variants that wait or have lapsed cost as much as those that joined."""
+    fates = record.account.fates
+    detail = f"{fates.waiting:,} wait, {fates.lapsed:,} lapsed"
+    return [Tile("variants made", f"{fates.made:,}", detail)] if fates.made else []
 
 
 def _signal_tile(record: Record) -> Tile:

@@ -20,6 +20,7 @@ from rods.simulate.settings import Settings
 from rods.simulate.synthesis import SimulatedSynthesis
 from rods.simulate.world import World
 from rods.staging.producer import Producer
+from rods.staging.trouble import Trouble
 from rods.store.store import Store
 
 NAMES = [category.value for category in CATEGORIES]
@@ -43,7 +44,7 @@ class Simulation:
         self.synthesis = SimulatedSynthesis(self.world)
         self.store = Store(folder, durable=False)
         inline = None if self.latency else self.synthesis
-        self.loop = Loop(self.config, self.store, self.world.seeds, inline)
+        self.loop = Loop(self.config, self.store, self.world.seeds, inline, tell=_fail)
         self.size = config.rollout.group_size
         self.trajectories, self.tally = 0, Tally()
         self.curve = [self._point()]
@@ -92,7 +93,8 @@ class Simulation:
         if not self.latency:
             return
         loop = self.loop
-        producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed)
+        trouble = Trouble(tell=_fail)
+        producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed, trouble)
         missing = loop.buffer.room() - len(loop.queue.waiting(index))
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:
@@ -111,6 +113,11 @@ class Simulation:
             pool.injected,
             dict(sorted(pool.retired.items())),
         )
+
+
+def _fail(line: str) -> None:
+    """A simulation whose synthesis is broken says nothing of anything."""
+    raise RuntimeError(line)
 
 
 def simulate(

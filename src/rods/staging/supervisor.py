@@ -1,8 +1,9 @@
 """Watches over the synthesis worker: starts it, restarts it with back-off, and gives up visibly.
 
 It lives in a thread and never touches the store, so the trainer neither waits for the worker nor
-fails with it. The worker tells of each job on its standard output, and ends when its standard input
-closes, so it does not outlive a trainer that was killed.
+fails with it. The worker tells of each job on its standard output, and so, as {"notice": line}, of
+what a person should see at once. It ends when its standard input closes, so it does not outlive a
+trainer that was killed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rods.staging.trouble import shown, traced
+
 BUSY = 75  # exit status of a worker that found another one at work
+BROKEN = 70  # of one that has given synthesis up, since too many jobs in a row ended in an error
 GRACE = 5.0  # seconds to end by itself
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 DOUBLINGS = 8  # of the pause, at most
 LOOK = 0.2
+WORDS = 300  # characters of a worker's words that are shown
 
 
 @dataclass
@@ -84,6 +89,18 @@ class Supervisor:
         return process.pid if process and process.poll() is None else None
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # a thread would end in silence, and the worker go unwatched
+            if (process := self._process) is not None:
+                _end(process)
+            self._give_up(f"its supervisor failed: {traced(error).line}")
+
+    def _give_up(self, why: str) -> None:
+        self.state.gave_up = why
+        self.tell(f"synthesis is given up: {why}")
+
+    def _watch(self) -> None:
         busy = 0
         while not self._closing.is_set():
             status, words = self._one_life()
@@ -94,6 +111,12 @@ class Supervisor:
                 self._closing.wait(self._rest(busy))
                 continue
             busy = 0
+            if status == BROKEN:  # the next one would fare the same
+                if why := self.state.last.get("gave_up"):  # and it has said so
+                    self.state.gave_up = shown(str(why), WORDS)
+                else:
+                    self._give_up(words)
+                return
             self.state.deaths += 1
             if self.state.deaths > self.restarts:
                 self.state.gave_up = f"died {self.state.deaths} times in a row; last: {words}"
@@ -140,10 +163,8 @@ class Supervisor:
                 process.wait()
         with contextlib.suppress(OSError):  # whatever it had started ends with it
             os.killpg(process.pid, signal.SIGKILL)
-        for reader, pipe in zip(readers, (process.stdout, process.stderr), strict=True):
+        for reader in readers:  # each closes its pipe, be it later
             reader.join(GRACE)
-            if pipe is not None and not reader.is_alive():  # closing would wait for the reader
-                pipe.close()
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
@@ -152,23 +173,28 @@ class Supervisor:
     def _listen(self, process: subprocess.Popen[str], heard: list[float]) -> None:
         assert process.stdout is not None
         jobs = 0
-        for line in process.stdout:
-            heard[0] = time.monotonic()
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(told, dict):
-                self.state.last = told
-                if isinstance(done := told.get("jobs"), int) and done > jobs:
-                    jobs, self.state.deaths = done, 0
+        with process.stdout as words:
+            for line in words:
+                heard[0] = time.monotonic()
+                try:
+                    told = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(told, dict) and isinstance(notice := told.get("notice"), str):
+                    with contextlib.suppress(OSError):  # the terminal is gone, the worker is not
+                        self.tell(shown(notice, WORDS))
+                elif isinstance(told, dict):
+                    self.state.last = told
+                    if isinstance(done := told.get("jobs"), int) and done > jobs:
+                        jobs, self.state.deaths = done, 0
 
 
 def _last_line(process: subprocess.Popen[str], kept: list[str]) -> None:
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.strip():
-            kept[0] = line.strip()[:300]
+    with process.stderr as words:
+        for line in words:
+            if line.strip():
+                kept[0] = shown(line, WORDS)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

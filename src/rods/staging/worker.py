@@ -7,7 +7,6 @@ another terminal (`rods synth --follow RUN`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from rods.config import Config
 from rods.staging.producer import Producer
+from rods.staging.trouble import Trouble, tell_log
 from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.synthesis.backend import Synthesis
@@ -23,12 +23,21 @@ PAUSE = 0.3  # seconds between two looks for work
 
 
 class Count(NamedTuple):
-    """What a worker has done and sees before it."""
+    """What a worker has done and sees before it.
+
+    Attributes:
+        bound: candidates that wait at which it pauses.
+        errors: jobs that ended in one.
+        gave_up: why it ended before it was told to, or "".
+    """
 
     jobs: int = 0
     candidates: int = 0
     open: int = 0
     waiting: int = 0
+    bound: int = 0
+    errors: int = 0
+    gave_up: str = ""
 
 
 @dataclass
@@ -38,6 +47,7 @@ class Worker:
     Args:
         stop: asked between jobs.
         tell: told after every job, and while there is nothing to do.
+        notice: told in a line of what a person should see at once.
     """
 
     config: Config
@@ -46,9 +56,10 @@ class Worker:
     stop: Callable[[], bool] = lambda: False
     tell: Callable[[Count], None] = lambda count: None
     pause: float = PAUSE
+    notice: Callable[[str], None] = tell_log
 
     def run(self, *, once: bool = False) -> Count:
-        """Work.
+        """Work, until too many jobs in a row ended in an error.
 
         Args:
             once: end where there is nothing left to do.
@@ -57,25 +68,33 @@ class Worker:
             UserError: the store cannot be written.
         """
         queue = Queue(self.store, self.config.synthesis.patience)
-        producer = Producer(self.store, queue, self.synthesis, self.config.seed)
+        trouble = Trouble(self.config.synthesis.errors, self.notice)
+        producer = Producer(self.store, queue, self.synthesis, self.config.seed, trouble)
         producer.catch_up()
         count = Count()
-        while not self.stop():
+        while not (trouble.gave_up or self.stop()):
             epoch = self.store.last_epoch_index()
-            jobs, waiting = queue.open_jobs(epoch), queue.counts(epoch)[1]
-            count = count._replace(open=len(jobs), waiting=waiting)
-            if not jobs or waiting >= self.most_waiting():
+            jobs, waiting = queue.counts(epoch)
+            count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
+            job = queue.next_job(epoch) if waiting < count.bound else None
+            if job is None:
                 self.tell(count)
                 if once:
                     break
                 time.sleep(self.pause)
                 continue
-            made = producer.do(jobs[0], self.store.last_step())
-            count = Count(count.jobs + 1, count.candidates + made, len(jobs) - 1, waiting + made)
+            made = producer.do(job, self.store.last_step())
+            count = count._replace(
+                jobs=count.jobs + 1,
+                candidates=count.candidates + made,
+                open=jobs - 1,
+                waiting=waiting + made,
+                errors=trouble.errors,
+                gave_up=trouble.gave_up,
+            )
             self.tell(count)
         return count
 
-    def most_waiting(self) -> int:
-        """More than the next epoch's end can take in are not made beforehand."""
-        pool = self.config.pool
-        return self.config.synthesis.waiting or math.ceil(pool.beta * (pool.seeds + pool.p_max))
+    def bound(self) -> int:
+        """More than the next end of an epoch can take in are not made beforehand."""
+        return self.config.synthesis.waiting or self.store.wanted()

@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from rods.boundary.selection import Seed
-from rods.store.rows import Candidate, Job, Made
+from rods.store.rows import Candidate, Errors, Fates, Job, Made, Trace
 from rods.store.store import CHUNK, Store
+from rods.synthesis.backend import Spent
 from rods.task import Task
 
 TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
@@ -24,6 +25,9 @@ _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
 _WAITING = """FROM candidates JOIN tasks USING (id) WHERE epoch >= ? AND admitted IS NULL
     AND parent IN (SELECT id FROM tasks)
     AND parent NOT IN (SELECT id FROM candidates WHERE admitted IS NULL)"""
+
+
+_DONE = "outcome = ?, seconds = ?, done = ?, tokens_in = ?, tokens_out = ?, cost = ?"
 
 
 class Queue:
@@ -44,6 +48,11 @@ class Queue:
     def open_jobs(self, epoch: int) -> list[Job]:
         """Jobs that are still wanted in that epoch: the latest first, then the best."""
         return [Job(*row) for row in self.db.rows(_OPEN, epoch - self.patience, TRIES)]
+
+    def next_job(self, epoch: int) -> Job | None:
+        """The first of them."""
+        rows = self.db.read(f"{_OPEN} LIMIT 1", epoch - self.patience, TRIES)
+        return Job(*rows[0]) if rows else None
 
     def take(self, job: Job) -> None:
         """Note that somebody begins with it."""
@@ -72,9 +81,14 @@ class Queue:
                 "INSERT INTO failures",
                 [(step, job.epoch, job.task_id, json.dumps(f)) for f in made.failures],
             )
+            if made.error is not None:
+                known = self.db.read("SELECT 1 FROM errors LIMIT 1")
+                row = (step, job.epoch, job.task_id, made.error.line)
+                text = "" if known else made.error.text  # the first one tells what is broken
+                self.db.write("INSERT INTO errors VALUES (?, ?, ?, ?, ?)", *row, text)
             self.db.write(
-                "UPDATE jobs SET outcome = ?, seconds = ?, done = ? WHERE task_id = ? AND step = ?",
-                made.outcome, made.seconds, step, job.task_id, job.step,
+                f"UPDATE jobs SET {_DONE} WHERE task_id = ? AND step = ?",
+                made.outcome, made.seconds, step, *made.spent, job.task_id, job.step,
             )  # fmt: skip
 
     def waiting(self, epoch: int) -> list[Candidate]:
@@ -109,6 +123,28 @@ class Queue:
     def seconds(self) -> float:
         """Time that synthesis took in all."""
         return float(self.db.read("SELECT SUM(seconds) FROM jobs")[0][0] or 0.0)
+
+    def spent(self) -> Spent:
+        """What it took of a model in all."""
+        sums = (f"COALESCE(SUM({name}), 0)" for name in Spent._fields)
+        return Spent(*self.db.read(f"SELECT {', '.join(sums)} FROM jobs")[0])
+
+    def errors(self) -> Errors | None:
+        """The jobs that ended in an error; None if there is none."""
+        first = "SELECT step, task_id, error, traceback FROM errors ORDER BY rowid LIMIT 1"
+        rows = self.db.read(first)
+        if not rows:
+            return None
+        (jobs,) = self.db.read("SELECT COUNT(*) FROM errors")[0]
+        step, task_id, *told = rows[0]
+        return Errors(jobs, step, task_id, Trace(*told))
+
+    def fates(self, epoch: int) -> Fates:
+        """All candidates, as things stand in that epoch; a variant of one that waits waits too."""
+        waits = "SUM(admitted IS NULL AND epoch >= ?)"
+        query = f"SELECT COUNT(*), COUNT(admitted), COALESCE({waits}, 0) FROM candidates"
+        made, injected, waiting = self.db.read(query, epoch - self.patience)[0]
+        return Fates(made, injected, waiting, made - injected - waiting)
 
     def parent(self, job: Job) -> Task:
         """The task that is to be varied; where the trainer went back, it may wait again.

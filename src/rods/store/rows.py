@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 
+from rods.synthesis.backend import Spent
 from rods.task import Task
 
 
@@ -37,6 +39,19 @@ class EpochRow(NamedTuple):
     task_ids: list[str]
 
 
+class EndRow(NamedTuple):
+    """The end of an epoch.
+
+    Attributes:
+        step: that its changes belong to.
+        carried: see `Admission.carried`; None where version 5 or earlier ended it.
+    """
+
+    epoch: int
+    step: int
+    carried: Fraction | None
+
+
 class Job(NamedTuple):
     """A boundary task that variants are to be made of.
 
@@ -60,14 +75,58 @@ class Candidate(NamedTuple):
     category: str
 
 
+class Trace(NamedTuple):
+    """An exception in words.
+
+    Attributes:
+        line: its type and message.
+        text: the traceback.
+    """
+
+    line: str
+    text: str
+
+
+class Errors(NamedTuple):
+    """The jobs that ended in an error, and the first one.
+
+    Attributes:
+        jobs: how many.
+        step: that the first one's row belongs to.
+        task_id: that was to be varied.
+        first: its traceback is "" where version 5 or earlier noted it.
+    """
+
+    jobs: int
+    step: int
+    task_id: str
+    first: Trace
+
+
+class Fates(NamedTuple):
+    """Candidates by what became of them.
+
+    Attributes:
+        waiting: those that may still join.
+        lapsed: those that no epoch's end will look at again.
+    """
+
+    made: int
+    injected: int
+    waiting: int
+    lapsed: int
+
+
 class Made(NamedTuple):
     """What became of a job.
 
     Attributes:
-        outcome: "made", "given up", or what went wrong.
+        outcome: "made", "given up", "error", or why a model gave no answer.
         variants: verified tasks.
         funnel: attempts by outcome.
         failures: histories of seeds that were given up.
+        spent: of a model.
+        error: if it was one.
     """
 
     outcome: str
@@ -75,3 +134,5 @@ class Made(NamedTuple):
     funnel: dict[str, int]
     failures: list[dict[str, Any]]
     seconds: float
+    spent: Spent = Spent()
+    error: Trace | None = None

@@ -22,8 +22,9 @@ CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE TABLE members (place INTEGER PRIMARY KEY, task_id TEXT, generated INT);
 CREATE TABLE pool (
     place INTEGER PRIMARY KEY, state TEXT, since INT, chosen INT, rests INT, reason TEXT);
-CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
-CREATE TABLE ends (epoch INT PRIMARY KEY, step INT);
+CREATE TABLE epochs (
+    epoch INT PRIMARY KEY, step INT, wanted INT NOT NULL DEFAULT 0, task_ids TEXT);
+CREATE TABLE ends (epoch INT PRIMARY KEY, step INT, carried TEXT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
     step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
@@ -32,15 +33,17 @@ CREATE TABLE evaluations (
 CREATE TABLE metrics (step INT PRIMARY KEY, line TEXT NOT NULL);
 CREATE TABLE jobs (
     step INT, epoch INT, task_id TEXT, priority REAL, taken INT NOT NULL DEFAULT 0,
-    outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, PRIMARY KEY (task_id, step));
+    outcome TEXT NOT NULL DEFAULT '', seconds REAL, done INT, tokens_in INT, tokens_out INT,
+    cost REAL, PRIMARY KEY (task_id, step));
 CREATE INDEX open_jobs ON jobs (outcome, epoch);
 CREATE TABLE candidates (
     step INT, epoch INT, id TEXT PRIMARY KEY, priority REAL, admitted INT);
 CREATE INDEX waiting ON candidates (epoch) WHERE admitted IS NULL;
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
+CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
 """
 TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
-WORKER = ("jobs", "candidates", "funnel", "failures")
+WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
 """Tables of the trainer, and those of whoever synthesises; both add tasks."""
 
 # From a version to the next. Version 1 marked an epoch's end by an event, pruned after it had
@@ -49,6 +52,9 @@ WORKER = ("jobs", "candidates", "funnel", "failures")
 # Version 3 kept the pool by task id. Tasks that arrive together change together; by the order of
 # their arrival they share pages, so that less is written. Version 4 kept candidates whole and wrote
 # them once more as tasks when they joined, and what never changes beside what does in the pool.
+# Version 5 let in whole tasks alone, and carried nothing over to the next end of an epoch. How many
+# candidates that wants stands before an epoch's order, which a worker need not read then. An error
+# was the outcome of its job.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -119,6 +125,19 @@ DROP TABLE pool_4;
 """,
     5: """
 ALTER TABLE groups ADD COLUMN outcomes TEXT;
+ALTER TABLE ends ADD COLUMN carried TEXT;
+ALTER TABLE epochs RENAME TO epochs_5;
+CREATE TABLE epochs (
+    epoch INT PRIMARY KEY, step INT, wanted INT NOT NULL DEFAULT 0, task_ids TEXT);
+INSERT INTO epochs (epoch, step, task_ids) SELECT epoch, step, task_ids FROM epochs_5;
+DROP TABLE epochs_5;
+ALTER TABLE jobs ADD COLUMN tokens_in INT;
+ALTER TABLE jobs ADD COLUMN tokens_out INT;
+ALTER TABLE jobs ADD COLUMN cost REAL;
+CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
+INSERT INTO errors SELECT done, epoch, task_id, outcome, '' FROM jobs
+    WHERE outcome NOT IN ('', 'made', 'given up') ORDER BY done, rowid;
+UPDATE jobs SET outcome = 'error' WHERE outcome NOT IN ('', 'made', 'given up');
 """,
 }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from fractions import Fraction
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from rods.pool.event import BEFORE, Event
 from rods.pool.pool import Entry
 from rods.store.database import DAMAGED, FILE, Database
 from rods.store.lease import Lease
-from rods.store.rows import EpochRow, Evaluation
+from rods.store.rows import EndRow, EpochRow, Evaluation
 from rods.store.schema import TRAINER, WORKER
 from rods.task import Task
 
@@ -131,6 +133,22 @@ class Store:
         except (TypeError, ValueError):
             raise UserError(f"{self.folder / FILE}: a value is no JSON; {DAMAGED}") from None
 
+    def _fraction(self, text: Any) -> Fraction | None:
+        """A stored fraction below 1, such as "3/5".
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if text is None:
+            return None
+        with suppress(ValueError, ZeroDivisionError):
+            found = Fraction(text if _FRACTION.fullmatch(str(text)) else -1)
+            if 0 <= found < 1:
+                return found
+        raise UserError(
+            f"{self.folder / FILE}: what an epoch carried over is no fraction; {DAMAGED}"
+        )
+
     def categories(self) -> dict[str, str]:
         """Task id -> category of all but the candidates that wait, without reading the tasks."""
         return dict(self.db.rows(f"SELECT id, category FROM tasks {_JOINED}"))
@@ -205,14 +223,42 @@ class Store:
             for place, task_id, category, generated, *rest in self.db.rows(_ENTRIES)
         ]
 
-    def add_epoch(self, epoch: int, first_step: int, task_ids: Sequence[str]) -> None:
+    def add_epoch(
+        self, epoch: int, first_step: int, task_ids: Sequence[str], wanted: int = 0
+    ) -> None:
+        """An epoch that was drawn.
+
+        Args:
+            wanted: candidates that its end can take in.
+        """
         # JSON without a look at every id for what to escape: they are hashes.
         ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?)", epoch, first_step, ids)
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
 
-    def close_epoch(self, epoch: int, step: int) -> None:
-        """Mark it as ended, which happens together with all that its end brings."""
-        self.db.write("INSERT INTO ends VALUES (?, ?)", epoch, step)
+    def wanted(self) -> int:
+        """Candidates that the end of the latest epoch can take in, as things stood at its draw."""
+        query = "SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1"
+        rows = self.db.read(query)
+        return int(rows[0][0] or 0) if rows else 0
+
+    def close_epoch(self, epoch: int, step: int, carried: Fraction) -> None:
+        """Mark it as ended, which happens together with all that its end brings.
+
+        Args:
+            carried: see `Admission.carried`.
+        """
+        self.db.write("INSERT INTO ends VALUES (?, ?, ?)", epoch, step, str(carried))
+
+    def ends(self) -> list[EndRow]:
+        """The ends of epochs, in order."""
+        rows = self.db.read("SELECT epoch, step, carried FROM ends ORDER BY epoch")
+        return [EndRow(epoch, step, self._fraction(text)) for epoch, step, text in rows]
+
+    def carried(self) -> Fraction:
+        """What the latest end of an epoch carried over."""
+        for (text,) in self.db.read("SELECT carried FROM ends ORDER BY epoch DESC LIMIT 1"):
+            return self._fraction(text) or Fraction(0)
+        return Fraction(0)
 
     def epochs(self) -> list[EpochRow]:
         """All epochs, in order."""
@@ -302,13 +348,14 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
     return task.id, step, task.category.value, task.origin, task.parent, task.born, body
 
 
+_FRACTION = re.compile(r"\d+(/\d+)?")
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
 _TASKS = "SELECT id, body FROM tasks"
 _JOINED = "WHERE id NOT IN (SELECT id FROM candidates WHERE admitted IS NULL) ORDER BY rowid"
 _ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason
     FROM pool LEFT JOIN members USING (place) LEFT JOIN tasks ON id = task_id ORDER BY place"""
-_UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL
-    WHERE done > ? OR outcome = ''"""
+_UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL,
+    tokens_in = NULL, tokens_out = NULL, cost = NULL WHERE done > ? OR outcome = ''"""
 _UNDO_ADMISSIONS = "UPDATE candidates SET admitted = NULL WHERE admitted > ?"
 _UNDO_TASKS = "DELETE FROM tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from rods.errors import UserError
 from rods.task import Task
@@ -29,6 +29,28 @@ class Synthesis(Protocol):
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
         """A verified new task, sized like one of the seeds."""
+
+
+class Spent(NamedTuple):
+    """What a model was used for, `cost` in the currency of the configured prices."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def since(self, before: Spent) -> Spent:
+        """What came to it."""
+        read, written = self.tokens_in - before.tokens_in, self.tokens_out - before.tokens_out
+        return Spent(read, written, self.cost - before.cost)
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """Synthesis that knows what it spends."""
+
+    @property
+    def spent(self) -> Spent:
+        """So far."""
 
 
 class NoSynthesis:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable
 
 from rods.envs.base import Environment
-from rods.errors import UserError
+from rods.errors import NoProcessError, UserError
 from rods.profile import Profile, profile
 from rods.synthesis.case import Case, Gate, Limits
 from rods.synthesis.gates import GATES
@@ -65,16 +65,24 @@ class Critic:
         return other
 
     def review(self, task: Task, parent: Task | None = None) -> str:
-        """The gate that refuses the task, as "stage: fault", or "" if it is sound."""
+        """The gate that refuses the task, as "stage: fault", or "" if it is sound.
+
+        Raises:
+            NoProcessError: nothing can be run at all, which says nothing of the task.
+        """
         if fault := self.siblings.fault(task) or self._near(task, parent):
             return fault
         try:
             theirs = self._profile(parent)
+        except NoProcessError:
+            raise
         except UserError:
             return "plan: its parent cannot be run"
         case = Case(task, self.env, self.limits, theirs)
         try:
             return next((f"{g.stage}: {g.name}" for g in self._gates if not g.passes(case)), "")
+        except NoProcessError:
+            raise
         except UserError:
             return "execute: start state does not load"
 

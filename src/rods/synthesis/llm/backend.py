@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.secret import declare
+from rods.synthesis.backend import Spent
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
@@ -106,8 +108,8 @@ def with_model(
 class ModelSynthesis:
     """A run's synthesis with a model in some of its stages; fresh tasks are made by program."""
 
-    def __init__(self, pipeline: Pipeline, program: Program) -> None:
-        self._pipeline, self.fresh = pipeline, program.fresh
+    def __init__(self, pipeline: Pipeline, program: Program, client: Endpoint) -> None:
+        self._pipeline, self.fresh, self._client = pipeline, program.fresh, client
         self.vary, self.learn = pipeline.vary, pipeline.learn
         self.take_failures = pipeline.take_failures
 
@@ -115,6 +117,16 @@ class ModelSynthesis:
     def funnel(self) -> Counter[str]:
         """Attempts so far by outcome."""
         return self._pipeline.funnel
+
+    @property
+    def spent(self) -> Spent:
+        """What the model was used for, answers that the journal remembers among it."""
+        used = self._client.usage.values()
+        return Spent(
+            sum(u.tokens_in for u in used),
+            sum(u.tokens_out for u in used),
+            sum(u.cost for u in used),
+        )
 
 
 def model_synthesis(
@@ -128,7 +140,7 @@ def model_synthesis(
     config = read_endpoint(file, None, None)
     client = Endpoint(config, Journal(journal))
     pipeline = with_model(client, program, GuardedEnvironment(env), config.model, stages)
-    return ModelSynthesis(pipeline, program)
+    return ModelSynthesis(pipeline, program, client)
 
 
 def jobs_at_once(endpoint: EndpointConfig) -> int:
@@ -170,6 +182,8 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
                 f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
             )
     try:
-        return EndpointConfig.model_validate(data)
+        config = EndpointConfig.model_validate(data)
+        declare(config.key_env)
+        return config
     except ValidationError as error:
         raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from rods.secret import declare
 from rods.synthesis.llm.answers import read
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
@@ -32,6 +33,7 @@ class Endpoint:
 
     def __init__(self, config: EndpointConfig, journal: Journal | None = None) -> None:
         self.config, self.journal = config, journal
+        declare(config.key_env)
         self._ledger = Ledger()
         replay = journal is not None and journal.replay
         self._live = None if replay else Live(config, self._ledger)

@@ -1,0 +1,66 @@
+"""Whether each end of an epoch let in what it might, and carried the rest over (for the audit).
+
+It is reckoned here once more, so that the audit does not believe the one whom it looks after.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import floor
+from typing import Protocol
+
+from rods.config import Config
+
+
+class Ended(Protocol):
+    """The end of an epoch; see `rods.store.rows.EndRow`."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def carried(self) -> Fraction | None: ...
+
+
+class Limit:
+    """How many may join at each end, by what the ends before it left over."""
+
+    def __init__(self, config: Config, ends: Sequence[Ended]) -> None:
+        self.config, self.beta = config, Fraction(str(config.pool.beta))
+        self.left, self.carried = deque(ends), Fraction(0)
+
+    def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
+        """Go past the ends at which nothing happened, up to some event; None: past all."""
+        while self.left and (step is None or self._place() < (step, epoch)):
+            yield from self.at(*self._place(), active, 0)
+
+    def at(self, step: int, epoch: int, active: int, joined: int) -> Iterator[str]:
+        """What was injected together.
+
+        Args:
+            active: tasks after retirement, before anything was pruned or injected.
+        """
+        if not self.left or self._place() != (step, epoch):
+            if joined:
+                yield f"epoch {epoch}: {joined} injected, at no end of an epoch"
+            return
+        end, allowed = self.left.popleft(), Fraction(0)
+        if self.config.arm == "rods" and self.config.stage(end.epoch).expand:
+            allowed = self.carried + self.beta * active
+            self.carried = allowed % 1
+        if joined > floor(allowed):
+            yield f"epoch {epoch}: {joined} injected, over {floor(allowed)}"
+        if end.carried is None:  # version 5 carried nothing
+            self.carried = Fraction(0)
+        elif end.carried != self.carried:
+            told = f"{end.carried} of a task was carried over, its pool says {self.carried}"
+            yield f"epoch {epoch}: {told}"
+
+    def _place(self) -> tuple[int, int]:
+        """Step and epoch that the events of the next end carry."""
+        return self.left[0].step, self.left[0].epoch + 1

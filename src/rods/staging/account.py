@@ -1,0 +1,83 @@
+"""What became of the variants that a run made, and what making them took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rods.store.queue import Queue
+from rods.store.rows import Errors, Fates
+from rods.store.store import Store
+from rods.synthesis.backend import Spent
+
+
+@dataclass(frozen=True)
+class Account:
+    """So far.
+
+    Attributes:
+        seconds: that synthesis took, whatever came of it.
+        spent: of a model, likewise.
+        errors: jobs that ended in one; None if none did.
+    """
+
+    fates: Fates
+    seconds: float
+    spent: Spent
+    errors: Errors | None = None
+
+    @staticmethod
+    def of(store: Store, patience: int) -> Account:
+        """Read it off a run.
+
+        Args:
+            patience: see `Queue`.
+        """
+        queue = Queue(store, patience)
+        fates = queue.fates(store.last_epoch_index())
+        return Account(fates, queue.seconds(), queue.spent(), queue.errors())
+
+    @property
+    def lost(self) -> tuple[float, Spent]:
+        """The share of the candidates that lapsed in what all of them took."""
+        share = self.fates.lapsed / self.fates.made if self.fates.made else 0.0
+        tokens_in, tokens_out, cost = self.spent
+        lost = Spent(round(share * tokens_in), round(share * tokens_out), share * cost)
+        return share * self.seconds, lost
+
+    def summary(self) -> dict[str, Any]:
+        """Plain data."""
+        seconds, lost = self.lost
+        return {
+            "candidates": self.fates._asdict(),
+            "spent": _plain(self.seconds, self.spent),
+            "lapsed": _plain(seconds, lost),
+            "errors": self.errors.jobs if self.errors else 0,
+            "first_error": self.errors.first.line if self.errors else "",
+        }
+
+    def sentence(self) -> str:
+        """The same for a person; "" where nothing was made and nothing tried."""
+        if not (self.fates.made or self.seconds):
+            return ""
+        made, injected, waiting, lapsed = self.fates
+        told = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
+        told += f", {lapsed:,} lapsed. It took {_told(self.seconds, self.spent)}"
+        return f"{told}; the lapsed have {_told(*self.lost)} of it." if lapsed else f"{told}."
+
+
+def told_errors(errors: Errors) -> str:
+    """Jobs that ended in an error, for a person."""
+    what = "job" if errors.jobs == 1 else "jobs"
+    return f"{errors.jobs} {what} ended in an error, the first at step {errors.step}"
+
+
+def _plain(seconds: float, spent: Spent) -> dict[str, Any]:
+    return {"seconds": round(seconds, 1), **spent._replace(cost=round(spent.cost, 6))._asdict()}
+
+
+def _told(seconds: float, spent: Spent) -> str:
+    told = f"{seconds:,.0f} s"
+    if spent.tokens_in or spent.tokens_out:
+        told += f", {spent.tokens_in:,} tokens read and {spent.tokens_out:,} written by the model"
+    return told + f" (cost {spent.cost:,.2f})" * bool(spent.cost)

@@ -1,0 +1,77 @@
+"""Errors of synthesis: told apart from attempts that were refused, and in words that can be kept.
+
+An attempt that comes to nothing is a part of the work. An exception is not: it means that some part
+of synthesis is broken, and that the next job will most likely end in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from traceback import TracebackException
+
+from rods.secret import hidden
+from rods.store.rows import Trace
+
+MAX_LINE = 200  # characters
+MAX_TRACE = 6_000  # characters
+FRAMES = 20  # the innermost ones
+MOST = 10  # errors in a row; see `synthesis.errors`
+
+tell_log: Callable[[str], None] = logging.getLogger("rods").warning
+"""For a caller that names nobody to be told."""
+
+
+def traced(error: Exception) -> Trace:
+    """An exception in words, without secrets and control characters, and of bounded length."""
+    told = TracebackException.from_exception(error, limit=-FRAMES)
+    line = shown("".join(told.format_exception_only()), MAX_LINE)
+    text = _plain(hidden("".join(told.format())), keep="\n")
+    if len(text) > MAX_TRACE:
+        half = MAX_TRACE // 2
+        left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"
+        text = text[:half] + left_out + text[-half:]
+    return Trace(line, text)
+
+
+def shown(text: str, size: int) -> str:
+    """One line of at most so many characters, without secrets and control characters."""
+    return " ".join(_plain(hidden(text)).split())[:size]
+
+
+@dataclass
+class Trouble:
+    """Counts the errors of this process, and says when it is enough.
+
+    Args:
+        most: errors in a row after which synthesis is given up.
+        tell: called with one line at the first error, and when synthesis is given up.
+
+    Attributes:
+        errors: so far.
+        gave_up: why nothing is made any more, or "".
+    """
+
+    most: int = MOST
+    tell: Callable[[str], None] = tell_log
+    errors: int = 0
+    gave_up: str = ""
+    _row: int = 0
+
+    def note(self, error: Trace | None) -> None:
+        """Take the end of a job; None if it was no error, which ends the row."""
+        if error is None:
+            self._row = 0
+            return
+        self.errors, self._row = self.errors + 1, self._row + 1
+        if self.errors == 1:
+            self.tell(f"an error in synthesis: {error.line}; the report shows its traceback")
+        if self._row >= self.most:
+            self.gave_up = f"{self._row} errors in a row; last: {error.line}"
+            self.tell(f"synthesis is given up: {self.gave_up}; the training goes on without")
+
+
+def _plain(text: str, keep: str = "") -> str:
+    """Blanks for characters that cannot be printed: terminals obey some, stores refuse some."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)

@@ -1,0 +1,295 @@
+"""Synthesis that is broken: it is told at once, given up after a while, and never looks healthy."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from doubles import SEEDS, RenamingSynthesis, content, make_config
+from rods import secret
+from rods.config import Config
+from rods.group import Group
+from rods.loop import Loop
+from rods.metrics import summarise
+from rods.staging import supervisor
+from rods.staging.supervisor import Supervisor
+from rods.staging.trouble import FRAMES, MAX_TRACE, traced
+from rods.staging.worker import Count, Worker
+from rods.store.store import Store
+from rods.synthesis.llm.fault import Cause, ModelError
+from rods.task import Task
+
+KEY = "sk-0123456789-of-nobody"
+HOSTILE = "<script>alert(1)</script> [red] \x1b[2J \ud800"
+
+
+class Ailing(RenamingSynthesis):
+    """Test double that raises in the jobs of these numbers, from 0; in all if there are none."""
+
+    def __init__(self, error: Callable[[], Exception], at: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.error, self.at, self.jobs = error, at, -1
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        self.jobs += 1
+        if self.jobs in self.at or not self.at:
+            raise self.error()
+        return super().vary(parent, rng, epoch)
+
+
+def broken() -> ValueError:
+    return ValueError(f"no such tool, asked with Bearer {KEY} {HOSTILE}")
+
+
+def begin(
+    folder: Path,
+    synthesis: RenamingSynthesis | None,
+    step: int = 0,
+    mode: str = "inline",
+    **told: int,
+) -> tuple[Loop, list[str]]:
+    """A run that lets in all that is made, with what it tells."""
+    config = make_config(2, boundary={"cooldown": 0}, synthesis={"mode": mode, **told})
+    lines: list[str] = []
+    store = Store(folder, durable=False)
+    if store.meta("config") is None:
+        store.set_meta("config", config.model_dump(mode="json"))
+    return Loop(config, store, SEEDS, synthesis, step, lines.append), lines
+
+
+def epochs(loop: Loop, count: int) -> None:
+    """Whole epochs in which all groups have a signal."""
+    for _ in range(count):
+        epoch = loop.next_epoch()
+        for tasks in loop.steps(epoch):
+            step = loop.step + 1
+            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step, 2) for t in tasks])
+        loop.end_epoch()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def test_a_broken_synthesis_is_told_given_up_and_found(rods, tmp_path: Path) -> None:
+    """Inline: the trainer goes on without, and nobody needs to look for the cause."""
+    loop, told = begin(tmp_path / "run", Ailing(broken), errors=3)
+    epochs(loop, 3)
+    assert loop.store.last_step() == 12
+    line = "ValueError: no such tool, asked with Bearer *** <script>alert(1)</script> [red] [2J"
+    assert told == [
+        f"an error in synthesis: {line}; the report shows its traceback",
+        f"synthesis is given up: 3 errors in a row; last: {line}; the training goes on without",
+    ]
+    assert loop.queue.outcomes() == {"error": 3, "": 21}, "jobs stay open"
+    summary = summarise(loop.config, loop.store, [], loop.producer.trouble.gave_up)["synthesis"]
+    assert (summary["errors"], summary["first_error"]) == (3, line)
+    assert summary["gave_up"] == f"3 errors in a row; last: {line}"
+    loop.store.close()
+    done = rods("doctor", tmp_path / "run")
+    assert done.code == 2
+    assert f"BAD synthesis: 3 jobs ended in an error, the first at step 5: {line}" in done.out
+    page = Path(rods("report", tmp_path / "run").out.strip()).read_text("utf-8")
+    assert "3 jobs ended in an error, the first at step 5" in page
+    assert "in vary\n" in page, "no traceback"
+    assert escape(line) in page
+    assert "<script>alert" not in page
+    stored = "".join(p.read_bytes().decode("latin-1") for p in (tmp_path / "run").iterdir())
+    assert KEY not in stored + page + done.out + "".join(told)
+
+
+def test_a_run_without_errors_is_sound(rods, tmp_path: Path) -> None:
+    loop, told = begin(tmp_path / "run", RenamingSynthesis())
+    epochs(loop, 2)
+    assert set(loop.queue.outcomes()) <= {"made", "given up", ""}
+    loop.store.close()
+    done = rods("doctor", tmp_path / "run")
+    assert (done.code, told) == (0, [])
+    assert "ok  synthesis: no job ended in an error" in done.out
+
+
+@pytest.mark.parametrize("at", [(0, 1, 3, 4, 6, 7), (2, 3), (0, 1, 2)])
+def test_what_is_made_or_refused_ends_the_row(tmp_path: Path, at: Sequence[int]) -> None:
+    loop, told = begin(tmp_path, Ailing(broken, at), errors=3)
+    epochs(loop, 3)
+    in_a_row = at == (0, 1, 2)
+    assert bool(loop.producer.trouble.gave_up) == in_a_row
+    assert (loop.pool.injected == 0) == in_a_row
+    assert len(told) == 1 + in_a_row
+    loop.store.close()
+
+
+def test_the_same_command_tries_again(tmp_path: Path) -> None:
+    loop, told = begin(tmp_path, Ailing(broken), errors=2)
+    epochs(loop, 1)
+    assert len(told) == 2
+    loop.store.close()
+    loop, told = begin(tmp_path, RenamingSynthesis(), step=loop.step, errors=2)
+    epochs(loop, 1)  # its end is done again too, whose errors went back with the run
+    assert (told, loop.queue.errors()) == ([], None)
+    assert loop.pool.injected > 0
+    loop.store.close()
+
+
+def test_errors_go_back_with_the_run(tmp_path: Path) -> None:
+    whole, _ = begin(tmp_path / "whole", Ailing(broken), errors=99)
+    loop, _ = begin(tmp_path / "broken", Ailing(broken), errors=99)
+    epochs(whole, 3)
+    epochs(loop, 2)
+    loop.resume(3)
+    while len(loop.store.ends()) < 3:
+        epochs(loop, 1)
+    assert content(loop.store) == content(whole.store)
+    errors = whole.queue.errors()
+    assert errors is not None and errors.jobs == 24
+    (traces,) = whole.store.db.read("SELECT COUNT(*) FROM errors WHERE traceback != ''")
+    assert traces == (1,), "one traceback is enough"
+    for each in (whole, loop):
+        each.store.close()
+
+
+def test_a_model_that_does_not_answer_is_no_error(tmp_path: Path) -> None:
+    """Its endpoint is down, which is nobody's mistake and may pass."""
+    dead = Ailing(lambda: ModelError(Cause.DOWN, "planner", "connection refused"))
+    loop, told = begin(tmp_path, dead, errors=2)
+    epochs(loop, 1)
+    assert (told, loop.producer.trouble.gave_up) == ([], "")
+    assert loop.queue.outcomes() == {"no answer: down": 8}
+    loop.store.close()
+
+
+def test_what_is_no_task_is_an_error(tmp_path: Path) -> None:
+    class Careless(RenamingSynthesis):
+        def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+            return "a task"  # type: ignore[return-value]
+
+    loop, told = begin(tmp_path, Careless(), errors=2)
+    epochs(loop, 1)
+    assert "TypeError: vary() gave no task but str" in told[0]
+    loop.store.close()
+
+
+def test_the_same_variant_again_is_none(tmp_path: Path) -> None:
+    class Stubborn(RenamingSynthesis):
+        made: Task | None = None
+
+        def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+            self.made = self.made or super().vary(parent, rng, epoch)
+            return self.made
+
+    loop, _ = begin(tmp_path, Stubborn())
+    epochs(loop, 1)
+    assert loop.queue.outcomes() == {"made": 1, "known already": 7}
+    assert loop.queue.fates(0).made == loop.pool.injected == 1
+    loop.store.close()
+
+
+def test_a_parent_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    loop, told = begin(tmp_path, RenamingSynthesis())
+    epoch = loop.next_epoch()
+    for tasks in loop.steps(epoch):
+        step = loop.step + 1
+        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    loop.store.db.write("UPDATE tasks SET body = '{}'")
+    loop.end_epoch()
+    assert "run.sqlite: task" in told[0] and "damaged" in told[0]
+    loop.store.close()
+
+
+def jobs_for_a_worker(folder: Path, **told: int) -> Config:
+    """A run in background mode that has chosen its eight seeds, and whose trainer is at rest."""
+    loop, _ = begin(folder, None, mode="background", **told)
+    epoch = loop.next_epoch()
+    for tasks in loop.steps(epoch):
+        step = loop.step + 1
+        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    loop.store.close()
+    return loop.config
+
+
+def test_a_worker_ends_when_synthesis_is_broken(tmp_path: Path) -> None:
+    config, told, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
+    store = Store(tmp_path, role="worker", durable=False)
+    worker = Worker(config, store, Ailing(broken), tell=told.append, pause=0, notice=notices.append)
+    count = worker.run()
+    assert count == told[-1]
+    assert (count.jobs, count.candidates, count.errors, count.open) == (3, 0, 3, 5)
+    assert count.gave_up.startswith("3 errors in a row; last: ValueError")
+    assert [notice.split(":")[0] for notice in notices] == [
+        "an error in synthesis", "synthesis is given up"
+    ]  # fmt: skip
+    store.close()
+
+
+FOLLOWER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import rods.follow
+from rods.cli import main
+from test_trouble import Ailing, broken
+rods.follow.prepare = lambda config: None
+rods.follow.synthesis_of = lambda *_: Ailing(broken)
+sys.argv = ["rods", "synth", "--follow", sys.argv[1], *sys.argv[3:]]
+main()
+"""
+
+
+def test_a_broken_worker_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command in a process of its own, under a supervisor's eyes."""
+    monkeypatch.setattr(supervisor, "LOOK", 0.02)
+    jobs_for_a_worker(tmp_path, errors=3)
+    here, told = str(Path(__file__).parent), list[str]()
+    command = [sys.executable, "-c", FOLLOWER, str(tmp_path), here, "--supervised"]
+    watched = Supervisor(command, restarts=5, silence=600, tell=told.append)
+    watched.start()._thread.join()
+    assert (watched.state.starts, watched.state.restarts, watched.state.deaths) == (1, 0, 0)
+    assert watched.state.gave_up.startswith("3 errors in a row; last: ValueError: no such tool")
+    assert [line.split(":")[0] for line in told] == [
+        "an error in synthesis", "synthesis is given up"
+    ]  # fmt: skip
+    assert watched.state.last["errors"] == 3
+    assert KEY not in "".join(told) + json.dumps(watched.state.last)
+
+
+def test_a_traceback_is_bounded_and_keeps_both_ends() -> None:
+    def deep(n: int) -> None:
+        if not n:
+            raise KeyError("lost " + "x" * 99_999 + KEY)
+        deep(n - 1)
+
+    with pytest.raises(KeyError) as caught:
+        deep(200)
+    trace = traced(caught.value)
+    assert len(trace.text) < MAX_TRACE + 100
+    assert trace.text.startswith("Traceback") and trace.text.rstrip().endswith("***'")
+    assert "characters are left out" in trace.text
+    assert trace.text.count("in deep") <= FRAMES
+    assert trace.line.startswith("KeyError: 'lost xxx")
+
+
+def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("SOME_TOKEN", "abcdefgh-longer"),
+        ("OTHER_PASSWORD", "abcdefgh"),
+        ("SHORT_KEY", "EMPTY"),
+        ("PRIVATE_KEY", "first line\nsecond line\n"),
+        ("HOMELY", "what anyone may read"),
+        ("MODEL_ACCESS", "declared by the settings"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(secret, "_declared", set())
+    text = "abcdefgh-longer abcdefgh EMPTY second line what anyone may read"
+    assert secret.hidden(text) == "*** *** EMPTY *** what anyone may read"
+    assert secret.hidden("declared by the settings") == "declared by the settings"
+    secret.declare("MODEL_ACCESS")
+    assert secret.hidden("declared by the settings") == "***"
