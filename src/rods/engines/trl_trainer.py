@@ -1,10 +1,12 @@
 """A `GRPOTrainer` that computes only what can carry a gradient; the gradient is the same.
 
-Two things differ from TRL, and none changes a gradient beyond rounding:
+Three things differ from TRL, and none changes a gradient beyond rounding:
 
 - Tokens of the user and the tools are masked out of the loss, so their logits are not computed.
 - Rows whose advantage is zero are not run through the model, unless the loss has a term that looks
   at them all the same. They stay in the batch: `grpo` and `dr_grpo` divide by the number of rows.
+- A group whose rewards are equal, as the reward function gave them, has an advantage of exactly
+  zero; TRL's is the rounding error of a mean in float32.
 
 What is private in TRL and used here is used in this file alone (TRL 1.16).
 """
@@ -13,10 +15,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import is_async_callable
 
+from rods.engines.exact_rewards import Noted, column, constant, noting, total
 from rods.engines.token_scores import MisfitError, token_scores
 
 CHUNK = 16  # rows a forward pass
@@ -37,6 +41,35 @@ class SignalTrainer(GRPOTrainer):
         if args.n_gpu > 1:
             args._n_gpu = 1  # `Trainer` would spread each batch over the GPUs, which TRL refuses
         super().__init__(args=args, **rest)
+
+    def _calculate_rewards(self, inputs: Any, *rollouts: Any) -> Tensor:
+        """Rewards [rows of all processes, functions] in float64, with all the bits given."""
+        noted: Noted = {}
+        functions: list[Any] = self.reward_funcs
+        self.reward_funcs = [
+            f if isinstance(f, nn.Module) else noting(f, is_async_callable(f), noted, place)
+            for place, f in enumerate(functions)
+        ]
+        try:
+            rewards: Tensor = super()._calculate_rewards(inputs, *rollouts).double()
+        finally:
+            self.reward_funcs = functions
+        for place in sorted(noted):  # in the same order in all processes
+            rewards[:, place] = self.accelerator.gather(column(noted[place], rewards.device))
+        self._totals = total(rewards, self.reward_weights.to(rewards.device))
+        return rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        model: Any = self.model
+        advantages = output["advantages"].float()
+        # The other way of adding up several rewards compares groups with each other.
+        if self.multi_objective_aggregation == "sum_then_normalize":
+            size: Any = self.num_generations if model.training else self.num_generations_eval
+            first = self.accelerator.process_index * len(inputs)
+            silent = constant(self._totals, size)[first : first + len(inputs)]
+            advantages = advantages.masked_fill(silent, 0.0)
+        return {**output, "advantages": advantages}
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         own = (inputs["completion_mask"] * inputs.get("tool_mask", 1)).ne(0)
