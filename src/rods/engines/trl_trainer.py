@@ -1,34 +1,88 @@
 """A `GRPOTrainer` that computes only what can carry a gradient; the gradient is the same.
 
-Two savings, both exact: tokens of the user and the tools are masked out of the loss, so their
-logits are not computed; and rows whose advantage is zero are not run through the model at all,
-where the loss is a sum over tokens divided by a number fixed beforehand (`dapo`) and no KL term
-looks at them. What is private in TRL and used here is used in this file alone (TRL 1.16).
+Three things differ from TRL, and none changes a gradient beyond rounding:
+
+- Tokens of the user and the tools are masked out of the loss, so their logits are not computed.
+- Rows whose advantage is zero are not run through the model, unless the loss has a term that looks
+  at them all the same. They stay in the batch: `grpo` and `dr_grpo` divide by the number of rows.
+- A group whose rewards are equal, as the reward function gave them, has an advantage of exactly
+  zero; TRL's is the rounding error of a mean in float32.
+
+What is private in TRL and used here is used in this file alone (TRL 1.16).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import is_async_callable
+
+from rods.engines.exact_rewards import Noted, column, constant, noting, total
+from rods.engines.token_scores import MisfitError, token_scores
 
 CHUNK = 16  # rows a forward pass
-ROWS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "tool_mask", "advantages")
+PLAIN = {"batch_size", "compute_entropy"}  # what TRL may ask of the scores, and can have
 
 
 class SignalTrainer(GRPOTrainer):
-    """GRPO over the policy's own tokens, in rows that teach something."""
+    """GRPO over the policy's own tokens, in rows that teach something.
+
+    One process uses one device. Of several GPUs that is the first, unless the program was started
+    as several processes.
+    """
 
     _own: Tensor | None = None
+    _fits = True
+
+    def __init__(self, *, args: Any, **rest: Any) -> None:
+        if args.n_gpu > 1:
+            args._n_gpu = 1  # `Trainer` would spread each batch over the GPUs, which TRL refuses
+        super().__init__(args=args, **rest)
+
+    def _calculate_rewards(self, inputs: Any, *rollouts: Any) -> Tensor:
+        """Rewards [rows of all processes, functions] in float64, with all the bits given."""
+        noted: Noted = {}
+        functions: list[Any] = self.reward_funcs
+        self.reward_funcs = [
+            f if isinstance(f, nn.Module) else noting(f, is_async_callable(f), noted, place)
+            for place, f in enumerate(functions)
+        ]
+        try:
+            rewards: Tensor = super()._calculate_rewards(inputs, *rollouts).double()
+        finally:
+            self.reward_funcs = functions
+        for place in sorted(noted):  # in the same order in all processes
+            rewards[:, place] = self.accelerator.gather(column(noted[place], rewards.device))
+        self._totals = total(rewards, self.reward_weights.to(rewards.device))
+        return rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        model: Any = self.model
+        advantages = output["advantages"].float()
+        # The other way of adding up several rewards compares groups with each other.
+        if self.multi_objective_aggregation == "sum_then_normalize":
+            size: Any = self.num_generations if model.training else self.num_generations_eval
+            first = self.accelerator.process_index * len(inputs)
+            silent = constant(self._totals, size)[first : first + len(inputs)]
+            advantages = advantages.masked_fill(silent, 0.0)
+        return {**output, "advantages": advantages}
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
-        if self.loss_type == "dapo" and self.beta == 0.0 and "old_per_token_logps" not in inputs:
-            inputs = _with_signal(inputs)
-        self._own = inputs.get("tool_mask")
-        if self._own is not None:
-            self._own = self._own * inputs["completion_mask"]
+        own = (inputs["completion_mask"] * inputs.get("tool_mask", 1)).ne(0)
+        if self.beta == 0.0 and self.top_entropy_quantile >= 1.0:
+            own &= inputs["advantages"].ne(0).unsqueeze(1)
+        if not own.any():
+            own[0, 0] = True  # the loss must hang on the model: other processes wait for it
+        # An entropy bonus and a router's loss have gradients of their own.
+        self._own = None if self._entropy_bonus_enabled or self.aux_loss_enabled else own
+        if self._own is not None and "old_per_token_logps" in inputs:
+            # Tokens that are not scored count as unchanged; e to the difference may overflow.
+            old = inputs["old_per_token_logps"].masked_fill(~own, 0.0)
+            inputs = {**inputs, "old_per_token_logps": old}
         try:
             return super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         finally:
@@ -42,40 +96,29 @@ class SignalTrainer(GRPOTrainer):
         logits_to_keep: int,
         **rest: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Log-probabilities and entropies [rows, logits_to_keep]; 0 at tokens not the policy's."""
+        """Log-probabilities and entropies [rows, logits_to_keep], or TRL's where it must be."""
         own = self._own
-        if own is None or own.shape != (len(input_ids), logits_to_keep):
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
-                model, input_ids, attention_mask, logits_to_keep, **rest
-            )
-        unwrapped = self.accelerator.unwrap_model(model)
-        mask = own.bool()
-        logps = torch.zeros(mask.shape, device=input_ids.device)
-        entropies = torch.zeros_like(logps)
-        # Rows of like length together, each chunk cut to its own longest: little padding is run.
-        order = attention_mask.sum(1).argsort()
-        for rows in torch.split(order, CHUNK):
-            used = attention_mask[rows].any(0).nonzero()
-            start, end = int(used[0]), int(used[-1]) + 1
-            states = unwrapped.base_model(
-                input_ids=input_ids[rows, start:end], attention_mask=attention_mask[rows, start:end]
-            ).last_hidden_state
-            kept = end - (input_ids.shape[1] - logits_to_keep)  # completion columns in use
-            of_chunk = mask[rows, :kept]
-            logits = unwrapped.get_output_embeddings()(states[:, -kept - 1 : -1][of_chunk])
-            logp = (logits.float() / self.temperature).log_softmax(-1)
-            targets = input_ids[rows, end - kept : end][of_chunk]
-            at_row, at_column = of_chunk.nonzero(as_tuple=True)
-            index = (rows[at_row], at_column)
-            logps = logps.index_put(index, logp.gather(-1, targets[:, None]).squeeze(-1))
-            seen = logp.detach()
-            entropies = entropies.index_put(index, -(seen.exp() * seen).sum(-1))
-        return logps, entropies, None
-
-
-def _with_signal(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The rows with an advantage; one row is kept where there is none."""
-    keep = inputs["advantages"].ne(0)
-    if not keep.any():
-        keep[0] = True
-    return {**inputs, **{name: inputs[name][keep] for name in ROWS if name in inputs}}
+        more = {name for name, value in rest.items() if value is not None and value is not False}
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        if own is not None and head is not None and self._fits and more <= PLAIN:
+            try:
+                with self.accelerator.autocast():
+                    logps, entropies = token_scores(
+                        model,
+                        head,
+                        input_ids,
+                        attention_mask,
+                        F.pad(own, (input_ids.shape[1] - logits_to_keep, 0)),
+                        self.temperature,
+                        # Each forward may be one of all processes together.
+                        CHUNK if self.accelerator.num_processes == 1 else len(input_ids),
+                    )
+            except MisfitError:
+                self._fits = False
+            else:
+                logps, entropies = logps[:, -logits_to_keep:], entropies[:, -logits_to_keep:]
+                # TRL logs a mean over all tokens; those that were not run must not lower it.
+                return logps, entropies.where(own, entropies[own].mean()), None
+        return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+            model, input_ids, attention_mask, logits_to_keep, **rest
+        )

@@ -45,7 +45,8 @@ def pretrain(
         progress = min(1.0, done / total_tokens)
         for group, rate in rates:
             group["lr"] = rate * min(progress / _WARM_UP, (1 - progress) / (1 - _WARM_UP))
-        ids, targets = collate(batch, model.config.pad_token_id or 0)
+        inputs = collate(batch, model.config.pad_token_id or 0)
+        ids, targets = (tensor.to(model.device) for tensor in inputs)
         scored = targets.ne(-100).sum().clamp(min=1)
         loss = -model.token_logprobs(ids, targets).sum() / scored
         model.zero_grad(set_to_none=True)

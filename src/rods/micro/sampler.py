@@ -23,15 +23,17 @@ class _Cache:
     head's. Places are where rows lie at the moment, so that those in work can lie side by side.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int, int, int]]) -> None:
-        self.keys = [torch.zeros(shape) for shape in shapes]
-        self.values = [torch.zeros(shape) for shape in shapes]
+    def __init__(self, shapes: Sequence[tuple[int, int, int, int]], device: torch.device) -> None:
+        self.device = device
+        self.keys = [torch.zeros(shape, device=device) for shape in shapes]
+        self.values = [torch.zeros(shape, device=device) for shape in shapes]
 
     def move(self, order: Sequence[int], length: int) -> None:
         """Rearrange so that place i holds the first `length` slots of what was at `order[i]`."""
         changed = [place for place, source in enumerate(order) if place != source]
         if changed:
-            target, source = torch.tensor(changed), torch.tensor([order[i] for i in changed])
+            target = torch.tensor(changed, device=self.device)
+            source = torch.tensor([order[i] for i in changed], device=self.device)
             for tensor in (*self.keys, *self.values):
                 tensor[target, :, :length] = tensor[source, :, :length]
 
@@ -43,9 +45,9 @@ class _Cache:
         above all real positions.
         """
         here = slice(first, first + len(positions))
-        places = torch.arange(here.start, here.stop)[:, None].expand_as(fresh)[fresh]
-        slots = positions[fresh]
-        visible = torch.arange(length) <= positions[:, None, :, None]
+        places = torch.arange(here.start, here.stop, device=self.device)
+        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
+        visible = torch.arange(length, device=self.device) <= positions[:, None, :, None]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys, values = self.keys[layer], self.values[layer]
@@ -59,7 +61,11 @@ class _Cache:
 
 
 class MicroSampler:
-    """Samples continuations of many histories at once, feeding each token only one time."""
+    """Samples continuations of many histories at once, feeding each token only one time.
+
+    It works on the device that the model's weights are on when `generate` is called; a trainer
+    moves them after the sampler was made. Random numbers are drawn on the CPU on every device.
+    """
 
     def __init__(
         self,
@@ -75,7 +81,8 @@ class MicroSampler:
         self._stop_ids = frozenset(stop_ids)
         self._capacity = capacity_rows
         layer = (capacity_rows, config.heads, context, config.width // config.heads)
-        self._cache = _Cache([layer] * config.layers + [(capacity_rows, 1, context, config.width)])
+        self._shapes = [layer] * config.layers + [(capacity_rows, 1, context, config.width)]
+        self._cache = _Cache(self._shapes, model.device)
         self._held: list[list[int]] = []
         self._rows: list[int] = []
 
@@ -112,10 +119,21 @@ class MicroSampler:
             raise ValueError("a history needs at least one token")
         going = {row for row in rows if len(given[row]) < self._context}
         if going and max_new_tokens > 0:
+            self._follow()
             self._gather(going)
             logits = self._feed([given[row] for row in self._rows[: len(going)]])
             self._decode(given, results, logits, max_new_tokens, temperature, rng)
         return [results[row] for row in rows]
+
+    def _follow(self) -> None:
+        """Be where the weights are; what was held elsewhere is fed again."""
+        device = self._model.device
+        if self._cache.device != device:
+            self._cache = _Cache(self._shapes, device)
+            self._held = [[] for _ in self._held]
+
+    def _tensor(self, values: Sequence[object]) -> Tensor:
+        return torch.tensor(values, device=self._cache.device)
 
     def _decode(
         self,
@@ -128,8 +146,8 @@ class MicroSampler:
     ) -> None:
         """Sample for the rows at the first places from their logits [rows, vocabulary] on."""
         rows = self._rows[: len(logits)]
-        lengths = torch.tensor([len(given[row]) for row in rows])
-        recent = torch.tensor([self._window(given[row], len(given[row])) for row in rows])
+        lengths = self._tensor([len(given[row]) for row in rows])
+        recent = self._tensor([self._window(given[row], len(given[row])) for row in rows])
         going = set(rows)
         for step in range(max_new_tokens):
             tokens, logprobs = _draw(logits, temperature, rng)
@@ -144,10 +162,10 @@ class MicroSampler:
             if not going or step + 1 == max_new_tokens:
                 return
             if len(going) < _COMPACT_BELOW * len(rows):
-                kept = torch.tensor(self._gather(going)[: len(going)])
+                kept = self._tensor(self._gather(going)[: len(going)])
                 rows = self._rows[: len(going)]
                 lengths, recent, tokens = lengths[kept], recent[kept], tokens[kept]
-            fed = torch.tensor([row in going for row in rows])
+            fed = self._tensor([row in going for row in rows])
             window = torch.cat([recent, tokens[:, None]], 1)
             logits = self._advance(0, window, lengths[:, None], fed[:, None])
             for row, token in zip(rows, tokens.tolist(), strict=True):
@@ -191,10 +209,10 @@ class MicroSampler:
         """Feed `histories[i][starts[i]:]` at places from `first` on, padded on the right."""
         blocks = [self._window(h, start) for h, start in zip(histories, starts, strict=True)]
         width = max(len(block) for block in blocks)
-        windows = torch.tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
-        columns = torch.arange(width - PAST)
-        fresh = columns < torch.tensor([len(block) - PAST for block in blocks])[:, None]
-        positions = torch.tensor(starts)[:, None] + columns
+        windows = self._tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
+        columns = torch.arange(width - PAST, device=windows.device)
+        fresh = columns < self._tensor([len(block) - PAST for block in blocks])[:, None]
+        positions = self._tensor(starts)[:, None] + columns
         return self._advance(first, windows, positions, fresh)
 
     def _window(self, history: list[int], start: int) -> list[int]:
@@ -207,7 +225,8 @@ class MicroSampler:
         attend = self._cache.attend(first, positions, fresh, length)
         states = self._model.model.decode(window, positions, attend)
         last = (fresh.sum(1) - 1).clamp(min=0)
-        logits: Tensor = self._model.lm_head(states[torch.arange(len(window)), last])
+        rows = torch.arange(len(window), device=window.device)
+        logits: Tensor = self._model.lm_head(states[rows, last])
         return logits
 
 
@@ -220,7 +239,7 @@ def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Ten
         logprobs = (logits / temperature).log_softmax(-1)
         # Inverting the distribution needs one random number a row instead of one a word.
         mass = logprobs.exp().cumsum(-1)
-        level = torch.rand(len(logits), 1, generator=rng) * mass[:, -1:]
+        level = torch.rand(len(logits), 1, generator=rng).to(mass.device) * mass[:, -1:]
         tokens = torch.searchsorted(mass, level, right=True).clamp(max=logits.shape[-1] - 1)
     return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
 
