@@ -1,0 +1,99 @@
+"""Whether the micro policy and a training run work on this machine's GPU as they do on its CPU.
+
+    python benchmarks/device_check.py --out FILE
+
+Greedy tokens and log-probabilities of the same weights on both, then a run of the tiny preset on
+the GPU, interrupted after two steps and taken up again. Exit code 0: all is well; 1: it is not;
+2: no CUDA device is here. `--device cpu` rehearses the script where there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from rods.config import RolloutConfig
+from rods.micro.dialect import MicroDialect, build_tokenizer
+from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.policy import MicroPolicy
+
+ROWS, ROUNDS, EQUAL, CLOSE = 32, 3, 0.95, 1e-3
+COMMAND = """import atexit, sys, torch; from rods.cli import main
+atexit.register(lambda: print("gpu bytes", torch.cuda.max_memory_allocated(), file=sys.stderr))
+main()"""  # the command line, which tells at its end how much memory of the GPU it used
+
+
+def compare(device: str) -> dict[str, object]:
+    """Episodes of the CPU, and each of its greedy actions again on the device."""
+    dialect = MicroDialect(build_tokenizer([f"{x}{y}" for x in "abcdefgh" for y in "abcdefgh"], {}))
+    config = RolloutConfig(token_budget=256, action_tokens=24).model_copy(update={"temperature": 0})
+    models, policies = [], []
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(MicroForCausalLM(MicroConfig(vocab_size=len(dialect.tokenizer))))
+        policies.append(MicroPolicy(models[-1], dialect, config, ROWS).seeded(0))
+        policies[-1].start(ROWS)
+    models[1].to(device)  # after the policy was made, as a trainer does
+    rng, equal, apart = random.Random(0), 0, 0.0
+    histories = [[rng.randrange(1, 60) for _ in range(rng.randrange(2, 60))] for _ in range(ROWS)]
+    for _ in range(ROUNDS):
+        mine, its = (policy.generate(histories, range(ROWS)) for policy in policies)
+        for history, (ids, here), (others, there) in zip(histories, mine, its, strict=True):
+            if ids == others:
+                equal += 1
+                apart = max(abs(a - b) for a, b in zip([apart, *here], [0.0, *there], strict=True))
+            history += [*ids, rng.randrange(1, 60)]
+    share, device = equal / (ROWS * ROUNDS), str(models[1].device)
+    good = share >= EQUAL and apart < CLOSE
+    return {"device": device, "actions_equal": share, "logprobs_apart": apart, "good": good}
+
+
+def train(folder: Path, device: str, stop_after: int) -> dict[str, object]:
+    """The command on the run in `folder`; if not 0, a SIGINT after that many steps."""
+    command = [sys.executable, "-c", COMMAND, "train", "--preset", "tiny", "--run", str(folder)]
+    env = os.environ | {"RODS_CACHE": str(folder.parent / "cache")}
+    begun, lines = time.monotonic(), folder / "metrics.jsonl"
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as job:
+        while steps(lines) < stop_after and job.poll() is None:
+            time.sleep(0.05)
+        if stop_after:
+            job.send_signal(signal.SIGINT)
+        told = job.communicate()[1].splitlines()
+    used = next((int(line.split()[-1]) for line in told if line.startswith("gpu bytes")), 0)
+    good = job.returncode == (130 if stop_after else 0) and (used > 0) is (device != "cpu")
+    found = {"code": job.returncode, "gpu_bytes": used, "stderr": told[-20:], "good": good}
+    return {**found, "steps": steps(lines), "seconds": round(time.monotonic() - begun, 1)}
+
+
+def steps(lines: Path) -> int:
+    return len(lines.read_text().splitlines()) if lines.exists() else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="JSON file for the result")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        parser.exit(2, "no CUDA device here: nothing was checked\n")
+    name = "CPU" if given.device == "cpu" else torch.cuda.get_device_name()
+    parts = {"policy": compare(given.device)}
+    with tempfile.TemporaryDirectory() as top:
+        parts["interrupted run"] = train(Path(top) / "run", given.device, stop_after=2)
+        parts["resumed run"] = train(Path(top) / "run", given.device, stop_after=0)
+    print(*(f"{part} on {name}: {found}" for part, found in parts.items()), sep="\n")
+    good = all(found["good"] for found in parts.values())
+    if given.out:
+        result = {"device": name, "torch": torch.__version__, "good": good, **parts}
+        given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    sys.exit(0 if good else 1)
