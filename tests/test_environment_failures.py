@@ -13,6 +13,7 @@ from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.group import Signal
+from rods.micro.tasks import demonstration
 from rods.play import play
 from rods.profile import profile
 from rods.reward import TraceError, gold_trace, trusted_trace
@@ -112,6 +113,16 @@ def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int) -> None:
     assert tools.opened() == 4
     tools.mark(f"stall-{4 + session}")
     assert profile(task, tools.env) == right
+    assert not list(tools.folder.glob("stall*")), "nothing hung"
+
+
+@pytest.mark.parametrize("session", [0, 1])
+def test_a_stall_while_an_example_is_made(tools: Fragile, session: int) -> None:
+    """What the small policy is pretrained on shows no time limit that nothing had to do with."""
+    task = tools.task("one")
+    right = demonstration(task, tools.env, tools.dialect)
+    tools.mark(f"stall-{tools.opened() + session}")
+    assert demonstration(task, tools.env, tools.dialect) == right
     assert not list(tools.folder.glob("stall*")), "nothing hung"
 
 

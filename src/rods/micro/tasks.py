@@ -20,8 +20,9 @@ from typing import Any
 from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.envs.calls import STOPPED
 from rods.micro.dialect import MicroDialect
-from rods.reward import gold_trace, score, trusted_trace
+from rods.reward import TRIES, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
 from rods.synthesis.critique import Critic
@@ -76,9 +77,21 @@ def demonstration(
 ) -> tuple[list[int], list[bool]]:
     """Tokens of a perfect episode and which of them the agent wrote.
 
-    One call an action: a value that a call needs may stand in the response just before.
+    One call an action: a value that a call needs may stand in the response just before. An episode
+    in which a limit stopped a call is played again. Its verdicts are not looked at, so the task may
+    be one that no gate has seen.
     """
-    episode = Episode(task, env, trusted_trace(task, env), LIMITS)
+    for _ in range(TRIES):
+        ids, mask, episode = _demonstrated(task, env, dialect)
+        if STOPPED.isdisjoint(episode.refusals):
+            break
+    return ids, mask
+
+
+def _demonstrated(
+    task: Task, env: Environment, dialect: MicroDialect
+) -> tuple[list[int], list[bool], Episode]:
+    episode = Episode(task, env, gold_trace(task, env), LIMITS)
     ids = dialect.open(task, episode.transcript)
     mask = [False] * len(ids)
     for turn in task.turns:
@@ -89,7 +102,7 @@ def demonstration(
                 seen = []
             ids += said + seen
             mask += [True] * len(said) + [False] * len(seen)
-    return ids, mask
+    return ids, mask, episode
 
 
 def carries(task: Task, env: Environment, dialect: MicroDialect) -> bool:
