@@ -32,6 +32,7 @@ from rods.loop import Loop
 from rods.pool.event import Event
 from rods.store import database, schema
 from rods.store.database import FILE, ROWS
+from rods.store.queue import Queue
 from rods.store.rows import Evaluation
 from rods.store.schema import VERSION
 from rods.store.store import Store
@@ -239,6 +240,25 @@ def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
     assert store.entries() == entries == again.store.entries()
     assert rows_of(folder) == before
     store.close()
+
+
+def test_errors_of_version_5_are_errors(tmp_path: Path) -> None:
+    """There they were outcomes like any other."""
+    loop = begin(make_config(2), tmp_path)
+    go(loop, 7)
+    jobs = loop.queue.outcomes()
+    loop.store.close()
+    db = sqlite3.connect(tmp_path / FILE)
+    db.executescript(TO_VERSION_5)
+    db.execute("UPDATE jobs SET outcome = 'KeyError: 1' WHERE outcome = 'made'")
+    db.commit()
+    db.close()
+    queue = Queue(Store(tmp_path, durable=False), 1)
+    assert queue.outcomes() == {"error" if o == "made" else o: n for o, n in jobs.items()}
+    found = queue.errors()
+    assert found is not None
+    assert (found.jobs, found.first) == (jobs["made"], ("KeyError: 1", ""))
+    queue.store.close()
 
 
 def test_what_the_docs_ask_a_run(tmp_path: Path) -> None:
