@@ -6,16 +6,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 import yaml
 
 from commandline import refused
+from fragile import Fragile
 from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.micro.own import prepare_own
+from rods.run import Watch, train
+from rods.stopper import Stopper
 from rods.store.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -140,3 +144,33 @@ def test_few_or_unfit_tasks_are_refused(tmp_path: Path, count: int) -> None:
     )
     with pytest.raises(UserError, match=f"0 of {count} tasks fit"):
         prepare_own(config)
+
+
+def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_path: Path) -> None:
+    """Its database goes away after the first step."""
+    start = {"Tally": {"folder": str(tmp_path)}}
+    calls = ("add(amount=2)", "add(amount=1)", "add()")
+    rows = [
+        {"id": f"{i}{j}", "start": start, "turns": [{"user": f"{i} {j}", "calls": [one, other]}]}
+        for i, one in enumerate(calls)
+        for j, other in enumerate(calls)
+    ]
+    path, told = tmp_path / "tasks.jsonl", list[str]()
+    path.write_text("\n".join(map(json.dumps, rows)))
+    own = {"environment__name": "tally:Tally", "environment__tasks": str(path)}
+    settings = ["steps=6", "pool.rest_epochs=1", "evaluation.validation_every=0"]
+    config = load_config("tiny", settings, arm="static", **own)
+    watch = create_autospec(Watch, instance=True)
+    watch.step.side_effect = lambda line: tools.mark("fail")
+    watch.notice.side_effect = told.append
+    with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*mend"):
+        train(config, tmp_path / "run", watch, Stopper())
+    assert told and all("the environment lost rollouts" in line for line in told)
+    tools.unmark("fail")
+    watch.step.side_effect = None
+    summary = train(config, tmp_path / "run", watch, Stopper())
+    assert summary is not None and summary["steps"] == 6
+    store = Store(tmp_path / "run", role="reader")
+    lost = sum(group.size - len(group.rewards) for group in store.groups())
+    store.close()
+    assert summary["lost"] == lost > 0

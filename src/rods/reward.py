@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from rods.envs.base import Environment, Outcome, Step
 from rods.envs.state import State
-from rods.errors import UserError
+from rods.errors import NoProcessError, UserError
 from rods.task import Call, Task
 
 VERSION = 1  # of what a turn is worth; a run is not taken up under another one
@@ -107,11 +107,14 @@ def trusted_trace(task: Task, env: Environment) -> GoldTrace:
 
     Raises:
         TraceError: it failed each time; the message names the task and the call.
+        NoProcessError: nothing can be run at all.
     """
     why = ""
     for _ in range(TRIES):
         try:
             trace = gold_trace(task, env)
+        except NoProcessError:
+            raise
         except UserError as error:
             why = str(error)
             continue
@@ -132,7 +135,7 @@ class Traces:
         """The task's trace.
 
         Raises:
-            TraceError: see `trusted_trace`. It is tried again the next time.
+            TraceError, NoProcessError: see `trusted_trace`. It is tried again the next time.
         """
         if task.id not in self._known:
             if len(self._known) >= CACHED:

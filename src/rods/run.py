@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import random
 import shutil
 import sys
@@ -36,6 +37,7 @@ from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
+BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
 
 
@@ -112,6 +114,7 @@ def _quiet() -> None:
     library.set_verbosity_error()  # type: ignore[no-untyped-call]
     library.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
+    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are told in a line of ours
 
 
 class _Run:
@@ -122,6 +125,7 @@ class _Run:
         self.stopper = stopper
         self.supervisor: Supervisor | None = None
         self.failed: set[str] = set()  # tasks whose failures were told
+        self.broken = 0  # steps in a row in which the environment lost most rollouts
 
     def go(self) -> dict[str, Any] | None:
         import torch
@@ -252,6 +256,11 @@ class _Run:
             if task_id not in self.failed:
                 self.failed.add(task_id)
                 self.watch.notice(f"the environment lost rollouts, which are not trained on: {why}")
+        lost = [rollout.failure for rollout in rollouts if rollout.lost]
+        self.broken = self.broken + 1 if 2 * len(lost) > len(rollouts) else 0
+        if self.broken >= BROKEN:
+            told = f"the environment lost most rollouts of {BROKEN} steps in a row: {lost[0]}"
+            raise UserError(f"{self.folder}: {told}; mend it, and the same command goes on")
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rods.envs.base import Environment
 from rods.envs.hints import Hinter
-from rods.errors import UserError
+from rods.errors import NoProcessError, UserError
 from rods.reward import Traces
 from rods.rollout.dialect import Dialect
 from rods.rollout.episode import Ending, Episode, Limits, Message
@@ -65,6 +65,9 @@ class Runner:
 
         Args:
             tick: called after every round, for progress displays.
+
+        Raises:
+            NoProcessError: nothing can be run at all.
         """
         episodes = [self._begin(task) for task in tasks]
         prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
@@ -116,6 +119,8 @@ class Runner:
         """An episode at its first turn, or one that the environment has lost already."""
         try:
             return Episode(task, self.env, self.traces.of(task), self.limits, hinter=self.hinter)
+        except NoProcessError:
+            raise
         except UserError as error:
             return Episode.lost(task, self.env, str(error))
 
