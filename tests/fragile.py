@@ -27,7 +27,8 @@ class Tally:
         self.number = opened = len(list(self.folder.glob("open-*")))
         (self.folder / f"open-{opened}").touch()
         if (self.folder / f"fail-{opened}").exists() or (self.folder / "fail").exists():
-            raise RuntimeError("the database is away")
+            said = (self.folder / "fail").read_text() if (self.folder / "fail").exists() else ""
+            raise RuntimeError(said or "the database is away")
 
     def get_state(self):
         return {"value": self.value}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from doubles import SEEDS, RenamingSynthesis, begin, content, make_config, make_task, play
@@ -43,13 +44,15 @@ def with_first(**changes: object) -> Callable[[list[Group]], list[Group]]:
         (with_first(epoch=1), "epoch is 1, not 0"),
         (with_first(category="other"), "category is 'other', not "),
         (with_first(size=3), "size is 3, not 2"),
-        (with_first(rewards=(0.5,), size=0), "size is 1, not 2"),
+        (with_first(rewards=(0.5,), size=0), "size is 1, not 2; give size"),
         (with_first(rewards=(0.0, 0.5, 1.0)), "3 rewards of 2 rollouts"),
         (with_first(rewards=(0.0, 9.0)), "an outcome of 9.0, which is not within"),
         (with_first(rewards=(-0.5, 0.0)), "an outcome of -0.5"),
         (with_first(rewards=(0.0, float("nan"))), "a reward of nan"),
         (with_first(rewards=(0.0, float("inf"))), "a reward of inf"),
         (with_first(rewards=(0.0, None)), "a reward of None"),
+        (with_first(rewards=(0.0, 10**400)), "a reward of 1000"),
+        (with_first(rewards=np.array([0.0, 1.0])), "must be tuples of numbers"),
         (with_first(rewards=(0.0, "1")), "a reward of '1'"),
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0, 1.5)), "an outcome of 1.5"),
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0,)), "1 outcomes for 2 rewards"),
@@ -161,4 +164,14 @@ def test_a_stage_has_no_quota_for_other_categories(tmp_path: Path) -> None:
     loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, 1, 2) for t in tasks])
     assert len(loop.buffer.selection.seeds) == 1
     assert dict(loop.buffer.selection.unfilled) == {}
+    loop.store.close()
+
+
+def test_a_stage_that_no_task_belongs_to_trains_and_varies_all(tmp_path: Path) -> None:
+    rule = {"rule": "random"}
+    config = make_config(4, stages=[{"categories": ["long_context"]}], boundary=rule)
+    loop = Loop(config, Store(tmp_path), [make_task(f"seed {i}") for i in range(4)])
+    tasks = next(loop.steps(loop.next_epoch()))
+    loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, 1, 2) for t in tasks])
+    assert len(loop.buffer.selection.seeds) == 4
     loop.store.close()

@@ -17,10 +17,12 @@ from rods.micro.tasks import demonstration
 from rods.play import play
 from rods.profile import profile
 from rods.reward import TraceError, gold_trace, trusted_trace
-from rods.rollout.episode import Ending
+from rods.rollout.episode import FAILED, Ending
 from rods.rollout.rollout import group_of
 from rods.rollout.runner import Runner
 from rods.scoring import Scorer
+from rods.synthesis import gates
+from rods.synthesis.case import Case, Limits
 from rods.task import Task
 
 LINE = {"task": "one", "turns": [["add(amount=2)"], ["add(amount=2)"]]}
@@ -60,6 +62,31 @@ def test_a_task_that_cannot_be_traced_is_an_environment_failure(tools: Fragile) 
     assert (group.rewards, group.size, group.signal) == ((), 2, Signal.INCOMPLETE)
     tools.unmark("fail")
     assert [r.progress for r in roll(runner, tools, task)] == [1.0, 1.0]
+
+
+def test_a_visit_has_one_trace(tools: Fragile) -> None:
+    """Whatever comes of it holds for all rollouts of the task: three tries, and no group splits."""
+    runner, task = Runner(tools.env, tools.dialect), tools.task("one")
+    for start in range(3):
+        tools.mark(f"fail-{start}")
+    rollouts = roll(runner, tools, task, 8)
+    assert {r.ending for r in rollouts} == {Ending.ENVIRONMENT_FAILURE}
+    assert tools.opened() == 3
+    assert {r.ending for r in roll(runner, tools, task, 8)} == {Ending.ANSWERED}
+
+
+def test_what_an_environment_says_is_harmless(
+    tools: Fragile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever shows it, a terminal obeys none of it, and no secret is in it."""
+    monkeypatch.setenv("DB_PASSWORD", "correct-horse")
+    (tools.folder / "fail").write_text("\x1b[2J\x1b]0;owned\x07 correct-horse\n")
+    (rollout,) = roll(Runner(tools.env, tools.dialect), tools, tools.task("one"), 1)
+    last = rollout.transcript[-1].text
+    for text in (rollout.failure, last):
+        assert "owned" in text and text.isprintable()
+        assert "correct-horse" not in text
+    assert last == FAILED + rollout.failure
 
 
 def test_a_trace_repeats_the_record(tools: Fragile) -> None:
@@ -105,25 +132,57 @@ def test_a_stall_while_an_episode_is_scored(tools: Fragile, tmp_path: Path) -> N
     assert "the database is away" in row["failure"]
 
 
+def test_each_line_has_its_own_score(tools: Fragile, tmp_path: Path) -> None:
+    """One task of the batch cannot be traced at its first try; nobody gets another one's score."""
+    tasks = {name: tools.task(name) for name in ("one", "two")}
+    scorer = Scorer(tools.env, tasks, complain=pytest.fail)
+    file = tmp_path / "episodes.jsonl"
+    wrong = {"task": "two", "turns": [["add(amount=1)"], []]}
+    lines = [LINE, LINE, wrong, LINE | {"task": "two"}]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    for start in range(3):
+        tools.mark(f"fail-{start}")
+    assert [row["progress"] for row in scorer.score(file)] == [None, None, 0.0, 1.0]
+    assert [row["progress"] for row in scorer.score(file)] == [1.0, 1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("what", ["stall", "fail"])
 @pytest.mark.parametrize("session", [0, 1, 3])
-def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int) -> None:
+def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int, what: str) -> None:
     """In the ground truth, where a call is left out, or where the state is watched."""
     task = tools.task("one")
     right = profile(task, tools.env)
     assert tools.opened() == 4
-    tools.mark(f"stall-{4 + session}")
+    tools.mark(f"{what}-{4 + session}")
     assert profile(task, tools.env) == right
-    assert not list(tools.folder.glob("stall*")), "nothing hung"
+    assert tools.opened() > 8, "nothing was tried again"
 
 
-@pytest.mark.parametrize("session", [0, 1])
-def test_a_stall_while_an_example_is_made(tools: Fragile, session: int) -> None:
+@pytest.mark.parametrize(("what", "session"), [("stall", 0), ("stall", 1), ("fail", 1)])
+def test_a_stall_while_an_example_is_made(tools: Fragile, what: str, session: int) -> None:
     """What the small policy is pretrained on shows no time limit that nothing had to do with."""
     task = tools.task("one")
     right = demonstration(task, tools.env, tools.dialect)
-    tools.mark(f"stall-{tools.opened() + session}")
+    tools.mark(f"{what}-{tools.opened() + session}")
     assert demonstration(task, tools.env, tools.dialect) == right
-    assert not list(tools.folder.glob("stall*")), "nothing hung"
+    tools.mark("fail")
+    with pytest.raises(UserError, match="the database is away"):
+        demonstration(task, tools.env, tools.dialect)
+
+
+@pytest.mark.parametrize("what", ["stall", "fail"])
+def test_a_stall_makes_no_wrong_answer_wrong(
+    tools: Fragile, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The gate plays an answer that the reward cannot tell from the right one."""
+    task = tools.task("one")
+    right = [list(turn.ground_truth) for turn in task.turns]
+    monkeypatch.setattr(gates, "wrong_answers", lambda task: [right])
+    case = Case(task, tools.env, Limits())
+    assert case.gold.clean
+    assert not gates.decisive(case)
+    tools.mark(f"{what}-{tools.opened() + 1}")  # the right answer's session comes first
+    assert not gates.decisive(case)
 
 
 def test_a_stall_while_a_person_plays(tools: Fragile) -> None:

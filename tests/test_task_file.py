@@ -106,3 +106,27 @@ def test_a_task_stands_once(read: Any) -> None:
     other = GOOD | {"id": "two"}
     with pytest.raises(UserError, match="line 3: 'two' is the same task as 'one'; leave one"):
         read([GOOD, turn(user="other") | {"id": "three"}, other])
+
+
+RANDOM = """
+import uuid
+
+
+class Dice:
+    \"\"\"A tool that never answers the same.\"\"\"
+
+    def roll(self) -> str:
+        \"\"\"Roll.\"\"\"
+        return uuid.uuid4().hex
+"""
+
+
+def test_tools_that_answer_at_random_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dice.py").write_text(RANDOM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(json.dumps({"id": "one", "turns": [{"user": "roll", "calls": ["roll()"]}]}))
+    with pytest.raises(UserError, match="task 'one': a second session answers otherwise"):
+        read_task_file(path, load_environment("dice:Dice"), ("Dice",))

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Step
 from rods.envs.calls import STOPPED
-from rods.reward import TRIES, GoldTrace, judge_turn
+from rods.reward import TRIES, GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
 
 
@@ -36,6 +36,9 @@ def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
 
     Args:
         gold: the task's trace in this environment.
+
+    Raises:
+        TraceError: the environment loses the session in which the ground truth is executed.
     """
     answers = [_without(task, position) for position in range(len(task.calls))]
     outcomes = _steadily(lambda: _answered(task, env, answers, gold))
@@ -64,7 +67,10 @@ def _answered(
 
 
 def _writes(task: Task, env: Environment) -> list[bool]:
-    states = [outcome.state for outcome in _steadily(lambda: _watched(task, env))]
+    outcomes = _steadily(lambda: _watched(task, env))
+    if lost := next((outcome.lost for outcome in outcomes if outcome.lost), ""):
+        raise TraceError(f"task {task.source or task.id}: the ground truth cannot be run: {lost}")
+    states = [outcome.state for outcome in outcomes]
     return [before != after for before, after in pairwise(states)]
 
 
@@ -78,10 +84,12 @@ def _watched(task: Task, env: Environment) -> list[Outcome]:
 
 
 def _steadily(execute: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Outcomes in which no limit stopped a call; what stops one each time belongs to the task."""
+    """Outcomes in which no limit stopped a call and no session was lost, if need be by trying
+    again; what happens each time belongs to the task."""
     for _ in range(TRIES):
         outcomes = execute()
-        if not any(seen.refused in STOPPED for o in outcomes for seen in o.observations):
+        stopped = (seen.refused in STOPPED for o in outcomes for seen in o.observations)
+        if not any(stopped) and not any(outcome.lost for outcome in outcomes):
             break
     return outcomes
 

@@ -49,7 +49,9 @@ class Due:
         }
         for name, (found, right) in wanted.items():
             if found != right:
-                return f"{name} is {found!r}, not {right!r}"
+                few = name == "size" and not group.size
+                told = "; give size where rollouts were lost" * few
+                return f"{name} is {found!r}, not {right!r}{told}"
         if self.shaped and group.outcomes is None:
             return "the format reward is shaped: give the progress as outcomes"
         return group.fault()

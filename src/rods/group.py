@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 from statistics import fmean, pvariance
+
+MOST = 1e300  # of a reward, either way
 
 
 class Signal(StrEnum):
@@ -88,6 +89,8 @@ class Group:
 
     def fault(self) -> str:
         """What makes its numbers unusable, or ""."""
+        if not isinstance(self.rewards, tuple) or not isinstance(self.verified, tuple):
+            return "rewards and outcomes must be tuples of numbers"
         if self.outcomes is not None and len(self.outcomes) != len(self.rewards):
             return f"{len(self.outcomes)} outcomes for {len(self.rewards)} rewards"
         if self.size and len(self.rewards) > self.size:
@@ -113,4 +116,4 @@ def _constant(values: Sequence[float]) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= MOST  # which nan is not

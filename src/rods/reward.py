@@ -125,7 +125,7 @@ def trusted_trace(task: Task, env: Environment) -> GoldTrace:
 
 
 class Traces:
-    """The trusted traces of an environment's tasks, each computed once."""
+    """The trusted traces of an environment's tasks, each computed once if it can be."""
 
     def __init__(self, env: Environment) -> None:
         self.env = env
@@ -142,6 +142,22 @@ class Traces:
                 self._known.clear()
             self._known[task.id] = trusted_trace(task, self.env)
         return self._known[task.id]
+
+    def visit(self, tasks: Iterable[Task]) -> dict[str, GoldTrace | TraceError]:
+        """For each task's id its trace, or why it has none: one answer a visit, however often the
+        task stands there.
+
+        Raises:
+            NoProcessError: nothing can be run at all.
+        """
+        found: dict[str, GoldTrace | TraceError] = {}
+        for task in tasks:
+            if task.id not in found:
+                try:
+                    found[task.id] = self.of(task)
+                except TraceError as error:
+                    found[task.id] = error
+        return found
 
 
 def judge_turn(

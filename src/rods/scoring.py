@@ -15,7 +15,8 @@ from rods.envs.calls import CallError, Refusal
 from rods.envs.notation import parse_calls, read_objects
 from rods.errors import UserError
 from rods.reward import Scored, TraceError, Traces, progress, score_many
-from rods.rollout.episode import Ending
+from rods.rollout.episode import MAX_FAILURE, Ending
+from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
 BATCH = 64
@@ -66,16 +67,17 @@ class Scorer:
     def _batch(
         self, episodes: list[tuple[str, list[list[Call]], bool]]
     ) -> Iterator[dict[str, Any]]:
-        jobs, lost = [], dict[str, Scored]()
-        for name, turns, _ in episodes:
-            task = self.tasks[name]
-            try:
-                jobs.append((task, turns, self._traces.of(task)))
-            except TraceError as error:
-                lost[name] = Scored([], Counter(), str(error))
+        traces = self._traces.visit(self.tasks[name] for name, *_ in episodes)
+        traced = [
+            (turns, self.tasks[name], traces[self.tasks[name].id]) for name, turns, _ in episodes
+        ]
+        jobs = [(task, turns, t) for turns, task, t in traced if not isinstance(t, TraceError)]
         scored = iter(score_many(jobs, self.env))
-        for name, _, readable in episodes:
-            found = lost[name] if name in lost else next(scored)
+        for (name, _, readable), (_, _, trace) in zip(episodes, traced, strict=True):
+            if isinstance(trace, TraceError):
+                found = Scored([], Counter(), str(trace))
+            else:
+                found = next(scored)
             # A call without a name was refused when it was read, and counted as that.
             seen = {k: n for k, n in found.refusals.items() if k != Refusal.NOT_CALLS}
             self.refusals += Counter(seen)
@@ -90,7 +92,7 @@ class Scorer:
             "complete": None if found.lost else reward == 1.0,
             "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in found.verdicts],
             "ending": (Ending.ENVIRONMENT_FAILURE if found.lost else ending).value,
-            **({"failure": found.lost} if found.lost else {}),
+            **({"failure": shown(found.lost, MAX_FAILURE)} if found.lost else {}),
         }
 
     def _read(self, place: tuple[str, bytes]) -> tuple[str, list[list[Call]], bool] | None:

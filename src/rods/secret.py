@@ -1,4 +1,4 @@
-"""Keeps the secrets of the process environment out of what is stored and shown.
+"""Keeps secrets of the process environment, and what a terminal obeys, out of what is shown.
 
 An exception may quote whatever it was raised for: a header, an address, a setting.
 """
@@ -29,3 +29,13 @@ def hidden(text: str) -> str:
         if len(value) >= LEAST:
             text = text.replace(value, MARK)
     return text
+
+
+def shown(text: str, size: int) -> str:
+    """One line of at most so many characters, without secrets and control characters."""
+    return " ".join(plain(hidden(text)).split())[:size]
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Blanks for characters that cannot be printed: terminals obey some, stores refuse some."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)

@@ -1,13 +1,13 @@
-"""A posterior over each task's rewards, from all its groups, the recent ones counting more.
+"""A posterior over each task's outcomes, from all its groups, the recent ones counting more.
 
 Ours, not the paper's. One group of K = 16 is a noisy look at a moving target; the latest-group
-rules take it at its word. Here a task's rewards follow an unknown distribution over the values that
-they can take, with a Dirichlet posterior: each rollout adds one to the weight of its reward, and
-weights fade by `memory` an epoch. Everything the pool asks is then in closed form, for binary and
-for per-turn rewards alike:
+rules take it at its word. Here a task's outcomes follow an unknown distribution over the values
+that they can take, with a Dirichlet posterior: each rollout adds one to the weight of its outcome,
+and weights fade by `memory` an epoch. Everything the pool asks is then in closed form, for binary
+and for per-turn outcomes alike:
 
 - the expected mean, sum_v a_v v / A, with weights a_v and A = sum_v a_v;
-- the expected variance of the rewards, A / (A + 1) * (E[v^2] - E[v]^2), which ranks seeds;
+- the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks seeds;
 - the probability that the next group is constant, sum_v E[p_v^K], where for a Dirichlet
   E[p_v^K] = G(a_v + K) G(A) / (G(a_v) G(A + K)), G being the gamma function.
 

@@ -4,7 +4,8 @@ Departure from the paper: its rule by the mean of a task's latest group is one o
 per-turn reward a group can be constant in between (every rollout fails at the same turn): its mean
 says boundary, its advantage is zero. See `rods.boundary.latest` and `rods.boundary.posterior`.
 Where a task stands is read off verified outcomes (`Group.verified`); whether its next group will
-have signal is judged on the rewards that are trained on.
+have signal is judged on the rewards that are trained on, by `posterior` on the outcomes too, since
+it forecasts them alone.
 """
 
 from __future__ import annotations

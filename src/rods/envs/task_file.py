@@ -18,7 +18,7 @@ from rods.envs.base import Environment
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
-from rods.reward import trusted_trace
+from rods.reward import TraceError, trusted_trace
 from rods.task import Category, Task, ToolSpec, Turn
 
 MAX_BYTES = 20_000_000
@@ -104,7 +104,13 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
         trace = trusted_trace(task, env)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    return task.model_copy(update={"record": trace.record})
+    task = task.model_copy(update={"record": trace.record})
+    try:
+        trusted_trace(task, env)
+    except TraceError:
+        told = "a second session answers otherwise; its tools must be deterministic"
+        raise UserError(f"{where}: {told}") from None
+    return task
 
 
 def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[Any, ...]:

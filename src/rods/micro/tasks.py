@@ -22,7 +22,7 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.calls import STOPPED
 from rods.micro.dialect import MicroDialect
-from rods.reward import TRIES, gold_trace, score
+from rods.reward import TRIES, TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
 from rods.synthesis.critique import Critic
@@ -78,13 +78,18 @@ def demonstration(
     """Tokens of a perfect episode and which of them the agent wrote.
 
     One call an action: a value that a call needs may stand in the response just before. An episode
-    in which a limit stopped a call is played again. Its verdicts are not looked at, so the task may
-    be one that no gate has seen.
+    in which a limit stopped a call, or that the environment lost, is played again. Its verdicts are
+    not looked at, so the task may be one that no gate has seen.
+
+    Raises:
+        TraceError: the environment lost it each time.
     """
     for _ in range(TRIES):
         ids, mask, episode = _demonstrated(task, env, dialect)
-        if STOPPED.isdisjoint(episode.refusals):
+        if STOPPED.isdisjoint(episode.refusals) and not episode.failure:
             break
+    if episode.failure:
+        raise TraceError(f"task {task.source or task.id}: {episode.failure}")
     return ids, mask
 
 

@@ -61,7 +61,8 @@ class ReplayBuffer:
         self._see(groups, judge=expand)
         self.selection = Selection()
         if expand:
-            categories = [c for c in self.pool.categories() if c in stage]
+            known = self.pool.categories()
+            categories = [c for c in known if c in stage] or known  # as `order.draw` does
             self.selection = self.chooser.choose(groups, self.pool.chosen, categories)
         return self.selection
 

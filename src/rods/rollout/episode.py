@@ -14,6 +14,7 @@ from enum import StrEnum
 from rods.envs.base import Environment, Observation, Outcome, Session, Step
 from rods.envs.hints import Hinter
 from rods.reward import NO_TRACE, GoldTrace, Verdict, format_reward, judge_turn, progress
+from rods.secret import shown
 from rods.task import Call, Task
 
 HINT = " Hint: "
@@ -85,9 +86,9 @@ class Episode:
     @classmethod
     def lost(cls, task: Task, env: Environment, why: str) -> Episode:
         """One that could not begin: its first turn is shown, and nothing can be done."""
-        return cls(
-            task, env, NO_TRACE, ending=Ending.ENVIRONMENT_FAILURE, failure=why[:MAX_FAILURE]
-        )
+        episode = cls(task, env, NO_TRACE, ending=Ending.ENVIRONMENT_FAILURE)
+        episode._fail(why)
+        return episode
 
     def __post_init__(self) -> None:
         self.session: Session | None = None if self.ending else self.env.open(self.task)
@@ -158,8 +159,7 @@ class Episode:
         if self.ending is not None:
             return self.transcript[self._shown :]
         if outcome is not None and outcome.lost:
-            self.failure = outcome.lost[:MAX_FAILURE]
-            self.transcript.append(Message("error", f"{FAILED}{self.failure}"))
+            self._fail(outcome.lost)
             self.end(Ending.ENVIRONMENT_FAILURE)
             return self.transcript[self._shown :]
         if outcome is not None and outcome.observations:
@@ -190,6 +190,10 @@ class Episode:
     @property
     def format(self) -> float:
         return format_reward(self.rounds, self.malformed, self.clean, self.raised)
+
+    def _fail(self, why: str) -> None:
+        self.failure = shown(why, MAX_FAILURE)
+        self.transcript.append(Message("error", f"{FAILED}{self.failure}"))
 
     def _observe(self, outcome: Outcome) -> None:
         failed = False

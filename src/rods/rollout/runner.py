@@ -13,7 +13,7 @@ from typing import Protocol
 from rods.envs.base import Environment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
-from rods.reward import Traces
+from rods.reward import GoldTrace, TraceError, Traces
 from rods.rollout.dialect import Dialect
 from rods.rollout.episode import Ending, Episode, Limits, Message
 from rods.rollout.rollout import Rollout
@@ -69,7 +69,8 @@ class Runner:
         Raises:
             NoProcessError: nothing can be run at all.
         """
-        episodes = [self._begin(task) for task in tasks]
+        traces = self.traces.visit(tasks)
+        episodes = [self._begin(task, traces[task.id]) for task in tasks]
         prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
         completions: list[list[int]] = [[] for _ in episodes]
         masks: list[list[int]] = [[] for _ in episodes]
@@ -115,10 +116,12 @@ class Runner:
             if e.ending is not None
         ]
 
-    def _begin(self, task: Task) -> Episode:
+    def _begin(self, task: Task, trace: GoldTrace | TraceError) -> Episode:
         """An episode at its first turn, or one that the environment has lost already."""
+        if isinstance(trace, TraceError):
+            return Episode.lost(task, self.env, str(trace))
         try:
-            return Episode(task, self.env, self.traces.of(task), self.limits, hinter=self.hinter)
+            return Episode(task, self.env, trace, self.limits, hinter=self.hinter)
         except NoProcessError:
             raise
         except UserError as error:

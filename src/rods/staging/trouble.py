@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from traceback import TracebackException
 
-from rods.secret import hidden
+from rods.secret import hidden, plain, shown
 from rods.store.rows import Trace
 
 MAX_LINE = 200  # characters
@@ -27,17 +27,12 @@ def traced(error: Exception) -> Trace:
     """An exception in words, without secrets and control characters, and of bounded length."""
     told = TracebackException.from_exception(error, limit=-FRAMES)
     line = shown("".join(told.format_exception_only()), MAX_LINE)
-    text = _plain(hidden("".join(told.format())), keep="\n")
+    text = plain(hidden("".join(told.format())), keep="\n")
     if len(text) > MAX_TRACE:
         half = MAX_TRACE // 2
         left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"
         text = text[:half] + left_out + text[-half:]
     return Trace(line, text)
-
-
-def shown(text: str, size: int) -> str:
-    """One line of at most so many characters, without secrets and control characters."""
-    return " ".join(_plain(hidden(text)).split())[:size]
 
 
 @dataclass
@@ -70,8 +65,3 @@ class Trouble:
         if self._row >= self.most:
             self.gave_up = f"{self._row} errors in a row; last: {error.line}"
             self.tell(f"synthesis is given up: {self.gave_up}; the training goes on without")
-
-
-def _plain(text: str, keep: str = "") -> str:
-    """Blanks for characters that cannot be printed: terminals obey some, stores refuse some."""
-    return "".join(c if c.isprintable() or c in keep else " " for c in text)

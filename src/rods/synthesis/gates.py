@@ -12,8 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rods.envs.calls import STOPPED
 from rods.profile import distance
-from rods.reward import gold_trace, score_many
+from rods.reward import TRIES, gold_trace, score_many
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.withheld import replaceable
 from rods.synthesis.word_gates import discreet, grounded, missing, plain_spoken, timely
@@ -125,11 +126,17 @@ def alike(case: Case) -> bool:
 
 
 def decisive(case: Case) -> bool:
-    """The ground truth gets the full reward, and wrong answers of each kind do not."""
+    """The ground truth gets the full reward, and wrong answers of each kind do not.
+
+    An answer in which a limit stopped a call, or whose session was lost, proves nothing.
+    """
     answers = [[list(turn.ground_truth) for turn in case.task.turns], *wrong_answers(case.task)]
-    scored = score_many([(case.task, answer, case.gold) for answer in answers], case.env)
-    full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
-    return full[0] and not any(full[1:]) and any(case.task.calls)
+    for _ in range(TRIES):
+        scored = score_many([(case.task, answer, case.gold) for answer in answers], case.env)
+        if not any(row.lost or STOPPED & row.refusals.keys() for row in scored):
+            full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
+            return full[0] and not any(full[1:]) and any(case.task.calls)
+    return False
 
 
 GATES: Sequence[Gate] = (

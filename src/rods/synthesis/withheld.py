@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice, permutations
 
-from rods.envs.base import Environment, Session
+from rods.envs.base import Environment, Observation, Session
+from rods.envs.calls import STOPPED
 from rods.grounding import leaves
+from rods.reward import TRIES
 from rods.task import Call, Task, ToolSpec
 
 BINDINGS = 6  # ways tried to hand the same values to another tool
@@ -23,25 +25,34 @@ def replaceable(task: Task, env: Environment) -> bool:
     for turn in task.turns:
         for call in turn.ground_truth:
             found = found or (call.name in task.withheld and _done_otherwise(session, call, tools))
-            session.call(call)
+            _called(session, call)
     session.close()
     return found
 
 
 def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) -> bool:
     right = session.fork()
-    answer, state = right.call(call).text, right.state()
+    answer, state = _called(right, call).text, right.state()
     scratch = session.fork()
     for name, tool in tools.items():
         if name == call.name:
             continue
         for other in _bindings(call, tool):
-            seen = scratch.call(other)
+            seen = _called(scratch, other)
             if seen.text == answer and scratch.matches(state):
                 return True
             if seen.ok:  # it may have changed something
                 scratch = session.fork()
     return False
+
+
+def _called(session: Session, call: Call) -> Observation:
+    """The response; a call that a limit stopped was undone, and is tried again."""
+    for _ in range(TRIES):
+        seen = session.call(call)
+        if seen.refused not in STOPPED:
+            break
+    return seen
 
 
 def _bindings(call: Call, tool: ToolSpec) -> Iterator[Call]:
