@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
+PRESET ?= micro
 SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test lint types unit clean
+.PHONY: install demo test test-slow lint types unit clean
 
 install: $(VENV)/.installed
 
@@ -23,7 +24,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/rods train --run $(RUN) --preset micro --seed $(SEED)
+	$(BIN)/rods train --run $(RUN) --preset $(PRESET) --seed $(SEED)
 
 test: lint types unit
 
@@ -36,6 +37,9 @@ types: install
 
 unit: install
 	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,8 +1,13 @@
-"""What came of a command."""
+"""The command in this process, and what came of a command."""
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
+
+import pytest
+
+from rods.cli import main
 
 
 class Done(NamedTuple):
@@ -11,6 +16,16 @@ class Done(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def call(patched: pytest.MonkeyPatch, *args: object) -> int:
+    """The exit code of the real entry point with these arguments."""
+    patched.setattr(sys, "argv", ["rods", *map(str, args)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def refused(done: Done, *named: str) -> None:

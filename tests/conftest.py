@@ -1,37 +1,35 @@
-"""The command in this process, and the rule that no test depends on how fast the machine is."""
+"""The command in this process, and two rules: no test depends on how fast the machine is, and none
+touches what the user has in the cache."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from commandline import Done
+from commandline import Done, call
 from fragile import Fragile
-from rods.cli import main
 from runs import Runs
 
 settings.register_profile("rods", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rods")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Policies are prepared once for all tests, in a cache of the session's own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RODS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def rods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Calls the real entry point with these arguments."""
 
-    def call(*args: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rods", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Done(code, *capsys.readouterr())
-
-    return call
+    return lambda *args: Done(call(monkeypatch, *args), *capsys.readouterr())
 
 
 @pytest.fixture
@@ -44,7 +42,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fragile]:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """With one finished run, "whole"."""
     found = Runs(tmp_path_factory.mktemp("runs"))
     done = found.call(found.command("whole"))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,7 +79,6 @@ class ScriptedEndpoint:
     def __init__(self, script: Script) -> None:
         self.script, self.stopping = script, threading.Event()
         self.requests = self.under_way = self.highest = 0
-        self.arrivals: list[float] = []
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.endpoint = self
@@ -102,7 +100,6 @@ class ScriptedEndpoint:
             self.requests += 1
             self.under_way += 1
             self.highest = max(self.highest, self.under_way)
-            self.arrivals.append(time.monotonic())
 
     def left(self) -> None:
         with self.lock:

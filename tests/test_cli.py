@@ -91,10 +91,12 @@ def test_score_says_what_it_saw(rods, tmp_path: Path) -> None:
     assert stopped == "calls stopped: 1 not calls"
 
 
-def test_synth_makes_tasks_that_pass(rods, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_synth_makes_tasks_that_pass(rods, tmp_path: Path, workers: int) -> None:
     one, two = tmp_path / "new" / "one.jsonl", tmp_path / "two.jsonl"
-    assert rods("synth", "--count", 4, "--out", one, "--seed", 3).code == 0
-    assert rods("synth", "--count", 4, "--out", two, "--seed", 3).code == 0
+    order = ("synth", "--count", 4, "--seed", 3)
+    assert rods(*order, "--out", one, "--workers", workers).code == 0
+    assert rods(*order, "--out", two, "--workers", 1).code == 0
     assert one.read_bytes() == two.read_bytes()
     assert len({task.id for task in read_tasks(one)}) == 4
     done = rods("verify", one, "--json")
@@ -104,7 +106,8 @@ def test_synth_makes_tasks_that_pass(rods, tmp_path: Path) -> None:
 
 def test_synth_of_one_category(rods, tmp_path: Path) -> None:
     out = tmp_path / "tasks.jsonl"
-    assert rods("synth", "--count", 2, "--out", out, "--category", "miss_param").code == 0
+    order = ("synth", "--count", 2, "--out", out, "--workers", 1)
+    assert rods(*order, "--category", "miss_param").code == 0
     assert {task.category for task in read_tasks(out)} == {"miss_param"}
     before = out.read_bytes()
     done = rods("synth", "--count", 1, "--out", out, "--category", "tool")

@@ -123,6 +123,7 @@ def as_version_1(new: Path, old: Path) -> None:
     old.mkdir()
     db = sqlite3.connect(old / FILE)
     db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=OFF")
     db.executescript(VERSION_1)
     db.execute("ATTACH ? AS new", (str(new / FILE),))
     for table, columns in (

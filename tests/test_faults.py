@@ -12,6 +12,7 @@ import pytest
 
 import store_faults
 
+pytestmark = pytest.mark.slow
 MEMORY = Path("/dev/shm")  # no test here is about a power failure
 
 

@@ -26,6 +26,7 @@ from rods.store.store import Store
 from rods.task import Call, Category, Task, Turn
 
 
+@pytest.mark.slow
 def test_killed_runs_end_as_the_others(tmp_path: Path) -> None:
     out = tmp_path / "kill.json"  # with this seed the trainer and a worker of the guard are killed
     told = ["--runs", "2", "--seed", "38086", "--cases", "random", "--real", "0"]

@@ -32,11 +32,13 @@ def settings(folder: Path, url: str, **more: object) -> Path:
     return path
 
 
-def synth(rods, folder: Path, url: str, *more: str | Path, **config: object) -> Done:
+def synth(
+    rods, folder: Path, url: str, *more: object, count: int = COUNT, **config: object
+) -> Done:
     made = folder / "made.jsonl"
     file = settings(folder, url, **config)
-    common = ("synth", "--count", COUNT, "--out", made, "--seed", 3, "--backend", "llm")
-    return rods(*common, "--endpoint", file, *more, "--json")
+    common = ("synth", "--out", made, "--seed", 3, "--backend", "llm", "--endpoint", file)
+    return rods(*common, "--count", count, *more, "--json")
 
 
 def test_nothing_unverified_gets_through_a_hostile_endpoint(rods, tmp_path: Path) -> None:
@@ -61,13 +63,15 @@ def test_nothing_unverified_gets_through_a_hostile_endpoint(rods, tmp_path: Path
 
 def test_a_recorded_run_is_repeated_without_the_model(rods, tmp_path: Path) -> None:
     with ScriptedEndpoint(Hostile(seed=2, faults=0.03, lies=0.03)) as server:
-        assert synth(rods, tmp_path, server.url).code == 0
+        assert synth(rods, tmp_path, server.url, count=2, parallel=2).code == 0
     first = (tmp_path / "made.jsonl").read_bytes()
     (tmp_path / "made.jsonl").unlink()
-    assert synth(rods, tmp_path, server.url, "--replay").code == 0  # nobody listens there now
+    done = synth(rods, tmp_path, server.url, "--replay", count=2, parallel=2)
+    assert done.code == 0  # nobody listens there now
     assert (tmp_path / "made.jsonl").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_can_be_repeated_as_a_whole(rods, tmp_path: Path) -> None:
     hostile, asked = Hostile(seed=6, faults=0, lies=0.02), itertools.count()
 
@@ -90,15 +94,17 @@ def test_an_interrupted_run_goes_on_and_can_be_repeated_as_a_whole(rods, tmp_pat
 def test_an_endpoint_that_is_down_ends_the_run_with_its_cause(
     rods, tmp_path: Path, threads: int
 ) -> None:
-    done = synth(rods, tmp_path, "http://127.0.0.1:9/v1", parallel=threads, retries=1)
+    order = (rods, tmp_path, "http://127.0.0.1:9/v1", "--patience", 12)
+    done = synth(*order, parallel=threads, retries=1)
     refused(done, "only 0 of 6 tasks", "ended in 'model_failed: plan: down'")
     assert not (tmp_path / "made.jsonl").exists()
 
 
 def test_model_stages_alone(rods, tmp_path: Path) -> None:
     with ScriptedEndpoint(Hostile(seed=3, faults=0, lies=0)) as server:
-        order = ("synth", "--count", 3, "--out", tmp_path / "made.jsonl", "--backend", "llm")
-        named = ("--url", server.url, "--model", "scripted")
+        file = settings(tmp_path, "http://127.0.0.1:9/v1", model="another", parallel=1)
+        order = ("synth", "--count", 1, "--out", tmp_path / "made.jsonl", "--backend", "llm")
+        named = ("--endpoint", file, "--url", server.url, "--model", "scripted")
         done = rods(*order, *named, "--stage", "ground", "--no-rewrite", "--json")
     assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
 
@@ -113,7 +119,7 @@ def test_an_endpoint_without_schemas_is_asked_in_tags(rods, tmp_path: Path) -> N
         return hostile(request)
 
     with ScriptedEndpoint(script) as server:
-        assert synth(rods, tmp_path, server.url).code == 0
+        assert synth(rods, tmp_path, server.url, count=1, parallel=1).code == 0
     assert seen.is_set()
 
 
@@ -137,6 +143,6 @@ def test_bad_orders_are_refused(rods, tmp_path: Path, options: tuple[str, ...], 
 def test_own_tools_work_unchanged(rods, tmp_path: Path) -> None:
     own = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
     with ScriptedEndpoint(Hostile(seed=5, faults=0.05, lies=0.05)) as server:
-        done = synth(rods, tmp_path, server.url, *own)
+        done = synth(rods, tmp_path, server.url, *own, count=2)
     assert done.code == 0, done.err
     assert {task.environment for task in read_tasks(tmp_path / "made.jsonl")} == {own[1]}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rods.files import read_tasks
+from rods.synthesis import order, pipeline
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
 from rods.synthesis.llm.forms import Verdict
 from rods.synthesis.llm.prompts import render
@@ -16,6 +17,7 @@ from rods.synthesis.world import own_world
 from rods.verify import verify_tasks
 from small_model import served
 
+pytestmark = pytest.mark.slow
 OWN = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
 
 
@@ -39,8 +41,10 @@ def test_a_schema_binds_the_model(url: str) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--stage", "ground", "--no-rewrite")])
 def test_every_answer_is_read_or_its_cause_counted(
-    rods, tmp_path: Path, url: str, options: tuple[str, ...]
+    rods, tmp_path: Path, url: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(order, "MODEL_PARENTS", 1)  # an answer takes seconds
+    monkeypatch.setattr(pipeline, "ATTEMPTS", 1)
     out, endpoint = tmp_path / "made.jsonl", tmp_path / "endpoint.yaml"
     data = {"url": url, "model": "SmolLM2-135M", "structured": "tags", "max_tokens": 64}
     endpoint.write_text(json.dumps(data | {"parallel": 1}))

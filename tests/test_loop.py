@@ -242,7 +242,9 @@ class RepeatingSynthesis(RenamingSynthesis):
 
 
 def test_a_repeated_fresh_task_is_not_used_again(tmp_path: Path) -> None:
-    loop = Loop(make_config(2, arm="fresh"), Store(tmp_path), SEEDS, RepeatingSynthesis())
+    loop = Loop(
+        make_config(2, arm="fresh"), Store(tmp_path, durable=False), SEEDS, RepeatingSynthesis()
+    )
     epochs = go(loop, 8)
     drawn = [task_id for epoch in epochs for task_id in epoch.ids]
     assert len(set(drawn)) == len(drawn) == 16
@@ -250,7 +252,7 @@ def test_a_repeated_fresh_task_is_not_used_again(tmp_path: Path) -> None:
 
 
 def test_a_small_pool_fills_a_step_by_repetition(tmp_path: Path) -> None:
-    store = Store(tmp_path / "run")
+    store = Store(tmp_path / "run", durable=False)
     loop = Loop(make_config(3), store, SEEDS[:2], RenamingSynthesis(SEEDS))
     counts = Counter(loop.next_epoch().ids)
     assert sorted(counts.values()) == [1, 2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -202,20 +201,23 @@ CLOSED = "os.close(1)\nos.close(2)\ntime.sleep(99)"
 def test_close_leaves_nothing(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process, no thread and no open file; also of a worker that does not want to end."""
     monkeypatch.setattr(supervisor, "GRACE", 0.2)
-    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    before = set(threading.enumerate())
     watched = Watched(script)
     with watched:
         watched.until(lambda: watched.state.last or script == CLOSED)
         watched.until(lambda: watched.supervisor.pid)
-        pid = watched.supervisor.pid
-        assert pid is not None
+        process = watched.supervisor._process
+        assert process is not None
+        pipes = [process.stdin, process.stdout, process.stderr]
+        assert "supervisor" in {thread.name for thread in set(threading.enumerate()) - before}
     assert watched.supervisor.pid is None
 
     def left() -> list[object]:
         """Whatever was killed is gone a moment later, and with it whoever reads its pipes."""
-        running = [f for f in Path("/proc").iterdir() if f.name.isdigit() and in_session(f, pid)]
-        more = threading.active_count() - threads, len(os.listdir("/proc/self/fd")) - files
-        return [*running, *filter(None, more)]
+        folders = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        running = [folder for folder in folders if in_session(folder, process.pid)]
+        threads = set(threading.enumerate()) - before
+        return [*running, *threads, *(pipe for pipe in pipes if pipe is None or not pipe.closed)]
 
     watched.until(lambda: not left())
     assert watched.told == [], "ended on purpose, and told as a death"

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from rods.store.store import Store
-from runs import RODS, SEED, STEPS, Runs, untimed
+from runs import SEED, STEPS, Runs, untimed
 
 KEYS = "arm seed preset epochs trajectories generated_tokens wall_s synthesis_s heldout pool signal"
 
@@ -23,7 +23,6 @@ def others(runs: Runs):
     with ThreadPoolExecutor(2) as pool:
         yield {
             "broken": pool.submit(runs.broken, "broken"),
-            "refused": pool.submit(runs.call, runs.command("refused", "--set", "pool.seeds=400")),
             "again": pool.submit(runs.call, runs.command("again", "--json")),
         }
 
@@ -60,6 +59,7 @@ def test_no_task_is_lost_or_doubled(runs: Runs) -> None:
     assert len(set(trained)) == len(trained) == 2 * STEPS
 
 
+@pytest.mark.slow
 def test_the_same_again(runs: Runs, others: dict[str, Future]) -> None:
     done = others["again"].result()
     assert done.code == 0
@@ -69,6 +69,7 @@ def test_the_same_again(runs: Runs, others: dict[str, Future]) -> None:
     assert runs.stored("again") == runs.stored("whole")
 
 
+@pytest.mark.slow
 def test_interruptions_change_nothing(runs: Runs, others: dict[str, Future]) -> None:
     done, left = others["broken"].result()
     assert [each.code for each in done] == [130, 143, -signal.SIGKILL, 0]
@@ -82,31 +83,41 @@ def test_interruptions_change_nothing(runs: Runs, others: dict[str, Future]) -> 
     assert untimed(runs.summary("broken")) == untimed(runs.summary("whole"))
 
 
+@pytest.mark.slow
 def test_interruptions_add_no_measurement(runs: Runs, others: dict[str, Future]) -> None:
     others["broken"].result()
     assert runs.stored("broken")["evaluations"] == runs.stored("whole")["evaluations"]
 
 
-def test_a_finished_run_stays_as_it_is(runs: Runs) -> None:
+def test_a_finished_run_stays_as_it_is(rods, runs: Runs) -> None:
+    """By its own command, which ends well, and by another."""
     before = runs.stored("whole"), runs.lines("whole"), runs.summary("whole")
-    done = runs.call([*runs.command("whole"), "--arm", "static"])
+    done = rods(*runs.arguments("whole"))
+    assert (done.code, done.err) == (0, "")
+    assert (runs.stored("whole"), runs.lines("whole"), runs.summary("whole")) == before
+    done = rods(*runs.arguments("whole"), "--arm", "static")
     assert done.code == 2
     assert 'arm = "rods"' in done.err
     assert len(done.err.splitlines()) == 1
     assert (runs.stored("whole"), runs.lines("whole"), runs.summary("whole")) == before
 
 
-def test_doctor_and_verify_find_nothing(runs: Runs, others: dict[str, Future]) -> None:
-    others["broken"].result()
-    name = "broken"
-    done = runs.call([RODS, "doctor", str(runs.root / name)])
+@pytest.mark.parametrize("name", ["whole", pytest.param("broken", marks=pytest.mark.slow)])
+def test_doctor_and_verify_find_nothing(
+    rods, runs: Runs, name: str, request: pytest.FixtureRequest
+) -> None:
+    if name == "broken":
+        request.getfixturevalue("others")["broken"].result()
+    done = rods("doctor", runs.root / name)
     assert (done.code, "BAD" in done.out) == (0, False)
-    done = runs.call([RODS, "verify", str(runs.root / name), "--json"])
+    done = rods("verify", runs.root / name, "--json")
     assert done.code == 0
     assert json.loads(done.out)["refused"] == {}
 
 
-def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(runs: Runs) -> None:
+def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(
+    rods, runs: Runs
+) -> None:
     folder = runs.root / "unmeasured"
     shutil.copytree(runs.root / "whole", folder)
     (folder / "summary.json").unlink()
@@ -117,35 +128,36 @@ def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(ru
     whole = [e for e in runs.stored("whole")["evaluations"] if e.side == "test"]
     first, last = ([e[1:] for e in whole if e.step == step] for step in (0, STEPS))
     assert first != last, "training changed nothing that could be measured"
-    assert runs.call(runs.command("unmeasured")).code == 0
+    assert rods(*runs.arguments("unmeasured")).code == 0
     assert runs.stored("unmeasured")["evaluations"] == runs.stored("whole")["evaluations"]
 
 
-def test_a_checkpoint_that_was_cut_short_leaves_nothing(runs: Runs) -> None:
+def test_a_checkpoint_that_was_cut_short_leaves_nothing(rods, runs: Runs) -> None:
     """Its weights are written to a temporary file, which a kill leaves behind."""
     whole, torn = runs.root / "whole", runs.root / "torn"
     shutil.copytree(whole, torn)
     last = torn / "checkpoints" / f"checkpoint-{STEPS}"
     (last / "complete").unlink()
     (last / ".tmp7MvuFy").write_bytes(b"half of the weights")
-    assert runs.call(runs.command("torn")).code == 0
+    assert rods(*runs.arguments("torn")).code == 0
     names = ({str(p.relative_to(top)) for p in top.rglob("*")} for top in (whole, torn))
     assert next(names) == next(names)
     assert runs.stored("torn") == runs.stored("whole")
 
 
 @pytest.mark.parametrize("what", ["rewards", "tools", "tasks"])
-def test_another_world_under_a_stored_pool_is_refused(runs: Runs, what: str) -> None:
+def test_another_world_under_a_stored_pool_is_refused(rods, runs: Runs, what: str) -> None:
     shutil.copytree(runs.root / "whole", runs.root / what)
     store = Store(runs.root / what)
     store.set_meta("world", {**store.meta("world"), what: "others"})
     store.close()
-    done = runs.call(runs.command(what))
+    done = rods(*runs.arguments(what))
     assert done.code == 2
     assert f"the {what} of bfcl are not those that this run began with" in done.err
     assert "another folder" in done.err
 
 
+@pytest.mark.slow
 def test_a_signal_before_the_first_step_ends_a_run_that_goes_on_later(runs: Runs) -> None:
     folder = runs.root / "early"
     done = runs.call(runs.command("early"), signal.SIGTERM, 0)
@@ -155,8 +167,8 @@ def test_a_signal_before_the_first_step_ends_a_run_that_goes_on_later(runs: Runs
     Store(folder).close()  # the lease is free
 
 
-def test_a_run_that_could_not_begin_claims_no_folder(runs: Runs, others: dict[str, Future]) -> None:
-    done = others["refused"].result()
+def test_a_run_that_could_not_begin_claims_no_folder(rods, runs: Runs) -> None:
+    done = rods(*runs.arguments("refused", "--set", "pool.seeds=400"))
     assert done.code == 2
     assert "pool.seeds" in done.err.splitlines()[-1]
     store = Store(runs.root / "refused")

@@ -29,9 +29,8 @@ OWN = ("--env", CLINIC, "--tasks", TASKS)
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("RODS_CACHE", str(tmp_path / "cache"))
 
 
 def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
