@@ -243,22 +243,32 @@ def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
     store.close()
 
 
-def test_errors_of_version_5_are_errors(tmp_path: Path) -> None:
-    """There they were outcomes like any other."""
+def test_errors_of_version_5_are_errors(rods, tmp_path: Path) -> None:
+    """There they were outcomes like any other, as was a model that did not answer."""
+    down = "ModelError: planner: down: connection refused: 111"
+    late = "ModelError: critic: rate limited"
     loop = begin(make_config(2), tmp_path)
-    go(loop, 7)
+    go(loop, 40)
     jobs = loop.queue.outcomes()
     loop.store.close()
     db = sqlite3.connect(tmp_path / FILE)
     db.executescript(TO_VERSION_5)
-    db.execute("UPDATE jobs SET outcome = 'KeyError: 1' WHERE outcome = 'made'")
+    made = [rowid for (rowid,) in db.execute("SELECT rowid FROM jobs WHERE outcome = 'made'")]
+    assert len(made) > 2
+    broken = "KeyError: 1\x1b[2J\n2 ModelError: planner: down"
+    for rowid, outcome in zip(made, [down, late, *[broken] * (len(made) - 2)], strict=True):
+        db.execute("UPDATE jobs SET outcome = ? WHERE rowid = ?", (outcome, rowid))
     db.commit()
     db.close()
+    done = rods("doctor", tmp_path)
+    assert "KeyError: 1 [2J 2 ModelError: planner: down\n" in done.out
     queue = Queue(Store(tmp_path, durable=False), 1)
-    assert queue.outcomes() == {"error" if o == "made" else o: n for o, n in jobs.items()}
+    told = {"no answer: down": 1, "no answer: rate limited": 1, "error": len(made) - 2}
+    del jobs["made"]
+    assert queue.outcomes() == jobs | told
     found = queue.errors()
     assert found is not None
-    assert (found.jobs, found.first) == (jobs["made"], ("KeyError: 1", ""))
+    assert (found.jobs, found.first) == (len(made) - 2, (broken, ""))
     queue.store.close()
 
 

@@ -172,8 +172,8 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
     }  # fmt: skip
     assert account.sentence() == (
         "4 variants were made: 1 joined the pool, 2 wait, 1 lapsed. It took 8 s, 400 tokens read"
-        " and 40 written by the model (cost 2.00); the lapsed have 2 s, 100 tokens read and 10"
-        " written by the model (cost 0.50) of it."
+        " and 40 written by the model (cost 2.00). Of this, lapsed variants took 2 s, 100 tokens"
+        " read and 10 written by the model (cost 0.50)."
     )
     queue.store.rollback(3, queues=True)
     assert (queue.fates(4), queue.spent()) == (Fates(2, 1, 0, 1), Spent(200, 20, 1.0))

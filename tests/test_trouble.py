@@ -182,13 +182,83 @@ def test_the_same_variant_again_is_none(tmp_path: Path) -> None:
 
         def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
             self.made = self.made or super().vary(parent, rng, epoch)
-            return self.made
+            return self.made and self.made.model_copy(update={"parent": parent.id})
 
     loop, _ = begin(tmp_path, Stubborn())
     epochs(loop, 1)
     assert loop.queue.outcomes() == {"made": 1, "known already": 7}
     assert loop.queue.fates(0).made == loop.pool.injected == 1
     loop.store.close()
+
+
+@pytest.mark.parametrize("named", ["", SEEDS[0].id])
+def test_a_variant_of_another_task_is_an_error(tmp_path: Path, named: str) -> None:
+    """It could never join, and more would be made in its place without end."""
+
+    class Mistaken(RenamingSynthesis):
+        def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+            made = super().vary(parent, rng, epoch)
+            return made and made.model_copy(update={"parent": named})
+
+    loop, told = begin(tmp_path, Mistaken(), errors=3)
+    epochs(loop, 1)
+    assert "ValueError: vary() gave a task that names" in told[0]
+    joined = [event.reason for event in loop.store.events() if event.kind == "injected"]
+    assert loop.queue.fates(0).made == len(joined)
+    assert set(joined) <= {named}
+    assert loop.queue.outcomes()["error"] >= 3
+    loop.store.close()
+
+
+class Untold(RenamingSynthesis):
+    """Test double that makes variants, and cannot say what it did from its first job on.
+
+    Args:
+        what: "funnel", "later" for a funnel that is lost within the job, "spent", or what
+            `take_failures` gives or raises.
+    """
+
+    def __init__(self, what: object) -> None:
+        super().__init__()
+        self.what = what
+        if what == "funnel":
+            self.funnel = None  # type: ignore[assignment]
+        elif what == "spent":
+            self.spent = None
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        made = super().vary(parent, rng, epoch)
+        if self.what == "later":
+            self.funnel = {"tried": None}  # type: ignore[dict-item]
+        return made
+
+    def take_failures(self) -> list[dict[str, str]]:
+        if isinstance(self.what, Exception):
+            raise self.what
+        return super().take_failures() if isinstance(self.what, str) else self.what  # type: ignore[return-value]
+
+
+UNTOLD = ["funnel", "later", "spent", KeyError("lost"), None, [{"of": {1, 2}}], ["a history"]]
+
+
+@pytest.mark.parametrize("what", UNTOLD, ids=str)
+def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) -> None:
+    """Neither an epoch's end fails by it, nor a worker."""
+    loop, told = begin(tmp_path / "inline", Untold(what), errors=3)
+    epochs(loop, 2)
+    assert loop.store.last_step() == 8
+    assert [line.split(":")[0] for line in told] == [
+        "an error in synthesis", "synthesis is given up"
+    ]  # fmt: skip
+    assert loop.queue.outcomes() == {"error": 3, "": 13}
+    assert loop.pool.injected == 0
+    loop.store.close()
+    config = jobs_for_a_worker(tmp_path / "beside", errors=3)
+    store = Store(tmp_path / "beside", role="worker", durable=False)
+    count = Worker(config, store, Untold(what), pause=0, notice=told.append).run()
+    assert (count.jobs, count.errors, count.candidates) == (3, 3, 0)
+    assert count.gave_up.startswith("3 errors in a row")
+    store.close()
 
 
 def test_a_parent_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

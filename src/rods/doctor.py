@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.errors import UserError
 from rods.pool.audit import faults
-from rods.staging.account import told_errors
+from rods.staging.account import errors_of, told_errors
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -97,11 +97,12 @@ def _history(store: Store, config: Config) -> list[Finding]:
 
 def _errors(queue: Queue) -> Finding:
     """Refused attempts are a part of synthesis; an exception means that some part is broken."""
-    errors = queue.errors()
+    errors = errors_of(queue)
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
-    told = f"{told_errors(errors)}: {errors.first.line}; `rods report` shows its traceback"
-    return ("synthesis", False, told)
+    told = f"{told_errors(errors)}: {errors.first.line}"
+    shows = "; `rods report` shows its traceback" if errors.first.text else ""
+    return ("synthesis", False, told + shows)
 
 
 def _queues(store: Store) -> list[Finding]:

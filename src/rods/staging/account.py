@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rods.staging.trouble import MAX_LINE, shown
 from rods.store.queue import Queue
 from rods.store.rows import Errors, Fates
 from rods.store.store import Store
@@ -35,7 +36,7 @@ class Account:
         """
         queue = Queue(store, patience)
         fates = queue.fates(store.last_epoch_index())
-        return Account(fates, queue.seconds(), queue.spent(), queue.errors())
+        return Account(fates, queue.seconds(), queue.spent(), errors_of(queue))
 
     @property
     def lost(self) -> tuple[float, Spent]:
@@ -63,7 +64,18 @@ class Account:
         made, injected, waiting, lapsed = self.fates
         told = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
         told += f", {lapsed:,} lapsed. It took {_told(self.seconds, self.spent)}"
-        return f"{told}; the lapsed have {_told(*self.lost)} of it." if lapsed else f"{told}."
+        return (
+            f"{told}. Of this, lapsed variants took {_told(*self.lost)}." if lapsed else f"{told}."
+        )
+
+
+def errors_of(queue: Queue) -> Errors | None:
+    """The jobs that ended in an error; a line that version 5 noted is made fit to be shown."""
+    found = queue.errors()
+    if found is None:
+        return None
+    line = shown(found.first.line, MAX_LINE)
+    return found._replace(first=found.first._replace(line=line))
 
 
 def told_errors(errors: Errors) -> str:

@@ -6,19 +6,22 @@ exists already, so an interrupted job is simply done again.
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rods.staging.trouble import Trouble, traced
 from rods.store.queue import Queue
-from rods.store.rows import Job, Made, Trace
+from rods.store.rows import Job, Made
 from rods.store.store import Store
 from rods.synthesis.backend import Metered, Spent, Synthesis
 from rods.synthesis.llm.fault import ModelError
 from rods.task import Task
 
+T = TypeVar("T")
+Counters = tuple[dict[str, int], Spent]
 MADE, KNOWN, GIVEN_UP, ERROR = "made", "known already", "given up", "error"
 """Outcomes of a job; another one is "no answer: ", with why the model gave none."""
 
@@ -59,34 +62,34 @@ class Producer:
         """Do one job; returns how many candidates it brought.
 
         Whatever goes wrong in synthesis is an outcome, and never the caller's failure. An exception
-        is noted as an error, unless it is a model's trouble to answer.
+        is noted as an error, unless it is a model's trouble to answer. A job with an error brings
+        nothing, also where only what synthesis tells of it was wrong.
         """
-        began, before = time.monotonic(), Counter(self.synthesis.funnel)
-        paid = _spent(self.synthesis)
+        began = time.monotonic()
         found: list[Task] = []
-        failed: Trace | None = None
+        errors: list[Exception] = []
+        nothing: Counters = ({}, Spent())
         self.queue.take(job)
+        before: Counters | None = _asked(errors, self._counters, None)
+        outcome = ERROR
         try:
-            found = self._varied(job)
+            found = self._varied(job) if before else []
             outcome = MADE if found else GIVEN_UP
             if found and self.store.has_task(found[0].id):
                 found, outcome = [], KNOWN
         except ModelError as error:
             outcome = f"no answer: {error.cause}"
         except Exception as error:
-            outcome, failed = ERROR, traced(error)
-        made = Made(
-            outcome,
-            found,
-            _difference(self.synthesis.funnel, before),
-            self.synthesis.take_failures(),
-            time.monotonic() - began,
-            _spent(self.synthesis).since(paid),
-            failed,
-        )
-        self.queue.finish(job, made, step)
+            errors.append(error)
+        funnel, spent = _asked(errors, lambda: self._since(before), nothing)
+        failures: list[dict[str, Any]] = _asked(errors, self._failures, [])
+        failed = traced(errors[0]) if errors else None
+        if failed is not None:
+            found, outcome = [], ERROR
+        seconds = time.monotonic() - began
+        self.queue.finish(job, Made(outcome, found, funnel, failures, seconds, spent, failed), step)
         self.trouble.note(failed)
-        return len(made.variants)
+        return len(found)
 
     def _varied(self, job: Job) -> list[Task]:
         """The variant, if there is one.
@@ -97,16 +100,56 @@ class Producer:
         parent = self.queue.parent(job)
         rng = random.Random(f"{self.seed} {job.step} {job.task_id}")
         variant: object = self.synthesis.vary(parent, rng, job.epoch + 1)
-        if isinstance(variant, Task):
-            return [variant]
         if variant is None:
             return []
-        raise TypeError(f"vary() gave no task but {type(variant).__name__}")
+        if not isinstance(variant, Task):
+            raise TypeError(f"vary() gave no task but {type(variant).__name__}")
+        if variant.parent != parent.id:  # it would wait for that one, and never join
+            named = f"names {variant.parent!r}" if variant.parent else "names no task"
+            raise ValueError(f"vary() gave a task that {named} as its parent, not {parent.id!r}")
+        return [variant]
+
+    def _counters(self) -> Counters:
+        """What synthesis has counted so far.
+
+        Raises:
+            Exception: they are no counters.
+        """
+        funnel = {str(name): int(count) for name, count in self.synthesis.funnel.items()}
+        if not isinstance(self.synthesis, Metered):
+            return funnel, Spent()
+        tokens_in, tokens_out, cost = self.synthesis.spent
+        return funnel, Spent(int(tokens_in), int(tokens_out), float(cost))
+
+    def _since(self, before: Counters | None) -> Counters:
+        """What came to them; nothing where they could not be read before.
+
+        Raises:
+            Exception: they are no counters any more.
+        """
+        if before is None:
+            return {}, Spent()
+        (funnel, spent), (known, paid) = self._counters(), before
+        came = {name: funnel[name] - known.get(name, 0) for name in sorted(funnel)}
+        return {name: count for name, count in came.items() if count}, spent.since(paid)
+
+    def _failures(self) -> list[dict[str, Any]]:
+        """Histories of the attempts that failed, as they can be stored.
+
+        Raises:
+            Exception: they cannot.
+        """
+        found: object = self.synthesis.take_failures()
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise TypeError("take_failures() gave something else than a list of dicts")
+        json.dumps(found)
+        return found
 
 
-def _spent(synthesis: Synthesis) -> Spent:
-    return synthesis.spent if isinstance(synthesis, Metered) else Spent()
-
-
-def _difference(now: Any, before: Counter[str]) -> dict[str, int]:
-    return {name: now[name] - before[name] for name in sorted(now) if now[name] != before[name]}
+def _asked(errors: list[Exception], ask: Callable[[], T], otherwise: T) -> T:
+    """The answer, or another one and the error."""
+    try:
+        return ask()
+    except Exception as error:
+        errors.append(error)
+        return otherwise

@@ -54,7 +54,7 @@ WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
 # them once more as tasks when they joined, and what never changes beside what does in the pool.
 # Version 5 let in whole tasks alone, and carried nothing over to the next end of an epoch. How many
 # candidates that wants stands before an epoch's order, which a worker need not read then. An error
-# was the outcome of its job.
+# was the outcome of its job; that of a model was "ModelError: ", the role, the cause and more.
 MIGRATIONS = {
     1: """
 ALTER TABLE tasks RENAME TO tasks_1;
@@ -135,9 +135,15 @@ ALTER TABLE jobs ADD COLUMN tokens_in INT;
 ALTER TABLE jobs ADD COLUMN tokens_out INT;
 ALTER TABLE jobs ADD COLUMN cost REAL;
 CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
+UPDATE jobs SET outcome = 'no answer: ' || (
+    WITH told AS (SELECT substr(outcome, instr(substr(outcome, 13), ': ') + 14) || ': ' AS cause)
+    SELECT substr(cause, 1, instr(cause, ': ') - 1) FROM told)
+    WHERE outcome LIKE 'ModelError: %: %';
 INSERT INTO errors SELECT done, epoch, task_id, outcome, '' FROM jobs
-    WHERE outcome NOT IN ('', 'made', 'given up') ORDER BY done, rowid;
-UPDATE jobs SET outcome = 'error' WHERE outcome NOT IN ('', 'made', 'given up');
+    WHERE outcome NOT IN ('', 'made', 'given up') AND outcome NOT LIKE 'no answer: %'
+    ORDER BY done, rowid;
+UPDATE jobs SET outcome = 'error'
+    WHERE outcome NOT IN ('', 'made', 'given up') AND outcome NOT LIKE 'no answer: %';
 """,
 }
 
