@@ -141,11 +141,19 @@ def test_several_reward_functions_count_by_their_weighted_sum(tmp_path: Path) ->
 
 
 def test_rewards_that_are_normalised_one_by_one_are_left_to_trl(tmp_path: Path) -> None:
-    """There a constant group is compared with the others."""
+    """There a group whose weighted sums are equal has advantages all the same."""
+
+    def first(completions: Any, **_: Any) -> list[float]:
+        return [0.25, 0.5] * (len(completions) // 2)
+
+    def second(completions: Any, **_: Any) -> list[float]:
+        return [0.5, 0.375] * (len(completions) // 2)
+
     settings = {"multi_objective_aggregation": "normalize_then_sum", "loss_type": "grpo"}
-    made = training(tmp_path, [[0.2] * K, FIFTHS], **settings)
+    made = training(tmp_path, [HALF], [first, second], reward_weights=[1.0, 2.0], **settings)
     made.train()
-    assert made.noted.keys() == set(range(2 * K))
+    assert made.noted.keys() == set(range(K))
+    assert all(abs(advantage) > 0.5 for advantage in made.noted.values())
 
 
 @given(st.lists(st.none() | st.sampled_from([0.0, 0.2, SUM, 0.3, 0.6, 1.0]), min_size=1))

@@ -28,6 +28,8 @@ from rods.task import Task
 KEY = "sk-0123456789-of-nobody"
 HOSTILE = "<script>alert(1)</script> [red] \x1b[2J \ud800"
 
+PATIENCE = 300.0  # seconds until a test says that something never happens
+
 
 class Ailing(RenamingSynthesis):
     """Test double that raises in the jobs of these numbers, from 0; in all if there are none."""
@@ -321,7 +323,8 @@ def test_a_broken_worker_is_not_started_again(
     here, told = str(Path(__file__).parent), list[str]()
     command = [sys.executable, "-c", FOLLOWER, str(tmp_path), here, "--supervised"]
     watched = Supervisor(command, restarts=5, silence=600, tell=told.append)
-    watched.start()._thread.join()
+    watched.start()._thread.join(PATIENCE)
+    assert not watched._thread.is_alive()
     assert (watched.state.starts, watched.state.restarts, watched.state.deaths) == (1, 0, 0)
     assert watched.state.gave_up.startswith("3 errors in a row; last: ValueError: no such tool")
     assert [line.split(":")[0] for line in told] == [

@@ -36,6 +36,8 @@ from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Task
 
+PATIENCE = 300.0  # seconds until a test says that something never happens
+
 
 def background(size: int = 2, **sections: object) -> Config:
     """Variants are made by a worker."""
@@ -301,8 +303,9 @@ def test_while_there_is_nothing_to_do(folder: Path) -> None:
 
 def train_until_injected(loop: Loop, steps: int) -> None:
     """So many steps at least, and until something of the worker's has come."""
-    last, before = loop.step + steps, loop.pool.injected
+    last, before, end = loop.step + steps, loop.pool.injected, time.monotonic() + PATIENCE
     while loop.step < last or loop.pool.injected == before:
+        assert time.monotonic() < end, "nothing of the worker's ever comes"
         go(loop, loop.step + 1)
         time.sleep(0.001)
 
