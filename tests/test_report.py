@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,6 +183,7 @@ def test_says_the_numbers(elements: Elements) -> None:
     words = " ".join(elements.text.split())
     assert "25.0% → 45.0%" in words
     assert "12.5% → 32.5%" in words
+    assert "complete groups by mean outcome" in words
     assert "37.5% → 100.0%" in words  # groups with signal
     assert "steps done 2 of 4" in words
     assert "At the boundary: 100% of the generated tasks" in words
@@ -199,6 +201,68 @@ def test_figures_count_right(elements: Elements) -> None:
     assert figures["funnel"]["data"][0]["x"] == [3, 2, 5]
     assert not [t for f in figures.values() for t in f["data"] if "<" in str(t.get("name"))]
     assert "<" not in figures["funnel"]["data"][0]["y"][0]
+
+
+def data_of(folder: Path) -> dict[str, Any]:
+    """What the page's script is given."""
+    data: dict[str, Any] = json.loads(
+        Elements(write_report(folder).read_text("utf-8")).scripts[0][1]
+    )
+    return data
+
+
+def test_what_the_environment_lost_is_no_failure(tmp_path: Path) -> None:
+    """The first epoch's groups are lost as a whole, in part, or complete; the next one's all."""
+    seeds = [benchmark_tasks()[name] for name in NAMES[:3]]
+    made = variant_of(seeds[0], "one")
+    store = Store(tmp_path)
+    with store.transaction():
+        store.add_tasks([*seeds, made], 0)
+        store.add_events(Event(0, 0, task.id, "seeded") for task in seeds)
+        store.add_events([Event(1, 0, made.id, "injected", made.parent)])
+        store.add_groups(
+            [
+                Group(seeds[0].id, "base", (), 0, 1, 4),
+                Group(seeds[1].id, "base", (0.0, 0.0), 0, 1, 4),
+                Group(seeds[2].id, "base", (0.0, 1.0, 1.0, 1.0), 0, 1, 4),
+                Group(made.id, "base", (), 0, 1, 4),
+                Group(made.id, "base", (), 1, 2, 4),
+                Group(seeds[0].id, "base", (2.0, 1.0), 1, 2, 4, (1.0, 0.5)),
+                Group(made.id, "base", (1.5, 0.5, 1.5, 1.5), 2, 3, 4, (0.5, 0.0, 0.5, 0.5)),
+            ]
+        )
+        store.add_episode(2, made.id, 0.0, "environment failure", [["error", "it is away"]])
+        store.add_episode(2, seeds[0].id, 0.0, "answered", [["user", "hello"]])
+    store.close()
+    found = data_of(tmp_path)
+    figures, tasks = found["figures"], found["browser"]["tasks"]
+    zones = {t["name"]: dict(zip(t["x"], t["y"], strict=True)) for t in figures["zones"]["data"]}
+    assert zones == {"mastered": {0: 0, 2: 0}, "boundary": {0: 1, 2: 1}, "hard": {0: 0, 2: 0}}
+    variances = {t["name"]: t["x"] for t in figures["variances"]["data"]}
+    assert variances == {"mastered": [], "boundary": [0, 2], "hard": []}
+    assert [t["name"] for t in figures["landings"]["data"]] == ["seeds (1)", "generated (1)"]
+    lost, later, whole = tasks[made.id]["groups"]
+    assert (lost["mean"], lost["zone"], lost["signal"]) == (None, None, "incomplete")
+    assert later == lost | {"epoch": 1, "step": 2}
+    assert whole["rewards"] == [0.5, 1.5, 1.5, 1.5]
+    assert whole["outcomes"] == [0.0, 0.5, 0.5, 0.5]
+    assert tasks[made.id]["first"] == whole["mean"] == 0.375
+    assert tasks[made.id]["episode"]["progress"] is None
+    assert tasks[seeds[0].id]["first"] is None
+    assert tasks[seeds[0].id]["episode"]["progress"] == 0.0
+    (_, partly) = tasks[seeds[0].id]["groups"]
+    assert (partly["mean"], partly["signal"]) == (0.75, "incomplete")
+
+
+def test_a_run_whose_groups_were_all_lost_has_sentences(tmp_path: Path) -> None:
+    seed = benchmark_tasks()[NAMES[0]]
+    store = Store(tmp_path)
+    store.add_tasks([seed], 0)
+    store.add_groups([Group(seed.id, "base", (), 0, 1, 4)])
+    store.close()
+    assert set(data_of(tmp_path)["figures"]) == {"pool", "signals"}
+    text = Elements((tmp_path / "report.html").read_text("utf-8")).text
+    assert text.count("Every group lost rollouts to the environment.") == 3
 
 
 def test_unfinished_run_has_sentences(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rods.group import Group
 from rods.report.record import Record
+from rods.rollout.episode import Ending
 from rods.task import Task
 
 MAX_TASKS = 300
@@ -56,18 +58,25 @@ def _task(record: Record, task: Task) -> dict[str, Any]:
         "events": [
             [e.epoch, e.step, e.kind, e.reason] for e in record.events if e.task_id == task.id
         ],
-        "groups": [
-            {
-                "epoch": g.epoch,
-                "step": g.step,
-                "mean": round(g.mean, 3),
-                "zone": str(record.limits.zone(g.mean)),
-                "signal": str(g.signal),
-                "rewards": [round(r, 2) for r in sorted(g.rewards)],
-            }
-            for g in record.by_task.get(task.id, ())
-        ],
+        "groups": [_group(record, g) for g in record.by_task.get(task.id, ())],
+        "first": round(record.firsts[task.id].mean, 3) if task.id in record.firsts else None,
         "episode": _episode(record, task.id),
+    }
+
+
+def _group(record: Record, group: Group) -> dict[str, Any]:
+    """Mean and zone are None where all rollouts were lost. Outcomes stand in the order of the
+    rewards, and only where they are other numbers."""
+    pairs = sorted(zip(group.rewards, group.verified, strict=True))
+    differ = group.verified != group.rewards
+    return {
+        "epoch": group.epoch,
+        "step": group.step,
+        "mean": round(group.mean, 3) if pairs else None,
+        "zone": str(record.limits.zone(group.mean)) if pairs else None,
+        "signal": str(group.signal),
+        "rewards": [round(reward, 2) for reward, _ in pairs],
+        "outcomes": [round(outcome, 2) for _, outcome in pairs] if differ else None,
     }
 
 
@@ -84,7 +93,9 @@ def _episode(record: Record, task_id: str) -> dict[str, Any] | None:
             if rest:
                 messages.append(["cut", f"{rest} more messages left out"])
             break
-    return {"step": step, "progress": progress, "ending": ending, "messages": messages}
+    lost = ending == Ending.ENVIRONMENT_FAILURE
+    known = None if lost else progress
+    return {"step": step, "progress": known, "ending": ending, "messages": messages}
 
 
 def cut(text: str, limit: int) -> str:

@@ -53,10 +53,10 @@ def held_out_curve(record: Record) -> go.Figure | None:
 
 
 def zones(record: Record) -> go.Figure | None:
-    """Share of each epoch's groups in every zone."""
+    """Share of each epoch's complete groups in every zone."""
     counts = {
         epoch: Counter(str(record.limits.zone(g.mean)) for g in groups)
-        for epoch, groups in record.by_epoch.items()
+        for epoch, groups in record.measured.items()
     }
     return _shares(counts, {str(z): colour for z, colour in ZONES.items()})
 
@@ -70,11 +70,11 @@ def signals(record: Record) -> go.Figure | None:
 
 
 def variances(record: Record) -> go.Figure | None:
-    """Mean reward variance of an epoch's groups, by zone."""
+    """Mean variance of the outcomes of an epoch's complete groups, by zone."""
     traces: list[go.Scatter] = []
     for name, colour in ZONES.items():
         points = {}
-        for epoch, groups in record.by_epoch.items():
+        for epoch, groups in record.measured.items():
             found = [g.variance for g in groups if record.limits.zone(g.mean) is name]
             if found:
                 points[epoch] = (fmean(found), len(found))
@@ -90,10 +90,10 @@ def variances(record: Record) -> go.Figure | None:
                 hovertemplate="%{y:.3f} (%{customdata} groups)",
             )
         )
-    if not record.by_epoch:
+    if not record.measured:
         return None
     chart = figure(traces, hovermode="x unified")
-    chart.update_xaxes(**epoch_axis(list(record.by_epoch)))
+    chart.update_xaxes(**epoch_axis(list(record.measured)))
     return chart.update_yaxes(title_text="variance", rangemode="tozero")
 
 

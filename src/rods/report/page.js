@@ -17,6 +17,8 @@
   // Names are escaped for plotly, which would take tags in them for markup.
   const plain = (name) => name.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
+  const fixed = (number) => (number === null ? "-" : number.toFixed(2));
+
   function legend(traces) {
     const list = make("ul", "legend");
     for (const trace of traces) {
@@ -89,17 +91,21 @@
   function rewards(cell, task) {
     for (const group of task.groups) {
       const line = make("div", "text");
-      const badge = make("span", "badge");
-      badge.style.background = data.zones[group.zone];
-      line.append(badge, `epoch ${group.epoch}, step ${group.step}: mean ${group.mean.toFixed(2)}, ${group.zone}, ${group.signal}`);
-      cell.append(line, make("div", "code", group.rewards.join("  ")));
+      if (group.zone) {
+        const badge = make("span", "badge");
+        badge.style.background = data.zones[group.zone];
+        line.append(badge);
+      }
+      line.append(`epoch ${group.epoch}, step ${group.step}: mean ${fixed(group.mean)}, ${group.zone || "-"}, ${group.signal}`);
+      cell.append(line, make("div", "code", (group.outcomes ? "rewards " : "") + group.rewards.join("  ")));
+      if (group.outcomes) cell.append(make("div", "code", "outcomes " + group.outcomes.join("  ")));
     }
   }
 
   function episode(cell, task) {
     if (!task.episode) return;
     const { step, progress, ending, messages } = task.episode;
-    cell.append(make("div", "meta", `step ${step}: progress ${progress.toFixed(2)}, ending: ${ending}`));
+    cell.append(make("div", "meta", `step ${step}: progress ${fixed(progress)}, ending: ${ending}`));
     const log = make("div", "log");
     log.tabIndex = 0;
     log.setAttribute("role", "region");
@@ -146,7 +152,7 @@
       button.type = "button";
       button.dataset.id = task.id;
       const said = (task.turns.find((found) => found.user) || { user: "" }).user;
-      const first = task.groups.length ? ` · first mean ${task.groups[0].mean.toFixed(2)}` : "";
+      const first = task.first === null ? "" : ` · first mean ${fixed(task.first)}`;
       button.append(make("span", "excerpt", said), make("span", "small", `${task.category} · ${task.state}${first}`));
       button.addEventListener("click", () => show(task.id));
       item.append(button);

@@ -90,6 +90,21 @@ class Record:
         return dict(sorted(found.items()))
 
     @cached_property
+    def measured(self) -> dict[int, list[Group]]:
+        """Complete groups of each epoch: what an environment lost says nothing about the task."""
+        whole = {e: [g for g in groups if g.complete] for e, groups in self.by_epoch.items()}
+        return {epoch: groups for epoch, groups in whole.items() if groups}
+
+    @cached_property
+    def firsts(self) -> dict[str, Group]:
+        """The first complete group of each task that has one."""
+        found: dict[str, Group] = {}
+        for task_id, groups in self.by_task.items():
+            if first := next((g for g in groups if g.complete), None):
+                found[task_id] = first
+        return found
+
+    @cached_property
     def by_task(self) -> dict[str, list[Group]]:
         """Groups of each task, in the order of training."""
         found: dict[str, list[Group]] = defaultdict(list)

@@ -35,6 +35,7 @@ def sections(record: Record) -> list[Section]:
     """All figures of the report."""
     low, high = record.limits.low, record.limits.high
     no_groups = "No groups have been rolled out yet."
+    none_whole = "Every group lost rollouts to the environment." if record.groups else no_groups
     return [
         Section(
             "curve",
@@ -47,10 +48,10 @@ def sections(record: Record) -> list[Section]:
         Section(
             "zones",
             "Where groups lie",
-            f"Share of groups by mean reward: mastered above {high:g}, hard below {low:g}, "
-            "boundary in between.",
+            f"Share of complete groups by mean outcome: mastered above {high:g}, hard below "
+            f"{low:g}, boundary in between.",
             figures.zones(record),
-            no_groups,
+            none_whole,
         ),
         Section(
             "signals",
@@ -61,10 +62,11 @@ def sections(record: Record) -> list[Section]:
         ),
         Section(
             "variances",
-            "Reward variance by zone",
-            "Mean over the groups of each zone. A group at the boundary may still be constant.",
+            "Variance of outcomes by zone",
+            "Mean over the complete groups of each zone. A group at the boundary may still be "
+            "constant.",
             figures.variances(record),
-            no_groups,
+            none_whole,
         ),
         Section(
             "pool",
@@ -81,7 +83,7 @@ def sections(record: Record) -> list[Section]:
             "Where new tasks land",
             _landing_text(record),
             supply.landings(record),
-            no_groups,
+            none_whole,
         ),
         Section(
             "funnel",
@@ -94,8 +96,8 @@ def sections(record: Record) -> list[Section]:
 
 
 def _landing_text(record: Record) -> str:
-    first = {task_id: groups[0] for task_id, groups in record.by_task.items()}
-    text = "Mean reward of each task's first group; dashed lines are the zone limits."
+    first = record.firsts
+    text = "Mean outcome of each task's first complete group; dashed lines are the zone limits."
     seeds = _at_boundary(record, (g for i, g in first.items() if i in record.seeds))
     made = _at_boundary(record, (g for i, g in first.items() if i not in record.seeds))
     if made:

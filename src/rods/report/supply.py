@@ -70,11 +70,11 @@ def pool(record: Record) -> go.Figure | None:
 
 
 def landings(record: Record) -> go.Figure | None:
-    """Mean rewards of the first groups of seeds and of generated tasks."""
+    """Mean outcomes of the first complete groups of seeds and of generated tasks."""
     found: dict[str, Counter[int]] = defaultdict(Counter)
-    for task_id, groups in record.by_task.items():
+    for task_id, group in record.firsts.items():
         name = "seeds" if task_id in record.seeds else "generated"
-        found[name][min(BINS - 1, int(groups[0].mean * BINS + 1e-9))] += 1
+        found[name][min(BINS - 1, int(group.mean * BINS + 1e-9))] += 1
     if not found:
         return None
     names = [name for name in ORIGINS if name in found]
@@ -110,7 +110,7 @@ def landings(record: Record) -> go.Figure | None:
             showarrow=False,
         )
     chart.update_xaxes(range=[0, 1], dtick=0.2)
-    chart.update_xaxes(title_text="mean reward of the first group", row=len(names), col=1)
+    chart.update_xaxes(title_text="mean outcome of the first complete group", row=len(names), col=1)
     return chart.update_yaxes(title_text="share", tickformat=".0%", range=[0, 1.05 * top])
 
 
