@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from rods.synthesis.llm.composites import MAX_CALLS, composites
 from rods.synthesis.toolgraph import Fragment, ToolGraph
 from test_factory import world
 
 
+@cache
+def graph() -> ToolGraph:
+    return world().program().graph
+
+
 def test_the_benchmark_has_the_papers_examples() -> None:
-    found = composites(world().program().graph)
+    found = composites(graph())
     chains = {composite.fragment.tools for composite in found.values()}
     city = "get_zipcode_based_on_city"
     assert (city, city, "estimate_distance", "estimate_drive_feasibility_by_mileage") in chains
@@ -19,7 +26,7 @@ def test_the_benchmark_has_the_papers_examples() -> None:
 
 def test_a_chain_becomes_linked_steps() -> None:
     city = "get_zipcode_based_on_city"
-    found = composites(world().program().graph)
+    found = composites(graph())
     chain = next(c for c in found.values() if c.fragment.tools == (city, city, "estimate_distance"))
     first, second, last = chain.steps(3)
     assert first.sources == second.sources == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -116,8 +117,7 @@ class Stuck:
 
 
 def test_barren_seeds_end_the_run(tmp_path: Path) -> None:
-    pipeline = world().program().pipeline
-    pipeline.planner = Stuck()
+    pipeline = replace(maker().pipeline, planner=Stuck())
     barren = Maker(pipeline, world().parents, seed=1, size=64)
     factory = Factory(tmp_path / "tasks.jsonl", {})
     with pytest.raises(UserError, match="only 0 of 3 tasks"):
