@@ -75,7 +75,7 @@ class PoolConfig(_Section):
     seeds: int = Field(400, ge=4, description="human-made tasks in the pool")
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
     p_max: int = Field(400, ge=0, description="most generated tasks that are active")
-    burn_in: float = Field(0.20, ge=0, le=1, description="least mean reward of the first group")
+    burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
     mastered: float = Field(0.95, ge=0, le=1)
     hard: float = Field(0.20, ge=0, le=1)
     stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")

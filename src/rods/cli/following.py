@@ -57,9 +57,8 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
 
 
 def _line(count: Count) -> str:
+    errors = f"; jobs that ended in an error: {count.errors}" if count.errors else ""
     return (
         f"{count.jobs} jobs done, {count.candidates} candidates made; {count.open} jobs open,"
-        f" {count.waiting} candidates waiting, of at most {count.bound}"
-        + f"; {count.errors} errors"
-        * bool(count.errors)
+        f" {count.waiting} candidates waiting; it pauses at {count.bound}{errors}"
     )

@@ -1,6 +1,6 @@
 """Whether each end of an epoch let in what it might, and carried the rest over (for the audit).
 
-It is reckoned here once more, so that the audit does not believe the one whom it looks after.
+It is computed a second time, so that the audit does not rely on the code that it checks.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rods.staging.trouble import MAX_LINE, shown
+from rods.secret import shown
+from rods.staging.trouble import MAX_LINE
 from rods.store.queue import Queue
 from rods.store.rows import Errors, Fates
 from rods.store.store import Store
