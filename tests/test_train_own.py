@@ -164,7 +164,7 @@ def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_pa
     watch.notice.side_effect = told.append
     with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*mend"):
         train(config, tmp_path / "run", watch, Stopper())
-    assert told and all("the environment lost rollouts" in line for line in told)
+    assert 0 < len(told) <= 5 and all("the environment lost rollouts" in line for line in told)
     tools.unmark("fail")
     watch.step.side_effect = None
     summary = train(config, tmp_path / "run", watch, Stopper())

@@ -38,6 +38,7 @@ from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
+REASONS = 5  # for which rollouts were lost, that are told
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
 
 
@@ -124,7 +125,7 @@ class _Run:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
         self.stopper = stopper
         self.supervisor: Supervisor | None = None
-        self.failed: set[str] = set()  # tasks whose failures were told
+        self.reasons: set[str] = set()  # for which the environment lost rollouts, as far as told
         self.broken = 0  # steps in a row in which the environment lost most rollouts
 
     def go(self) -> dict[str, Any] | None:
@@ -252,15 +253,25 @@ class _Run:
                 self._keep_episode(step, rollout)
         self.metrics.append(line)
         self.watch.step(line)
-        for task_id, why in line["failures"].items():
-            if task_id not in self.failed:
-                self.failed.add(task_id)
-                self.watch.notice(f"the environment lost rollouts, which are not trained on: {why}")
         lost = [rollout.failure for rollout in rollouts if rollout.lost]
+        self._tell_lost(rollouts)
         self.broken = self.broken + 1 if 2 * len(lost) > len(rollouts) else 0
         if self.broken >= BROKEN:
             told = f"the environment lost most rollouts of {BROKEN} steps in a row: {lost[0]}"
             raise UserError(f"{self.folder}: {told}; mend it, and the same command goes on")
+
+    def _tell_lost(self, rollouts: Sequence[Rollout]) -> None:
+        """A line for each new reason why rollouts were lost, whichever tasks they were of."""
+        for rollout in rollouts:
+            if not rollout.lost or len(self.reasons) >= REASONS:
+                continue
+            task = self.loop.task(rollout.task_id)
+            why = rollout.failure.removeprefix(f"task {task.source or task.id}: ")
+            if why not in self.reasons:
+                self.reasons.add(why)
+                told = f"the environment lost rollouts, which are not trained on: {why}"
+                last = "; further reasons stand in metrics.jsonl alone"
+                self.watch.notice(told + last * (len(self.reasons) == REASONS))
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every
