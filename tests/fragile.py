@@ -60,7 +60,7 @@ class Fragile:
         seconds: that a call may take.
     """
 
-    def __init__(self, folder: Path, seconds: float = 2.0) -> None:
+    def __init__(self, folder: Path, seconds: float = 1.5) -> None:
         self.folder = folder
         (folder / "tally.py").write_text(textwrap.dedent(MODULE))
         inner = load_environment("tally:Tally")

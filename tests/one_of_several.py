@@ -1,4 +1,4 @@
-"""One process of a real training over several: a program for `torchrun`-like environments.
+"""One process of a real training over several: RANK and WORLD_SIZE tell it which.
 
     python one_of_several.py FILE
 
@@ -67,5 +67,12 @@ def trained(name: str, loss: str, folder: Path) -> dict[str, torch.Tensor]:
 
 if __name__ == "__main__":
     file = Path(f"{sys.argv[1]}.{os.environ['RANK']}")
+    # They meet in a file: a port that was free may be taken before it is used.
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=Path(f"{sys.argv[1]}.meeting").absolute().as_uri(),
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+    )
     torch.save([trained(*case, file.parent) for case in CASES], file)
     torch.distributed.destroy_process_group()

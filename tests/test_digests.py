@@ -9,6 +9,7 @@ import pytest
 import digests
 
 
+@pytest.mark.slow
 def test_ground_truths_are_the_same_in_any_process() -> None:
     script = Path(digests.__file__)
     done = subprocess.run(

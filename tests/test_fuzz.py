@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import fuzz
 
 
+@pytest.mark.slow
 def test_the_corpus_does_no_harm(tmp_path: Path) -> None:
     out = tmp_path / "fuzz.json"
     command = [sys.executable, fuzz.__file__, "--strings", "300", "--out", str(out)]

@@ -46,6 +46,7 @@ def shown(task: Task, *texts: str, hints: bool = True, env: Environment = ENV) -
     return seen
 
 
+@pytest.mark.slow
 def test_no_hint_on_any_task_tells_a_gold_value() -> None:
     hinter, hints, tasks = Hinter(), 0, set()
     for source, task in TASKS.items():

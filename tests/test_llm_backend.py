@@ -41,6 +41,7 @@ def synth(
     return rods(*common, "--count", count, *more, "--json")
 
 
+@pytest.mark.slow
 def test_nothing_unverified_gets_through_a_hostile_endpoint(rods, tmp_path: Path) -> None:
     script = Hostile(seed=1, faults=0.06, lies=0.06)
     with ScriptedEndpoint(script) as server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,15 +17,18 @@ TIME = 300  # seconds after which a process that waits for the other is ended
 
 def together(file: Path) -> list[list[dict[str, torch.Tensor]]]:
     """The weights in both processes, by case."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     command = [sys.executable, program.__file__, str(file)]
     jobs = [
         subprocess.Popen(
             command,
-            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "WORLD_SIZE": "2",
+                "RANK": rank,
+                "LOCAL_RANK": rank,
+                "LOCAL_WORLD_SIZE": "2",
+                "OMP_NUM_THREADS": "1",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
