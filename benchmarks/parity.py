@@ -78,6 +78,10 @@ def compare(episodes: int, seed: int, guarded: bool = False) -> dict[str, object
                 if any(verdicts[i].passed for i in empty):
                     disagreements.append([task.source, [list(map(str, t)) for t in answer]])
             if honest != theirs:
+                # Its two sides share tables and default lists: one may change the other's state.
+                counts["agree where it shares nothing"] += honest == official.check(
+                    task, stripped, sealed=True
+                )
                 disagreements.append([task.source, [list(map(str, t)) for t in answer]])
     for found in disagreements[:20]:
         print("DISAGREE", json.dumps(found), file=sys.stderr)
