@@ -85,7 +85,7 @@ def fill(store: Store, size: int) -> None:
 
 def candidates(loop: Loop, count: int, first: int) -> None:
     """Candidates of the present epoch, as a worker leaves them, the tasks numbered from `first`."""
-    parent, epoch = next(iter(loop.pool.entries)), loop.store.last_epoch_index()
+    parent, epoch = next(iter(loop.pool.entries)), loop.store.epochs.last_index()
     for number in range(first, first + count, 1_000):
         job = Job(-number, epoch, parent, 0.5)
         with loop.store.transaction():

@@ -327,7 +327,10 @@ def _plain(line: str) -> str:
 
 
 def before(thing: object, name: str, number: int, act: Callable[[], None]) -> None:
-    """Have something happen right before a method is called for the n-th time."""
+    """Act right before a method, such as "epochs.add", is called for the n-th time."""
+    *path, name = name.split(".")
+    for part in path:
+        thing = getattr(thing, part)
     method, calls = getattr(thing, name), itertools.count(1)
 
     def wrapped(*arguments: Any, **named: Any) -> Any:
@@ -342,8 +345,8 @@ def before(thing: object, name: str, number: int, act: Callable[[], None]) -> No
 
 PLACES = {  # where -> a method of the store that is called there, and which call of it
     "observe": ("add_groups", 6),
-    "end_epoch": ("close_epoch", 2),
-    "next_epoch": ("add_epoch", 3),
+    "end_epoch": ("epochs.close", 2),
+    "next_epoch": ("epochs.add", 3),
     "synthesis": ("has_task", 4),
 }
 
@@ -640,7 +643,7 @@ def work(folder: Path, number: int, moment: str) -> None:
     producer = Producer(store, queue, RenamingSynthesis(), BACKGROUND.seed)
     producer.catch_up()
     before_ids = {task.id for task in queue.candidates()}
-    for job in queue.open_jobs(store.last_epoch_index()):
+    for job in queue.open_jobs(store.epochs.last_index()):
         producer.do(job, store.last_step())
         made = {task.id for task in queue.candidates()} - before_ids
         before_ids |= made
@@ -722,7 +725,7 @@ def clocked(folder: Path, stamp: Path) -> None:
     store, told = Store(folder), list[str]()
     before(store, "add_groups", 5, lambda: set_clock(-1))
     before(store, "add_groups", 9, lambda: set_clock(1))
-    before(store, "close_epoch", 2, lambda: time.sleep(1.0))
+    before(store, "epochs.close", 2, lambda: time.sleep(1.0))
     script = """if True:
         import threading
         while not threading.Event().wait(0.1):

@@ -76,8 +76,8 @@ class Runs:
 
     def stored(self, name: str) -> dict[str, object]:
         store = Store(self.root / name, role="reader")
-        parts = ("tasks", "events", "epochs", "groups", "funnel", "episodes", "evaluations")
-        found = {part: getattr(store, part)() for part in parts}
+        parts = ("tasks", "events", "groups", "funnel", "episodes", "evaluations")
+        found = {part: getattr(store, part)() for part in parts} | {"epochs": store.epochs.all()}
         store.close()
         return found
 

@@ -176,7 +176,7 @@ def test_one_state_is_read_beside_a_trainer(
     [
         (lambda s: s.add_events([Event(1, 0, "gone", "chosen")]), "BAD history: .*gone"),
         (
-            lambda s: s.add_epoch(9, 9, ["gone"]),
+            lambda s: s.epochs.add(9, 9, ["gone"]),
             "BAD history: .*1 tasks of its order are not stored",
         ),
         (

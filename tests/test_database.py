@@ -197,7 +197,7 @@ def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
             assert store.categories() == was.categories()
             assert store.groups() == [replace(group, size=0) for group in was.groups()]
             assert store.events() == was.events()
-            assert store.epochs() == was.epochs()
+            assert store.epochs.all() == was.epochs.all()
             assert store.evaluations() == was.evaluations()
             assert store.episodes() == was.episodes()
             assert store.funnel() == was.funnel()
@@ -226,7 +226,7 @@ def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
         "jobs SET tokens_in = NULL, tokens_out = NULL, cost = NULL",
     ):
         loop.store.db.write(f"UPDATE {what}")  # which they did not know
-    before, epochs, entries = rows_of(folder), loop.store.epochs(), loop.store.entries()
+    before, epochs, entries = rows_of(folder), loop.store.epochs.all(), loop.store.entries()
     assert {row.closed is None for row in epochs} == {True, False}
     loop.store.close()
     db = sqlite3.connect(folder / FILE)
@@ -235,7 +235,7 @@ def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
     db.close()
     store = Store(folder)
     assert store.meta("version") == VERSION
-    assert store.epochs() == epochs
+    assert store.epochs.all() == epochs
     assert faults_of(store, config) == []
     again = Loop(config, store, SEEDS, RenamingSynthesis(), step=7)
     assert store.entries() == entries == again.store.entries()
@@ -419,14 +419,14 @@ def test_a_log_is_folded_by_the_transaction_that_follows(store: Store, tmp_path:
 def test_a_transaction_that_fails_leaves_nothing(store: Store, error: type | None) -> None:
     with pytest.raises(error or UserError), store.transaction():
         store.add_tasks([make_task("one")], 1)
-        store.add_epoch(0, 1, ["x"])
+        store.epochs.add(0, 1, ["x"])
         if error:
             raise error
-        store.add_epoch(0, 1, ["x"])  # there is one already
-    assert (store.tasks(), store.epochs()) == ({}, [])
+        store.epochs.add(0, 1, ["x"])  # there is one already
+    assert (store.tasks(), store.epochs.all()) == ({}, [])
     with store.transaction():
-        store.add_epoch(0, 1, ["x"])
-    assert len(store.epochs()) == 1
+        store.epochs.add(0, 1, ["x"])
+    assert len(store.epochs.all()) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 7])
@@ -450,16 +450,16 @@ def test_a_full_file_takes_nothing_by_halves(store: Store) -> None:
     with pytest.raises(UserError, match=r"run\.sqlite: .*full; make room on the disk"):
         for kept in range(1000):
             with store.transaction():
-                store.add_epoch(kept, 1, ["x" * 999])
+                store.epochs.add(kept, 1, ["x" * 999])
                 store.add_events([Event(1, kept, "x", "chosen")])
     assert kept
     with pytest.raises(UserError, match="make room"):
         store.set_meta("outside", "x" * 9999)
-    assert [epoch.epoch for epoch in store.epochs()] == list(range(kept))
+    assert [epoch.epoch for epoch in store.epochs.all()] == list(range(kept))
     assert [event.epoch for event in store.events()] == list(range(kept))
     store.db.write("PRAGMA max_page_count = 9999")
-    store.add_epoch(kept, 1, [])
-    assert len(store.epochs()) == kept + 1
+    store.epochs.add(kept, 1, [])
+    assert len(store.epochs.all()) == kept + 1
 
 
 def test_a_file_that_cannot_be_written(store: Store) -> None:
@@ -476,14 +476,14 @@ def test_a_file_that_cannot_be_written(store: Store) -> None:
 
 def test_a_damaged_page_is_named(store: Store) -> None:
     for epoch in range(40):
-        store.add_epoch(epoch, 1, ["x" * 500])
+        store.epochs.add(epoch, 1, ["x" * 500])
     store.close()
     data = bytearray(store.db.path.read_bytes())
     data[-8192:] = b"\xff" * 8192
     store.db.path.write_bytes(data)
     reader = Store(store.folder, role="reader")
     with pytest.raises(UserError, match=r"run\.sqlite: .*; it is damaged: restore it"):
-        reader.epochs()
+        reader.epochs.all()
     with pytest.raises(UserError, match=r"run\.sqlite: "):
         reader.check()
     reader.close()
@@ -496,11 +496,11 @@ def test_a_long_read_stops_nobody(store: Store) -> None:
     reading = reader.iter_events()
     first = next(reading)
     for epoch in range(3):
-        store.add_epoch(epoch, 1, ["x" * 999] * 2500)
+        store.epochs.add(epoch, 1, ["x" * 999] * 2500)
     store.add_events([Event(2, 0, "late", "chosen")])
     assert len([first, *reading]) == 1000
     assert len(reader.events()) == 1001
-    assert len(reader.epochs()) == 3
+    assert len(reader.epochs.all()) == 3
     reader.close()
 
 
@@ -510,13 +510,13 @@ def test_a_long_read_stops_nobody(store: Store) -> None:
         ("groups SET rewards = '[0.5,'", lambda store: store.groups()),
         ("groups SET rewards = NULL", lambda store: store.groups()),
         ("events SET kind = 'seedes'", lambda store: store.events()),
-        ("epochs SET task_ids = '['", lambda store: store.epochs()),
-        ("epochs SET task_ids = '['", lambda store: store.last_epoch()),
+        ("epochs SET task_ids = '['", lambda store: store.epochs.all()),
+        ("epochs SET task_ids = '['", lambda store: store.epochs.last()),
         ("metrics SET line = ''", lambda store: store.metrics()),
         ("episodes SET transcript = '{'", lambda store: store.episodes()),
-        ("ends SET carried = '3/0'", lambda store: store.carried()),
-        ("ends SET carried = '1e999999999'", lambda store: store.carried()),
-        ("ends SET carried = '5/4'", lambda store: store.ends()),
+        ("ends SET carried = '3/0'", lambda store: store.epochs.carried()),
+        ("ends SET carried = '1e999999999'", lambda store: store.epochs.carried()),
+        ("ends SET carried = '5/4'", lambda store: store.epochs.ends()),
         ("meta SET value = '{' WHERE key = 'config'", lambda store: store.meta("config")),
         ("meta SET value = 'x' WHERE key = 'version'", lambda store: None),
         ("tasks SET body = CAST(x'ff' AS TEXT)", lambda store: store.tasks()),
@@ -590,7 +590,7 @@ class Holding:
 def test_a_writer_waits_for_another(store: Store) -> None:
     def write_epoch() -> None:
         with store.transaction():
-            store.add_epoch(0, 1, [])
+            store.epochs.add(0, 1, [])
 
     for write in (write_epoch, lambda: store.set_meta("a", 1)):
         other, ended = Holding(store.db.path), []
@@ -610,11 +610,11 @@ def test_a_writer_waits_for_another(store: Store) -> None:
 def test_nobody_waits_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "MOST_PATIENCE", 0.3)
     other = Holding(store.db.path)
-    for write in (lambda: store.set_meta("a", 1), lambda: store.add_epoch(0, 1, [])):
+    for write in (lambda: store.set_meta("a", 1), lambda: store.epochs.add(0, 1, [])):
         with pytest.raises(UserError, match=r"run\.sqlite: .*locked; end the process .*fuser"):
             write()
     other.end()
-    assert (store.meta("a"), store.epochs()) == (None, [])
+    assert (store.meta("a"), store.epochs.all()) == (None, [])
 
 
 def locking(folder: Path) -> subprocess.Popen[str]:
@@ -633,9 +633,9 @@ def test_a_trainer_kills_a_worker_that_holds_the_file(store: Store, stopped: boo
     if stopped:
         os.kill(worker.pid, signal.SIGSTOP)
     with store.transaction():
-        store.add_epoch(0, 1, ["x"])
+        store.epochs.add(0, 1, ["x"])
     assert worker.wait() == -signal.SIGKILL
-    assert len(store.epochs()) == 1
+    assert len(store.epochs.all()) == 1
     Store(store.folder, role="worker").close()
 
 
@@ -643,10 +643,10 @@ def test_a_worker_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(database, "MOST_PATIENCE", 0.3)
     worker = Store(store.folder, role="worker")
     with store.transaction():
-        store.add_epoch(0, 1, ["x"])
+        store.epochs.add(0, 1, ["x"])
         with pytest.raises(UserError, match="locked"):
             worker.set_meta("a", 1)
-    assert len(worker.epochs()) == 1
+    assert len(worker.epochs.all()) == 1
     worker.close()
 
 

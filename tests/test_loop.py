@@ -160,9 +160,9 @@ def test_what_is_carried_over_goes_back_with_the_run(tmp_path: Path, back: int) 
     loop.store.close()
     config, store = loop.config, Store(tmp_path / "broken", durable=False)
     loop = Loop(config, store, make_seeds(3), RenamingSynthesis(), step=step)
-    while len(loop.store.ends()) < 5:
+    while len(loop.store.epochs.ends()) < 5:
         at_the_boundary(loop, 1)
-    assert loop.store.ends() == whole.store.ends()
+    assert loop.store.epochs.ends() == whole.store.epochs.ends()
     assert loop.buffer.admission.carried == whole.buffer.admission.carried
     assert finish(loop) == finish(whole)
 

@@ -163,7 +163,7 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
     queue.admit([next(queue.candidates()).id], 3)
     assert queue.fates(2) == Fates(4, 1, 3, 0)
     assert queue.fates(4) == Fates(4, 1, 2, 1)
-    queue.store.add_epoch(4, 9, [])
+    queue.store.epochs.add(4, 9, [])
     account = Account.of(queue.store, PATIENCE)
     assert (account.seconds, account.spent) == (8.0, Spent(400, 40, 2.0))
     assert account.lost == (2.0, Spent(100, 10, 0.5))

@@ -77,7 +77,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         store.set_meta("left_out", {HOSTILE: HOSTILE})
         store.add_tasks(seeds, 0)
         store.add_events([Event(0, 0, task.id, "seeded") for task in seeds])
-        store.add_epoch(0, 1, [task.id for task in seeds])
+        store.epochs.add(0, 1, [task.id for task in seeds])
         rewards = [(0.0, 1.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.0), (0.25, 0.75)]
         store.add_groups(
             Group(task.id, task.category, rewards[i % 5], 0, 1) for i, task in enumerate(seeds)
@@ -91,7 +91,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
                 Event(3, 2, made[1].id, "retired", HOSTILE),
             ]
         )
-        store.add_epoch(1, 2, [task.id for task in made])
+        store.epochs.add(1, 2, [task.id for task in made])
         store.add_groups(Group(t.id, t.category, (0.4, 0.6), 1, 2) for t in made)
         outcomes = {"tried": 5, "admitted": 2, HOSTILE: 3}
         rows = [(2, 0, seeds[0].id, name, n) for name, n in outcomes.items()]

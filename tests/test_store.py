@@ -41,15 +41,15 @@ def fill(store: Store, step: int) -> None:
         store.add_tasks([task], step)
         store.add_groups([Group(task.id, "base", (0.1, 1 / 3), 0, step)])
         store.add_events([Event(step, 0, task.id, "seeded")])
-        store.add_epoch(step, step, [task.id])
-        store.close_epoch(step, step, Fraction(step, 7))
+        store.epochs.add(step, step, [task.id])
+        store.epochs.close(step, step, Fraction(step, 7))
         store.add_metrics(step, {"step": step})
         store.add_episode(step, task.id, 0.5, "answered", [["user", "hello"]])
         store.add_evaluation([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
 
 
 def content(store: Store) -> list[object]:
-    found = [store.tasks(), store.groups(), store.events(), store.epochs(), store.ends()]
+    found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.epochs.ends()]
     return [*found, store.episodes(), store.evaluations(), store.metrics()]
 
 

@@ -146,7 +146,7 @@ def test_errors_go_back_with_the_run(tmp_path: Path) -> None:
     epochs(whole, 3)
     epochs(loop, 2)
     loop.resume(3)
-    while len(loop.store.ends()) < 3:
+    while len(loop.store.epochs.ends()) < 3:
         epochs(loop, 1)
     assert content(loop.store) == content(whole.store)
     errors = whole.queue.errors()

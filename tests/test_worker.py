@@ -61,7 +61,7 @@ class Beside:
         self.producer.catch_up()
 
     def next_job(self) -> Job | None:
-        return next(iter(self.queue.open_jobs(self.store.last_epoch_index())), None)
+        return next(iter(self.queue.open_jobs(self.store.epochs.last_index())), None)
 
 
 @pytest.fixture
@@ -435,12 +435,13 @@ class Crashes(RuleBasedStateMachine):
         self.trained = [g for g in self.trained if g.step <= self.checkpoint]
         self.loop = trainer(self.config, Path(self.folder.name), step=self.checkpoint)
 
-    @rule(call=st.sampled_from(["add_groups", "add_events", "put_entries", "close_epoch"]))
+    @rule(call=st.sampled_from(["add_groups", "add_events", "put_entries", "epochs.close"]))
     def lose_the_trainer_in_a_transaction(self, call: str) -> None:
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        setattr(self.loop.store, call, killed)
+        *part, name = call.split(".")
+        setattr(self.loop.store.epochs if part else self.loop.store, name, killed)
         with suppress(KeyboardInterrupt):
             self.train()
         self.lose_the_trainer()
@@ -470,7 +471,7 @@ class Crashes(RuleBasedStateMachine):
         assert {task.id: task for task in queue.candidates()} == self.made
         joined = Counter(e.task_id for e in store.events() if e.kind in ("seeded", "injected"))
         assert set(joined.values()) == {1}
-        tasks, epoch = set(store.categories()), store.last_epoch_index()
+        tasks, epoch = set(store.categories()), store.epochs.last_index()
         assert tasks == set(joined) == {t.id for t in SEEDS} | set(joined) & set(self.made)
         waiting = {candidate.task_id for candidate in queue.waiting(epoch)}
         assert not waiting & tasks

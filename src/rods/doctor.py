@@ -78,11 +78,11 @@ def _whole(store: Store) -> list[Finding]:
 
 
 def _history(store: Store, config: Config) -> list[Finding]:
-    categories, epochs, stored = store.categories(), store.epochs(), store.entries()
+    categories, epochs, stored = store.categories(), store.epochs.all(), store.entries()
     trained: dict[int, list[str]] = defaultdict(list)
     for group in store.iter_groups():
         trained[group.step].append(group.task_id)
-    events, ends = store.iter_events(), store.ends()
+    events, ends = store.iter_events(), store.epochs.ends()
     found = list(faults(events, categories, stored, epochs, trained, config, ends))
     states = Counter(entry.state for entry in stored)
     told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"

@@ -115,7 +115,7 @@ class Loop:
         self.step, self.buffer = step, ReplayBuffer(self.config)
         self.latest: Sequence[Group] = ()
         self.store.rollback(step, queues=self.inline)
-        self.epoch: EpochRow | None = self.store.last_epoch()
+        self.epoch: EpochRow | None = self.store.epochs.last()
         if self.epoch is None and not self.store.has_events():
             self._seed()
         else:
@@ -145,7 +145,7 @@ class Loop:
         self.epoch = EpochRow(index, self.step + 1, None, ids)
         with self.store.transaction(fold=False):
             self.store.add_tasks(fresh, self.step + 1)
-            self.store.add_epoch(index, self.step + 1, ids, self._wanted(index, len(ids)))
+            self.store.epochs.add(index, self.step + 1, ids, self._wanted(index, len(ids)))
         return self._told(self.epoch)
 
     def steps(self, epoch: Epoch) -> Iterator[list[Task]]:
@@ -206,7 +206,7 @@ class Loop:
             self.queue.admit([e.task_id for e in came if e.kind == "injected"], step)
             self.store.add_events([*gone, *came])
             self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
-            self.store.close_epoch(index, step, self.buffer.admission.carried)
+            self.store.epochs.close(index, step, self.buffer.admission.carried)
         self.epoch = self.epoch._replace(closed=step)
         return [*gone, *came]
 
@@ -268,7 +268,7 @@ class Loop:
 
         with self._sound():
             events, groups = store.iter_events(), store.iter_groups()
-            self.buffer.replay(events, store.categories(), groups, judged, store.carried())
+            self.buffer.replay(events, store.categories(), groups, judged, store.epochs.carried())
         if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
             with store.transaction():
                 store.put_entries(self.pool.entries.values())

@@ -275,7 +275,7 @@ class _Run:
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every
-        epoch = self.store.last_epoch_index() + 1
+        epoch = self.store.epochs.last_index() + 1
         if every and epoch % every == 0:
             self._evaluate("validation", step)
 

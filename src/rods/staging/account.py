@@ -36,7 +36,7 @@ class Account:
             patience: see `Queue`.
         """
         queue = Queue(store, patience)
-        fates = queue.fates(store.last_epoch_index())
+        fates = queue.fates(store.epochs.last_index())
         return Account(fates, queue.seconds(), queue.spent(), errors_of(queue))
 
     @property

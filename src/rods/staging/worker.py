@@ -73,7 +73,7 @@ class Worker:
         producer.catch_up()
         count = Count()
         while not (trouble.gave_up or self.stop()):
-            epoch = self.store.last_epoch_index()
+            epoch = self.store.epochs.last_index()
             jobs, waiting = queue.counts(epoch)
             count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
             job = queue.next_job(epoch) if waiting < count.bound else None
@@ -97,4 +97,4 @@ class Worker:
 
     def bound(self) -> int:
         """More than the next end of an epoch can take in are not made beforehand."""
-        return self.config.synthesis.waiting or self.store.wanted()
+        return self.config.synthesis.waiting or self.store.epochs.wanted()

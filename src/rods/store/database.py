@@ -7,6 +7,7 @@ must be on a local disk: SQLite's locks do not work on network file systems.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -143,6 +144,17 @@ class Database:
                 one = f"({', '.join('?' * len(some[0]))})"
                 values = list(chain.from_iterable(some))
                 self._db.execute(f"{into} VALUES {', '.join([one] * len(some))}", values)
+
+    def load(self, text: Any) -> Any:
+        """A value that is stored as JSON.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError):
+            raise UserError(f"{self.path}: a value is no JSON; {DAMAGED}") from None
 
     def check(self) -> None:
         """Look at the whole file.

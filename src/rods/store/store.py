@@ -1,13 +1,11 @@
-"""A run's tasks, groups, events and epochs; what a trainer writes and everybody reads."""
+"""A run's tasks, groups and events; what a trainer writes and everybody reads."""
 
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from fractions import Fraction
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,9 @@ from rods.group import Group
 from rods.pool.event import BEFORE, Event
 from rods.pool.pool import Entry
 from rods.store.database import DAMAGED, FILE, Database
+from rods.store.epochs import Epochs
 from rods.store.lease import Lease
-from rods.store.rows import EndRow, EpochRow, Evaluation
+from rods.store.rows import Evaluation
 from rods.store.schema import TRAINER, WORKER
 from rods.task import Task
 
@@ -36,6 +35,9 @@ class Store:
 
     Raises:
         UserError: the folder is in use, of another version, or cannot be used.
+
+    Attributes:
+        epochs: the epochs of the run.
     """
 
     def __init__(self, folder: Path, *, role: str = "trainer", durable: bool = True) -> None:
@@ -56,6 +58,7 @@ class Store:
         except BaseException:
             self._release()
             raise
+        self.epochs = Epochs(self.db)
 
     def close(self) -> None:
         self.db.close()
@@ -79,7 +82,7 @@ class Store:
 
     def meta(self, key: str) -> Any:
         rows = self.db.read("SELECT value FROM meta WHERE key = ?", key)
-        return self._load(rows[0][0]) if rows else None
+        return self.db.load(rows[0][0]) if rows else None
 
     def set_meta(self, key: str, value: Any) -> None:
         self.db.write("REPLACE INTO meta VALUES (?, ?)", key, json.dumps(value))
@@ -122,33 +125,6 @@ class Store:
             raise UserError(f"{self.folder / FILE}: task {task_id} was altered; {DAMAGED}")
         return task
 
-    def _load(self, text: Any) -> Any:
-        """A stored value.
-
-        Raises:
-            UserError: it is damaged.
-        """
-        try:
-            return json.loads(text)
-        except (TypeError, ValueError):
-            raise UserError(f"{self.folder / FILE}: a value is no JSON; {DAMAGED}") from None
-
-    def _fraction(self, text: Any) -> Fraction | None:
-        """A stored fraction below 1, such as "3/5".
-
-        Raises:
-            UserError: it is damaged.
-        """
-        if text is None:
-            return None
-        with suppress(ValueError, ZeroDivisionError):
-            found = Fraction(text if _FRACTION.fullmatch(str(text)) else -1)
-            if 0 <= found < 1:
-                return found
-        raise UserError(
-            f"{self.folder / FILE}: what an epoch carried over is no fraction; {DAMAGED}"
-        )
-
     def categories(self) -> dict[str, str]:
         """Task id -> category of all but the candidates that wait, without reading the tasks."""
         return dict(self.db.rows(f"SELECT id, category FROM tasks {_JOINED}"))
@@ -158,20 +134,16 @@ class Store:
         return bool(self.db.read("SELECT 1 FROM tasks WHERE id = ?", task_id))
 
     def add_groups(self, groups: Iterable[Group]) -> None:
-        self.db.insert(
-            "INSERT INTO groups",
-            map(_group_row, groups),
-        )
+        self.db.insert("INSERT INTO groups", map(_group_row, groups))
 
     def iter_groups(self, epoch: int | None = None) -> Iterator[Group]:
         """Groups in the order of training, of one epoch or of all."""
         where = "" if epoch is None else " WHERE epoch = ?"
         query = f"SELECT {_GROUP} FROM groups{where}"
-        for t, c, rewards, e, s, size, told in self.db.rows(
-            query, *([] if epoch is None else [epoch])
-        ):
-            outcomes = None if told is None else tuple(self._load(told))
-            yield Group(t, c, tuple(self._load(rewards)), e, s, size, outcomes)
+        rows = self.db.rows(query, *([] if epoch is None else [epoch]))
+        for t, c, rewards, e, s, size, stored in rows:
+            outcomes = None if stored is None else tuple(self.db.load(stored))
+            yield Group(t, c, tuple(self.db.load(rewards)), e, s, size, outcomes)
 
     def groups(self) -> list[Group]:
         """All groups."""
@@ -223,59 +195,6 @@ class Store:
             for place, task_id, category, generated, *rest in self.db.rows(_ENTRIES)
         ]
 
-    def add_epoch(
-        self, epoch: int, first_step: int, task_ids: Sequence[str], wanted: int = 0
-    ) -> None:
-        """An epoch that was drawn.
-
-        Args:
-            wanted: candidates that its end can take in.
-        """
-        # JSON without a look at every id for what to escape: they are hashes.
-        ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
-
-    def wanted(self) -> int:
-        """Candidates that the end of the latest epoch can take in, as things stood at its draw."""
-        query = "SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1"
-        rows = self.db.read(query)
-        return int(rows[0][0] or 0) if rows else 0
-
-    def close_epoch(self, epoch: int, step: int, carried: Fraction) -> None:
-        """Mark it as ended, which happens together with all that its end brings.
-
-        Args:
-            carried: see `Admission.carried`.
-        """
-        self.db.write("INSERT INTO ends VALUES (?, ?, ?)", epoch, step, str(carried))
-
-    def ends(self) -> list[EndRow]:
-        """The ends of epochs, in order."""
-        rows = self.db.read("SELECT epoch, step, carried FROM ends ORDER BY epoch")
-        return [EndRow(epoch, step, self._fraction(text)) for epoch, step, text in rows]
-
-    def carried(self) -> Fraction:
-        """What the latest end of an epoch carried over."""
-        for (text,) in self.db.read("SELECT carried FROM ends ORDER BY epoch DESC LIMIT 1"):
-            return self._fraction(text) or Fraction(0)
-        return Fraction(0)
-
-    def epochs(self) -> list[EpochRow]:
-        """All epochs, in order."""
-        rows = self.db.rows(f"{_EPOCHS} ORDER BY epoch")
-        return [EpochRow(e, s, closed, self._load(ids)) for e, s, closed, ids in rows]
-
-    def last_epoch(self) -> EpochRow | None:
-        query = f"{_EPOCHS} ORDER BY epoch DESC LIMIT 1"
-        for epoch, step, closed, ids in self.db.read(query):
-            return EpochRow(epoch, step, closed, self._load(ids))
-        return None
-
-    def last_epoch_index(self) -> int:
-        """Of the epoch that is in progress or was the last; -1 before the first."""
-        found = self.db.read("SELECT MAX(epoch) FROM epochs")[0][0]
-        return -1 if found is None else int(found)
-
     def jobs(self) -> list[str]:
         """The tasks that were to be varied."""
         return [row[0] for row in self.db.rows("SELECT task_id FROM jobs")]
@@ -294,7 +213,7 @@ class Store:
     def episodes(self) -> dict[str, tuple[int, float, str, list[list[str]]]]:
         """The latest (step, progress, ending, [[role, text], ...]) of each task."""
         rows = self.db.rows("SELECT task_id, step, progress, ending, transcript FROM episodes")
-        return {t: (s, p, e, self._load(m)) for t, s, p, e, m in rows}
+        return {t: (s, p, e, self.db.load(m)) for t, s, p, e, m in rows}
 
     def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
         self.db.insert("INSERT INTO evaluations", evaluations)
@@ -309,7 +228,7 @@ class Store:
     def metrics(self) -> list[dict[str, Any]]:
         """A line a training step."""
         return [
-            self._load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
+            self.db.load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
         ]
 
     def rollback(self, step: int, *, queues: bool) -> bool:
@@ -348,9 +267,6 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
     return task.id, step, task.category.value, task.origin, task.parent, task.born, body
 
 
-_FRACTION = re.compile(r"\d+(/\d+)?")
-_EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
-    FROM epochs LEFT JOIN ends USING (epoch)"""
 _TASKS = "SELECT id, body FROM tasks"
 _JOINED = "WHERE id NOT IN (SELECT id FROM candidates WHERE admitted IS NULL) ORDER BY rowid"
 _ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason

@@ -1,0 +1,90 @@
+"""The epochs of a run: their order when drawn, and what their end left for the next one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+from rods.errors import UserError
+from rods.store.database import DAMAGED, Database
+from rods.store.rows import EndRow, EpochRow
+
+_EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
+    FROM epochs LEFT JOIN ends USING (epoch)"""
+_FRACTION = re.compile(r"\d+(/\d+)?")
+
+
+class Epochs:
+    """Epochs in a run's file; reading one that is damaged raises `UserError`."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def add(self, epoch: int, first_step: int, task_ids: Sequence[str], wanted: int = 0) -> None:
+        """Store a new epoch.
+
+        Args:
+            wanted: candidates that its end can admit.
+        """
+        # JSON without escaping each id: they are hashes.
+        ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
+
+    def close(self, epoch: int, step: int, carried: Fraction) -> None:
+        """Mark an epoch as ended, in one transaction with all changes of its end.
+
+        Args:
+            carried: see `Admission.carried`.
+        """
+        self.db.write("INSERT INTO ends VALUES (?, ?, ?)", epoch, step, str(carried))
+
+    def all(self) -> list[EpochRow]:
+        """All epochs, in order."""
+        rows = self.db.rows(f"{_EPOCHS} ORDER BY epoch")
+        return [EpochRow(e, s, closed, self.db.load(ids)) for e, s, closed, ids in rows]
+
+    def last(self) -> EpochRow | None:
+        """The latest epoch."""
+        query = f"{_EPOCHS} ORDER BY epoch DESC LIMIT 1"
+        for epoch, step, closed, ids in self.db.read(query):
+            return EpochRow(epoch, step, closed, self.db.load(ids))
+        return None
+
+    def last_index(self) -> int:
+        """Index of the latest epoch; -1 before the first."""
+        found = self.db.read("SELECT MAX(epoch) FROM epochs")[0][0]
+        return -1 if found is None else int(found)
+
+    def wanted(self) -> int:
+        """Candidates that the end of the latest epoch can admit, as known when it was drawn."""
+        rows = self.db.read("SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1")
+        return int(rows[0][0] or 0) if rows else 0
+
+    def ends(self) -> list[EndRow]:
+        """The ends of epochs, in order."""
+        rows = self.db.read("SELECT epoch, step, carried FROM ends ORDER BY epoch")
+        return [EndRow(epoch, step, self._fraction(text)) for epoch, step, text in rows]
+
+    def carried(self) -> Fraction:
+        """Fraction of a task that the latest end carried over."""
+        for (text,) in self.db.read("SELECT carried FROM ends ORDER BY epoch DESC LIMIT 1"):
+            return self._fraction(text) or Fraction(0)
+        return Fraction(0)
+
+    def _fraction(self, text: Any) -> Fraction | None:
+        """A stored fraction below 1, such as "3/5"; None where version 5 wrote the row.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if text is None:
+            return None
+        with suppress(ValueError, ZeroDivisionError):
+            # The pattern keeps out forms such as 1e999999999, which take long to read.
+            found = Fraction(text if _FRACTION.fullmatch(str(text)) else -1)
+            if 0 <= found < 1:
+                return found
+        raise UserError(f"{self.db.path}: the carried-over value is no fraction; {DAMAGED}")
