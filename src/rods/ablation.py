@@ -6,13 +6,13 @@ later calls hang on them through the state, and which are needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Step
-from rods.envs.calls import STOPPED
-from rods.reward import TRIES, GoldTrace, TraceError, judge_turn
+from rods.envs.retry import any_failed, retried
+from rods.reward import GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
 
 
@@ -41,7 +41,7 @@ def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
         TraceError: the environment loses the session in which the ground truth is executed.
     """
     answers = [_without(task, position) for position in range(len(task.calls))]
-    outcomes = _steadily(lambda: _answered(task, env, answers, gold))
+    outcomes = retried(lambda: _answered(task, env, answers, gold), any_failed)
     turns = len(task.turns)
     rows = [outcomes[i * turns : (i + 1) * turns] for i in range(len(answers))]
     writes = _writes(task, env)
@@ -67,7 +67,7 @@ def _answered(
 
 
 def _writes(task: Task, env: Environment) -> list[bool]:
-    outcomes = _steadily(lambda: _watched(task, env))
+    outcomes = retried(lambda: _watched(task, env), any_failed)
     if lost := next((outcome.lost for outcome in outcomes if outcome.lost), ""):
         raise TraceError(f"task {task.source or task.id}: the ground truth cannot be run: {lost}")
     states = [outcome.state for outcome in outcomes]
@@ -80,17 +80,6 @@ def _watched(task: Task, env: Environment) -> list[Outcome]:
     snapshots = [Step(session, (call,), None, True) for call in task.calls]
     outcomes = env.execute([Step(session, (), None, True), *snapshots])
     session.close()
-    return outcomes
-
-
-def _steadily(execute: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Outcomes in which no limit stopped a call and no session was lost, if need be by trying
-    again; what happens each time belongs to the task."""
-    for _ in range(TRIES):
-        outcomes = execute()
-        stopped = (seen.refused in STOPPED for o in outcomes for seen in o.observations)
-        if not any(stopped) and not any(outcome.lost for outcome in outcomes):
-            break
     return outcomes
 
 

@@ -55,17 +55,12 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     return episode.progress
 
 
-def printable(text: str) -> str:
-    """A text that does nothing to a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _tell(message: Message, show: Callable[[str], None]) -> None:
     marks = {"tools": "now on offer", "observation": "<", "error": "!"}
     if message.role == "agent":
         return
     text = message.text[:MAX_SHOWN] + ("..." if len(message.text) > MAX_SHOWN else "")
-    safe = printable(text)
+    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     if message.role == "tools" and len(text.split()) > 8:
         safe = f"{len(text.split())} tools"
     show(f"{marks.get(message.role, message.role)}: {safe}")

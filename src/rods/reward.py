@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.envs.base import Environment, Outcome, Step
+from rods.envs.retry import TRIES
 from rods.envs.state import State
 from rods.errors import NoProcessError, UserError
 from rods.task import Call, Task
 
 VERSION = 1  # of what a turn is worth; a run is not taken up under another one
-TRIES = 3  # at a ground truth, before its environment is said to fail
 CACHED = 4096  # traces that are kept
 
 
@@ -131,21 +131,12 @@ class Traces:
         self.env = env
         self._known: dict[str, GoldTrace] = {}
 
-    def of(self, task: Task) -> GoldTrace:
-        """The task's trace.
-
-        Raises:
-            TraceError, NoProcessError: see `trusted_trace`. It is tried again the next time.
-        """
-        if task.id not in self._known:
-            if len(self._known) >= CACHED:
-                self._known.clear()
-            self._known[task.id] = trusted_trace(task, self.env)
-        return self._known[task.id]
-
     def visit(self, tasks: Iterable[Task]) -> dict[str, GoldTrace | TraceError]:
-        """For each task's id its trace, or why it has none: one answer a visit, however often the
-        task stands there.
+        """Each task's trace by its id, or why there is none; a failed one is computed again at the
+        next visit.
+
+        Args:
+            tasks: a task may occur more than once, and is then computed once.
 
         Raises:
             NoProcessError: nothing can be run at all.
@@ -153,11 +144,18 @@ class Traces:
         found: dict[str, GoldTrace | TraceError] = {}
         for task in tasks:
             if task.id not in found:
-                try:
-                    found[task.id] = self.of(task)
-                except TraceError as error:
-                    found[task.id] = error
+                found[task.id] = self._known.get(task.id) or self._computed(task)
         return found
+
+    def _computed(self, task: Task) -> GoldTrace | TraceError:
+        try:
+            trace = trusted_trace(task, self.env)
+        except TraceError as error:
+            return error
+        if len(self._known) >= CACHED:
+            self._known.clear()
+        self._known[task.id] = trace
+        return trace
 
 
 def judge_turn(

@@ -22,7 +22,6 @@ def score(
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment
-    from rods.play import printable
     from rods.scoring import Scorer
 
     env = GuardedEnvironment(BfclEnvironment())
@@ -36,7 +35,7 @@ def score(
         if as_json:
             typer.echo(json.dumps(row))
         elif row["progress"] is None:
-            typer.echo(f"{row['task']}: not scored  {row['ending']}: {printable(row['failure'])}")
+            typer.echo(f"{row['task']}: not scored  {row['ending']}: {row['failure']}")
         else:
             turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
             typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")

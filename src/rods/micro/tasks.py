@@ -21,8 +21,9 @@ from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.calls import STOPPED
+from rods.envs.retry import retried
 from rods.micro.dialect import MicroDialect
-from rods.reward import TRIES, TraceError, gold_trace, score
+from rods.reward import TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
 from rods.synthesis.critique import Critic
@@ -84,10 +85,10 @@ def demonstration(
     Raises:
         TraceError: the environment lost it each time.
     """
-    for _ in range(TRIES):
-        ids, mask, episode = _demonstrated(task, env, dialect)
-        if STOPPED.isdisjoint(episode.refusals) and not episode.failure:
-            break
+    ids, mask, episode = retried(
+        lambda: _demonstrated(task, env, dialect),
+        lambda made: bool(made[2].failure) or not STOPPED.isdisjoint(made[2].refusals),
+    )
     if episode.failure:
         raise TraceError(f"task {task.source or task.id}: {episode.failure}")
     return ids, mask

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rods.config import Config
 from rods.pool.event import Event, ImpossibleEventError
-from rods.pool.limit import Ended, Limit
+from rods.pool.limit import End, Limit
 from rods.pool.pool import Entry, Pool
 
 
@@ -34,7 +34,7 @@ def faults(
     epochs: Sequence[Drawn],
     trained: Mapping[int, Sequence[str]],
     config: Config,
-    ends: Sequence[Ended],
+    ends: Sequence[End],
 ) -> Iterator[str]:
     """What is wrong, a sentence each; nothing if all is well.
 

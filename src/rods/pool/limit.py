@@ -9,28 +9,17 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import floor
-from typing import Protocol
 
 from rods.config import Config
 
-
-class Ended(Protocol):
-    """The end of an epoch; see `rods.store.rows.EndRow`."""
-
-    @property
-    def epoch(self) -> int: ...
-
-    @property
-    def step(self) -> int: ...
-
-    @property
-    def carried(self) -> Fraction | None: ...
+End = tuple[int, int, Fraction | None]
+"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.rows.EndRow`."""
 
 
 class Limit:
     """How many may join at each end, by what the ends before it left over."""
 
-    def __init__(self, config: Config, ends: Sequence[Ended]) -> None:
+    def __init__(self, config: Config, ends: Sequence[End]) -> None:
         self.config, self.beta = config, Fraction(str(config.pool.beta))
         self.left, self.carried = deque(ends), Fraction(0)
 
@@ -49,18 +38,19 @@ class Limit:
             if joined:
                 yield f"epoch {epoch}: {joined} injected, at no end of an epoch"
             return
-        end, allowed = self.left.popleft(), Fraction(0)
-        if self.config.arm == "rods" and self.config.stage(end.epoch).expand:
+        (ended, _, carried), allowed = self.left.popleft(), Fraction(0)
+        if self.config.arm == "rods" and self.config.stage(ended).expand:
             allowed = self.carried + self.beta * active
             self.carried = allowed % 1
         if joined > floor(allowed):
             yield f"epoch {epoch}: {joined} injected, over {floor(allowed)}"
-        if end.carried is None:  # version 5 carried nothing
+        if carried is None:  # version 5 carried nothing
             self.carried = Fraction(0)
-        elif end.carried != self.carried:
-            told = f"{end.carried} of a task was carried over, its pool says {self.carried}"
-            yield f"epoch {epoch}: {told}"
+        elif carried != self.carried:
+            found = f"{carried} of a task was carried over, its pool says {self.carried}"
+            yield f"epoch {epoch}: {found}"
 
     def _place(self) -> tuple[int, int]:
         """Step and epoch that the events of the next end carry."""
-        return self.left[0].step, self.left[0].epoch + 1
+        epoch, step, _ = self.left[0]
+        return step, epoch + 1

@@ -46,10 +46,11 @@ def _eligible(pool: Pool, categories: frozenset[str]) -> list[str]:
         categories = frozenset(pool.size)
     if categories >= pool.size.keys() and pool.live:
         return list(pool.live)
-    live = [i for i, e in pool.live.items() if e.category in categories]
-    originals = [i for i, e in pool.entries.items() if not e.generated]
-    of_them = [i for i in originals if pool.entries[i].category in categories]
-    return live or of_them or list(pool.live) or originals
+    if live := [i for i, e in pool.live.items() if e.category in categories]:
+        return live
+    originals = {i: e for i, e in pool.entries.items() if not e.generated}
+    resting = [i for i, e in originals.items() if e.category in categories]
+    return resting or list(pool.live) or list(originals)
 
 
 def _shuffled(ids: list[str], rng: Random) -> list[str]:

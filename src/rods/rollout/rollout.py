@@ -53,14 +53,12 @@ class Rollout(NamedTuple):
             return self.format
         return self.outcome(name)
 
-    def outcome(self, name: RewardName) -> float | None:
-        """What the boundary reads where that reward is trained on; None where it was lost.
+    def outcome(self, name: RewardName) -> float:
+        """What the boundary reads of a rollout that was not lost, where that reward is trained on.
 
         The binary reward where that is trained on (the paper's ablation), else the progress:
         never a shaped reward.
         """
-        if self.lost:
-            return None
         return float(self.complete) if name == "binary" else self.progress
 
 
@@ -72,16 +70,16 @@ def group_of(
     Args:
         name: of the reward that is trained on.
     """
-    rewards = [found for r in rollouts if (found := r.reward(name)) is not None]
-    outcomes = [found for r in rollouts if (found := r.outcome(name)) is not None]
+    outcomes = tuple(r.outcome(name) for r in scored(rollouts))
+    shaped = tuple(r.format for r in scored(rollouts)) if name == "format" else None
     return Group(
         task_id=task.id,
         category=task.category.value,
-        rewards=tuple(rewards),
+        rewards=outcomes if shaped is None else shaped,
         epoch=epoch,
         step=step,
         size=len(rollouts),
-        outcomes=tuple(outcomes) if name == "format" else None,
+        outcomes=None if shaped is None else outcomes,
     )
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rods.envs.calls import STOPPED
+from rods.envs.retry import retried
 from rods.profile import distance
-from rods.reward import TRIES, gold_trace, score_many
+from rods.reward import Scored, gold_trace, score_many
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.withheld import replaceable
 from rods.synthesis.word_gates import discreet, grounded, missing, plain_spoken, timely
@@ -131,12 +132,15 @@ def decisive(case: Case) -> bool:
     An answer in which a limit stopped a call, or whose session was lost, proves nothing.
     """
     answers = [[list(turn.ground_truth) for turn in case.task.turns], *wrong_answers(case.task)]
-    for _ in range(TRIES):
-        scored = score_many([(case.task, answer, case.gold) for answer in answers], case.env)
-        if not any(row.lost or STOPPED & row.refusals.keys() for row in scored):
-            full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
-            return full[0] and not any(full[1:]) and any(case.task.calls)
-    return False
+    episodes = [(case.task, answer, case.gold) for answer in answers]
+    scored = retried(lambda: score_many(episodes, case.env), _disturbed)
+    full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
+    proved = full[0] and not any(full[1:]) and not _disturbed(scored)
+    return proved and any(case.task.calls)
+
+
+def _disturbed(scored: Sequence[Scored]) -> bool:
+    return any(row.lost or not STOPPED.isdisjoint(row.refusals) for row in scored)
 
 
 GATES: Sequence[Gate] = (

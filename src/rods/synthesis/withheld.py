@@ -7,8 +7,8 @@ from itertools import islice, permutations
 
 from rods.envs.base import Environment, Observation, Session
 from rods.envs.calls import STOPPED
+from rods.envs.retry import retried
 from rods.grounding import leaves
-from rods.reward import TRIES
 from rods.task import Call, Task, ToolSpec
 
 BINDINGS = 6  # ways tried to hand the same values to another tool
@@ -48,11 +48,7 @@ def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) ->
 
 def _called(session: Session, call: Call) -> Observation:
     """The response; a call that a limit stopped was undone, and is tried again."""
-    for _ in range(TRIES):
-        seen = session.call(call)
-        if seen.refused not in STOPPED:
-            break
-    return seen
+    return retried(lambda: session.call(call), lambda seen: seen.refused in STOPPED)
 
 
 def _bindings(call: Call, tool: ToolSpec) -> Iterator[Call]:
