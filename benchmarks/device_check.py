@@ -3,7 +3,7 @@
     python benchmarks/device_check.py --out FILE
 
 Greedy tokens and log-probabilities of the same weights on both, then a run of the tiny preset on
-the GPU, interrupted after two steps and taken up again. Exit code 0: all is well; 1: it is not;
+the GPU, interrupted after two steps and resumed. Exit code 0: all is well; 1: it is not;
 2: no CUDA device is here. `--device cpu` rehearses the script where there is none.
 """
 
@@ -30,7 +30,7 @@ from rods.micro.policy import MicroPolicy
 ROWS, ROUNDS, EQUAL, CLOSE = 32, 3, 0.95, 1e-3
 COMMAND = """import atexit, sys, torch; from rods.cli import main
 atexit.register(lambda: print("gpu bytes", torch.cuda.max_memory_allocated(), file=sys.stderr))
-main()"""  # the command line, which tells at its end how much memory of the GPU it used
+main()"""  # the command line, which prints at its end how much GPU memory it used
 
 
 def compare(device: str) -> dict[str, object]:
@@ -68,10 +68,10 @@ def train(folder: Path, device: str, stop_after: int) -> dict[str, object]:
             time.sleep(0.05)
         if stop_after:
             job.send_signal(signal.SIGINT)
-        told = job.communicate()[1].splitlines()
-    used = next((int(line.split()[-1]) for line in told if line.startswith("gpu bytes")), 0)
+        lines_out = job.communicate()[1].splitlines()
+    used = next((int(line.split()[-1]) for line in lines_out if line.startswith("gpu bytes")), 0)
     good = job.returncode == (130 if stop_after else 0) and (used > 0) is (device != "cpu")
-    found = {"code": job.returncode, "gpu_bytes": used, "stderr": told[-20:], "good": good}
+    found = {"code": job.returncode, "gpu_bytes": used, "stderr": lines_out[-20:], "good": good}
     return {**found, "steps": steps(lines), "seconds": round(time.monotonic() - begun, 1)}
 
 

@@ -128,7 +128,7 @@ def test_no_seeds_are_no_run(tmp_path: Path, arm: str) -> None:
 def test_seeds_that_stand_there_twice(tmp_path: Path) -> None:
     one, other = (make_task("the same", source=name) for name in ("one", "other"))
     store = Store(tmp_path)
-    with pytest.raises(UserError, match="seeds: other is the same task as one; leave one of them"):
+    with pytest.raises(UserError, match="seeds: other is the same task as one; remove one of them"):
         Loop(make_config(2), store, [*SEEDS, one, other], RenamingSynthesis())
     assert not store.has_events() and not store.tasks()
     Loop(make_config(2), store, [*SEEDS, one], RenamingSynthesis()).next_epoch()

@@ -153,7 +153,7 @@ def test_who_waits(found: dict[str, tuple[int, float]], taken: set[int], epoch: 
 
 
 def test_what_became_of_those_that_were_made(queue: Queue) -> None:
-    """And that those which lapsed have their share in what all of them took."""
+    """And that those which expired have their share in what all of them took."""
     for epoch in range(4):
         job = Job(1 + epoch, epoch, PARENT.id, 0.5)
         add(queue, job, job._replace(step=9 + epoch))
@@ -167,12 +167,12 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
     account = Account.of(queue.store, PATIENCE)
     assert (account.seconds, account.spent) == (8.0, Spent(400, 40, 2.0))
     assert account.lost == (2.0, Spent(100, 10, 0.5))
-    assert account.summary()["lapsed"] == {
+    assert account.summary()["expired"] == {
         "seconds": 2.0, "tokens_in": 100, "tokens_out": 10, "cost": 0.5
     }  # fmt: skip
     assert account.sentence() == (
-        "4 variants were made: 1 joined the pool, 2 wait, 1 lapsed. It took 8 s, 400 tokens read"
-        " and 40 written by the model (cost 2.00). Of this, lapsed variants took 2 s, 100 tokens"
+        "4 variants were made: 1 joined the pool, 2 wait, 1 expired. It took 8 s, 400 tokens read"
+        " and 40 written by the model (cost 2.00). Of this, expired variants took 2 s, 100 tokens"
         " read and 10 written by the model (cost 0.50)."
     )
     queue.store.rollback(3, queues=True)

@@ -104,7 +104,7 @@ def test_the_page_names_every_field() -> None:
 def test_a_task_stands_once(read: Any) -> None:
     """Under whatever id: the content makes the task."""
     other = GOOD | {"id": "two"}
-    with pytest.raises(UserError, match="line 3: 'two' is the same task as 'one'; leave one"):
+    with pytest.raises(UserError, match="line 3: 'two' is the same task as 'one'; remove one"):
         read([GOOD, turn(user="other") | {"id": "three"}, other])
 
 
@@ -128,5 +128,5 @@ def test_tools_that_answer_at_random_are_told_at_once(
     monkeypatch.syspath_prepend(str(tmp_path))
     path = tmp_path / "tasks.jsonl"
     path.write_text(json.dumps({"id": "one", "turns": [{"user": "roll", "calls": ["roll()"]}]}))
-    with pytest.raises(UserError, match="task 'one': a second session answers otherwise"):
+    with pytest.raises(UserError, match="task 'one': a second session gives other responses"):
         read_task_file(path, load_environment("dice:Dice"), ("Dice",))

@@ -162,7 +162,7 @@ def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_pa
     watch = create_autospec(Watch, instance=True)
     watch.step.side_effect = lambda line: tools.mark("fail")
     watch.notice.side_effect = told.append
-    with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*mend"):
+    with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*fix it"):
         train(config, tmp_path / "run", watch, Stopper())
     assert 0 < len(told) <= 5 and all("the environment lost rollouts" in line for line in told)
     tools.unmark("fail")

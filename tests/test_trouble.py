@@ -1,4 +1,4 @@
-"""Synthesis that is broken: it is told at once, given up after a while, and never looks healthy."""
+"""Synthesis that is broken: it is shown at once, stopped after a while, and never looks healthy."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_broken_synthesis_is_told_given_up_and_found(rods, tmp_path: Path) -> 
     line = "ValueError: no such tool, asked with Bearer *** <script>alert(1)</script> [red] [2J"
     assert told == [
         f"an error in synthesis: {line}; the report shows its traceback",
-        f"synthesis is given up: 3 errors in a row; last: {line}; the training goes on without",
+        f"synthesis is given up: 3 errors in a row; last: {line}; training continues without it",
     ]
     assert loop.queue.outcomes() == {"error": 3, "": 21}, "jobs stay open"
     summary = summarise(loop.config, loop.store, [], loop.producer.trouble.gave_up)["synthesis"]

@@ -192,7 +192,7 @@ def test_it_makes_what_the_next_end_can_take_in(
     assert by_epoch == found
     assert loop.queue.waiting(2) == []
     fates = loop.queue.fates(2)
-    assert (fates.made, fates.lapsed) == (sum(joined for *_, joined in found), 0)
+    assert (fates.made, fates.expired) == (sum(joined for *_, joined in found), 0)
     loop.store.close()
 
 

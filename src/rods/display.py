@@ -162,11 +162,11 @@ def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None
         )
     synthesis = summary["synthesis"]
     if synthesis["errors"]:
-        told = f"Synthesis: {synthesis['errors']} jobs ended in an error, first"
-        console.print(f"{told}: {synthesis['first_error']}", style="red", markup=False)
+        message = f"Synthesis: {synthesis['errors']} jobs ended in an error; the first:"
+        console.print(f"{message} {synthesis['first_error']}", style="red", markup=False)
     if synthesis["gave_up"]:
-        told = f"Synthesis was given up: {synthesis['gave_up']}"
-        console.print(told, style="red", markup=False)
+        message = f"Synthesis was given up: {synthesis['gave_up']}"
+        console.print(message, style="red", markup=False)
     console.print(summary["notice"], style="dim", markup=False)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
 

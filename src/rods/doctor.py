@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.errors import UserError
 from rods.pool.audit import faults
-from rods.staging.account import errors_of, told_errors
+from rods.staging.account import count_of, errors_of
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -100,9 +100,9 @@ def _errors(queue: Queue) -> Finding:
     errors = errors_of(queue)
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
-    told = f"{told_errors(errors)}: {errors.first.line}"
+    message = f"{count_of(errors)}: {errors.first.line}"
     shows = "; `rods report` shows its traceback" if errors.first.text else ""
-    return ("synthesis", False, told + shows)
+    return ("synthesis", False, message + shows)
 
 
 def _queues(store: Store) -> list[Finding]:

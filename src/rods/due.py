@@ -1,4 +1,4 @@
-"""What a trainer hands back is checked here before anything is changed by it."""
+"""Checks the groups that a trainer returns, before they change anything."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SHOWN = 3  # task ids in a message
 
 @dataclass(frozen=True)
 class Due:
-    """The groups that the next training step owes.
+    """The groups that the next training step must deliver.
 
     Attributes:
-        task_ids: of the step's tasks; one that stands there twice owes two groups.
+        task_ids: of the step's tasks; a task that occurs twice needs two groups.
         size: K, rollouts of each task.
         category: of a task, by its id.
         shaped: the rewards that are trained on say nothing about the outcome.
@@ -32,10 +32,10 @@ class Due:
     def fault(self, groups: Sequence[Group]) -> str:
         """Why these are not the groups that are due, or ""."""
         due, given = Counter(self.task_ids), Counter(group.task_id for group in groups)
-        told = _listed("missing", due - given) + _listed("not due", given - due)
-        if told:
+        wrong = _listed("missing", due - given) + _listed("not due", given - due)
+        if wrong:
             tasks = f"its {len(self.task_ids)} tasks"
-            return f"step {self.step}: one group is due for each of {tasks}; {'; '.join(told)}"
+            return f"step {self.step}: one group is due for each of {tasks}; {'; '.join(wrong)}"
         faults = ((group.task_id, self._fault_of(group)) for group in groups)
         name, fault = next((found for found in faults if found[1]), ("", ""))
         return f"step {self.step}: group of task {name}: {fault}" if fault else ""
@@ -50,8 +50,8 @@ class Due:
         for name, (found, right) in wanted.items():
             if found != right:
                 few = name == "size" and not group.size
-                told = "; give size where rollouts were lost" * few
-                return f"{name} is {found!r}, not {right!r}{told}"
+                hint = "; give size where rollouts were lost" * few
+                return f"{name} is {found!r}, not {right!r}{hint}"
         if self.shaped and group.outcomes is None:
             return "the format reward is shaped: give the progress as outcomes"
         return group.fault()

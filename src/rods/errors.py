@@ -17,7 +17,7 @@ class BusyError(UserError):
 
 
 class NoProcessError(UserError):
-    """No process for an environment's calls can be started, whatever the task."""
+    """No process for an environment's calls can be started; no task is the cause."""
 
 
 def first_problem(error: ValidationError) -> str:

@@ -100,8 +100,8 @@ class Group:
                 return f"a reward of {reward!r}; it must be a finite Python number"
         for outcome in self.verified:
             if not _number(outcome) or not 0 <= outcome <= 1:
-                told = "give the verified results beside shaped rewards, as outcomes"
-                return f"an outcome of {outcome!r}, which is not within [0, 1]; {told}"
+                hint = "if rewards are shaped, give the verified results as outcomes"
+                return f"an outcome of {outcome!r}, which is not within [0, 1]; {hint}"
         return ""
 
 

@@ -67,8 +67,8 @@ class Loop:
             log "rods" if it is left out.
 
     Raises:
-        UserError: `synthesis.mode` is background, and there is somebody to do it inline; or the
-            seeds are none, or one stands there twice.
+        UserError: `synthesis.mode` is background and `synthesis` is given; or there are no seeds,
+            or a seed occurs twice.
 
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
@@ -232,14 +232,14 @@ class Loop:
                 yield task
             elif (barren := barren + 1) >= BARREN:
                 names = ", ".join(category.value for category in stage.categories)
-                told = f"the last {BARREN} of them are known or none of {names}"
-                raise UserError(f"--arm fresh: synthesis makes no new tasks ({told})")
+                found = f"the last {BARREN} of them are known or none of {names}"
+                raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
 
     def _seed(self) -> None:
         """Begin: all seeds at once or none.
 
         Raises:
-            UserError: there are none, or one stands there twice.
+            UserError: there are none, or one occurs twice.
         """
         if not len(self.seeds):
             raise UserError("no seeds: a run begins with at least one task")
@@ -285,7 +285,7 @@ class Loop:
             raise UserError(f"{file}: its history says that {error}; {DAMAGED}") from None
 
     def _due(self) -> Due:
-        """What the next training step owes.
+        """The groups that the next training step must deliver.
 
         Raises:
             ValueError: no step is due.
@@ -321,14 +321,14 @@ class Loop:
 
 
 def _doubled(tasks: Iterable[Task]) -> str:
-    """Which task stands among the seeds twice."""
+    """Names the task that occurs twice among the seeds."""
     found: dict[str, str] = {}
     for task in tasks:
         name = task.source or task.id
         if task.id in found:
-            return f"seeds: {name} is the same task as {found[task.id]}; leave one of them out"
+            return f"seeds: {name} is the same task as {found[task.id]}; remove one of them"
         found[task.id] = name
-    return "seeds: a task stands there twice"
+    return "seeds: a task occurs twice"
 
 
 def _batches(tasks: Collection[Task]) -> Iterator[list[Task]]:

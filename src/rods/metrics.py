@@ -21,7 +21,7 @@ from rods.staging.account import Account
 from rods.store.queue import Queue
 from rods.store.store import Store
 
-MOST_FAILURES = 5  # tasks a step whose failures are told
+MOST_FAILURES = 5  # tasks a step whose failures are listed
 
 
 def step_metrics(

@@ -48,11 +48,11 @@ class GoldTrace:
 
 
 NO_TRACE = GoldTrace((), (), failed="it was not replayed", fine=False)
-"""Stands where a ground truth could not be replayed."""
+"""Placeholder for a ground truth that could not be replayed."""
 
 
 class TraceError(UserError):
-    """The environment cannot replay a ground truth; how hard the task is, nobody knows."""
+    """The environment cannot replay a ground truth. It says nothing about the task's difficulty."""
 
 
 @dataclass(frozen=True)

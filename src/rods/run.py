@@ -38,7 +38,7 @@ from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
-REASONS = 5  # for which rollouts were lost, that are told
+REASONS = 5  # distinct causes of lost rollouts that are shown
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
 
 
@@ -115,7 +115,7 @@ def _quiet() -> None:
     library.set_verbosity_error()  # type: ignore[no-untyped-call]
     library.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
-    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are told in a line of ours
+    logging.getLogger("trl").setLevel(logging.ERROR)  # we report lost rollouts ourselves
 
 
 class _Run:
@@ -125,7 +125,7 @@ class _Run:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
         self.stopper = stopper
         self.supervisor: Supervisor | None = None
-        self.reasons: set[str] = set()  # for which the environment lost rollouts, as far as told
+        self.reasons: set[str] = set()  # causes of lost rollouts that were shown
         self.broken = 0  # steps in a row in which the environment lost most rollouts
 
     def go(self) -> dict[str, Any] | None:
@@ -257,11 +257,11 @@ class _Run:
         self._tell_lost(rollouts)
         self.broken = self.broken + 1 if 2 * len(lost) > len(rollouts) else 0
         if self.broken >= BROKEN:
-            told = f"the environment lost most rollouts of {BROKEN} steps in a row: {lost[0]}"
-            raise UserError(f"{self.folder}: {told}; mend it, and the same command goes on")
+            message = f"the environment lost most rollouts of {BROKEN} steps in a row: {lost[0]}"
+            raise UserError(f"{self.folder}: {message}; fix it, and resume by the same command")
 
     def _tell_lost(self, rollouts: Sequence[Rollout]) -> None:
-        """A line for each new reason why rollouts were lost, whichever tasks they were of."""
+        """Show a line for each new cause of lost rollouts."""
         for rollout in rollouts:
             if not rollout.lost or len(self.reasons) >= REASONS:
                 continue
@@ -269,9 +269,9 @@ class _Run:
             why = rollout.failure.removeprefix(f"task {task.source or task.id}: ")
             if why not in self.reasons:
                 self.reasons.add(why)
-                told = f"the environment lost rollouts, which are not trained on: {why}"
-                last = "; further reasons stand in metrics.jsonl alone"
-                self.watch.notice(told + last * (len(self.reasons) == REASONS))
+                message = f"the environment lost rollouts, which are not trained on: {why}"
+                last = "; further causes are in metrics.jsonl only"
+                self.watch.notice(message + last * (len(self.reasons) == REASONS))
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every

@@ -1,6 +1,6 @@
-"""Keeps secrets of the process environment, and what a terminal obeys, out of what is shown.
+"""Removes secrets of the process environment and control characters from text that is shown.
 
-An exception may quote whatever it was raised for: a header, an address, a setting.
+An exception may quote a header, an address or a setting.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import os
 import re
 
 NAMES = re.compile(r"key|token|secret|passw|passphrase|credential|auth", re.IGNORECASE)
-LEAST = 8  # characters; shorter values are placeholders such as EMPTY and may stand in any text
+LEAST = 8  # characters; shorter values are placeholders such as EMPTY, which may occur in any text
 MARK = "***"
 _declared: set[str] = set()
 
 
 def declare(variable: str) -> None:
-    """From now on this environment variable holds a secret, whatever its name."""
+    """Treat this environment variable as a secret from now on."""
     _declared.add(variable)
 
 
@@ -37,5 +37,5 @@ def shown(text: str, size: int) -> str:
 
 
 def plain(text: str, keep: str = "") -> str:
-    """Blanks for characters that cannot be printed: terminals obey some, stores refuse some."""
+    """Blanks for unprintable characters: terminals interpret some, stores refuse some."""
     return "".join(c if c.isprintable() or c in keep else " " for c in text)

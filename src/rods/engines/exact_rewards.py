@@ -1,4 +1,4 @@
-"""Rewards as the reward functions gave them, and the groups of rollouts that they tell nothing of.
+"""Rewards as the reward functions gave them, and which groups have no signal.
 
 Trainers keep rewards in float32 and take the mean of a group in it, which need not be the common
 reward of a constant group: eight times 0.2 gives an advantage of -1.5e-4 and not 0.
@@ -50,9 +50,9 @@ def constant(rewards: Tensor, size: int) -> Tensor:
         size: rollouts of a group.
     """
     groups = rewards.view(-1, size)
-    gone = groups.isnan()
-    least = groups.masked_fill(gone, math.inf).amin(1)
-    most = groups.masked_fill(gone, -math.inf).amax(1)
+    missing = groups.isnan()
+    least = groups.masked_fill(missing, math.inf).amin(1)
+    most = groups.masked_fill(missing, -math.inf).amax(1)
     return most.le(least).repeat_interleave(size)
 
 

@@ -1,9 +1,8 @@
 """Log-probabilities of some tokens of a batch, through the model's own forward.
 
-The model is called as the trainer holds it, so the hooks of whatever wraps it (peft,
-DistributedDataParallel, FSDP) run. During the call a hook in front of the output matrix keeps the
-states of the wanted tokens alone: no other logits are computed, and what the model does to its
-logits afterwards (a scale, a cap) is done to these.
+The wrapped model is called, so the hooks of its wrappers (peft, DistributedDataParallel, FSDP) run.
+During the call a hook before the output matrix keeps only the hidden states of the wanted tokens:
+no other logits are computed, and the model's own changes to logits (a scale, a cap) apply to these.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Three things differ from TRL, and none changes a gradient beyond rounding:
 
 - Tokens of the user and the tools are masked out of the loss, so their logits are not computed.
-- Rows whose advantage is zero are not run through the model, unless the loss has a term that looks
-  at them all the same. They stay in the batch: `grpo` and `dr_grpo` divide by the number of rows.
+- Rows whose advantage is zero are not run through the model, unless another term of the loss uses
+  them. They stay in the batch: `grpo` and `dr_grpo` divide by the number of rows.
 - A group whose rewards are equal, as the reward function gave them, has an advantage of exactly
   zero; TRL's is the rounding error of a mean in float32.
 
@@ -76,7 +76,7 @@ class SignalTrainer(GRPOTrainer):
         if self.beta == 0.0 and self.top_entropy_quantile >= 1.0:
             own &= inputs["advantages"].ne(0).unsqueeze(1)
         if not own.any():
-            own[0, 0] = True  # the loss must hang on the model: other processes wait for it
+            own[0, 0] = True  # the loss must depend on the model: other processes wait for it
         # An entropy bonus and a router's loss have gradients of their own.
         self._own = None if self._entropy_bonus_enabled or self.aux_loss_enabled else own
         if self._own is not None and "old_per_token_logps" in inputs:

@@ -33,7 +33,7 @@ class Refusal(StrEnum):
 
 
 STOPPED = frozenset({Refusal.TIME, Refusal.MEMORY, Refusal.PROCESS})
-"""What stops a call that is under way: the machine may be to blame as well as the call."""
+"""Limits that stop a running call. The cause may be the call or a slow machine."""
 
 
 class CallError(ValueError):

@@ -50,7 +50,7 @@ class State:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether plain data are equal, nan to nan, as their `encode` tells.
+    """Whether plain data are equal, nan to nan; exactly then `encode` gives the same text.
 
     Raises:
         RecursionError: one contains itself.

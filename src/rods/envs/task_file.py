@@ -75,8 +75,8 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
             raise UserError(f"{where}: id: {entry.id!r} stands there twice")
         task = tasks[entry.id] = _task(entry, f"{path}: task {entry.id!r}", env, classes)
         if (known := same.setdefault(task.id, entry.id)) != entry.id:
-            told = f"{entry.id!r} is the same task as {known!r}; leave one of them out"
-            raise UserError(f"{where}: {told}")
+            message = f"{entry.id!r} is the same task as {known!r}; remove one of them"
+            raise UserError(f"{where}: {message}")
     if not tasks:
         raise UserError(f"{path}: no tasks")
     return list(tasks.values())
@@ -108,8 +108,8 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
     try:
         trusted_trace(task, env)
     except TraceError:
-        told = "a second session answers otherwise; its tools must be deterministic"
-        raise UserError(f"{where}: {told}") from None
+        message = "a second session gives other responses; its tools must be deterministic"
+        raise UserError(f"{where}: {message}") from None
     return task
 
 

@@ -1,8 +1,8 @@
-"""Letting in: at most beta of the active pool an epoch, and never more than P_max.
+"""Admission of candidates: at most beta of the active pool an epoch, and never more than P_max.
 
 The limit is exact: beta is the decimal that was typed. The fraction of a task that is left of it at
 an end of an epoch counts at the next one, or a pool of fewer than 1 / beta tasks would never grow.
-A whole task that was allowed and did not come is not made up for.
+A whole place that no candidate used is not carried over.
 
 Departure from the paper: it injects first and then cuts the pool back to P_max. Here the least
 valuable tasks make room beforehand, so that P_max holds at every moment. As there, tasks that were
@@ -40,7 +40,7 @@ class Admission:
     """Decides who joins the pool, and who makes room for them.
 
     Attributes:
-        carried: what the latest end of an epoch was allowed beyond whole tasks, in [0, 1).
+        carried: fraction of a task that the latest epoch's end left unused, in [0, 1).
         refused: candidates that found no room, at the latest end of an epoch.
     """
 

@@ -1,4 +1,4 @@
-"""Whether each end of an epoch let in what it might, and carried the rest over (for the audit).
+"""Audits, for each epoch's end, the number of injected tasks and the fraction carried over.
 
 It is computed a second time, so that the audit does not rely on the code that it checks.
 """
@@ -17,19 +17,19 @@ End = tuple[int, int, Fraction | None]
 
 
 class Limit:
-    """How many may join at each end, by what the ends before it left over."""
+    """How many tasks each epoch's end may admit, given the fraction that it inherits."""
 
     def __init__(self, config: Config, ends: Sequence[End]) -> None:
         self.config, self.beta = config, Fraction(str(config.pool.beta))
         self.left, self.carried = deque(ends), Fraction(0)
 
     def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
-        """Go past the ends at which nothing happened, up to some event; None: past all."""
+        """Check the ends without events before a given step; None: all that are left."""
         while self.left and (step is None or self._place() < (step, epoch)):
             yield from self.at(*self._place(), active, 0)
 
     def at(self, step: int, epoch: int, active: int, joined: int) -> Iterator[str]:
-        """What was injected together.
+        """Check one end of an epoch, or an injection outside of any.
 
         Args:
             active: tasks after retirement, before anything was pruned or injected.

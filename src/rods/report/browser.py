@@ -65,8 +65,8 @@ def _task(record: Record, task: Task) -> dict[str, Any]:
 
 
 def _group(record: Record, group: Group) -> dict[str, Any]:
-    """Mean and zone are None where all rollouts were lost. Outcomes stand in the order of the
-    rewards, and only where they are other numbers."""
+    """Mean and zone are None where all rollouts were lost. Outcomes are listed in the order of
+    the rewards, and only where they differ from them."""
     pairs = sorted(zip(group.rewards, group.verified, strict=True))
     differ = group.verified != group.rewards
     return {

@@ -19,7 +19,7 @@ from rods.report.browser import browser_data
 from rods.report.record import Record
 from rods.report.sections import sections
 from rods.report.style import ZONES
-from rods.staging.account import told_errors
+from rods.staging.account import count_of
 from rods.store.store import Store
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def render(record: Record) -> str:
         tiles=tables.tiles(record),
         held_out=tables.held_out(record),
         held_out_note=tables.held_out_note(record),
-        errors=told_errors(record.account.errors) if record.account.errors else "",
+        errors=count_of(record.account.errors) if record.account.errors else "",
         realisation_header=header,
         realisation_rows=rows,
         sections=shown,

@@ -30,7 +30,7 @@ class Record:
         realisation: side -> how its tasks came about -> count.
         left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
-        account: what became of the variants, and what they took.
+        account: the variants by their fate, and their cost.
         gave_up: why the latest step's process made no variants any more, or "".
     """
 
@@ -52,7 +52,7 @@ class Record:
     def read(store: Store) -> Record:
         """Read it all; within a snapshot of the store where a trainer may be at work."""
         config = store.meta("config") or {}
-        told, lines = config.get("synthesis") or {}, store.metrics()
+        settings, lines = config.get("synthesis") or {}, store.metrics()
         return Record(
             name=store.folder.resolve().name,
             config=config,
@@ -65,7 +65,7 @@ class Record:
             episodes=store.episodes(),
             evaluations=store.evaluations(),
             tasks=store.tasks(),
-            account=Account.of(store, told.get("patience", SynthesisConfig().patience)),
+            account=Account.of(store, settings.get("patience", SynthesisConfig().patience)),
             gave_up=(lines[-1].get("synthesis") or {}).get("gave_up", "") if lines else "",
         )
 

@@ -111,9 +111,9 @@ def _change(before: str, after: str) -> str:
 
 
 def _made_tile(record: Record) -> list[Tile]:
-    """Variants that wait or have lapsed cost as much as those that joined."""
+    """Variants that wait or have expired cost as much as those that joined."""
     fates = record.account.fates
-    detail = f"{fates.waiting:,} wait, {fates.lapsed:,} lapsed"
+    detail = f"{fates.waiting:,} wait, {fates.expired:,} expired"
     return [Tile("variants made", f"{fates.made:,}", detail)] if fates.made else []
 
 

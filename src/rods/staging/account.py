@@ -1,4 +1,4 @@
-"""What became of the variants that a run made, and what making them took."""
+"""The variants that a run made, by their fate, and their cost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Account:
     """So far.
 
     Attributes:
-        seconds: that synthesis took, whatever came of it.
-        spent: of a model, likewise.
+        seconds: that all synthesis took, also without a result.
+        spent: model tokens and money of all synthesis.
         errors: jobs that ended in one; None if none did.
     """
 
@@ -41,8 +41,8 @@ class Account:
 
     @property
     def lost(self) -> tuple[float, Spent]:
-        """The share of the candidates that lapsed in what all of them took."""
-        share = self.fates.lapsed / self.fates.made if self.fates.made else 0.0
+        """The share of the candidates that expired in what all of them took."""
+        share = self.fates.expired / self.fates.made if self.fates.made else 0.0
         tokens_in, tokens_out, cost = self.spent
         lost = Spent(round(share * tokens_in), round(share * tokens_out), share * cost)
         return share * self.seconds, lost
@@ -53,7 +53,7 @@ class Account:
         return {
             "candidates": self.fates._asdict(),
             "spent": _plain(self.seconds, self.spent),
-            "lapsed": _plain(seconds, lost),
+            "expired": _plain(seconds, lost),
             "errors": self.errors.jobs if self.errors else 0,
             "first_error": self.errors.first.line if self.errors else "",
         }
@@ -62,11 +62,13 @@ class Account:
         """The same for a person; "" where nothing was made and nothing tried."""
         if not (self.fates.made or self.seconds):
             return ""
-        made, injected, waiting, lapsed = self.fates
-        told = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
-        told += f", {lapsed:,} lapsed. It took {_told(self.seconds, self.spent)}"
+        made, injected, waiting, expired = self.fates
+        text = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
+        text += f", {expired:,} expired. It took {_cost(self.seconds, self.spent)}"
         return (
-            f"{told}. Of this, lapsed variants took {_told(*self.lost)}." if lapsed else f"{told}."
+            f"{text}. Of this, expired variants took {_cost(*self.lost)}."
+            if expired
+            else f"{text}."
         )
 
 
@@ -79,7 +81,7 @@ def errors_of(queue: Queue) -> Errors | None:
     return found._replace(first=found.first._replace(line=line))
 
 
-def told_errors(errors: Errors) -> str:
+def count_of(errors: Errors) -> str:
     """Jobs that ended in an error, for a person."""
     what = "job" if errors.jobs == 1 else "jobs"
     return f"{errors.jobs} {what} ended in an error, the first at step {errors.step}"
@@ -89,8 +91,8 @@ def _plain(seconds: float, spent: Spent) -> dict[str, Any]:
     return {"seconds": round(seconds, 1), **spent._replace(cost=round(spent.cost, 6))._asdict()}
 
 
-def _told(seconds: float, spent: Spent) -> str:
-    told = f"{seconds:,.0f} s"
+def _cost(seconds: float, spent: Spent) -> str:
+    text = f"{seconds:,.0f} s"
     if spent.tokens_in or spent.tokens_out:
-        told += f", {spent.tokens_in:,} tokens read and {spent.tokens_out:,} written by the model"
-    return told + f" (cost {spent.cost:,.2f})" * bool(spent.cost)
+        text += f", {spent.tokens_in:,} tokens read and {spent.tokens_out:,} written by the model"
+    return text + f" (cost {spent.cost:,.2f})" * bool(spent.cost)

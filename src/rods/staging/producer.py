@@ -23,7 +23,7 @@ from rods.task import Task
 T = TypeVar("T")
 Counters = tuple[dict[str, int], Spent]
 MADE, KNOWN, GIVEN_UP, ERROR = "made", "known already", "given up", "error"
-"""Outcomes of a job; another one is "no answer: ", with why the model gave none."""
+"""Outcomes of a job; one more is "no answer: " with the cause, if a model did not answer."""
 
 
 class Producer:
@@ -61,7 +61,7 @@ class Producer:
     def do(self, job: Job, step: int) -> int:
         """Do one job; returns how many candidates it brought.
 
-        Whatever goes wrong in synthesis is an outcome, and never the caller's failure. An exception
+        A failure of synthesis becomes the job's outcome and is never raised. An exception
         is noted as an error, unless it is a model's trouble to answer. A job with an error brings
         nothing, also where only what synthesis tells of it was wrong.
         """
@@ -95,7 +95,7 @@ class Producer:
         """The variant, if there is one.
 
         Raises:
-            Exception: whatever is raised by a part of synthesis that is broken.
+            Exception: of any kind, where a part of synthesis is broken.
         """
         parent = self.queue.parent(job)
         rng = random.Random(f"{self.seed} {job.step} {job.task_id}")

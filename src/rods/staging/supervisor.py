@@ -1,8 +1,8 @@
 """Watches over the synthesis worker: starts it, restarts it with back-off, and gives up visibly.
 
 It lives in a thread and never touches the store, so the trainer neither waits for the worker nor
-fails with it. The worker tells of each job on its standard output, and so, as {"notice": line}, of
-what a person should see at once. It ends when its standard input closes, so it does not outlive a
+fails with it. The worker reports each job on its standard output, and messages for a person as
+{"notice": line}. It ends when its standard input closes, so it does not outlive a
 trainer that was killed.
 """
 
@@ -92,7 +92,7 @@ class Supervisor:
     def _run(self) -> None:
         try:
             self._watch()
-        except Exception as error:  # a thread would end in silence, and the worker go unwatched
+        except Exception as error:  # else the thread ends unnoticed and nobody watches the worker
             if (process := self._process) is not None:
                 _end(process)
             self._give_up(f"its supervisor failed: {traced(error).line}")
@@ -112,7 +112,7 @@ class Supervisor:
                 self._closing.wait(self._rest(busy))
                 continue
             busy = 0
-            if status == BROKEN:  # the next one would fare the same
+            if status == BROKEN:  # a new worker would fail in the same way
                 if why := self.state.last.get("gave_up"):  # and it has said so
                     self.state.gave_up = shown(str(why), WORDS)
                 else:
@@ -164,7 +164,7 @@ class Supervisor:
                 process.wait()
         with contextlib.suppress(OSError):  # whatever it had started ends with it
             os.killpg(process.pid, signal.SIGKILL)
-        for reader in readers:  # each closes its pipe, be it later
+        for reader in readers:  # each closes its pipe, perhaps later
             reader.join(GRACE)
         if process.stdin is not None:
             with contextlib.suppress(OSError):
@@ -178,15 +178,15 @@ class Supervisor:
             for line in words:
                 heard[0] = time.monotonic()
                 try:
-                    told = json.loads(line)
+                    message = json.loads(line)
                 except (ValueError, RecursionError):
                     continue
-                if isinstance(told, dict) and isinstance(notice := told.get("notice"), str):
-                    with contextlib.suppress(OSError):  # the terminal is gone, the worker is not
+                if isinstance(message, dict) and isinstance(notice := message.get("notice"), str):
+                    with contextlib.suppress(OSError):  # the terminal was closed
                         self.tell(shown(notice, WORDS))
-                elif isinstance(told, dict):
-                    self.state.last = told
-                    if isinstance(done := told.get("jobs"), int) and done > jobs:
+                elif isinstance(message, dict):
+                    self.state.last = message
+                    if isinstance(done := message.get("jobs"), int) and done > jobs:
                         jobs, self.state.deaths = done, 0
 
 

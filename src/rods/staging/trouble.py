@@ -1,7 +1,7 @@
-"""Errors of synthesis: told apart from attempts that were refused, and in words that can be kept.
+"""Errors of synthesis: counted apart from refused attempts, and as text that is safe to store.
 
-An attempt that comes to nothing is a part of the work. An exception is not: it means that some part
-of synthesis is broken, and that the next job will most likely end in the same way.
+A refused attempt is normal. An exception is not: some part of synthesis is broken, and the next job
+will most likely fail in the same way.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ FRAMES = 20  # the innermost ones
 MOST = 10  # errors in a row; see `synthesis.errors`
 
 tell_log: Callable[[str], None] = logging.getLogger("rods").warning
-"""For a caller that names nobody to be told."""
+"""Default receiver of messages."""
 
 
 def traced(error: Exception) -> Trace:
     """An exception in words, without secrets and control characters, and of bounded length."""
-    told = TracebackException.from_exception(error, limit=-FRAMES)
-    line = shown("".join(told.format_exception_only()), MAX_LINE)
-    text = plain(hidden("".join(told.format())), keep="\n")
+    trace = TracebackException.from_exception(error, limit=-FRAMES)
+    line = shown("".join(trace.format_exception_only()), MAX_LINE)
+    text = plain(hidden("".join(trace.format())), keep="\n")
     if len(text) > MAX_TRACE:
         half = MAX_TRACE // 2
         left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"
@@ -37,7 +37,7 @@ def traced(error: Exception) -> Trace:
 
 @dataclass
 class Trouble:
-    """Counts the errors of this process, and says when it is enough.
+    """Counts the errors of this process, and stops synthesis after too many in a row.
 
     Args:
         most: errors in a row after which synthesis is given up.
@@ -45,7 +45,7 @@ class Trouble:
 
     Attributes:
         errors: so far.
-        gave_up: why nothing is made any more, or "".
+        gave_up: why synthesis was stopped, or "".
     """
 
     most: int = MOST
@@ -64,4 +64,4 @@ class Trouble:
             self.tell(f"an error in synthesis: {error.line}; the report shows its traceback")
         if self._row >= self.most:
             self.gave_up = f"{self._row} errors in a row; last: {error.line}"
-            self.tell(f"synthesis is given up: {self.gave_up}; the training goes on without")
+            self.tell(f"synthesis is given up: {self.gave_up}; training continues without it")

@@ -28,7 +28,7 @@ class Count(NamedTuple):
     Attributes:
         bound: candidates that wait at which it pauses.
         errors: jobs that ended in one.
-        gave_up: why it ended before it was told to, or "".
+        gave_up: why it stopped synthesis, or "".
     """
 
     jobs: int = 0
@@ -47,7 +47,7 @@ class Worker:
     Args:
         stop: asked between jobs.
         tell: told after every job, and while there is nothing to do.
-        notice: told in a line of what a person should see at once.
+        notice: called with one line that a person should see at once.
     """
 
     config: Config

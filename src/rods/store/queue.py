@@ -84,7 +84,7 @@ class Queue:
             if made.error is not None:
                 known = self.db.read("SELECT 1 FROM errors LIMIT 1")
                 row = (step, job.epoch, job.task_id, made.error.line)
-                text = "" if known else made.error.text  # the first one tells what is broken
+                text = "" if known else made.error.text  # the first one shows what is broken
                 self.db.write("INSERT INTO errors VALUES (?, ?, ?, ?, ?)", *row, text)
             self.db.write(
                 f"UPDATE jobs SET {_DONE} WHERE task_id = ? AND step = ?",
@@ -136,11 +136,11 @@ class Queue:
         if not rows:
             return None
         (jobs,) = self.db.read("SELECT COUNT(*) FROM errors")[0]
-        step, task_id, *told = rows[0]
-        return Errors(jobs, step, task_id, Trace(*told))
+        step, task_id, *trace = rows[0]
+        return Errors(jobs, step, task_id, Trace(*trace))
 
     def fates(self, epoch: int) -> Fates:
-        """All candidates, as things stand in that epoch; a variant of one that waits waits too."""
+        """All candidates by their fate in that epoch; a waiting one's variants wait too."""
         waits = "SUM(admitted IS NULL AND epoch >= ?)"
         query = f"SELECT COUNT(*), COUNT(admitted), COALESCE({waits}, 0) FROM candidates"
         made, injected, waiting = self.db.read(query, epoch - self.patience)[0]

@@ -104,17 +104,17 @@ class Errors(NamedTuple):
 
 
 class Fates(NamedTuple):
-    """Candidates by what became of them.
+    """Candidates by their fate.
 
     Attributes:
         waiting: those that may still join.
-        lapsed: those that no epoch's end will look at again.
+        expired: those that are too old to be admitted.
     """
 
     made: int
     injected: int
     waiting: int
-    lapsed: int
+    expired: int
 
 
 class Made(NamedTuple):

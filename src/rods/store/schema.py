@@ -52,8 +52,8 @@ WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
 # Version 3 kept the pool by task id. Tasks that arrive together change together; by the order of
 # their arrival they share pages, so that less is written. Version 4 kept candidates whole and wrote
 # them once more as tasks when they joined, and what never changes beside what does in the pool.
-# Version 5 let in whole tasks alone, and carried nothing over to the next end of an epoch. How many
-# candidates that wants stands before an epoch's order, which a worker need not read then. An error
+# Version 5 carried no fraction over from one epoch's end to the next. The number of wanted
+# candidates is stored before an epoch's order, so that a worker need not read the order. An error
 # was the outcome of its job; that of a model was "ModelError: ", the role, the cause and more.
 MIGRATIONS = {
     1: """
@@ -136,8 +136,8 @@ ALTER TABLE jobs ADD COLUMN tokens_out INT;
 ALTER TABLE jobs ADD COLUMN cost REAL;
 CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
 UPDATE jobs SET outcome = 'no answer: ' || (
-    WITH told AS (SELECT substr(outcome, instr(substr(outcome, 13), ': ') + 14) || ': ' AS cause)
-    SELECT substr(cause, 1, instr(cause, ': ') - 1) FROM told)
+    WITH answers AS (SELECT substr(outcome, instr(substr(outcome, 13), ': ') + 14) || ': ' AS cause)
+    SELECT substr(cause, 1, instr(cause, ': ') - 1) FROM answers)
     WHERE outcome LIKE 'ModelError: %: %';
 INSERT INTO errors SELECT done, epoch, task_id, outcome, '' FROM jobs
     WHERE outcome NOT IN ('', 'made', 'given up') AND outcome NOT LIKE 'no answer: %'
