@@ -34,7 +34,7 @@ def rods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fragile]:
-    """Tools that break down when they are told to."""
+    """Tools that fail on request."""
     monkeypatch.syspath_prepend(str(tmp_path))
     found = Fragile(tmp_path)
     yield found

@@ -1,5 +1,5 @@
-"""Tools that fail when a file in their folder says so, behind a real guard; test doubles for an
-environment that breaks down."""
+"""Tools that fail if a file in their folder asks for it, behind a real guard: test doubles for an
+environment that fails."""
 
 from __future__ import annotations
 

@@ -21,6 +21,6 @@ def test_the_lint_does_not_see_what_a_run_leaves(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (["check"], ["format", "--check"]):
-        told = [ruff, *command, "--no-cache", *LINTED]
-        done = subprocess.run(told, cwd=tmp_path, capture_output=True, text=True)
+        arguments = [ruff, *command, "--no-cache", *LINTED]
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout

@@ -32,7 +32,7 @@ def with_first(**changes: object) -> Callable[[list[Group]], list[Group]]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda groups: [], "missing: "),
         (lambda groups: groups[:1], "missing: "),
@@ -59,10 +59,10 @@ def with_first(**changes: object) -> Callable[[list[Group]], list[Group]]:
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0, float("nan"))), "an outcome of nan"),
     ],
 )
-def test_groups_that_are_not_due(started, change, told: str) -> None:
+def test_groups_that_are_not_due(started, change, message: str) -> None:
     loop, _, groups = started
     before = content(loop.store), loop.step, loop.pool.chosen.copy()
-    with pytest.raises(ValueError, match=f"step 2: .*{told}"):
+    with pytest.raises(ValueError, match=f"step 2: .*{message}"):
         loop.observe(change(groups))
     assert (content(loop.store), loop.step, loop.pool.chosen) == before
     loop.observe(groups)

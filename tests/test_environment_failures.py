@@ -65,7 +65,7 @@ def test_a_task_that_cannot_be_traced_is_an_environment_failure(tools: Fragile) 
 
 
 def test_a_visit_has_one_trace(tools: Fragile) -> None:
-    """Whatever comes of it holds for all rollouts of the task: three tries, and no group splits."""
+    """All rollouts of a task share its result after three tries; no group is split."""
     runner, task = Runner(tools.env, tools.dialect), tools.task("one")
     for start in range(3):
         tools.mark(f"fail-{start}")
@@ -78,7 +78,7 @@ def test_a_visit_has_one_trace(tools: Fragile) -> None:
 def test_what_an_environment_says_is_harmless(
     tools: Fragile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever shows it, a terminal obeys none of it, and no secret is in it."""
+    """It contains no control characters and no secret."""
     monkeypatch.setenv("DB_PASSWORD", "correct-horse")
     (tools.folder / "fail").write_text("\x1b[2J\x1b]0;owned\x07 correct-horse\n")
     (rollout,) = roll(Runner(tools.env, tools.dialect), tools, tools.task("one"), 1)

@@ -141,7 +141,7 @@ def test_several_reward_functions_count_by_their_weighted_sum(tmp_path: Path) ->
 
 
 def test_rewards_that_are_normalised_one_by_one_are_left_to_trl(tmp_path: Path) -> None:
-    """There a group whose weighted sums are equal has advantages all the same."""
+    """There a group with equal weighted sums still has advantages."""
 
     def first(completions: Any, **_: Any) -> list[float]:
         return [0.25, 0.5] * (len(completions) // 2)

@@ -206,7 +206,7 @@ rods.synthesis.pipeline.Pipeline.vary = vary
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["inline", "background"])
-def test_a_broken_synthesis_is_seen_by_whoever_looks(
+def test_a_broken_synthesis_is_reported_everywhere(
     rods, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """In the terminal, the metrics, the summary, the report and by the doctor; not in the key."""

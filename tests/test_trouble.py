@@ -54,10 +54,10 @@ def begin(
     synthesis: RenamingSynthesis | None,
     step: int = 0,
     mode: str = "inline",
-    **told: int,
+    **options: int,
 ) -> tuple[Loop, list[str]]:
     """A run that lets in all that is made, with what it tells."""
-    config = make_config(2, boundary={"cooldown": 0}, synthesis={"mode": mode, **told})
+    config = make_config(2, boundary={"cooldown": 0}, synthesis={"mode": mode, **options})
     lines: list[str] = []
     store = Store(folder, durable=False)
     if store.meta("config") is None:
@@ -82,11 +82,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_broken_synthesis_is_told_given_up_and_found(rods, tmp_path: Path) -> None:
     """Inline: the trainer goes on without, and nobody needs to look for the cause."""
-    loop, told = begin(tmp_path / "run", Ailing(broken), errors=3)
+    loop, messages = begin(tmp_path / "run", Ailing(broken), errors=3)
     epochs(loop, 3)
     assert loop.store.last_step() == 12
     line = "ValueError: no such tool, asked with Bearer *** <script>alert(1)</script> [red] [2J"
-    assert told == [
+    assert messages == [
         f"an error in synthesis: {line}; the report shows its traceback",
         f"synthesis is given up: 3 errors in a row; last: {line}; training continues without it",
     ]
@@ -104,38 +104,38 @@ def test_a_broken_synthesis_is_told_given_up_and_found(rods, tmp_path: Path) -> 
     assert escape(line) in page
     assert "<script>alert" not in page
     stored = "".join(p.read_bytes().decode("latin-1") for p in (tmp_path / "run").iterdir())
-    assert KEY not in stored + page + done.out + "".join(told)
+    assert KEY not in stored + page + done.out + "".join(messages)
 
 
 def test_a_run_without_errors_is_sound(rods, tmp_path: Path) -> None:
-    loop, told = begin(tmp_path / "run", RenamingSynthesis())
+    loop, messages = begin(tmp_path / "run", RenamingSynthesis())
     epochs(loop, 2)
     assert set(loop.queue.outcomes()) <= {"made", "given up", ""}
     loop.store.close()
     done = rods("doctor", tmp_path / "run")
-    assert (done.code, told) == (0, [])
+    assert (done.code, messages) == (0, [])
     assert "ok  synthesis: no job ended in an error" in done.out
 
 
 @pytest.mark.parametrize("at", [(0, 1, 3, 4, 6, 7), (2, 3), (0, 1, 2)])
 def test_what_is_made_or_refused_ends_the_row(tmp_path: Path, at: Sequence[int]) -> None:
-    loop, told = begin(tmp_path, Ailing(broken, at), errors=3)
+    loop, messages = begin(tmp_path, Ailing(broken, at), errors=3)
     epochs(loop, 3)
     in_a_row = at == (0, 1, 2)
     assert bool(loop.producer.trouble.gave_up) == in_a_row
     assert (loop.pool.injected == 0) == in_a_row
-    assert len(told) == 1 + in_a_row
+    assert len(messages) == 1 + in_a_row
     loop.store.close()
 
 
 def test_the_same_command_tries_again(tmp_path: Path) -> None:
-    loop, told = begin(tmp_path, Ailing(broken), errors=2)
+    loop, messages = begin(tmp_path, Ailing(broken), errors=2)
     epochs(loop, 1)
-    assert len(told) == 2
+    assert len(messages) == 2
     loop.store.close()
-    loop, told = begin(tmp_path, RenamingSynthesis(), step=loop.step, errors=2)
+    loop, messages = begin(tmp_path, RenamingSynthesis(), step=loop.step, errors=2)
     epochs(loop, 1)  # its end is done again too, whose errors went back with the run
-    assert (told, loop.queue.errors()) == ([], None)
+    assert (messages, loop.queue.errors()) == ([], None)
     assert loop.pool.injected > 0
     loop.store.close()
 
@@ -160,9 +160,9 @@ def test_errors_go_back_with_the_run(tmp_path: Path) -> None:
 def test_a_model_that_does_not_answer_is_no_error(tmp_path: Path) -> None:
     """Its endpoint is down, which is nobody's mistake and may pass."""
     dead = Ailing(lambda: ModelError(Cause.DOWN, "planner", "connection refused"))
-    loop, told = begin(tmp_path, dead, errors=2)
+    loop, messages = begin(tmp_path, dead, errors=2)
     epochs(loop, 1)
-    assert (told, loop.producer.trouble.gave_up) == ([], "")
+    assert (messages, loop.producer.trouble.gave_up) == ([], "")
     assert loop.queue.outcomes() == {"no answer: down": 8}
     loop.store.close()
 
@@ -172,9 +172,9 @@ def test_what_is_no_task_is_an_error(tmp_path: Path) -> None:
         def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
             return "a task"  # type: ignore[return-value]
 
-    loop, told = begin(tmp_path, Careless(), errors=2)
+    loop, messages = begin(tmp_path, Careless(), errors=2)
     epochs(loop, 1)
-    assert "TypeError: vary() gave no task but str" in told[0]
+    assert "TypeError: vary() gave no task but str" in messages[0]
     loop.store.close()
 
 
@@ -202,9 +202,9 @@ def test_a_variant_of_another_task_is_an_error(tmp_path: Path, named: str) -> No
             made = super().vary(parent, rng, epoch)
             return made and made.model_copy(update={"parent": named})
 
-    loop, told = begin(tmp_path, Mistaken(), errors=3)
+    loop, messages = begin(tmp_path, Mistaken(), errors=3)
     epochs(loop, 1)
-    assert "ValueError: vary() gave a task that names" in told[0]
+    assert "ValueError: vary() gave a task that names" in messages[0]
     joined = [event.reason for event in loop.store.events() if event.kind == "injected"]
     assert loop.queue.fates(0).made == len(joined)
     assert set(joined) <= {named}
@@ -246,10 +246,10 @@ UNTOLD = ["funnel", "later", "spent", KeyError("lost"), None, [{"of": {1, 2}}], 
 @pytest.mark.parametrize("what", UNTOLD, ids=str)
 def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) -> None:
     """Neither an epoch's end fails by it, nor a worker."""
-    loop, told = begin(tmp_path / "inline", Untold(what), errors=3)
+    loop, messages = begin(tmp_path / "inline", Untold(what), errors=3)
     epochs(loop, 2)
     assert loop.store.last_step() == 8
-    assert [line.split(":")[0] for line in told] == [
+    assert [line.split(":")[0] for line in messages] == [
         "an error in synthesis", "synthesis is given up"
     ]  # fmt: skip
     assert loop.queue.outcomes() == {"error": 3, "": 13}
@@ -257,27 +257,27 @@ def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) ->
     loop.store.close()
     config = jobs_for_a_worker(tmp_path / "beside", errors=3)
     store = Store(tmp_path / "beside", role="worker", durable=False)
-    count = Worker(config, store, Untold(what), pause=0, notice=told.append).run()
+    count = Worker(config, store, Untold(what), pause=0, notice=messages.append).run()
     assert (count.jobs, count.errors, count.candidates) == (3, 3, 0)
     assert count.gave_up.startswith("3 errors in a row")
     store.close()
 
 
 def test_a_parent_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    loop, told = begin(tmp_path, RenamingSynthesis())
+    loop, messages = begin(tmp_path, RenamingSynthesis())
     epoch = loop.next_epoch()
     for tasks in loop.steps(epoch):
         step = loop.step + 1
         loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
     loop.store.db.write("UPDATE tasks SET body = '{}'")
     loop.end_epoch()
-    assert "run.sqlite: task" in told[0] and "damaged" in told[0]
+    assert "run.sqlite: task" in messages[0] and "damaged" in messages[0]
     loop.store.close()
 
 
-def jobs_for_a_worker(folder: Path, **told: int) -> Config:
+def jobs_for_a_worker(folder: Path, **options: int) -> Config:
     """A run in background mode that has chosen its eight seeds, and whose trainer is at rest."""
-    loop, _ = begin(folder, None, mode="background", **told)
+    loop, _ = begin(folder, None, mode="background", **options)
     epoch = loop.next_epoch()
     for tasks in loop.steps(epoch):
         step = loop.step + 1
@@ -287,11 +287,13 @@ def jobs_for_a_worker(folder: Path, **told: int) -> Config:
 
 
 def test_a_worker_ends_when_synthesis_is_broken(tmp_path: Path) -> None:
-    config, told, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
+    config, messages, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
     store = Store(tmp_path, role="worker", durable=False)
-    worker = Worker(config, store, Ailing(broken), tell=told.append, pause=0, notice=notices.append)
+    worker = Worker(
+        config, store, Ailing(broken), tell=messages.append, pause=0, notice=notices.append
+    )
     count = worker.run()
-    assert count == told[-1]
+    assert count == messages[-1]
     assert (count.jobs, count.candidates, count.errors, count.open) == (3, 0, 3, 5)
     assert count.gave_up.startswith("3 errors in a row; last: ValueError")
     assert [notice.split(":")[0] for notice in notices] == [
@@ -320,18 +322,18 @@ def test_a_broken_worker_is_not_started_again(
     """The command in a process of its own, under a supervisor's eyes."""
     monkeypatch.setattr(supervisor, "LOOK", 0.02)
     jobs_for_a_worker(tmp_path, errors=3)
-    here, told = str(Path(__file__).parent), list[str]()
+    here, messages = str(Path(__file__).parent), list[str]()
     command = [sys.executable, "-c", FOLLOWER, str(tmp_path), here, "--supervised"]
-    watched = Supervisor(command, restarts=5, silence=600, tell=told.append)
+    watched = Supervisor(command, restarts=5, silence=600, tell=messages.append)
     watched.start()._thread.join(PATIENCE)
     assert not watched._thread.is_alive()
     assert (watched.state.starts, watched.state.restarts, watched.state.deaths) == (1, 0, 0)
     assert watched.state.gave_up.startswith("3 errors in a row; last: ValueError: no such tool")
-    assert [line.split(":")[0] for line in told] == [
+    assert [line.split(":")[0] for line in messages] == [
         "an error in synthesis", "synthesis is given up"
     ]  # fmt: skip
     assert watched.state.last["errors"] == 3
-    assert KEY not in "".join(told) + json.dumps(watched.state.last)
+    assert KEY not in "".join(messages) + json.dumps(watched.state.last)
 
 
 def test_a_traceback_is_bounded_and_keeps_both_ends() -> None:

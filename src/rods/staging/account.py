@@ -65,11 +65,9 @@ class Account:
         made, injected, waiting, expired = self.fates
         text = f"{made:,} variants were made: {injected:,} joined the pool, {waiting:,} wait"
         text += f", {expired:,} expired. It took {_cost(self.seconds, self.spent)}"
-        return (
-            f"{text}. Of this, expired variants took {_cost(*self.lost)}."
-            if expired
-            else f"{text}."
-        )
+        if expired:
+            text += f". Of this, expired variants took {_cost(*self.lost)}"
+        return f"{text}."
 
 
 def errors_of(queue: Queue) -> Errors | None:
