@@ -19,7 +19,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.files import read_tasks
-from rods.metrics import write_atomic
+from rods.output import Output
 from rods.synthesis.near import WORD, jaccard, shingles
 from rods.synthesis.world import benchmark_world
 from rods.task import Category, Task
@@ -43,7 +43,7 @@ def main() -> int:
         found = compare(sets, args)
         print_table(found)
         if args.out:
-            write_atomic(args.out, json.dumps(found, indent=1) + "\n")
+            Output(args.out).write(json.dumps(found, indent=1) + "\n")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

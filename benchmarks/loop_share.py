@@ -31,6 +31,7 @@ from rods.stopper import Stopper
 from rods.store.rows import Job, Made
 from rods.store.store import Store
 from rods.task import Turn
+from rods.terminal import Screen
 
 K, PER_STEP, EPOCHS = 16, 32, 8
 
@@ -111,11 +112,9 @@ def wait(loop: Loop, epoch: int, count: int) -> None:
 
 def micro_steps(folder: Path, steps: int) -> list[float]:
     """Seconds of each training step of the micro preset."""
-    from rich.console import Console
-
     settings = (f"steps={steps}", f"checkpoint_steps={steps}", "evaluation.validation_every=0")
     config = load_config("micro", [*settings, "evaluation.test_samples=1"])
-    with Stopper() as stopper, Display(config, folder, Console(stderr=True)) as display:
+    with Stopper() as stopper, Display(config, folder, Screen(stderr=True)) as display:
         train(config, folder, display, stopper)
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line)["seconds"] for line in lines][1:]  # the first one warms up

@@ -50,7 +50,6 @@ from doubles import (
     play,
 )
 from rods.cli import main as command_line
-from rods.cli.common import complain
 from rods.errors import UserError
 from rods.loop import Loop
 from rods.staging.producer import Producer
@@ -59,6 +58,7 @@ from rods.store import database
 from rods.store.database import FILE
 from rods.store.queue import Queue
 from rods.store.store import Store
+from rods.terminal import complain
 
 END, HALF = 16, 8  # steps of a run
 CAPABILITIES = 0x20080522  # version of the structures of capget(2)

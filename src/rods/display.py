@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from rods.config import Config
 from rods.group import Signal
+from rods.terminal import SELDOM, Screen
 
 CATEGORIES = ("base", "miss_func", "miss_param", "long_context", "overall")
 
@@ -22,17 +23,17 @@ CATEGORIES = ("base", "miss_func", "miss_param", "long_context", "overall")
 class Display:
     """Implements `rods.run.Watch`: a live panel on a terminal, plain lines elsewhere."""
 
-    def __init__(self, config: Config, folder: Path, console: Console) -> None:
-        self.config, self.folder, self.console = config, folder, console
+    def __init__(self, config: Config, folder: Path, screen: Screen) -> None:
+        self.config, self.folder, self.screen = config, folder, screen
         self._work: tuple[str, float] = ("starting", 0.0)
         self._line: dict[str, Any] = {}
         self._heldout: list[tuple[int, float, float]] = []
         self._recent: list[float] = []
         self._said = 0.0
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live = Live(console=screen, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:
+        if self.screen.is_terminal:
             self._live.start()
         return self
 
@@ -41,32 +42,30 @@ class Display:
 
     def working(self, what: str, share: float) -> None:
         self._work = (what, share)
-        if self.console.is_terminal:
+        if self.screen.is_terminal:
             self._refresh()
-        elif time.monotonic() - self._said > 20:
+        elif time.monotonic() - self._said > SELDOM:
             self._said = time.monotonic()
-            self.console.print(f"{what}: {share:.0%}", highlight=False)
+            self.screen.tell(f"{what}: {share:.0%}")
 
     def step(self, line: dict[str, Any]) -> None:
         self._line = line
         self._work = ("training", line["step"] / self.config.steps)
         self._recent = [*self._recent[-7:], line["seconds"]]
-        if self.console.is_terminal:
+        if self.screen.is_terminal:
             self._refresh()
         else:
-            self.console.print(_plain(line, self.config.steps), highlight=False, soft_wrap=True)
+            self.screen.tell(_plain(line, self.config.steps))
 
     def heldout(self, step: int, progress: float, complete: float) -> None:
         self._heldout.append((step, progress, complete))
-        if not self.console.is_terminal:
-            self.console.print(
-                f"validation after {step} steps: progress {progress:.3f}, complete {complete:.3f}",
-                highlight=False,
-            )
+        if not self.screen.is_terminal:
+            told = f"progress {progress:.3f}, complete {complete:.3f}"
+            self.screen.tell(f"validation after {step} steps: {told}")
 
     def notice(self, line: str) -> None:
         """May come from another thread."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.screen.tell(line)
 
     def _refresh(self) -> None:
         what, share = self._work
@@ -95,7 +94,7 @@ class Display:
             curve = "  ".join(f"{p:.3f}" for _, p, _ in self._heldout[-8:])
             body.add_row("validation progress", curve)
         title = f"rods {self.config.arm}, preset {self.config.preset}, seed {self.config.seed}"
-        self._live.update(Panel(Group(head, body), title=title, title_align="left"))
+        self._live.update(Panel(Group(head, body), title=Text(title), title_align="left"))
 
 
 def _plain(line: dict[str, Any], steps: int) -> str:
@@ -112,7 +111,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None:
+def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
     """Results before and after, the pool's movements, and where the report is."""
     table = Table(title=f"Held-out tasks, arm {summary['arm']}, seed {summary['seed']}")
     table.add_column("category")
@@ -131,44 +130,38 @@ def last_screen(summary: dict[str, Any], report: Path, console: Console) -> None
                 f"{two['complete']:.1%}",
                 style="bold" if category == "overall" else None,
             )
-    console.print(table)
+    screen.print(table)
     pool, signal = summary["pool"], summary["signal"]
     retired = ", ".join(f"{n} {reason}" for reason, n in pool["retired"].items()) or "none"
-    console.print(
+    screen.tell(
         f"Pool: {pool['seeds']} seeds and {pool['generated']} generated tasks active;"
-        f" {pool['injected']} injected; retired: {retired}.",
-        highlight=False,
+        f" {pool['injected']} injected; retired: {retired}."
     )
     if signal:
         causes = summary["causes"]
-        console.print(
+        screen.tell(
             f"Groups with signal: {signal[0]:.0%} in the first epoch, {signal[-1]:.0%} in the"
-            f" last ({_causes(causes[-1])}).",
-            highlight=False,
+            f" last ({_causes(causes[-1])})."
         )
-    console.print(
+    screen.tell(
         f"{summary['trajectories']} trajectories, {summary['generated_tokens']} generated tokens,"
-        f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s.",
-        highlight=False,
+        f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s."
     )
     if summary["lost"]:
-        lost = f"{summary['lost']} trajectories were lost to the environment and not trained on."
-        console.print(lost, highlight=False)
+        screen.tell(
+            f"{summary['lost']} trajectories were lost to the environment and not trained on."
+        )
     fates = summary["synthesis"]["candidates"]
     if fates["made"]:
-        console.print(
-            f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.",
-            highlight=False,
-        )
+        screen.tell(f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.")
     synthesis = summary["synthesis"]
     if synthesis["errors"]:
         message = f"Synthesis: {synthesis['errors']} jobs ended in an error; the first:"
-        console.print(f"{message} {synthesis['first_error']}", style="red", markup=False)
+        screen.tell(f"{message} {synthesis['first_error']}", "red")
     if synthesis["gave_up"]:
-        message = f"Synthesis was given up: {synthesis['gave_up']}"
-        console.print(message, style="red", markup=False)
-    console.print(summary["notice"], style="dim", markup=False)
-    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+        screen.tell(f"Synthesis was given up: {synthesis['gave_up']}", "red")
+    screen.tell(summary["notice"], "dim")
+    screen.tell(f"Report: {report}")
 
 
 def _causes(counts: dict[str, int]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rods.errors import UserError, first_problem
+from rods.output import Output
 from rods.store.store import Store
 from rods.task import Task
 
@@ -19,11 +20,7 @@ def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, "".join(task.model_dump_json() + "\n" for task in tasks))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    Output(path, folders=True).write(task.model_dump_json() + "\n" for task in tasks)
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -67,17 +64,6 @@ def sync_tree(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_text(path: Path) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 from rods.boundary.rule import Thresholds, Zone
 from rods.config import Config
-from rods.files import write_atomic
 from rods.group import Group, signal_share
 from rods.loop import Loop
+from rods.output import Output
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
 from rods.staging.account import Account
@@ -136,7 +136,7 @@ class MetricsFile:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.path, self.lines = folder / "metrics.jsonl", store.metrics()
-        write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
+        Output(self.path).write(json.dumps(line) + "\n" for line in self.lines)
 
     def append(self, line: dict[str, Any]) -> None:
         """Call it when the line is in the store."""

@@ -8,7 +8,6 @@ import json
 import logging
 import random
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import UserError
 from rods.evaluate import evaluate
-from rods.files import write_atomic
 from rods.loop import Loop
 from rods.metrics import MetricsFile, step_metrics, summarise
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
+from rods.output import Output
+from rods.processes import module_command
 from rods.reward import VERSION as REWARD_VERSION
 from rods.rollout.episode import Limits
 from rods.rollout.rollout import Rollout
@@ -188,7 +188,7 @@ class _Run:
         if self.supervisor:
             state = self.supervisor.state
             summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
-        write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        Output(self.folder / "summary.json").write(json.dumps(summary, indent=1) + "\n")
         return summary
 
     @contextmanager
@@ -198,9 +198,8 @@ class _Run:
         if not self._by_worker:
             yield
             return
-        command = [sys.executable, "-m", "rods", "synth", "--follow", str(self.folder)]
         self.supervisor = Supervisor(
-            [*command, "--supervised"],
+            module_command("rods", ["synth", "--follow", str(self.folder), "--supervised"]),
             restarts=config.restarts,
             silence=config.job_seconds,
             tell=self.watch.notice,

@@ -1,16 +1,21 @@
-"""The command line: one thin command a verb. Exit 0 on success, 2 on unusable input."""
+"""The command line: one thin command a verb.
+
+Exit 0 on success, 1 where a check finds faults, 2 on unusable input or output, 128 + n after signal
+n, 141 where whoever read the output closed it.
+"""
 
 from __future__ import annotations
 
+import errno
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from rods import __version__
 from rods.cli import envs, episodes, simulation, synthesis, training
-from rods.cli.common import complain
 from rods.errors import UserError
+from rods.terminal import OutputError, complain, discard, prepare_streams, say
 
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
@@ -42,14 +47,27 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"rods {__version__}")
+        say(f"rods {__version__}")
         raise typer.Exit()
 
 
 def main() -> None:
-    """Entry point: turns every `UserError` into one line and exit code 2."""
+    """Entry point: an error that a person can mend is one line and an exit code."""
     try:
+        prepare_streams()
         app()
     except UserError as error:
         complain(str(error))
         sys.exit(2)
+    except OutputError as error:
+        _unwritable(error)
+    except OSError as error:  # of the library that prints help and tables
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _unwritable(OutputError("standard output", error))
+
+
+def _unwritable(error: OutputError) -> NoReturn:
+    discard(sys.stdout)
+    complain(str(error))
+    sys.exit(error.status)

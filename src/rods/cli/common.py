@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rods.errors import UserError
 from rods.task import Category
@@ -34,20 +32,6 @@ def known_category(category: str | None) -> None:
         raise UserError(f"--category {category}: choose one of {', '.join(Category)}")
 
 
-def progress() -> Any:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
 def counted(counts: dict[str, int]) -> str:
     """Counts as text, the largest first."""
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda kv: -kv[1]))
-
-
-def complain(message: str) -> None:
-    """One line of error."""
-    print(f"rods: {' '.join(message.split())}", file=sys.stderr)

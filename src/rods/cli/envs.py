@@ -10,6 +10,7 @@ import typer
 
 from rods.cli.common import JsonFlag
 from rods.errors import UserError
+from rods.terminal import say
 
 
 def check(
@@ -32,13 +33,13 @@ def check(
     guarded.close()
     problems = probe(env, found)
     if as_json:
-        typer.echo(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
+        say(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
     else:
         width = max(map(len, problems))
         for name, told in problems.items():
-            typer.echo(f"{'BAD' if told else 'ok '} {name:{width}}  {'; '.join(told)}".rstrip())
+            say(f"{'BAD' if told else 'ok '} {name:{width}}  {'; '.join(told)}".rstrip())
         bad = sum(map(bool, problems.values()))
         played = f", {len(found)} ground truths played" if found else ""
-        typer.echo(f"{len(problems) - bad} of {len(problems)} sound{played}")
+        say(f"{len(problems) - bad} of {len(problems)} sound{played}")
     if any(problems.values()):
         raise typer.Exit(1)

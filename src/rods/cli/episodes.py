@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from rods.cli.common import CategoryOption, JsonFlag, complain, counted, known_category
+from rods.cli.common import CategoryOption, JsonFlag, counted, known_category
 from rods.errors import UserError
+from rods.terminal import complain, say
 
 
 def score(
@@ -33,21 +34,21 @@ def score(
         else:
             rewards.append(row["progress"])
         if as_json:
-            typer.echo(json.dumps(row))
+            say(json.dumps(row))
         elif row["progress"] is None:
-            typer.echo(f"{row['task']}: not scored  {row['ending']}: {row['failure']}")
+            say(f"{row['task']}: not scored  {row['ending']}: {row['failure']}")
         else:
             turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
-            typer.echo(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
+            say(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
     env.close()
     if rewards and not as_json:
         complete = sum(reward == 1.0 for reward in rewards)
         mean = sum(rewards) / len(rewards)
-        typer.echo(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
+        say(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
     if lost and not as_json:
-        typer.echo(f"{lost} episodes were lost to the environment and are not scored")
+        say(f"{lost} episodes were lost to the environment and are not scored")
     if scorer.refusals and not as_json:
-        typer.echo(f"calls stopped: {counted(scorer.refusals)}")
+        say(f"calls stopped: {counted(scorer.refusals)}")
     if scorer.bad:
         raise typer.Exit(2)
 
@@ -71,13 +72,13 @@ def audit(
     for f in shown:
         side = sides.get(f.task, "")
         if as_json:
-            typer.echo(json.dumps({**f._asdict(), "faulty": f.faulty, "side": side}))
+            say(json.dumps({**f._asdict(), "faulty": f.faulty, "side": side}))
         else:
-            typer.echo(f"{f.task or 'tool'}{f' ({side})' if side else ''}: {f.kind}: {f.evidence}")
+            say(f"{f.task or 'tool'}{f' ({side})' if side else ''}: {f.kind}: {f.evidence}")
     if not as_json:
         faulty = {f.task for f in found if f.faulty}
         out = sum(sides[name] != "test" for name in faulty)
-        typer.echo(
+        say(
             f"{len(faulty)} of {len(tasks)} tasks have faults; {out} are left out of training and"
             f" validation. {sum(not f.faulty for f in found)} notes."
         )
@@ -97,7 +98,7 @@ def play(
     env = GuardedEnvironment(BfclEnvironment())
     try:
         lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
-        play_task(benchmark_tasks()[task], env, _prompted(lines), typer.echo)
+        play_task(benchmark_tasks()[task], env, _prompted(lines), say)
     finally:
         env.close()
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from rods.cli.common import complain
 from rods.errors import BusyError
 from rods.stopper import Stopper
+from rods.terminal import SELDOM, complain, is_terminal, say
 
 if TYPE_CHECKING:
     from rods.staging.worker import Count
+
+TO_THE_END = "\x1b[K"  # has a terminal clear the rest of the line
 
 
 def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
@@ -28,15 +31,21 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
     from rods.follow import follow
     from rods.staging.supervisor import BROKEN, BUSY
 
+    live, said = is_terminal(sys.stdout), time.monotonic()
+
     def tell(count: Count) -> None:
+        nonlocal said
         if supervised or as_json:
-            print(json.dumps(count._asdict()), flush=True)
-        elif sys.stdout.isatty():
-            print(f"\r{_line(count)}", end="", flush=True)
+            say(json.dumps(count._asdict()))
+        elif live:
+            print(f"\r{_line(count)}{TO_THE_END}", end="", flush=True)
+        elif time.monotonic() - said > SELDOM:
+            said = time.monotonic()
+            say(_line(count))
 
     def notice(line: str) -> None:
         if supervised:
-            print(json.dumps({"notice": line}), flush=True)
+            say(json.dumps({"notice": line}))
         else:
             complain(line)
 
@@ -49,7 +58,9 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
                 raise typer.Exit(BUSY) from None
             raise
     if not (supervised or as_json):
-        print(f"\n{_line(count)}" if count else "interrupted")
+        if live:
+            print()
+        say(_line(count) if count else "interrupted")
     if count is not None and count.gave_up:
         raise typer.Exit(BROKEN)
     if stopper.number:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Column, Table
 
-from rods.cli.common import JsonFlag, SeedOption, progress
+from rods.cli.common import JsonFlag, SeedOption
 from rods.errors import UserError
+from rods.output import Output, is_stdout
+from rods.terminal import Bar, Screen, say
 
 
 def simulate(
@@ -44,7 +45,7 @@ def simulate(
     as_json: JsonFlag = False,
 ) -> None:
     """Choose parameters before training: a simulated learner in the real loop."""
-    from rods.simulate.page import write_page
+    from rods.simulate.page import render
     from rods.simulate.study import plan
     from rods.simulate.summary import as_json as told
     from rods.simulate.summary import summarise
@@ -52,30 +53,25 @@ def simulate(
 
     if steps and epochs:
         raise UserError("--epochs: give either steps or epochs")
-    if out and not out.parent.is_dir():
-        raise UserError(f"{out}: no such folder")
+    page = Output(out) if out else None
     overrides = [f"pool.seeds={tasks}"] * (tasks is not None) + (set_ or [])
     study = plan(
         preset, overrides, sweep or (), arms=arm or (), steps=steps, epochs=epochs,
         seeds=seeds, seed=seed,
     )  # fmt: skip
-    with progress() as bar:
-        job = bar.add_task("groups", total=study.groups())
-        rows = summarise([*study.run(lambda groups: bar.advance(job, groups))])
-    if out:
-        write_page(out, rows, study)
+    with Bar("groups", study.groups()) as bar:
+        rows = summarise([*study.run(bar.advance)])
+    if page:
+        page.write(render(rows, study))
     if as_json:
-        typer.echo(json.dumps(told(rows, study)))
+        say(json.dumps(told(rows, study)))
         return
     columns = [Column(name, justify="right", no_wrap=True) for name in HEADER[1:]]
     table = Table(HEADER[0], *columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for row in cells(rows):
         table.add_row(*row)
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories a run. {READ}",
-        highlight=False,
-    )
+    screen = Screen(stderr=out is not None and is_stdout(out))
+    screen.print(table)
+    screen.tell(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories a run. {READ}")
     if out:
-        console.print(f"Page: {out}", highlight=False, soft_wrap=True, markup=False)
+        screen.tell(f"Page: {out}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +20,15 @@ from rods.cli.common import (
     SeedOption,
     SidesOption,
     counted,
-    progress,
 )
 from rods.errors import UserError
+from rods.output import Output, is_stdout
+from rods.stopper import Stopper
+from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
     from rods.synthesis.factory import Factory
+    from rods.synthesis.maker import Batches
 
 
 def synth(
@@ -80,27 +85,42 @@ def synth(
     from rods.synthesis.order import Order, model_order
 
     order = Order(env, tasks, seeds, category, stories, seed)
+    output = Output(out, folders=True)
     if backend == "llm":
-        kept = journal or out.with_name(f"{out.name}.calls.jsonl")
+        kept = journal
+        if kept is None and not output.through:
+            kept = output.target.with_name(f"{output.target.name}.calls.jsonl")
         order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay)
     elif backend != "program":
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
     factory = Factory(out, order.settings(), patience=patience or order.patience)
-    batches = order.batches(workers or os.cpu_count() or 1)
-    with progress() as bar:
-        job = bar.add_task("synthesis", total=count)
-        for made in factory.run(count, batches):
-            bar.update(job, completed=made, description=_stages(factory))
+    with Stopper() as stopper:
+        try:
+            _make(factory, count, order.batches(workers or os.cpu_count() or 1))
+        except KeyboardInterrupt:
+            complain(_interrupted(factory, count, output))
+            raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     if as_json:
         told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
-        typer.echo(json.dumps(told | order.usage()))
+        say(json.dumps(told | order.usage()), stderr=is_stdout(out))
         return
-    refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted")}
-    typer.echo(f"{out}: {factory.made} tasks")
-    typer.echo(_stages(factory))
-    typer.echo(f"refused: {counted(refused)}")
+    refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted") and n}
+    for line in (f"{out}: {factory.made} tasks", _stages(factory), f"refused: {counted(refused)}"):
+        say(line, stderr=is_stdout(out))
+
+
+def _make(factory: Factory, count: int, batches: Batches) -> None:
+    with Bar("synthesis", count) as bar, closing(factory.run(count, batches)) as tasks:
+        for made in tasks:
+            bar.update(made, _stages(factory))
+
+
+def _interrupted(factory: Factory, count: int, output: Output) -> str:
+    if output.through:
+        return "interrupted; nothing was written"
+    return f"interrupted; {factory.made} of {count} tasks are kept. Go on with: {command_line()}"
 
 
 def _stages(factory: Factory) -> str:
@@ -123,21 +143,18 @@ def verify(
 
     found = read_tasks(path)
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
-    with progress() as bar:
-        outcomes = list(
-            bar.track(
-                verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found),
-                total=len(synthetic),
-                description="verifying",
-            )
-        )
+    outcomes = []
+    with Bar("verifying", len(synthetic)) as bar:
+        for outcome in verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found):
+            outcomes.append(outcome)
+            bar.advance()
     faulty = [(task_id, gate) for task_id, gate in outcomes if gate]
     if as_json:
-        typer.echo(json.dumps({"tasks": len(outcomes), "refused": dict(faulty)}))
+        say(json.dumps({"tasks": len(outcomes), "refused": dict(faulty)}))
     else:
         for task_id, gate in faulty:
-            typer.echo(f"{task_id}: {gate}")
-        typer.echo(f"{len(outcomes) - len(faulty)} of {len(outcomes)} tasks pass every gate")
+            say(f"{task_id}: {gate}")
+        say(f"{len(outcomes) - len(faulty)} of {len(outcomes)} tasks pass every gate")
     if faulty:
         raise typer.Exit(1)
 
@@ -156,11 +173,11 @@ def export(
     if as_json:
         missing = [item.task.id for item in left]
         told = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
-        typer.echo(json.dumps(told))
+        say(json.dumps(told))
         return
-    typer.echo(f"{out}: {tasks} tasks as {form}")
+    say(f"{out}: {tasks} tasks as {form}")
     for item in left:
-        typer.echo(f"left out: {item.where}: the official checker refuses its ground truth")
+        say(f"left out: {item.where}: the official checker refuses its ground truth")
 
 
 def profile(
@@ -181,12 +198,12 @@ def profile(
         for each in found:
             summary = profile_of(each, world.env).summary()
             if as_json:
-                typer.echo(json.dumps({"task": each.source or each.id, **summary}))
+                say(json.dumps({"task": each.source or each.id, **summary}))
             else:
-                typer.echo(f"{each.source or each.id}")
+                say(f"{each.source or each.id}")
                 for name, value in summary.items():
                     text = ", ".join(map(str, value)) if isinstance(value, list) else value
-                    typer.echo(f"  {name}: {text}")
+                    say(f"  {name}: {text}")
         return
     pair = [*found, *named_tasks(other, world)]
     if len(pair) != 2:
@@ -195,10 +212,10 @@ def profile(
     far = distance(one, two)
     if as_json:
         told = {"distance": round(far, 4), "one": one.summary(), "two": two.summary()}
-        typer.echo(json.dumps(told))
+        say(json.dumps(told))
         return
     for name, value in one.summary().items():
         theirs = two.summary()[name]
         mark = "  " if value == theirs else "! "
-        typer.echo(f"{mark}{name}: {value} | {theirs}")
-    typer.echo(f"distance {far:.3f}")
+        say(f"{mark}{name}: {value} | {theirs}")
+    say(f"distance {far:.3f}")

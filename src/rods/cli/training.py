@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 
 from rods.cli.common import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.config import Arm, load_config
 from rods.errors import UserError
+from rods.output import is_stdout
 from rods.stopper import Stopper
+from rods.terminal import Screen, command_line, say
 
 
 def train(
@@ -40,21 +39,18 @@ def train(
     from rods.report.page import write_report
     from rods.run import train as run_training
 
-    console, summary = Console(stderr=as_json), None
+    screen, summary = Screen(stderr=as_json), None
     with Stopper() as stopper:
-        with Display(config, run, console) as display, suppress(KeyboardInterrupt):
+        with Display(config, run, screen) as display, suppress(KeyboardInterrupt):
             summary = run_training(config, run, display, stopper)
         if summary is None:
-            again = shlex.join(["rods", *sys.argv[1:]])
-            console.print(
-                f"Interrupted; nothing is lost. Go on with: {again}", highlight=False, markup=False
-            )
+            screen.tell(f"Interrupted; nothing is lost. Go on with: {command_line()}")
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
     report = write_report(run)
     if as_json:
-        print(json.dumps(summary))
+        say(json.dumps(summary))
     else:
-        last_screen(summary, report, console)
+        last_screen(summary, report, screen)
 
 
 def report(
@@ -64,7 +60,8 @@ def report(
     """Write the run's page: one file, no network needed to open it."""
     from rods.report.page import write_report
 
-    typer.echo(str(write_report(run, out)))
+    page = write_report(run, out)
+    say(str(page), stderr=is_stdout(page))
 
 
 def doctor(
@@ -76,9 +73,9 @@ def doctor(
 
     findings = check(run)
     if as_json:
-        typer.echo(json.dumps([{"check": n, "ok": ok, "detail": d} for n, ok, d in findings]))
+        say(json.dumps([{"check": n, "ok": ok, "detail": d} for n, ok, d in findings]))
     else:
         for name, ok, detail in findings:
-            typer.echo(f"{'ok ' if ok else 'BAD'} {name}: {detail}")
+            say(f"{'ok ' if ok else 'BAD'} {name}: {detail}")
     if not all(ok for _, ok, _ in findings):
         raise typer.Exit(2)

@@ -21,6 +21,7 @@ from typing import IO, Any
 from rods.envs.calls import Refusal
 from rods.envs.worker import OUT_OF_MEMORY
 from rods.errors import NoProcessError
+from rods.processes import module_command, module_variables
 
 START_SECONDS = 60.0
 STARTS = 3  # in a row, if somebody else kills the process before it is ready
@@ -66,12 +67,11 @@ class Child:
         self.starts, self.killed = self.starts + 1, False
         self._log = _file_in_memory()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rods.envs.worker", str(self._log.fileno()), *self.arguments],
+            module_command("rods.envs.worker", [str(self._log.fileno()), *self.arguments]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            | self.variables,
+            env=module_variables() | self.variables,
             start_new_session=True,  # so that all it starts dies with it, and Ctrl-C passes it by
             pass_fds=[self._log.fileno()],
         )

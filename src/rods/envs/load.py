@@ -16,7 +16,7 @@ from rods.errors import UserError
 def load_environment(spec: str, bounds: Bounds = DEFAULT) -> Environment:
     """`bfcl`, or `package.module:Class`, several of them joined by commas.
 
-    Modules of the current directory can be named.
+    Modules of the current folder can be named, unless an installed one has the same name.
 
     Raises:
         UserError: no such module or class, or it cannot be imported or described.
@@ -30,14 +30,20 @@ def _load_class(spec: str) -> type:
     module, colon, name = spec.strip().partition(":")
     if not (module and colon and name):
         raise UserError(f"environment {spec!r}: write it as package.module:Class, or bfcl")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)  # last, so that no file in it is taken for one of the library's
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        loaded = importlib.import_module(module)
+        found = getattr(loaded, name, None)
     except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         raise UserError(
             f"environment {spec!r}: {module} cannot be imported: {type(error).__name__}: {error}"
         ) from None
     if not isinstance(found, type):
-        raise UserError(f"environment {spec!r}: {module} has no class {name!r}")
+        file = getattr(loaded, "__file__", None) or "built in"
+        raise UserError(
+            f"environment {spec!r}: the module {module} ({file}) has no class {name!r}; if another"
+            " file is meant, give it a name that no installed module has"
+        )
     return found

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from rods.errors import UserError
 from rods.export import bfcl, table, trl, verl
 from rods.export.source import Item, read_items
+from rods.output import fill_folder
 
 FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
 
@@ -40,15 +41,15 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
         _vacant(out)
         items = read_items(file)
         target = out.resolve()
-        near = next(folder for folder in target.parents if folder.is_dir())
+        around = [target] if os.path.ismount(target) else target.parents
+        near = next(folder for folder in around if folder.is_dir())
         with TemporaryDirectory(prefix=".rods-export-", dir=near) as temporary:
             made = Path(temporary) / "made"
             made.mkdir()
             left = FORMATS[form](made, items, env)
             if len(left) == len(items):
                 raise UserError(f"{file}: no task that the format {form} could be used with")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(made, target)
+            fill_folder(made, target)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
     return Exported(len(items) - len(left), left)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from rods.errors import UserError
+from rods.output import Output
 from rods.report import tables
 from rods.report.browser import browser_data
 from rods.report.record import Record
@@ -41,20 +40,13 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     """
     store = Store(folder, role="reader")
     try:
+        output = Output(out or folder / "report.html")
         with store.snapshot():
             record = Record.read(store)
     finally:
         store.close()
-    page = render(record)
-    out = out or folder / "report.html"
-    part = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        part.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-        os.replace(part, out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
-    return out
+    output.write(render(record))
+    return output.path
 
 
 def render(record: Record) -> str:

@@ -11,26 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from rods.errors import UserError
-from rods.files import write_atomic
 from rods.report.page import HERE as REPORT
 from rods.report.page import island
 from rods.simulate.figures import sections
 from rods.simulate.study import Study
 from rods.simulate.summary import Row
 from rods.simulate.table import HEADER, READ, cells
-
-
-def write_page(path: Path, rows: Sequence[Row], study: Study) -> None:
-    """Write the page; it looks like a run's report.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        write_atomic(path, render(rows, study))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def render(rows: Sequence[Row], study: Study) -> str:

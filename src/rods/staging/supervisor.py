@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rods.processes import module_variables
 from rods.secret import shown
 from rods.staging.trouble import traced
 
@@ -143,6 +144,7 @@ class Supervisor:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
+                env=module_variables(),
                 start_new_session=True,  # Ctrl-C is the trainer's to decide on
             )
         except OSError as error:

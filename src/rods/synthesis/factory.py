@@ -8,19 +8,21 @@ tasks and of seeds that were given up, and after each batch one line that says h
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rods.errors import UserError
+from rods.output import Output
 from rods.synthesis.critique import Siblings
-from rods.synthesis.maker import Batch
+from rods.synthesis.maker import Batch, Batches
+from rods.synthesis.unfinished import Unfinished
 from rods.task import Task
 
-GIVEN_UP = ".given_up.jsonl"
+SURPLUS = "not needed"  # outcome of an attempt that made one task more than was wanted
 
 
 @dataclass
@@ -40,24 +42,18 @@ class Factory:
     made: int = 0
     patience: int = 960
 
-    def run(self, wanted: int, batches: Callable[[int], Iterator[Batch]]) -> Iterator[int]:
+    def run(self, wanted: int, batches: Batches) -> Generator[int]:
         """Make the file, and tell after each batch how many tasks there are.
 
-        Args:
-            batches: the batches from a number on, in order.
-
         Raises:
+            BusyError: another process writes the file.
             UserError: the file cannot be written, was begun with other settings, or the seeds
                 give no more tasks.
         """
-        part = self.out.with_name(self.out.name + ".part")
-        if self.out.is_dir():
-            raise UserError(f"{self.out}: cannot be written: is a folder")
-        try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            number = self._take_up(part)
-            stream, barren = batches(number), 0
-            with part.open("a", encoding="utf-8") as file:
+        output = Output(self.out, folders=True)
+        with output.named(), closing(Unfinished(output, self.settings)) as unfinished:
+            number, barren = self._take_up(unfinished), 0
+            with closing(batches(number, lambda: wanted - self.made)) as stream:
                 while self.made < wanted:
                     batch = next(stream)
                     admitted = self._admit(batch, wanted)
@@ -65,33 +61,31 @@ class Factory:
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
                     rows = [task.model_dump_json() for task in admitted]
                     rows += [json.dumps({"given up": lost}) for lost in batch.given_up]
-                    rows.append(json.dumps(state))
-                    file.write("".join(f"{row}\n" for row in rows))
-                    file.flush()
+                    unfinished.append([*rows, json.dumps(state)])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch.tasks)
                     if barren >= self.patience:
-                        raise UserError(
-                            f"{self.out}: only {self.made} of {wanted} tasks could be made of"
-                            f" these seeds; most attempts ended in {self._commonest()}; what there"
-                            f" is stands in {part.name}"
-                        )
-            _finish(part, self.out)
-        except OSError as error:
-            raise UserError(f"{self.out}: cannot be written: {error.strerror}") from None
+                        raise UserError(self._barren(wanted, unfinished.path))
+            unfinished.finish()
 
-    def _commonest(self) -> str:
+    def _barren(self, wanted: int, kept: Path | None) -> str:
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
-        return repr(max(causes, key=lambda cause: causes[cause], default="nothing"))
+        most = max(causes, key=lambda cause: causes[cause], default="nothing")
+        return (
+            f"{self.out}: only {self.made} of {wanted} tasks could be made of these seeds; most"
+            f" attempts ended in {most!r}"
+            + (f"; what there is stands in {kept.name}" if kept else "")
+        )
 
     def _admit(self, batch: Batch, wanted: int) -> list[Task]:
         self.funnel.update(batch.funnel)
         self.passed.update(batch.passed)
         admitted = []
         for task in batch.tasks:
-            if task is None or self.made >= wanted:
+            if task is None:
                 continue
-            if fault := self.siblings.fault(task):
+            fault = self.siblings.fault(task) if self.made < wanted else SURPLUS
+            if fault:
                 self.funnel.update({fault: 1, "admitted": -1})
                 continue
             self.siblings.add(task)
@@ -99,42 +93,19 @@ class Factory:
             self.made += 1
         return admitted
 
-    def _take_up(self, part: Path) -> int:
+    def _take_up(self, unfinished: Unfinished) -> int:
         """Take up an interrupted run after its last whole batch; returns the next one's number."""
-        batches, waiting, whole, read = 0, list[Task](), 0, 0
-        for line in part.open("rb") if part.exists() else ():
-            read += len(line)
-            try:
-                row = json.loads(line)
-            except ValueError:  # torn by the interruption
-                break
+        batches, waiting, whole = 0, list[Task](), 0
+        for row, place in unfinished.lines():
             if "settings" in row:
-                if row["settings"] != self.settings:
-                    raise UserError(f"{part}: was begun with other settings; remove it first")
-                whole = read
+                whole = place
             elif "batches" in row:
                 for task in waiting:
                     self.siblings.add(task)
                 self.made += len(waiting)
                 self.funnel, self.passed = Counter(row["funnel"]), Counter(row["passed"])
-                batches, waiting, whole = row["batches"], [], read
+                batches, waiting, whole = row["batches"], [], place
             elif "given up" not in row:
                 waiting.append(Task.model_validate(row))
-        if not whole:
-            part.write_text(json.dumps({"settings": self.settings}) + "\n", encoding="utf-8")
-        else:
-            os.truncate(part, whole)
+        unfinished.keep(whole)
         return batches
-
-
-def _finish(part: Path, out: Path) -> None:
-    """The tasks under their own name, and beside them the seeds that were given up, with why."""
-    lost = out.with_name(out.name + GIVEN_UP)
-    for start, path in (('{"given up"', lost), ('{"category"', out)):
-        whole = out.with_name(out.name + ".whole")
-        with part.open(encoding="utf-8") as source, whole.open("w", encoding="utf-8") as target:
-            target.writelines(line for line in source if line.startswith(start))
-            target.flush()
-            os.fsync(target.fileno())
-        whole.replace(path)
-    part.unlink()

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import random
+import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
+from multiprocessing.connection import Connection
 from typing import Any
 
+from rods.errors import UserError
+from rods.processes import safe_path, undisturbed
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Category, Task
 
 PARENTS = 6  # seeds that a job tries before it gives up
+SIZE = 16  # jobs of a batch
 
 
 @dataclass
@@ -51,7 +60,7 @@ class Maker:
     pipeline: Pipeline
     seeds: Sequence[Task]
     seed: int
-    size: int = 16
+    size: int = SIZE
     parents: int = PARENTS
 
     def __post_init__(self) -> None:
@@ -62,18 +71,27 @@ class Maker:
         }
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
-    def batch(self, number: int) -> Batch:
-        """The jobs of a batch."""
+    def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> Batch:
+        """The jobs of a batch.
+
+        Args:
+            stopped: whether nobody waits for it any more.
+
+        Raises:
+            KeyboardInterrupt: it was stopped.
+        """
         # Counters of its own, since threads share the stages.
         pipeline = replace(self.pipeline, funnel=Counter(), passed=Counter(), given_up=deque())
         jobs = range(number * self.size, (number + 1) * self.size)
-        tasks = [self._job(pipeline, job) for job in jobs]
+        tasks = [self._job(pipeline, job, stopped) for job in jobs]
         return Batch(tasks, pipeline.funnel, pipeline.passed, list(pipeline.given_up))
 
-    def _job(self, pipeline: Pipeline, number: int) -> Task | None:
+    def _job(self, pipeline: Pipeline, number: int, stopped: Callable[[], bool]) -> Task | None:
         rng = random.Random(f"synth {self.seed} {number}")
         parents = self._by_category[self._order[number % len(self._order)]]
         for _ in range(self.parents):
+            if stopped():
+                raise KeyboardInterrupt
             task = pipeline.make(rng.choice(parents), rng, 0)
             if task is not None:
                 return task
@@ -88,8 +106,9 @@ def _spread(sizes: dict[Category, int]) -> list[Category]:
 _maker: Maker | None = None  # of a worker process
 
 
-def _begin(make: Callable[[], Maker]) -> None:
+def _begin(make: Callable[[], Maker], parent: Connection) -> None:
     global _maker
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _maker = make()
     # A job leaves no cycles behind, and walking what was learned from the seeds over and over took
     # a quarter of the time.
@@ -97,45 +116,88 @@ def _begin(make: Callable[[], Maker]) -> None:
     gc.set_threshold(200_000, 50, 100)
 
 
+def _end_with(parent: Connection) -> None:
+    """End this process, whatever it is doing, when its parent closes the connection or ends."""
+    with suppress(EOFError, OSError):
+        parent.recv_bytes()
+    os._exit(0)
+
+
 def _batch(number: int) -> Batch:
     assert _maker is not None
     return _maker.batch(number)
 
 
-def in_processes(make: Callable[[], Maker], workers: int) -> Callable[[int], Iterator[Batch]]:
+Batches = Callable[[int, Callable[[], int]], Generator[Batch]]
+"""The batches from a number on, in order, given how many tasks are still wanted. When it is closed,
+what is under way ends within a second or so."""
+
+
+def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> Batches:
     """Batches by worker processes, a few of them ahead of what was taken.
 
     Args:
         make: is called once in each worker; must be picklable.
+        size: jobs of a batch.
     """
 
-    def batches(first: int) -> Iterator[Batch]:
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[Batch]:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _begin, (make,)) as pool:
-            yield from _ordered(pool, _batch, first, 3 * workers)
+        ours, theirs = context.Pipe()
+        with (
+            safe_path(),
+            ProcessPoolExecutor(workers, context, _begin, (make, theirs)) as pool,
+            ours,
+            theirs,
+        ):
+            try:
+                yield from _ordered(pool, _batch, first, _ahead(3 * workers, left, size))
+            except BrokenProcessPool:
+                told = "a worker process was killed, perhaps for its memory; use fewer --workers"
+                raise UserError(f"rods synth: {told}") from None
 
     return batches
 
 
-def in_threads(maker: Maker, workers: int) -> Callable[[int], Iterator[Batch]]:
-    """Batches by threads: for backends that wait for a model most of the time."""
+def in_threads(maker: Maker, workers: int, stop: Callable[[], None] = lambda: None) -> Batches:
+    """Batches by threads: for backends that wait for a model most of the time.
 
-    def batches(first: int) -> Iterator[Batch]:
+    Args:
+        stop: has what the jobs wait for end.
+    """
+
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[Batch]:
+        stopped = threading.Event()
+        work = partial(maker.batch, stopped=stopped.is_set)
         with ThreadPoolExecutor(workers) as pool:
-            yield from _ordered(pool, maker.batch, first, 2 * workers)
+            try:
+                yield from _ordered(pool, work, first, _ahead(2 * workers, left, maker.size))
+            finally:
+                stopped.set()
+                stop()
 
     return batches
+
+
+def _many() -> int:
+    return 10**9
+
+
+def _ahead(most: int, left: Callable[[], int], size: int) -> Callable[[], int]:
+    """How many batches may be under way: no more jobs than twice the tasks that are wanted."""
+    return lambda: max(1, min(most, -(-2 * left() // size)))
 
 
 def _ordered(
-    pool: Executor, work: Callable[[int], Batch], first: int, ahead: int
+    pool: Executor, work: Callable[[int], Batch], first: int, ahead: Callable[[], int]
 ) -> Iterator[Batch]:
     """Results in the order of their numbers; at most `ahead` are under way or waiting."""
     waiting: deque[Future[Batch]] = deque()
     try:
         for number in count(first):
-            waiting.append(pool.submit(work, number))
-            if len(waiting) >= ahead:
+            with undisturbed():
+                waiting.append(pool.submit(work, number))
+            while len(waiting) >= ahead():
                 yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

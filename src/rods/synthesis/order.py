@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
-from rods.synthesis.maker import Batch, Maker, in_processes, in_threads
+from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
 from rods.synthesis.world import World, of_category, world_of
 
 if TYPE_CHECKING:  # processes that work without a model need not load its client
@@ -50,8 +50,8 @@ class Order:
         world = world_of(self.env, self.tasks, self.seeds)
         return replace(world, parents=of_category(world.seeds, self.category))
 
-    def batches(self, workers: int) -> Callable[[int], Iterator[Batch]]:
-        """The batches from a number on, made by that many processes.
+    def batches(self, workers: int) -> Batches:
+        """The batches made by that many processes.
 
         With a model there is one process, and as many threads as it takes requests at once.
 
@@ -97,7 +97,7 @@ def model_order(
     model: str | None,
     stages: Sequence[str] | None,
     rewrite: bool,
-    journal: Path,
+    journal: Path | None,
     replay: bool,
 ) -> Order:
     """The order with a model in it, from what the command line says.

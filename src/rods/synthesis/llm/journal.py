@@ -7,6 +7,7 @@ neither the prompt (a digest stands for it) nor anything about the connection.
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rods.errors import UserError
+from rods.errors import BusyError, UserError
+from rods.output import Output
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
 from rods.synthesis.llm.prompts import Prompt
@@ -57,12 +59,14 @@ def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
 class Journal:
     """Questions and answers in a file, written by many threads of one process.
 
-    A last line that was torn off is left out, and cut off before anything is appended.
+    A last line that was torn off is left out, and cut off before anything is appended. What is no
+    plain file is written through and remembers nothing.
 
     Args:
         replay: take answers out of the file; it is not changed.
 
     Raises:
+        BusyError: another process writes it.
         UserError: the file cannot be read or written, or a line of it is no entry.
     """
 
@@ -77,14 +81,22 @@ class Journal:
                 with self.path.open("rb") as file:
                     self._known = {(e.digest, e.key, e.n): e for e, _ in self._entries(file)}
                 return
+            if Output(self.path, folders=True).through:
+                self._file = self.path.open("wb")
+                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()
             self._file = self.path.open("r+b")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             end = 0
             for entry, place in self._entries(self._file):
                 self._known[entry.digest, entry.key, entry.n], end = entry, place
             self._file.truncate(end)
             self._file.seek(end)
+        except BlockingIOError:
+            self.close()
+            told = "another process writes it; wait until it is done, or name another --journal"
+            raise BusyError(f"{self.path}: {told}") from None
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}") from None
 

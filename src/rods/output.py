@@ -1,0 +1,205 @@
+"""Where results are written: whatever a user's path leads to, whole or not at all.
+
+A plain file is replaced at once by one that is complete. Devices, pipes and what stands for an open
+stream (`/dev/stdout`) are written through and stay what they are. A link stays a link; what it
+names is written. Where the folder allows no other file or the file is a mount of its own, the file
+is written in place: only there can an interruption leave a part of it. A folder that is a mount is
+filled in place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rods.errors import UserError
+
+STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/(task/[^/]+/)?fd/\d+")
+IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+NAME = 100  # bytes of the output's name in that of the file beside it; names have at most 255
+
+
+class Output:
+    """A file to be written. What can be known beforehand is checked here, before any work.
+
+    Args:
+        folders: make the folders around it that are missing.
+
+    Attributes:
+        path: as it was named.
+        target: the file that is written, links followed.
+        through: it is no plain file and is written through.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, *, folders: bool = False) -> None:
+        self.path = path
+        with self.named():
+            try:
+                self.target = path.resolve()
+            except RuntimeError:
+                raise UserError(f"{path}: cannot be written: its links lead in a circle") from None
+            kind = _kind(path)
+            self.through = bool(kind and not stat.S_ISREG(kind)) or _stream(path)
+            if kind and stat.S_ISDIR(kind):
+                raise UserError(f"{path}: cannot be written: is a folder; name a file in it")
+            if kind and not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if not self.through:
+                _check_folder(self.target.parent, folders=folders, exists=kind != 0)
+
+    def write(self, pieces: Iterable[str]) -> None:
+        """Write text, a string or pieces of it; half characters become question marks.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        pieces = [pieces] if isinstance(pieces, str) else pieces
+        self.write_bytes(piece.encode("utf-8", "replace") for piece in pieces)
+
+    def write_bytes(self, pieces: Iterable[bytes]) -> None:
+        """See `write`."""
+        with self.named():
+            if self.through:
+                _fill(self.path, pieces)
+                return
+            self.make_folders()
+            whole = self._beside()
+            try:
+                descriptor = _create(whole, self.target)
+            except OSError as error:
+                if error.errno not in IN_PLACE or not self.target.exists():
+                    raise
+                _fill(self.target, pieces)
+                return
+            try:
+                _fill(descriptor, pieces)
+                self.replace_by(whole)
+            finally:
+                whole.unlink(missing_ok=True)
+
+    def replace_by(self, whole: Path) -> None:
+        """Have a complete file take the output's place; it may be gone afterwards.
+
+        Raises:
+            OSError: it cannot.
+        """
+        if not self.through:
+            try:
+                os.replace(whole, self.target)
+                return
+            except OSError as error:
+                if error.errno not in IN_PLACE or not self.target.exists():
+                    raise
+        with whole.open("rb") as source:
+            pieces = iter(lambda: source.read(1 << 20), b"")
+            _fill(self.path if self.through else self.target, pieces)
+
+    def make_folders(self) -> None:
+        """Make the folders around it that are missing."""
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+
+    def _beside(self) -> Path:
+        name = os.fsdecode(os.fsencode(self.target.name)[:NAME])
+        return self.target.with_name(f".{name}.{secrets.token_hex(4)}.part")
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Failures of the system inside are told as failures to write this output.
+
+        Raises:
+            UserError: instead of an OSError.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+
+def is_stdout(path: Path) -> bool:
+    """Whether the path leads to this process's standard output, where nothing else may go then."""
+    with suppress(OSError, ValueError):
+        return _stream(path) and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    return False
+
+
+def fill_folder(made: Path, target: Path) -> None:
+    """Have a complete folder take the place of one that is missing or empty.
+
+    Raises:
+        OSError: it cannot; nothing stays behind in the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not os.path.ismount(target):
+        try:
+            os.replace(made, target)
+            return
+        except OSError as error:  # some mounts are told by nothing else
+            if error.errno not in IN_PLACE or not target.is_dir():
+                raise
+    moved = []
+    try:
+        for child in sorted(made.iterdir()):
+            moved.append(target / child.name)
+            shutil.move(child, target / child.name)
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
+
+
+def _kind(path: Path) -> int:
+    """The mode of what stands there, links followed; 0 if there is nothing."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _stream(path: Path) -> bool:
+    """Whether the name stands for an open stream, which may be a plain file that others write."""
+    seen = Path(os.path.abspath(path))
+    for _ in range(40):  # as many links as the kernel follows
+        if STREAM.fullmatch(str(seen)):
+            return True
+        if not seen.is_symlink():
+            return False
+        seen = Path(os.path.abspath(seen.parent / os.readlink(seen)))
+    return False
+
+
+def _check_folder(folder: Path, *, folders: bool, exists: bool) -> None:
+    """Refuse a folder in which the file cannot be made, unless the file is there already."""
+    while folders and not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder")
+    if not exists and not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _create(whole: Path, target: Path) -> int:
+    """A new file with the permissions of the one that it is to replace, or the usual ones."""
+    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    if target.exists():
+        with suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+    return descriptor
+
+
+def _fill(place: Path | int, pieces: Iterable[bytes]) -> None:
+    with open(place, "wb") as file:
+        file.writelines(pieces)
+        file.flush()
+        with suppress(OSError):  # pipes and terminals cannot be synchronised
+            os.fsync(file.fileno())

@@ -1,0 +1,105 @@
+"""What a synthesis has made so far: the file beside its output, with one writer at a time.
+
+Its first line has the settings, so that it goes on only under the same ones. An output that is no
+plain file (a device, a pipe) has nothing beside it: its lines wait in a file without a name, and an
+interrupted run starts again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from rods.errors import BusyError, UserError
+from rods.output import Output
+
+PART = ".part"
+GIVEN_UP = ".given_up.jsonl"
+
+
+class Unfinished:
+    """Lines of JSON, appended.
+
+    Raises:
+        BusyError: another process writes this output.
+        UserError: it cannot be written, or was begun with other settings.
+    """
+
+    def __init__(self, output: Output, settings: dict[str, Any]) -> None:
+        self.output, self.settings = output, settings
+        self.path: Path | None = None
+        if output.through:
+            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        else:
+            self.path = output.target.with_name(output.target.name + PART)
+            output.make_folders()
+            self._file = _locked(self.path, output)
+
+    def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """What stands there, each line with the place behind it, up to one that was torn.
+
+        Raises:
+            UserError: it was begun with other settings.
+        """
+        self._file.seek(0)
+        place = 0
+        for line in self._file:
+            place += len(line)
+            try:
+                row = json.loads(line)
+            except ValueError:
+                return
+            if not isinstance(row, dict):
+                return
+            if "settings" in row and row["settings"] != self.settings:
+                raise UserError(f"{self.path}: was begun with other settings; remove it first")
+            yield row, place
+
+    def keep(self, place: int) -> None:
+        """Go on behind a place; what stands behind it is dropped."""
+        self._file.truncate(place)
+        self._file.seek(place)
+        if not place:
+            self.append([json.dumps({"settings": self.settings})])
+
+    def append(self, rows: Iterable[str]) -> None:
+        """Add lines."""
+        self._file.write("".join(f"{row}\n" for row in rows).encode())
+        self._file.flush()
+
+    def finish(self) -> None:
+        """The tasks in the output, and beside it the seeds that were given up, with why."""
+        if self.path is not None:
+            lost = self.output.target.with_name(self.output.target.name + GIVEN_UP)
+            Output(lost).write_bytes(self._beginning(b'{"given up"'))
+        self.output.write_bytes(self._beginning(b'{"category"'))
+        if self.path is not None:
+            self.path.unlink()
+
+    def close(self) -> None:
+        """Let others write."""
+        self._file.close()
+
+    def _beginning(self, start: bytes) -> Iterator[bytes]:
+        self._file.seek(0)
+        return (line for line in self._file if line.startswith(start))
+
+
+def _locked(path: Path, output: Output) -> IO[bytes]:
+    """The file at a path, held by this process alone."""
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
+        except BlockingIOError:
+            file.close()
+            told = "another process writes it; wait until it is done, or name another file"
+            raise BusyError(f"{output.path}: {told}") from None
+        file.close()  # its writer has just finished and removed it

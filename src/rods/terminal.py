@@ -1,0 +1,189 @@
+"""What people see: lines of text, progress, and what went wrong.
+
+Cursor codes and colours go to terminals alone, whatever the environment asks for. Nothing that is
+shown is markup, so names and paths stand as they are; control characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+import time
+from types import TracebackType
+from typing import NoReturn, Self, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+SELDOM = 20.0  # seconds between two lines of progress where there is no terminal
+WIDE = 1_000  # columns where there is no terminal, so that nothing is cut or broken
+CLOSED = 141  # exit status that shells give a command whose output was closed
+UNWRITABLE = 2
+
+
+class OutputError(Exception):
+    """Standard output or error takes no more text.
+
+    Attributes:
+        status: exit status of a command that ends with it.
+    """
+
+    def __init__(self, name: str, error: OSError) -> None:
+        closed = error.errno == errno.EPIPE
+        what = "was closed" if closed else f"cannot be written: {error.strerror}"
+        super().__init__(f"{name}: {what}")
+        self.status = CLOSED if closed else UNWRITABLE
+
+
+class Screen(Console):
+    """Where tables and live text are printed."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        terminal = is_terminal(sys.stderr if stderr else sys.stdout)
+        super().__init__(
+            stderr=stderr,
+            force_terminal=terminal,
+            force_interactive=terminal,
+            color_system="auto" if terminal else None,
+            width=None if terminal else WIDE,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+
+    def tell(self, text: str, style: str | None = None) -> None:
+        """Print a line as it is, above whatever is live."""
+        self.print(visible(text), style=style, soft_wrap=True)
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise OutputError(_name(self.stderr), _failure(errno.EPIPE))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether it is a terminal whose cursor can be moved."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def visible(text: str) -> str:
+    """The text as one line, with control characters and half characters as escapes."""
+    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in text)
+
+
+def say(text: str, *, stderr: bool = False) -> None:
+    """Print a line.
+
+    Raises:
+        OutputError: the stream takes no more.
+    """
+    try:
+        print(visible(text), file=sys.stderr if stderr else sys.stdout, flush=True)
+    except OSError as error:
+        raise OutputError(_name(stderr), error) from None
+
+
+def complain(message: str) -> None:
+    """One line of error, if anybody can read it."""
+    try:
+        say(f"rods: {' '.join(message.split())}", stderr=True)
+    except OutputError:
+        discard(sys.stderr)
+
+
+def command_line() -> str:
+    """The command of this process, in a form to be pasted."""
+    return shlex.join(["rods", *sys.argv[1:]])
+
+
+def prepare_streams() -> None:
+    """Open the standard streams that are closed, and let them write any character.
+
+    Raises:
+        OutputError: standard output was closed.
+    """
+    closed = []
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # else the next file that is opened would take its number
+            closed.append(name)
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif mode == "w":
+            stream.reconfigure(errors="backslashreplace")
+    if "stdout" in closed:
+        raise OutputError(_name(False), _failure(errno.EBADF))
+
+
+def discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere; otherwise Python complains about it at exit."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
+
+
+class Bar:
+    """Progress on standard error: a bar on a terminal, elsewhere a plain line now and then.
+
+    Args:
+        what: is counted.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._said = time.monotonic()
+        screen = Screen(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=screen,
+            transient=True,
+            disable=not screen.is_terminal,
+        )
+        self._job = self._bar.add_task(what, total=total)
+        self._done = 0
+
+    def update(self, done: int, detail: str = "") -> None:
+        """So much is done.
+
+        Args:
+            detail: is told besides.
+        """
+        self._done = done
+        told = f"{self._what}: {detail}" if detail else self._what
+        if not self._bar.disable:
+            self._bar.update(self._job, completed=done, description=told)
+        elif time.monotonic() - self._said > SELDOM:
+            self._said = time.monotonic()
+            say(f"{told} ({done} of {self._total})", stderr=True)
+
+    def advance(self, more: int = 1) -> None:
+        """So much more is done."""
+        self.update(self._done + more)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+
+def _name(stderr: bool) -> str:
+    return "standard error" if stderr else "standard output"
+
+
+def _failure(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
