@@ -23,6 +23,7 @@ from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.loop import Loop
 from rods.metrics import MetricsFile, step_metrics, summarise
+from rods.micro.cache import place_libraries
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.output import Output
@@ -37,6 +38,7 @@ from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
+PLACES = ("environment.tasks", "synthesis.endpoint")  # settings that say where a file lies
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
 REASONS = 5  # distinct causes of lost rollouts that are shown
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
@@ -95,17 +97,31 @@ def _no_space(error: Exception, folder: Path) -> bool:
 
 
 def _check_identity(store: Store, config: Config, folder: Path) -> None:
-    """A run folder holds one configuration; anything else would mix two experiments."""
+    """A run folder holds one configuration; anything else would mix two experiments.
+
+    Where files lie is no part of it: the tasks in them are compared when they have been read.
+    """
     now = {"rods": __version__, **config.model_dump(mode="json")}
     before = store.meta("config")
-    if before is None:
+    if before is not None:
+        was, wanted = dict(_settings(before)), dict(_settings(now))
+        for key in {**wanted, **was}:
+            if key not in PLACES and was.get(key) != wanted.get(key):
+                raise UserError(
+                    f"{folder}: holds a run with {key} = {json.dumps(was.get(key))[:80]}, not"
+                    f" {json.dumps(wanted.get(key))[:80]}; use another folder or the same settings"
+                )
+    if before != now:
         store.set_meta("config", now)
-    elif before != now:
-        key = next(k for k in {**now, **before} if before.get(k) != now.get(k))
-        raise UserError(
-            f"{folder}: holds a run with {key} = {json.dumps(before.get(key))[:80]}, not"
-            f" {json.dumps(now.get(key))[:80]}; use another folder or the same settings"
-        )
+
+
+def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting by its path."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{path}{name}.")
+        else:
+            yield path + name, value
 
 
 def _quiet() -> None:
@@ -129,6 +145,7 @@ class _Run:
         self.broken = 0  # steps in a row in which the environment lost most rollouts
 
     def go(self) -> dict[str, Any] | None:
+        place_libraries()
         import torch
 
         from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint

@@ -33,7 +33,7 @@ def train(
     """Run the closed loop to its report, or go on where it was interrupted."""
     if arm not in get_args(Arm):
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
-    own = {"environment__name": env, "environment__tasks": str(tasks) if tasks else None}
+    own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
     from rods.display import Display, last_screen
     from rods.report.page import write_report

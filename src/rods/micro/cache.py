@@ -22,13 +22,50 @@ Progress = Callable[[str, float], None]
 """Called with a stage's name and the share of it that is done."""
 
 FORMAT = 5
+LIBRARIES = ("HF_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "MPLCONFIGDIR")
 
 
 def cache_folder() -> Path:
-    """`$RODS_CACHE`, else the user's cache directory."""
-    if "RODS_CACHE" in os.environ:
-        return Path(os.environ["RODS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rods"
+    """`$RODS_CACHE`, else the user's cache folder.
+
+    Raises:
+        UserError: the user has no home.
+    """
+    if place := os.environ.get("RODS_CACHE"):
+        return Path(place)
+    return _users_caches() / "rods"
+
+
+def place_libraries() -> None:
+    """Have the trainer's libraries keep their files in our cache where the user's takes none.
+
+    They look when they are imported, so this comes first.
+
+    Raises:
+        UserError: there is no place at all.
+    """
+    try:
+        if os.access(_existing(_users_caches()), os.W_OK):
+            return
+    except UserError:
+        pass
+    folder = cache_folder()
+    for variable in LIBRARIES:
+        os.environ.setdefault(variable, str(folder / variable.lower()))
+
+
+def _users_caches() -> Path:
+    if place := os.environ.get("XDG_CACHE_HOME"):
+        return Path(place)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        raise UserError("the user has no home to keep a cache in; set RODS_CACHE") from None
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the first one around it that exists."""
+    return next((f for f in (folder, *folder.parents) if f.exists()), folder)
 
 
 def cached(kind: str, key: list[Any], make: Callable[[Path], dict[str, Any]]) -> Path:
