@@ -130,7 +130,7 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
                 f"{two['complete']:.1%}",
                 style="bold" if category == "overall" else None,
             )
-    screen.print(table)
+    screen.show(table)
     pool, signal = summary["pool"], summary["signal"]
     retired = ", ".join(f"{n} {reason}" for reason, n in pool["retired"].items()) or "none"
     screen.tell(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import sys
 from collections import Counter, defaultdict
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from rods.config import Config
 from rods.errors import UserError
+from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
 from rods.pool.audit import faults
 from rods.staging.account import count_of, errors_of
 from rods.store.queue import Queue
@@ -25,16 +25,10 @@ def check(run: Path | None = None) -> list[Finding]:
     """(what, fine, detail) for each check."""
     version = ".".join(map(str, sys.version_info[:3]))
     findings = [("python", sys.version_info >= (3, 11), version)]
-    for package in ("torch", "transformers", "trl", "datasets", "bfcl-eval"):
-        try:
-            findings.append((package, True, importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            hint = (
-                "pip install --no-deps bfcl-eval==2026.3.23"
-                if "bfcl" in package
-                else "make install"
-            )
-            findings.append((package, False, f"not installed: {hint}"))
+    for name in (*TRAINER, *BENCHMARK):
+        found = installed(name)
+        told = found or f"not installed: {COMMANDS[name]}"
+        findings.append((distribution(name), found is not None, told))
     findings.append(_benchmark())
     free = shutil.disk_usage(Path.cwd()).free // 10**6
     findings.append(("disk", free > 500, f"{free} MB free"))

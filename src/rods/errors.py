@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 from pydantic import ValidationError
+
+CLOSED = 141  # exit status that shells give a command whose output was closed
+UNWRITABLE = 2
 
 
 class UserError(Exception):
@@ -18,6 +23,20 @@ class BusyError(UserError):
 
 class NoProcessError(UserError):
     """No process for an environment's calls can be started; no task is the cause."""
+
+
+class OutputError(Exception):
+    """Standard output or error takes no more text.
+
+    Attributes:
+        status: exit status of a command that ends with it.
+    """
+
+    def __init__(self, name: str, error: OSError) -> None:
+        closed = error.errno == errno.EPIPE
+        what = "was closed" if closed else f"cannot be written: {error.strerror}"
+        super().__init__(f"{name} {what}")
+        self.status = CLOSED if closed else UNWRITABLE
 
 
 def first_problem(error: ValidationError) -> str:

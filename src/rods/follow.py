@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rods.config import Config
 from rods.errors import UserError, first_problem
+from rods.extras import TRAINER, require
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
 from rods.staging.worker import Count, Worker
@@ -41,6 +42,7 @@ def follow(
     Raises:
         UserError: there is no run, another worker is at work, or the settings are unusable.
     """
+    require(*TRAINER)
     store = Store(folder, role="worker")
     try:
         config = run_config(store, folder)

@@ -19,8 +19,9 @@ from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
-from rods.errors import UserError
+from rods.errors import OutputError, UserError
 from rods.evaluate import evaluate
+from rods.extras import BENCHMARK, TRAINER, require
 from rods.loop import Loop
 from rods.metrics import MetricsFile, step_metrics, summarise
 from rods.micro.cache import place_libraries
@@ -66,6 +67,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     Raises:
         UserError: the folder belongs to another run, or something that a person can mend.
     """
+    require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     check_endpoint(config)
     store = Store(folder)
     try:
@@ -74,7 +76,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
         _check_identity(store, config, folder)
         try:
             return _Run(config, folder, store, watch, stopper).go()
-        except UserError:
+        except (UserError, OutputError):
             if not store.has_events():  # nothing was begun, so the folder is still free
                 store.set_meta("config", None)
             raise

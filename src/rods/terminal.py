@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from types import TracebackType
-from typing import NoReturn, Self, TextIO
+from typing import Any, NoReturn, Self, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -23,24 +23,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rods.errors import OutputError
+
 SELDOM = 20.0  # seconds between two lines of progress where there is no terminal
 WIDE = 1_000  # columns where there is no terminal, so that nothing is cut or broken
-CLOSED = 141  # exit status that shells give a command whose output was closed
-UNWRITABLE = 2
-
-
-class OutputError(Exception):
-    """Standard output or error takes no more text.
-
-    Attributes:
-        status: exit status of a command that ends with it.
-    """
-
-    def __init__(self, name: str, error: OSError) -> None:
-        closed = error.errno == errno.EPIPE
-        what = "was closed" if closed else f"cannot be written: {error.strerror}"
-        super().__init__(f"{name}: {what}")
-        self.status = CLOSED if closed else UNWRITABLE
 
 
 class Screen(Console):
@@ -60,8 +46,23 @@ class Screen(Console):
         )
 
     def tell(self, text: str, style: str | None = None) -> None:
-        """Print a line as it is, above whatever is live."""
-        self.print(visible(text), style=style, soft_wrap=True)
+        """Print a line as it is, above whatever is live.
+
+        Raises:
+            OutputError: the stream takes no more.
+        """
+        self.show(visible(text), style=style, soft_wrap=True)
+
+    def show(self, *what: Any, **how: Any) -> None:
+        """`print`, with failures told like those of `say`.
+
+        Raises:
+            OutputError: the stream takes no more.
+        """
+        try:
+            self.print(*what, **how)
+        except OSError as error:
+            raise OutputError(_name(self.stderr), error) from None
 
     def on_broken_pipe(self) -> NoReturn:
         raise OutputError(_name(self.stderr), _failure(errno.EPIPE))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import errno
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from rods import __version__
 from rods.cli import envs, episodes, simulation, synthesis, training
-from rods.errors import UserError
-from rods.terminal import OutputError, complain, discard, prepare_streams, say
+from rods.errors import OutputError, UserError
+from rods.terminal import complain, discard, prepare_streams, say
 
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
@@ -55,7 +55,8 @@ def main() -> None:
     """Entry point: an error that a person can mend is one line and an exit code."""
     try:
         prepare_streams()
-        app()
+        status = typer.main.get_command(app).main(prog_name="rods", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
         complain(str(error))
         sys.exit(2)
@@ -65,6 +66,20 @@ def main() -> None:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         _unwritable(OutputError("standard output", error))
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _misused(error)
+
+
+def _misused(error: Any) -> NoReturn:
+    """Unusable options or arguments; the library that reads them does not publish its classes."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "rods"
+        complain(f"{error.format_message()} ({command} --help tells of the options)")
+    sys.exit(error.exit_code)
 
 
 def _unwritable(error: OutputError) -> NoReturn:

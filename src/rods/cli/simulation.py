@@ -71,7 +71,7 @@ def simulate(
     for row in cells(rows):
         table.add_row(*row)
     screen = Screen(stderr=out is not None and is_stdout(out))
-    screen.print(table)
+    screen.show(table)
     screen.tell(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories a run. {READ}")
     if out:
         screen.tell(f"Page: {out}")

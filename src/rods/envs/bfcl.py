@@ -8,7 +8,6 @@ mends of `bfcl_mends`. Calls run in this process without a time limit; `guard` a
 from __future__ import annotations
 
 import copy
-import importlib.metadata
 import json
 import random
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from rods.envs.bfcl_mends import deep_copy, mutable_defaults, refuse_hazards, si
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
 from rods.envs.state import State, same
 from rods.errors import UserError
+from rods.extras import installed, missing
 from rods.task import Call, Category, Task, ToolSpec
 
 STATELESS = {"MathAPI"}
@@ -34,12 +34,10 @@ class BfclEnvironment:
 
     def __init__(self, bounds: Bounds = DEFAULT) -> None:
         self.bounds = bounds
-        try:
-            self.version = importlib.metadata.version("bfcl-eval")
-        except importlib.metadata.PackageNotFoundError:
-            raise UserError(
-                "bfcl-eval is not installed: pip install --no-deps bfcl-eval==2026.3.23"
-            ) from None
+        found = installed("bfcl_eval")
+        if found is None:
+            raise UserError(missing("bfcl_eval"))
+        self.version = found
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         return _tools(task.classes)

@@ -19,6 +19,7 @@ from typing import Any
 
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
+from rods.extras import missing
 from rods.task import Category, Task, ToolSpec, Turn
 
 # Class -> stem of its module and of its document.
@@ -44,7 +45,7 @@ def data_folder() -> Path:
     """
     spec = importlib.util.find_spec("bfcl_eval")
     if spec is None or spec.origin is None:
-        raise UserError("bfcl-eval is not installed: pip install --no-deps bfcl-eval==2026.3.23")
+        raise UserError(missing("bfcl_eval"))
     return Path(spec.origin).parent / "data"
 
 

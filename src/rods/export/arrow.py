@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods.errors import UserError
+from rods.extras import require
 
 BATCH = 500  # rows a group, and so the most that is held
 
@@ -18,11 +18,10 @@ def pyarrow() -> Any:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError("pyarrow is not installed: pip install 'rods[export]'") from None
+    require("pyarrow")
+    import pyarrow
+    import pyarrow.parquet
+
     return pyarrow
 
 

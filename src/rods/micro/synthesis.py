@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rods.config import Config
 from rods.errors import UserError
+from rods.extras import MODEL, require
 from rods.micro.base_policy import Prepared
 from rods.synthesis.backend import NoSynthesis, Synthesis
 
@@ -19,6 +20,7 @@ def check_endpoint(config: Config) -> None:
         UserError: naming the file and the field.
     """
     if config.synthesis.endpoint is not None:
+        require(*MODEL)
         from rods.synthesis.llm.backend import read_endpoint
 
         read_endpoint(Path(config.synthesis.endpoint), None, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
+from rods.extras import MODEL, require
 from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
 from rods.synthesis.world import World, of_category, world_of
 
@@ -107,6 +108,8 @@ def model_order(
     """
     from rods.synthesis.llm.backend import ModelOrder, read_endpoint, usable_stages
 
+    if not replay:
+        require(*MODEL)
     endpoint = read_endpoint(file, url, model)
     wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay)
     return replace(order, model=wanted)

@@ -1,0 +1,50 @@
+"""Packages that only some commands need, and how each is installed."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from rods.errors import UserError
+
+BENCHMARK = ("bfcl_eval",)
+TRAINER = ("torch", "transformers", "trl", "datasets")
+MODEL = ("openai",)
+COMMANDS = {
+    **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
+    **dict.fromkeys(TRAINER, "pip install 'rods[trl]'"),
+    **dict.fromkeys(MODEL, "pip install 'rods[llm]'"),
+    "pyarrow": "pip install 'rods[export]'",
+}
+
+
+def require(*packages: str) -> None:
+    """Make sure that packages can be imported, before any work is begun.
+
+    Args:
+        packages: by the names under which they are imported.
+
+    Raises:
+        UserError: one of them is not installed.
+    """
+    for name in packages:
+        if find_spec(name) is None:
+            raise UserError(missing(name))
+
+
+def missing(name: str) -> str:
+    """What is told of a package that is not installed."""
+    return f"{distribution(name)} is not installed: {COMMANDS[name]}"
+
+
+def distribution(name: str) -> str:
+    """The name under which a package is installed."""
+    return name.replace("_", "-")
+
+
+def installed(name: str) -> str | None:
+    """The version of a package; None if it is not installed."""
+    try:
+        return version(distribution(name))
+    except PackageNotFoundError:
+        return None
