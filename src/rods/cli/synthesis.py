@@ -120,7 +120,8 @@ def _make(factory: Factory, count: int, batches: Batches) -> None:
 def _interrupted(factory: Factory, count: int, output: Output) -> str:
     if output.through:
         return "interrupted; nothing was written"
-    return f"interrupted; {factory.made} of {count} tasks are kept. Go on with: {command_line()}"
+    kept = f"; {factory.made} of {count} tasks are kept" if factory.made else ""
+    return f"interrupted{kept}. Go on with: {command_line()}"
 
 
 def _stages(factory: Factory) -> str:

@@ -1,0 +1,53 @@
+"""A small environment in a folder of its own: a class and the tasks for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+CLASS = '''
+class Shop:
+    """A small shop."""
+
+    def __init__(self) -> None:
+        self.opens: dict = {}
+        self.limit: float = 1.0
+
+    def opening(self, day: str) -> dict:
+        """Tell when the shop opens.
+
+        Args:
+            day: Day of the week.
+        """
+        return {"opens": self.opens.get(day)}
+
+    def set_opening(self, day: str, at: str) -> dict:
+        """Set when the shop opens.
+
+        Args:
+            day: Day of the week.
+            at: Time of day.
+        """
+        self.opens[day] = at
+        return {"ok": True}
+'''
+OPTIONS = ("--env", "shop:Shop", "--tasks", "tasks.jsonl")
+
+
+def open_shop(folder: Path) -> None:
+    """Write `shop.py` and `tasks.jsonl`."""
+    (folder / "shop.py").write_text(CLASS)
+    rows = [
+        {
+            "id": f"t{hour}",
+            "start": {"Shop": {"limit": 1.0}},
+            "turns": [
+                {
+                    "user": f"Open at {hour} on Monday.",
+                    "calls": [f"set_opening(day='mon', at='{hour}:00')"],
+                }
+            ],
+        }
+        for hour in range(7, 19)
+    ]
+    (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
