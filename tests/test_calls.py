@@ -193,16 +193,17 @@ def test_markup_within_a_string_is_data(markup: str) -> None:
         for call in read:
             check_call(call, TOOLS)
     assert parse_calls(str(made[0]), TOOLS) == made[:1]
-    blocks = f"I don't (yet) know.\n{write_blocks(made)}"
-    assert parse_calls(blocks, TOOLS) == made
-    assert parse_calls(blocks.removesuffix("</tool_call>"), TOOLS) == made
+    for prose in ("I don't (yet) know.", "Step (1) of '2':", "[THINK]ls()[/THINK]", "Yes"):
+        blocks = f"{prose}\n{write_blocks(made)}"
+        assert parse_calls(blocks, TOOLS) == made
+        assert parse_calls(blocks.removesuffix("</tool_call>"), TOOLS) == made
 
 
 @pytest.mark.parametrize(
     "code", ["echo(content=BLOCK, oops", "[no_tool(a=BLOCK)]", '{"name": BLOCK', "echo (BLOCK"]
 )
 def test_a_block_within_a_string_of_unreadable_calls_is_not_read(code: str) -> None:
-    block = json.dumps(write_blocks([Call(name="pwd", arguments={})]))
+    block = """'<tool_call>{"name": "pwd", "arguments": {}}</tool_call>'"""
     with pytest.raises(CallError):
         parse_calls(code.replace("BLOCK", block), TOOLS)
 

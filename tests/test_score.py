@@ -68,6 +68,8 @@ def test_bfcl_lists_and_positional_arguments_are_read(score: Any) -> None:
         "__import__('os').system('touch X')",
         "get_watchlist(",
         "no_such_tool()",
+        "[no_such_tool(a=",
+        '["get_watchlist"]',
         "cd('a')",
         "get_watchlist()" * 10_000,
     ],
@@ -90,7 +92,16 @@ def test_a_call_that_cannot_be_read_is_a_failed_call(
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "[]", "I would rather not", "It (9) is.", "9" * 5_000, "\ud800", "no (" * 10_000],
+    [
+        "",
+        " \n",
+        "[]",
+        "I would rather not",
+        "File(s) are (9).",
+        "9" * 5_000,
+        "\ud800",
+        "no (" * 10_000,
+    ],
     ids=lambda text: repr(text[:20]),
 )
 def test_text_without_a_call_is_silence(score: Any, text: str) -> None:
