@@ -1,13 +1,16 @@
-"""The benchmark's own checker, kept from its own leftovers, for comparisons."""
+"""The benchmark's own checker, kept from its own leftovers, and its decoders, for comparisons."""
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,15 @@ from rods.envs.bfcl_data import data_folder
 from rods.task import Call, Category, Task
 
 Answer = Sequence[Sequence[Call]]
+DECODERS = {
+    "ast_parse",
+    "convert_to_function_call",
+    "decoded_output_to_execution_list",
+    "default_decode_execute_prompting",
+    "parse_nested_value",
+    "resolve_ast_by_type",
+    "resolve_ast_call",
+}
 FOLDER = tempfile.TemporaryDirectory(prefix="bfcl")  # it makes result folders when imported
 os.environ.setdefault("BFCL_PROJECT_ROOT", FOLDER.name)
 
@@ -112,3 +124,43 @@ class OfficialChecker:
             steps, self.gold[name], self.rows[name], "", f"model_{next(self._runs)}"
         )
         return bool(result["valid"])
+
+
+class OfficialDecoder:
+    """What bfcl-eval's runner takes a logged step for: call texts, or none if it skips the step.
+
+    The functions are compiled from the package's source, whose module imports every vendor's SDK.
+    They eval sums in arguments: for texts of our own only.
+    """
+
+    def __init__(self) -> None:
+        from bfcl_eval.constants.enums import ReturnFormat
+        from bfcl_eval.eval_checker.multi_turn_eval.multi_turn_utils import (
+            is_empty_execute_response,
+        )
+
+        self._is_empty = is_empty_execute_response
+        package = find_spec("bfcl_eval")
+        assert package is not None and package.submodule_search_locations
+        path = Path(package.submodule_search_locations[0]) / "model_handler" / "utils.py"
+        tree = ast.parse(path.read_text("utf-8"))
+        tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in DECODERS]
+        self._functions: dict[str, Any] = {
+            "ast": ast, "json": json, "re": re, "ReturnFormat": ReturnFormat
+        }  # fmt: skip
+        exec(compile(tree, str(path), "exec"), self._functions)
+
+    def prompting(self, step: Any) -> list[str] | None:
+        """A step of a model that writes its calls as text."""
+        return self._decoded("default_decode_execute_prompting", step)
+
+    def function_calling(self, step: Any) -> list[str] | None:
+        """A step of a model that is called with tools."""
+        return self._decoded("convert_to_function_call", step)
+
+    def _decoded(self, name: str, step: Any) -> list[str] | None:
+        try:
+            found: list[str] = self._functions[name](step)
+        except Exception:  # as its runner does: the step is skipped
+            return None
+        return None if self._is_empty(found) else found

@@ -65,14 +65,12 @@ def test_bfcl_lists_and_positional_arguments_are_read(score: Any) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "I would rather not",
         "__import__('os').system('touch X')",
         "get_watchlist(",
         "no_such_tool()",
+        "[no_such_tool(a=",
+        '["get_watchlist"]',
         "cd('a')",
-        "9" * 5_000,
-        "\ud800",
         "get_watchlist()" * 10_000,
     ],
     ids=lambda text: repr(text[:20]),
@@ -90,6 +88,45 @@ def test_a_call_that_cannot_be_read_is_a_failed_call(
     assert not rows[1]["turns"][0]["exec"] and rows[1]["progress"] < 1.0
     assert rows[2]["turns"][2] == {"state": False, "exec": False, "empty": True}
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n",
+        "[]",
+        "I would rather not",
+        "File(s) are (9).",
+        "9" * 5_000,
+        "\ud800",
+        "no (" * 10_000,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_text_without_a_call_is_silence(score: Any, text: str) -> None:
+    beside = episode([*GOLD[0], text], *GOLD[1:])
+    instead = episode([text], *GOLD[1:])
+    unasked = episode(*GOLD[:2], [text], *GOLD[3:])
+    assert score(beside, instead, unasked) == score(
+        episode(*GOLD), episode([], *GOLD[1:]), episode(*GOLD)
+    )
+
+
+def test_an_object_of_any_depth_is_at_most_a_failed_call(rods: Any, tmp_path: Path) -> None:
+    path, deep = tmp_path / "log.jsonl", "[" * 900 + "]" * 900
+    path.write_text("".join(
+        f'{{"task": "{TASK}", "turns": [[{item}]]}}\n'
+        for item in (
+            f'{{"name": "get_watchlist", "arguments": {{"folder": {deep}}}}}',
+            f'{{"get_watchlist": {{"folder": {deep}}}}}',
+            f'{{"function": {{"name": "get_watchlist", "arguments": {{"folder": {deep}}}}}}}',
+            f'{{"get_watchlist": {deep}}}',
+        )
+    ))  # fmt: skip
+    done = rods("score", path)
+    assert done.code == 0 and done.out.count("format failures") == 4
+    assert "calls stopped: 3 nested too deep, 1 not calls" in done.out
 
 
 def test_a_call_that_nobody_asked_for_is_not_executed(score: Any) -> None:
@@ -180,3 +217,34 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name in ("none.jsonl", "."):
         with pytest.raises(UserError, match=str(tmp_path / name)):
             list(scorer().score(tmp_path / name))
+
+
+RESULT = {"id": TASK, "result": [[call] for call in GOLD], "latency": [[0.5]]}
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ({**RESULT, "id": "multi_turn_base_200"}, "id: no task"),
+        ({**RESULT, "id": 7}, "id: no name"),
+        ({**RESULT, "result": "Error during inference: 503"}, "result: must be a list"),
+        ({**RESULT, "result": ["ls()"]}, "result: must be a list"),
+        ({**RESULT, "result": [[[["ls()"]]]]}, "result: must be a list"),
+        ({**RESULT, "result": [[7]]}, "result: must be a list"),
+        ({**RESULT, "result": [[[None]]]}, "result: must be a list"),
+    ],
+    ids=lambda value: repr(value)[-40:],
+)
+def test_a_line_that_is_no_result_is_named(score: Any, line: Any, field: str) -> None:
+    assert score(RESULT, line) == score(RESULT)
+    score(RESULT, line)
+    (complaint,) = complaints
+    assert f"log.jsonl: line 2: {field}" in complaint
+
+
+def test_turns_of_prose_are_counted(rods: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    said = {"id": TASK, "result": [[*GOLD[0], "Done."], ["Why?"], ["Why?", ["No."]], [""], [None]]}
+    path.write_text(json.dumps(said) + "\n")
+    assert "\nturns with text and no call: 2\n" in rods("score", path).out
+    assert "turns with text" not in rods("score", path, "--json").out

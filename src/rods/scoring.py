@@ -12,7 +12,7 @@ from typing import Any
 
 from rods.envs.base import Environment
 from rods.envs.calls import CallError, Refusal
-from rods.envs.notation import parse_calls, read_objects
+from rods.envs.notation import attempts_call, parse_calls, read_objects
 from rods.errors import UserError
 from rods.reward import Scored, TraceError, Traces, progress, score_many
 from rods.rollout.episode import MAX_FAILURE, Ending
@@ -20,6 +20,7 @@ from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
 BATCH = 64
+UNREAD = (Refusal.NOT_CALLS, Refusal.TEXT, Refusal.DEPTH)  # of which prose may be refused
 UNREADABLE = Call.model_construct(name="", arguments={})
 
 
@@ -27,14 +28,16 @@ UNREADABLE = Call.model_construct(name="", arguments={})
 class Scorer:
     """Scores the lines of a file.
 
-    A call that cannot be read counts as a call that failed. A line that is no episode is reported
-    and left out; the others are scored. An episode that the environment lost has no score: its
-    progress is None.
+    A call that cannot be read counts as a call that failed; text that attempts none is as good as
+    silence. docs/reward.md has a table of both. A line that is no episode is reported and left
+    out; the others are scored. An episode that the environment lost has no score: its progress is
+    None.
 
     Attributes:
         complain: is told of each line that is no episode; the message names line and field.
         refusals: calls that were stopped so far, by name.
         bad: lines that were no episode.
+        prose: turns with text and no call.
     """
 
     env: Environment
@@ -42,6 +45,7 @@ class Scorer:
     complain: Callable[[str], None]
     refusals: Counter[str] = field(default_factory=Counter)
     bad: int = 0
+    prose: int = 0
 
     def __post_init__(self) -> None:
         self._traces = Traces(self.env)
@@ -105,15 +109,24 @@ class Scorer:
             self.complain(f"{where}: {error}")
             return None
         tools = self.env.tools(self.tasks[name])
-        read = [[call for item in turn for call in self._calls(item, tools)] for turn in turns]
+        read = [self._turn(turn, tools) for turn in turns]
         return name, read, not any(call is UNREADABLE for turn in read for call in turn)
 
-    def _calls(self, item: Any, tools: dict[str, ToolSpec]) -> tuple[Call, ...]:
+    def _turn(self, items: list[Any], tools: dict[str, ToolSpec]) -> list[Call]:
+        read = [self._calls(item, tools) for item in items]
+        calls = [call for found in read if found is not None for call in found]
+        self.prose += not calls and None in read
+        return calls
+
+    def _calls(self, item: Any, tools: dict[str, ToolSpec]) -> tuple[Call, ...] | None:
+        """None for prose."""
         try:
             return (
                 parse_calls(item, tools) if isinstance(item, str) else read_objects([item], tools)
             )
         except CallError as error:
+            if error.refusal in UNREAD and isinstance(item, str) and not attempts_call(item, tools):
+                return None if item.strip() else ()
             self.refusals[error.refusal.value] += 1
             return (UNREADABLE,)
 
@@ -125,13 +138,28 @@ def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]
         raise UserError(f"not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError):
         raise UserError("not JSON") from None
-    if not isinstance(row, dict) or not isinstance(name := row.get("task"), str):
+    if not isinstance(row, dict):
         raise UserError("task: no name of a task")
+    official = "task" not in row and "result" in row
+    key, content = ("id", "result") if official else ("task", "turns")
+    if not isinstance(name := row.get(key), str):
+        raise UserError(f"{key}: no name of a task")
     if name not in tasks:
-        raise UserError("task: no task of that name")
-    turns = row.get("turns")
+        raise UserError(f"{key}: no task of that name")
+    turns = row.get(content)
     if not isinstance(turns, list) or not all(
-        isinstance(t, list) and all(isinstance(c, str | dict) for c in t) for t in turns
+        isinstance(turn, list) and all(_is_step(step, official) for step in turn) for turn in turns
     ):
-        raise UserError("turns: must be a list of turns, each a list of calls")
-    return name, turns
+        raise UserError(f"{content}: must be a list of turns, each a list of calls")
+    return name, [[item for step in turn for item in _items(step)] for turn in turns]
+
+
+def _is_step(step: Any, official: bool) -> bool:
+    """In the benchmark's result files texts are listed as well, and a step may be null."""
+    if isinstance(step, list):
+        return all(isinstance(item, str | dict if official else dict) for item in step)
+    return isinstance(step, str | dict) or (official and step is None)
+
+
+def _items(step: Any) -> list[Any]:
+    return step if isinstance(step, list) else [] if step is None else [step]

@@ -16,7 +16,10 @@ from rods.terminal import complain, say
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}.')],
+    file: Annotated[
+        Path,
+        typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}, or BFCL\'s results.'),
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """Verdicts for logged episodes, a line each; a line that is no episode is left out."""
@@ -49,6 +52,8 @@ def score(
         say(f"{lost} episodes were lost to the environment and are not scored")
     if scorer.refusals and not as_json:
         say(f"calls stopped: {counted(scorer.refusals)}")
+    if scorer.prose and not as_json:
+        say(f"turns with text and no call: {scorer.prose}")
     if scorer.bad:
         raise typer.Exit(2)
 

@@ -1,7 +1,10 @@
 """Text <-> calls, without eval: model output is hostile until it was read as literals.
 
-Four notations are read: BFCL's lists of Python calls, JSON tool calls, `<tool_call>` blocks, and
-the `tool_calls` objects of OpenAI's API. Each can be written too.
+Four notations are read and written: BFCL's lists of Python calls, JSON tool calls, `<tool_call>`
+blocks, and the `tool_calls` objects of OpenAI's API. The objects of BFCL's function-call logs,
+`{"f": "{...}"}`, are read too. docs/reward.md has a table of all forms.
+
+What stands within a string is data: it neither chooses the notation nor ends a call.
 """
 
 from __future__ import annotations
@@ -14,11 +17,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, shown
+from rods.envs.literals import (
+    read_json,
+    read_json_at,
+    read_literal,
+    refuse_deep_text,
+    refuse_deep_value,
+)
 from rods.task import Call, ToolSpec
 
 Tools = Mapping[str, ToolSpec]
-BLOCK = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+MARK, END_MARK = "<tool_call>", "</tool_call>"
+JSON_START = re.compile(r"\s*(?:\[\s*)?\{")
+CALL_START = re.compile(r"[\s(\[]*([^\W\d]\w*)(\s*)\(")
+LIST_START = re.compile(r"\[\s*(?:[\[{\"]|[^\W\d]\w*\()")
+NAME = re.compile(r"([^\W\d][\w.]*)\(")
+FENCE = re.compile(r"```\w*\n")
 
 
 def parse_calls(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call, ...]:
@@ -30,13 +44,26 @@ def parse_calls(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call
     if len(text) > bounds.text:
         message = f"the call text has {len(text)} characters; at most {bounds.text} are read"
         raise CallError(Refusal.TEXT, message)
-    if "<tool_call>" in text:
-        blocks = BLOCK.findall(text)
-        return tuple(call for block in blocks for call in parse_json(block, tools, bounds))
-    start = text.lstrip()
-    if start[:1] == "{" or (start[:1] == "[" and start[1:].lstrip()[:1] == "{"):
+    text = text.strip("` \t\r\n")
+    if JSON_START.match(text):
         return parse_json(text, tools, bounds)
+    if MARK in text and not _begins_with_call(text, tools):
+        return parse_blocks(text, tools, bounds)
     return parse_python(text, tools, bounds)
+
+
+def attempts_call(text: str, tools: Tools) -> bool:
+    """Whether a text that could not be read was meant as calls, and is not prose.
+
+    It was if it holds the mark of a block, or begins like a JSON object, a list of calls, or a
+    call: all of it, or of a known tool. A call in the midst of prose is none: the benchmark's own
+    decoder reads none there.
+    """
+    text = FENCE.sub("", text.lstrip(), count=1).strip("` \t\r\n")
+    if MARK in text or text.startswith("{") or LIST_START.match(text):
+        return True
+    found = NAME.match(text)
+    return found is not None and (text.endswith(")") or found[1] in tools)
 
 
 def parse_python(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call, ...]:
@@ -47,11 +74,14 @@ def parse_python(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Cal
     Raises:
         CallError: see `parse_calls`.
     """
-    _shallow(text, bounds)
+    refuse_deep_text(text, bounds)
+    text = text.strip()
+    if text[:1].isidentifier():  # brackets let calls stand on several lines
+        text = f"[{text}\n]"
     try:
         with warnings.catch_warnings():  # odd literals warn on stderr
             warnings.simplefilter("ignore")
-            body = ast.parse(text.strip(), mode="eval").body
+            body = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"not a list of calls: {type(error).__name__}"
         raise CallError(Refusal.NOT_CALLS, message) from None
@@ -66,19 +96,33 @@ def parse_json(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call,
     Raises:
         CallError: see `parse_calls`.
     """
-    _shallow(text, bounds)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        message = f"not JSON calls: {str(error)[:80]}"
-        raise CallError(Refusal.NOT_CALLS, message) from None
+    value = read_json(text, "not JSON calls")
     return read_objects(value if isinstance(value, list) else [value], tools, bounds)
+
+
+def parse_blocks(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call, ...]:
+    """Read `<tool_call>` blocks, each of what `parse_json` reads; the last may be unclosed.
+
+    Raises:
+        CallError: see `parse_calls`.
+    """
+    calls: tuple[Call, ...] = ()
+    at = text.find(MARK)
+    while at >= 0:
+        value, end = read_json_at(text, at + len(MARK), "not JSON calls")
+        if end < len(text) and not text.startswith(END_MARK, end):
+            message = f"not JSON calls: more text in a block, behind character {end}"
+            raise CallError(Refusal.NOT_CALLS, message)
+        calls += read_objects(value if isinstance(value, list) else [value], tools, bounds)
+        at = text.find(MARK, end)
+    return calls
 
 
 def read_objects(
     objects: Sequence[Any], tools: Tools, bounds: Bounds = DEFAULT
 ) -> tuple[Call, ...]:
-    """Read decoded JSON calls: plain ones, or OpenAI's with `function` and `arguments` as text.
+    """Read decoded JSON calls: plain ones, OpenAI's with `function` and `arguments` as text, or
+    BFCL's with the tool's name as their one key.
 
     Raises:
         CallError: see `parse_calls`.
@@ -130,7 +174,9 @@ def _python_call(node: ast.expr, tools: Tools) -> Call:
         if name in values:
             raise CallError(Refusal.REPEATED_ARGUMENT, f"{tool.name} got {shown(name)} twice")
         try:
-            values[name] = ast.literal_eval(value)
+            values[name] = read_literal(value)
+        except CallError:  # which is a ValueError
+            raise
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             message = f"{tool.name}: argument {shown(name)} is no literal"
             raise CallError(Refusal.NOT_LITERAL, message) from None
@@ -140,6 +186,9 @@ def _python_call(node: ast.expr, tools: Tools) -> Call:
 def _object_call(item: Any, tools: Tools, bounds: Bounds) -> Call:
     if isinstance(item, dict) and isinstance(item.get("function"), dict):
         item = item["function"]
+    if isinstance(item, dict) and len(item) == 1 and "name" not in item:
+        ((name, arguments),) = item.items()
+        item = {"name": name, "arguments": arguments}
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         message = 'not a call: each must be {"name": ..., "arguments": {...}}'
         raise CallError(Refusal.NOT_CALLS, message)
@@ -149,15 +198,11 @@ def _object_call(item: Any, tools: Tools, bounds: Bounds) -> Call:
         if len(arguments) > bounds.text:
             message = f"{tool.name}: more than {bounds.text} characters of arguments"
             raise CallError(Refusal.TEXT, message)
-        _shallow(arguments, bounds)
-        try:
-            arguments = json.loads(arguments or "{}")
-        except (ValueError, RecursionError):
-            message = f"{tool.name}: the arguments are not JSON"
-            raise CallError(Refusal.NOT_CALLS, message) from None
+        arguments = read_json(arguments or "{}", f"{tool.name}: the arguments are not JSON")
     if not isinstance(arguments, dict):
         message = f"{tool.name}: the arguments must be an object of names and values"
         raise CallError(Refusal.NOT_CALLS, message)
+    refuse_deep_value(arguments, bounds)
     return Call.model_construct(name=tool.name, arguments=arguments)
 
 
@@ -174,13 +219,7 @@ def _few(calls: Sequence[Any], bounds: Bounds) -> None:
         raise CallError(Refusal.ITEMS, message)
 
 
-def _shallow(text: str, bounds: Bounds) -> None:
-    """Deep nesting can exhaust a parser's C stack, so it is refused unread.
-
-    Brackets within strings count as well; twice the bound leaves them room.
-    """
-    depth, most = 0, 2 * bounds.depth + 8
-    for bracket in re.findall(r"[()\[\]{}]", text):
-        depth = max(0, depth + BRACKETS[bracket])
-        if depth > most:
-            raise CallError(Refusal.DEPTH, f"brackets are nested deeper than {most}")
+def _begins_with_call(text: str, tools: Tools) -> bool:
+    """Prose may begin with a word and a bracket, with a blank between them."""
+    start = CALL_START.match(text)
+    return start is not None and (not start[2] or start[1] in tools)
