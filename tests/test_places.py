@@ -1,0 +1,152 @@
+"""Where it runs: in a folder with modules of the library's names, without a home, after a move."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from commandline import refused
+from rods.config import load_config
+from rods.envs.load import load_environment
+from rods.errors import UserError
+from rods.extras import COMMANDS, require
+from rods.micro.cache import LIBRARIES, cache_folder, place_libraries
+from rods.run import _check_identity
+from rods.store.store import Store
+from small_shop import OPTIONS, open_shop
+
+ROOT = Path(__file__).parent.parent
+SHADOWS = ("random", "types", "json", "signal", "tempfile", "numpy", "yaml", "rods_nonsense")
+
+
+@pytest.fixture
+def shadowed(tmp_path: Path) -> Path:
+    """A folder whose modules would break any process that imports them."""
+    open_shop(tmp_path)
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the current folder')\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("start", [["rods"], [sys.executable, "-m", "rods"]], ids=["rods", "-m"])
+def test_modules_of_the_current_folder_shadow_nothing(shadowed: Path, start: list[str]) -> None:
+    commands = [
+        ["score", str(ROOT / "docs" / "episodes.jsonl")],
+        ["synth", "--count", "2", "--workers", "2", *OPTIONS, "--out", "t.jsonl"],
+        ["envs", "check", "shop:Shop"],
+    ]
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+    if "-m" in start:  # which Python itself does with modules that it looks for here
+        for name in ("types", "json", "signal"):
+            (shadowed / f"{name}.py").unlink()
+    for command in commands:
+        done = subprocess.run(
+            [*start, *command], cwd=shadowed, env=env, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_another_module_has_is_told(shadowed: Path, rods: Any) -> None:
+    (shadowed / "calendar.py").write_text((shadowed / "shop.py").read_text())
+    done = rods("envs", "check", "calendar:Shop")
+    refused(done, "calendar.py", "no class 'Shop'", "another file")
+    with pytest.raises(UserError, match="built in"):
+        load_environment("sys:Shop")
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HOME", "RODS_CACHE", "XDG_CACHE_HOME", *LIBRARIES):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for ask in (cache_folder, place_libraries):
+        with pytest.raises(UserError, match="set RODS_CACHE"):
+            ask()
+    monkeypatch.setenv("RODS_CACHE", str(tmp_path))
+    place_libraries()
+    assert cache_folder() == tmp_path
+    assert {Path(os.environ[name]).parent for name in LIBRARIES} == {tmp_path}
+    for name in LIBRARIES:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place_libraries()
+    assert not set(LIBRARIES) & set(os.environ)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody unknown")
+def test_an_unknown_user_without_a_home() -> None:
+    with TemporaryDirectory() as place:  # those of the tests can be entered by their user alone
+        unknown_user(Path(place))
+
+
+def unknown_user(place: Path) -> None:
+    open_shop(place)
+    place.chmod(0o777)
+    gone = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "RODS_CACHE")
+    env = {k: v for k, v in os.environ.items() if k not in gone}
+    paths = [p for p in sys.path if p and Path(p).is_dir()]
+    env |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = ["/usr/bin/env", "python3", "-m", "rods", "train", "--run", "r", *OPTIONS]
+    done = subprocess.run(
+        [*command, "--preset", "tiny", "--arm", "static"],
+        cwd=place, env=env, capture_output=True, text=True,
+        user=12345, group=12345, extra_groups=[],
+    )  # fmt: skip
+    if "Permission denied" in done.stderr and "RODS_CACHE" not in done.stderr:
+        pytest.skip("the unknown user cannot read the interpreter")
+    assert done.returncode == 2
+    assert done.stderr == "rods: the user has no home to keep a cache in; set RODS_CACHE\n"
+
+
+def test_where_files_lie_is_no_part_of_a_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def begin(tasks: str, *more: str) -> None:
+        own = {"environment__name": "shop:Shop", "environment__tasks": tasks}
+        _check_identity(store, load_config("tiny", more, **own), tmp_path)
+
+    begin("a/tasks.jsonl")
+    begin("/b/tasks.jsonl")
+    assert store.meta("config")["environment"]["tasks"] == "/b/tasks.jsonl"
+    with pytest.raises(UserError, match=r"environment\.limits\.seconds = 1\.0, not 2\.0"):
+        begin("a/tasks.jsonl", "environment.limits.seconds=2")
+    store.close()
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n != "pyarrow"])
+def test_a_missing_package_is_told_before_any_work(
+    name: str, shadowed: Path, monkeypatch: pytest.MonkeyPatch, rods: Any
+) -> None:
+    monkeypatch.chdir(shadowed)
+    monkeypatch.syspath_prepend(str(shadowed))
+    for shadow in SHADOWS:
+        (shadowed / f"{shadow}.py").unlink()
+    found = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr("rods.extras.find_spec", lambda n: None if n == name else found(n))
+    with pytest.raises(UserError, match="pip install"):
+        require(name)
+    before = {path.name for path in shadowed.iterdir()}
+    if name == "openai":
+        model = ("--backend", "llm", "--url", "http://127.0.0.1:1/v1", "--model", "m")
+        command = ("synth", "--count", 1, "--out", "t.jsonl", *OPTIONS, *model)
+    else:
+        command = ("train", "--run", "run", "--preset", "tiny")
+    refused(rods(*command), COMMANDS[name])
+    assert {path.name for path in shadowed.iterdir()} - {"__pycache__"} == before
+
+
+def test_a_run_that_was_moved_is_read(runs: Any, tmp_path: Path, rods: Any) -> None:
+    shutil.copytree(runs.root / "whole", tmp_path / "moved" / "away")
+    assert rods("report", tmp_path / "moved" / "away").code == 0
+    assert rods("doctor", tmp_path / "moved" / "away").code == 0
