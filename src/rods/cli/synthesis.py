@@ -17,6 +17,7 @@ from rods.cli.common import (
     SeedFile,
     SeedOption,
     SidesOption,
+    complain,
     counted,
     progress,
 )
@@ -24,6 +25,7 @@ from rods.errors import UserError
 
 if TYPE_CHECKING:
     from rods.synthesis.factory import Factory
+    from rods.synthesis.order import Order
 
 
 def synth(
@@ -82,7 +84,7 @@ def synth(
     order = Order(env, tasks, seeds, category, stories, seed)
     if backend == "llm":
         kept = journal or out.with_name(f"{out.name}.calls.jsonl")
-        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay)
+        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay, complain)
     elif backend != "program":
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
@@ -92,7 +94,7 @@ def synth(
     with progress() as bar:
         job = bar.add_task("synthesis", total=count)
         for made in factory.run(count, batches):
-            bar.update(job, completed=made, description=_stages(factory))
+            bar.update(job, completed=made, description=_stages(factory) + _requests(order))
     if as_json:
         told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
         typer.echo(json.dumps(told | order.usage()))
@@ -107,6 +109,14 @@ def _stages(factory: Factory) -> str:
     """How many attempts got how far."""
     stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
     return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)])
+
+
+def _requests(order: Order) -> str:
+    """How far the questions to a model are; "" if there is none."""
+    if order.model is None:
+        return ""
+    under_way, answered, failed = order.model.progress
+    return f"; model: {under_way} under way, {answered} answered, {failed} failed"
 
 
 def verify(

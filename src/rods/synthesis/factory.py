@@ -59,7 +59,7 @@ class Factory:
             stream, barren = batches(number), 0
             with part.open("a", encoding="utf-8") as file:
                 while self.made < wanted:
-                    batch = next(stream)
+                    batch = self._next(stream, part, number)
                     admitted = self._admit(batch, wanted)
                     number += 1
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
@@ -79,6 +79,15 @@ class Factory:
             _finish(part, self.out)
         except OSError as error:
             raise UserError(f"{self.out}: cannot be written: {error.strerror}") from None
+
+    def _next(self, stream: Iterator[Batch], part: Path, number: int) -> Batch:
+        """The next batch. If there is not even a first one, nothing is left behind."""
+        try:
+            return next(stream)
+        except UserError:
+            if not number:
+                part.unlink()
+            raise
 
     def _commonest(self) -> str:
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}

@@ -99,8 +99,12 @@ def model_order(
     rewrite: bool,
     journal: Path,
     replay: bool,
+    notice: Callable[[str], None],
 ) -> Order:
     """The order with a model in it, from what the command line says.
+
+    Args:
+        notice: called with one line that a person should see at once.
 
     Raises:
         UserError: no such stage, or the endpoint's settings are unusable.
@@ -108,7 +112,7 @@ def model_order(
     from rods.synthesis.llm.backend import ModelOrder, read_endpoint, usable_stages
 
     endpoint = read_endpoint(file, url, model)
-    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay)
+    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
     return replace(order, model=wanted)
 
 
