@@ -24,7 +24,7 @@ from rods.synthesis.llm import live
 from rods.synthesis.llm.backend import STAGES, model_synthesis
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
-from scripted_endpoint import Reply, ScriptedEndpoint, refusal
+from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
 from server_faults import outcome
 from server_modes import MODES
 from test_factory import world
@@ -211,14 +211,29 @@ def test_nobody_else_asks_if_no_question_can_be_answered(tmp_path: Path) -> None
         assert asked(asking) == "now"
 
 
-def test_the_first_questions_are_all_refused() -> None:
-    """A model's name that is refused with 400."""
-    with ScriptedEndpoint(lambda request: refusal(400, "unknown model")) as server:
+@pytest.mark.parametrize(
+    ("reply", "cause", "told"),
+    [
+        (refusal(400, "unknown model"), Cause.REFUSED, "refused: status 400: unknown model"),
+        (html(), Cause.NOT_CHAT, "not a chat answer: <!DOCTYPE html>"),
+    ],
+)
+def test_the_first_questions_all_end_alike(reply: Reply, cause: Cause, told: str) -> None:
+    """A model's name that is refused with 400; a URL that leads to a page."""
+    with ScriptedEndpoint(lambda request: reply) as server:
         asking = endpoint(server.url)
-        assert [asked(asking, str(n)) for n in range(4)] == ["refused"] * 4
-        with pytest.raises(UserError, match="status 400: unknown model"):
+        assert [asked(asking, str(n)) for n in range(4)] == [cause] * 4
+        with pytest.raises(UserError, match=f"/v1: {told}"):
             asked(asking)
-    assert asking.counts[Cause.REFUSED] == 5
+    assert asking.counts[cause] == 5
+
+
+def test_a_long_stream_says_so() -> None:
+    event = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
+    told = "(too long|repeats): .*streamed although it should not be"
+    server = ScriptedEndpoint(lambda request: Reply(endless=event))
+    with server, pytest.raises(ModelError, match=told):
+        endpoint(server.url).ask(PROMPT, Word)
 
 
 def test_a_refusal_by_the_model_says_nothing_of_the_endpoint() -> None:

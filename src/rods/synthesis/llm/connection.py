@@ -96,7 +96,9 @@ class Connection:
         except TooLong as error:
             start = error.start.decode("utf-8", "replace")
             cause = Cause.REPEATS if repeating(start) else Cause.TOO_LONG
-            return Fault(cause, f"more than {len(error.start)} bytes", text=self._clean(start))
+            told = ", streamed although it should not be" if start.startswith("data:") else ""
+            detail = f"more than {len(error.start)} bytes{told}"
+            return Fault(cause, detail, text=self._clean(start))
         except Encoded:
             return Fault(Cause.NOT_CHAT, "the response is compressed")
         except openai.APIStatusError as error:

@@ -22,7 +22,7 @@ from rods.synthesis.llm.request import SCHEMA, RequestForm
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
-REFUSALS = 5  # questions refused in every form, before any was answered, until nobody asks any more
+VAIN = 5  # first questions that got no chat answer in any form, until nobody asks any more
 WATCHED = 20  # the latest requests; if most of them time out, that is told
 ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """What a server says, with no bad status, if it has taken the request."""
@@ -62,7 +62,7 @@ class Live:
         self.first = First()
         self._free = threading.BoundedSemaphore(config.parallel)
         self._form = RequestForm(schema=config.structured != "tags")
-        self._answered, self._refused = False, 0
+        self._answered, self._vain = False, 0
         self._late: deque[bool] = deque(maxlen=WATCHED)
         self._watching, self._told = threading.Lock(), False
 
@@ -91,18 +91,19 @@ class Live:
 
     def _unusable(self, fault: Fault) -> str:
         """Why no question can be answered, after a first one was not; "" if that is not known."""
-        self._refused += fault.cause is Cause.REFUSED
+        self._vain += fault.cause in (Cause.REFUSED, Cause.NOT_CHAT)
+        told = fault.detail.rstrip(".")
         if fault.unreachable:
             mend = "start the server there, or write its address as the url"
         elif fault.status in (401, 403):
             mend = "set the variable, or name another one as key_env"
         elif fault.status == 404:
             mend = "check the url and the model's name"
-        elif self._refused >= REFUSALS:
-            mend = f"the first {self._refused} questions were refused"
+        elif self._vain >= VAIN and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
+            told, mend = f"{fault.cause}: {told}", f"so ended the first {self._vain} questions"
         else:
             return ""
-        return f"{self.config.url}: {fault.detail.rstrip('.')}; {mend}"
+        return f"{self.config.url}: {told}; {mend}"
 
     def _in_some_form(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
         """The words, in a plainer form if the endpoint refuses or does not heed this one."""

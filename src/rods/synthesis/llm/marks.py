@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-NAMES = ("think", "thinking", "thought", "thoughts", "reasoning", "analysis", "reflection")
+NAMES = (
+    *("think", "thinking", "thought", "thoughts", "reasoning", "analysis"),
+    *("reflection", "scratchpad", "monologue", "draft"),
+)
 """Of blocks that hold thinking, with any prefix such as `seed:`."""
 
-OPENING = r"\[THINK(?:ING)?\]|◁think▷"
-CLOSING = r"\[/THINK(?:ING)?\]|◁/think▷"
+LEFT, RIGHT = r"(?:<\|?|&lt;|\[|◁)", r"(?:\|?>|&gt;|\]|▷)"
 BARE = r"(?-i:\Aanalysis(?=[A-Z{]))"  # a channel whose marks were lost
 FINAL = r"<\|channel\|?>\s*final\b|(?-i:assistantfinal)"
 CHANNEL = rf"<\|channel\|?>\s*\w*|{BARE}"
@@ -29,15 +31,13 @@ def pattern(tags: frozenset[str]) -> re.Pattern[str]:
         tags: of the answer's form, which are no marks.
     """
     names = "|".join(name for name in NAMES if name not in tags)
-    prefix = r"(?:\w{1,20}[:_])?"
-    opening = rf"<\|?(?:begin_of_|start_)?{prefix}(?:{names})(?:\s[^<>]{{0,80}})?\|?>"
-    closing = rf"<\|?(?:/|end_of_|end_){prefix}(?:{names})\s*\|?>"
+    named = rf"(?:\w{{1,20}}[:_])?(?:{names})"
     groups = {
         "final": FINAL,
         "channel": CHANNEL,
         "ended": ENDED,
-        "closing": f"{closing}|{CLOSING}",
-        "opening": f"{opening}|{OPENING}",
+        "closing": rf"{LEFT}(?:/|end_of_|end_){named}\s*{RIGHT}",
+        "opening": rf"{LEFT}(?:begin_of_|start_)?{named}(?:\s[^<>]{{0,80}})?{RIGHT}",
         "tag": rf"(?-i:<(?:{'|'.join(map(re.escape, sorted(tags))) or '(?!)'})>)",
         "brace": r"\{(?=\s*[\"}])",
     }

@@ -126,7 +126,7 @@ def _status(error: Any) -> int:
         for name in ("code", "status", "status_code", "statusCode", "type"):
             value = part.get(name)
             text = str(value).strip() if isinstance(value, int | float | str) else ""
-            if re.fullmatch(r"[45]\d\d(\.0)?", text):
+            if re.fullmatch(r"[45]\d\d(\d\d|\.0)?", text):
                 return int(text[:3])
             if found := _named(text):
                 return found
