@@ -18,7 +18,7 @@ from rods.synthesis.llm.first import First
 from rods.synthesis.llm.ledger import Ledger, Usage
 from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt
-from rods.synthesis.llm.request import SCHEMA, RequestForm
+from rods.synthesis.llm.request import SCHEMA, RequestForm, Step
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
@@ -111,33 +111,38 @@ class Live:
         done = set() if self.config.structured == "auto" else {SCHEMA.part}
         while True:
             may_change = form.schema and SCHEMA.part not in done
-            step = (form._replace(schema=False), SCHEMA)
+            in_tags = (form._replace(schema=False), SCHEMA)
             try:
                 text = self._tried(prompt, answer, spent, form, again=form == known)
             except Fault as fault:
                 if fault.status == 0 and fault.cause in ANSWERED:
                     self._accept(form)
-                if not (fault.elsewhere and may_change):
-                    if fault.about_form and self._answered and known != self._form:
-                        known = form = self._form  # another thread has found it meanwhile
-                        continue
-                    plainer = None
-                    if fault.about_form and not self._answered:
-                        plainer = form.plainer(fault.words, done)
-                    if plainer is None:
-                        raise
-                    step = plainer
+                if fault.about_form and self._answered and known != self._form:
+                    known = form = self._form  # another thread has found it meanwhile
+                    continue
+                step = self._plainer(form, fault, done)
+                step = in_tags if fault.elsewhere and may_change else step
+                if step is None:
+                    raise
             else:
                 found = Pieces(text, answer)
                 if not may_change or found.objects or found.fault or not found.words:
                     self._accept(form)
                     return text
-                self._accept(step[0])
+                step = in_tags
+                self._accept(in_tags[0])
                 if found.blocks:
                     return text
             form, given_up = step
             done.add(given_up.part)
             self.ledger.count(prompt.role, given_up.told)
+
+    def _plainer(
+        self, form: RequestForm, fault: Fault, done: set[str]
+    ) -> tuple[RequestForm, Step] | None:
+        """The next form after a refusal; None once some form was answered."""
+        may_help = fault.about_form and not self._answered
+        return form.plainer(fault.words, done) if may_help else None
 
     def _accept(self, form: RequestForm) -> None:
         """Ask in this form from now on, and for nothing plainer."""
