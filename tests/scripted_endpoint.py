@@ -29,7 +29,7 @@ class Reply:
         drip: seconds between single bytes, from the byte `drip_from` of the whole response on.
         close_at: the connection is closed after so many bytes of the body.
         hang: nothing is sent until the server stops.
-        raw: bytes in place of the whole response.
+        raw: bytes in place of the whole response, after which the connection is closed.
         endless: a body of chunks that never ends.
     """
 
@@ -166,3 +166,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(reply.raw or start + body)
+            self.close_connection = self.close_connection or bool(reply.raw)

@@ -97,7 +97,7 @@ def test_an_endpoint_that_is_down_ends_the_run_with_its_cause(
 ) -> None:
     order = (rods, tmp_path, "http://127.0.0.1:9/v1", "--patience", 12)
     done = synth(*order, parallel=threads, retries=1)
-    refused(done, "only 0 of 6 tasks", "ended in 'model_failed: plan: down'")
+    refused(done, "http://127.0.0.1:9/v1: no connection", "start the server there")
     assert not (tmp_path / "made.jsonl").exists()
 
 

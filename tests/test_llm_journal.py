@@ -99,8 +99,8 @@ def test_a_second_run_goes_on_where_the_first_ended(tmp_path: Path) -> None:
 
 def test_a_second_run_asks_again_what_the_first_could_not(tmp_path: Path) -> None:
     path = tmp_path / "j"
-    with Journal(path) as journal:
-        assert "down" in asked(Endpoint(config(DEAD), journal), "u")
+    with Journal(path) as journal, pytest.raises(UserError, match="no connection"):
+        asked(Endpoint(config(DEAD), journal), "u")
     words = ScriptedEndpoint(lambda request: Reply('{"word": "now"}'))
     with words as server, Journal(path) as journal:
         assert asked(Endpoint(config(server.url), journal), "u") == "now"

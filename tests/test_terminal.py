@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,22 @@ def test_a_run_in_a_pipe_is_plain_lines(
 def test_progress_is_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rods.terminal.SELDOM", -1.0)
-    with Bar("tasks", 3) as bar:
-        bar.update(1, "2 tried [/b]")
+    monkeypatch.setattr("rods.terminal.SELDOM", 0.01)
+    asked = threading.Semaphore(0)
+
+    def detail() -> str:
+        asked.release()
+        return f"{bar.done} tried [/b]"
+
+    with Bar("tasks", 3, detail) as bar:  # lines also come while nothing moves
+        assert asked.acquire(timeout=60) and asked.acquire(timeout=60)
+        bar.update(1)
         bar.advance()
-    assert capsys.readouterr() == ("", "tasks: 2 tried [/b] (1 of 3)\ntasks (2 of 3)\n")
-    monkeypatch.setattr("rods.terminal.SELDOM", 1e9)
+        assert all(asked.acquire(timeout=60) for _ in range(3))
+    out, err = capsys.readouterr()
+    assert out == "" and ESCAPE not in err
+    assert {"tasks: 0 tried [/b] (0 of 3)", "tasks: 2 tried [/b] (2 of 3)"} <= {*err.splitlines()}
+    monkeypatch.setattr("rods.terminal.SELDOM", 1e6)
     with Bar("tasks", 3) as bar:
         bar.update(1)
     assert capsys.readouterr() == ("", "")

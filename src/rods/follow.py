@@ -51,7 +51,7 @@ def follow(
             raise UserError(f"{folder}: a run of arm {config.arm} that {told}; nothing to follow")
         if supervised:
             end_with_parent()
-        synthesis = synthesis_of(config, prepare(config), folder)
+        synthesis = synthesis_of(config, prepare(config), folder, notice)
         stopper.safe = True
         stop, seldom = _stop(folder, stopper), _seldom(tell)
         return Worker(config, store, synthesis, stop, seldom, notice=notice).run()

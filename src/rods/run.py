@@ -167,7 +167,9 @@ class _Run:
         start = checkpoint_step(checkpoint) if checkpoint else 0
         seeds = choose_seeds(prepared.tasks.train, config)
         beside = config.arm == "static" or self._by_worker
-        synthesis = None if beside else synthesis_of(config, prepared, self.folder)
+        synthesis = (
+            None if beside else synthesis_of(config, prepared, self.folder, self.watch.notice)
+        )
         self.loop = Loop(config, self.store, seeds, synthesis, start, self.watch.notice)
         self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(

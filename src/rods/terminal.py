@@ -10,7 +10,9 @@ import errno
 import os
 import shlex
 import sys
-import time
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self, TextIO
 
@@ -19,9 +21,11 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TextColumn,
+    ProgressColumn,
+    Task,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from rods.errors import OutputError
 
@@ -133,44 +137,38 @@ class Bar:
 
     Args:
         what: is counted.
+        total: how many there will be.
+        detail: what to tell besides; it is asked from another thread.
+
+    Attributes:
+        done: how many there are.
     """
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total = what, total
-        self._said = time.monotonic()
+    def __init__(self, what: str, total: int, detail: Callable[[], str] = lambda: "") -> None:
+        self._what, self._total, self._detail = what, total, detail
+        self.done = 0
+        self._ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
         screen = Screen(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=screen,
-            transient=True,
-            disable=not screen.is_terminal,
-        )
+        columns = (_Told(self._told), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=screen, transient=True)
+        self._live = screen.is_terminal
         self._job = self._bar.add_task(what, total=total)
-        self._done = 0
 
-    def update(self, done: int, detail: str = "") -> None:
-        """So much is done.
-
-        Args:
-            detail: is told besides.
-        """
-        self._done = done
-        told = f"{self._what}: {detail}" if detail else self._what
-        if not self._bar.disable:
-            self._bar.update(self._job, completed=done, description=told)
-        elif time.monotonic() - self._said > SELDOM:
-            self._said = time.monotonic()
-            say(f"{told} ({done} of {self._total})", stderr=True)
+    def update(self, done: int) -> None:
+        """So much is done."""
+        self.done = done
+        self._bar.update(self._job, completed=done)
 
     def advance(self, more: int = 1) -> None:
         """So much more is done."""
-        self.update(self._done + more)
+        self.update(self.done + more)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._live:
+            self._bar.start()
+        else:
+            self._teller.start()
         return self
 
     def __exit__(
@@ -179,7 +177,33 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        self._ended.set()
+        if self._live:
+            self._bar.stop()
+        else:
+            self._teller.join()
+
+    def _told(self) -> str:
+        detail = self._detail()
+        return f"{self._what}: {detail}" if detail else self._what
+
+    def _tell(self) -> None:
+        with suppress(OutputError):  # whoever writes next tells of it
+            while not self._ended.wait(SELDOM):
+                say(f"{self._told()} ({self.done} of {self._total})", stderr=True)
+
+
+class _Told(ProgressColumn):
+    """Text that is asked for whenever it is shown."""
+
+    max_refresh = 0.5
+
+    def __init__(self, told: Callable[[], str]) -> None:
+        super().__init__()
+        self._told = told
+
+    def render(self, task: Task) -> Text:
+        return Text(visible(self._told()))
 
 
 def _name(stderr: bool) -> str:

@@ -28,7 +28,7 @@ from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
     from rods.synthesis.factory import Factory
-    from rods.synthesis.maker import Batches
+    from rods.synthesis.order import Order
 
 
 def synth(
@@ -90,7 +90,7 @@ def synth(
         kept = journal
         if kept is None and not output.through:
             kept = output.target.with_name(f"{output.target.name}.calls.jsonl")
-        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay)
+        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay, complain)
     elif backend != "program":
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
@@ -98,7 +98,7 @@ def synth(
     factory = Factory(out, order.settings(), patience=patience or order.patience)
     with Stopper() as stopper:
         try:
-            _make(factory, count, order.batches(workers or os.cpu_count() or 1))
+            _make(factory, count, order, workers or os.cpu_count() or 1)
         except KeyboardInterrupt:
             complain(_interrupted(factory, count, output))
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
@@ -111,10 +111,14 @@ def synth(
         say(line, stderr=is_stdout(out))
 
 
-def _make(factory: Factory, count: int, batches: Batches) -> None:
-    with Bar("synthesis", count) as bar, closing(factory.run(count, batches)) as tasks:
+def _make(factory: Factory, count: int, order: Order, workers: int) -> None:
+    batches = order.batches(workers)
+    with (
+        Bar("synthesis", count, lambda: _stages(factory) + _requests(order)) as bar,
+        closing(factory.run(count, batches)) as tasks,
+    ):
         for made in tasks:
-            bar.update(made, _stages(factory))
+            bar.update(made)
 
 
 def _interrupted(factory: Factory, count: int, output: Output) -> str:
@@ -128,6 +132,14 @@ def _stages(factory: Factory) -> str:
     """How many attempts got how far."""
     stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
     return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)])
+
+
+def _requests(order: Order) -> str:
+    """How far the questions to a model are; "" if there is none."""
+    if order.model is None:
+        return ""
+    under_way, answered, failed = order.model.progress
+    return f"; model: {under_way} under way, {answered} answered, {failed} failed"
 
 
 def verify(

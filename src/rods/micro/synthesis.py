@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rods.config import Config
@@ -26,8 +27,13 @@ def check_endpoint(config: Config) -> None:
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 
 
-def synthesis_of(config: Config, prepared: Prepared, folder: Path) -> Synthesis:
+def synthesis_of(
+    config: Config, prepared: Prepared, folder: Path, notice: Callable[[str], None]
+) -> Synthesis:
     """What `synthesis` in the configuration asks for.
+
+    Args:
+        notice: called with one line that a person should see at once.
 
     Raises:
         UserError: the tools have no synthesis, or the model's endpoint is unusable.
@@ -40,4 +46,4 @@ def synthesis_of(config: Config, prepared: Prepared, folder: Path) -> Synthesis:
     from rods.synthesis.llm.backend import model_synthesis
 
     journal, stages = folder / JOURNAL, config.synthesis.stages
-    return model_synthesis(Path(endpoint), stages, program, prepared.env, journal)
+    return model_synthesis(Path(endpoint), stages, program, prepared.env, journal, notice)

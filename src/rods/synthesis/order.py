@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,7 @@ class Order:
 
             pipeline = self.model.pipeline(world, stories=self.stories)
             maker = Maker(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
-            return in_threads(maker, jobs_at_once(self.model.endpoint))
+            return in_threads(maker, jobs_at_once(self.model.endpoint), self.model.stop)
         if workers == 1:
             return in_threads(_maker(self, world), 1)
         return in_processes(partial(_maker, self), workers)
@@ -100,8 +100,12 @@ def model_order(
     rewrite: bool,
     journal: Path | None,
     replay: bool,
+    notice: Callable[[str], None],
 ) -> Order:
     """The order with a model in it, from what the command line says.
+
+    Args:
+        notice: called with one line that a person should see at once.
 
     Raises:
         UserError: no such stage, or the endpoint's settings are unusable.
@@ -111,7 +115,7 @@ def model_order(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay)
+    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
     return replace(order, model=wanted)
 
 

@@ -32,6 +32,8 @@ class Unfinished:
 
     def __init__(self, output: Output, settings: dict[str, Any]) -> None:
         self.output, self.settings = output, settings
+        self._first = f"{json.dumps({'settings': settings})}\n".encode()
+        self._empty = False  # nothing was made yet, and the file is ours
         self.path: Path | None = None
         if output.through:
             self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -64,11 +66,14 @@ class Unfinished:
         """Go on behind a place; what stands behind it is dropped."""
         self._file.truncate(place)
         self._file.seek(place)
+        self._empty = place <= len(self._first)
         if not place:
-            self.append([json.dumps({"settings": self.settings})])
+            self._file.write(self._first)
+            self._file.flush()
 
     def append(self, rows: Iterable[str]) -> None:
         """Add lines."""
+        self._empty = False
         self._file.write("".join(f"{row}\n" for row in rows).encode())
         self._file.flush()
 
@@ -82,7 +87,9 @@ class Unfinished:
             self.path.unlink()
 
     def close(self) -> None:
-        """Let others write."""
+        """Let others write. A file in which nothing was made yet is removed."""
+        if self.path is not None and self._empty:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
     def _beginning(self, start: bytes) -> Iterator[bytes]:

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rods.synthesis.llm.fault import Cause, Fault
-from rods.synthesis.llm.tagged import opening, parse_tags
+from rods.synthesis.llm.marks import TOKEN
+from rods.synthesis.llm.pieces import Pieces
+from rods.synthesis.llm.tagged import fields, parse_tags
 
 M = TypeVar("M", bound=BaseModel)
 
-STARTS = 20  # places at which an object is tried to be read
-DEPTH = 20  # lists and objects inside each other
-
 
 def read(text: str, model: type[M]) -> M:
-    """The answer in some words, as JSON or in tags, whichever comes first and fits.
+    """The one answer in some words, as JSON or in tags, that fits the form.
 
     Raises:
-        Fault: EMPTY, UNREADABLE or INVALID.
+        Fault: EMPTY, UNREADABLE (also if there are two different answers) or INVALID.
     """
-    text = spoken(text)
-    if not text:
+    found = Pieces(text, model)
+    if not TOKEN.sub("", found.words).strip():
         raise Fault(Cause.EMPTY, "nothing but thinking")
+    if found.fault:
+        raise Fault(Cause.UNREADABLE, found.fault)
+    tagged = parse_tags(found.tagged, model)
+    answers: list[M | dict[str, Any]] = []
     wrong = ""
-    for data in _candidates(text, model):
+    for data in [*found.objects, *([tagged] if tagged else [])]:
         try:
-            return model.model_validate(data, by_alias=True, by_name=True)
+            answer: M | dict[str, Any] = model.model_validate(data, by_alias=True, by_name=True)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             wrong = wrong or f"{where}: {first['msg']}".removeprefix(": ")
-    if wrong:
-        raise Fault(Cause.INVALID, wrong)
-    raise Fault(Cause.UNREADABLE, text)
+            answer = data
+        if answer not in answers and (isinstance(answer, model) or _meant(data, model)):
+            answers.append(answer)
+        if len(answers) > 1:
+            raise Fault(Cause.UNREADABLE, "two different answers")
+    for answer in answers:
+        if isinstance(answer, model):
+            return answer
+    raise Fault(Cause.INVALID, wrong) if wrong else Fault(Cause.UNREADABLE, found.words)
 
 
 def spoken(text: str) -> str:
@@ -46,50 +53,12 @@ def spoken(text: str) -> str:
 
     Some servers leave out where the thinking begins; its end tells them apart from an answer.
     """
-    text = text.strip()
-    thought, end, rest = text.partition("</think>")
-    if thought.startswith("<think>"):
-        return rest.strip()
-    if end and "<think>" not in thought and thought[:1] not in ("{", "[", "<", "`"):
-        return rest.strip()
-    return text
+    return Pieces(text).words
 
 
-def has_object(text: str) -> bool:
-    """Whether there is a JSON object in the words."""
-    return next(_objects(spoken(text)), None) is not None
-
-
-def _candidates(text: str, model: type[BaseModel]) -> Iterator[dict[str, Any]]:
-    tag, brace = opening(text, model), text.find("{")
-    tagged = parse_tags(text, model) if tag >= 0 else None
-    if tagged is not None and (tag < brace or brace < 0):
-        yield tagged
-    yield from _objects(text)
-    if tagged is not None and 0 <= brace < tag:
-        yield tagged
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """JSON objects among the words, outermost ones, as far as few attempts find them."""
-    decoder, at = json.JSONDecoder(), text.find("{")
-    for _ in range(STARTS):
-        if at < 0:
-            return
-        end = at + 1
-        try:
-            data, end = decoder.raw_decode(text, at)
-            json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-            if _shallow(data):
-                yield data
-        except (ValueError, RecursionError):  # ValueError: also not finite, or half a character
-            pass
-        at = text.find("{", end)
-
-
-def _shallow(value: Any, depth: int = DEPTH) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_shallow(item, depth - 1) for item in inner)
+def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:
+    """Whether an object that does not fit the form has fields of it."""
+    return any(field.name in data or field.tag in data for field in fields(model))
 
 
 @lru_cache(256)

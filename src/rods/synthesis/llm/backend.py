@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
 from rods.secret import declare
 from rods.synthesis.backend import Spent
-from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig
+from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress, tell_log
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
 from rods.synthesis.llm.journal import Journal
@@ -39,6 +39,7 @@ class ModelOrder:
         rewrite: see `LlmGrounder`.
         journal: where every call is kept.
         replay: take the answers from there and ask nobody.
+        notice: called with one line that a person should see at once.
     """
 
     endpoint: EndpointConfig
@@ -46,7 +47,9 @@ class ModelOrder:
     rewrite: bool = True
     journal: Path | None = None
     replay: bool = False
+    notice: Callable[[str], None] = tell_log
     _client: Endpoint | None = field(default=None, repr=False)
+    _calls: Journal | None = field(default=None, repr=False)
 
     def pipeline(self, world: World, *, stories: bool = True) -> Pipeline:
         """See `with_model`.
@@ -54,11 +57,23 @@ class ModelOrder:
         Raises:
             UserError: the journal or the client cannot be used.
         """
-        journal = Journal(self.journal, self.replay) if self.journal else None
-        self._client = Endpoint(self.endpoint, journal)
+        self._calls = Journal(self.journal, self.replay) if self.journal else None
+        self._client = Endpoint(self.endpoint, self._calls, self.notice)
         program, env = world.program(stories=stories), GuardedEnvironment(world.env)
         name = self.endpoint.model
         return with_model(self._client, program, env, name, self.stages, self.rewrite)
+
+    @property
+    def progress(self) -> Progress:
+        """See `Endpoint`."""
+        return self._client.progress if self._client else Progress()
+
+    def stop(self) -> None:
+        """End the questions that are under way; see `Endpoint`. The journal is closed."""
+        if self._client is not None:
+            self._client.stop()
+        if self._calls is not None:
+            self._calls.close()
 
     def settings(self) -> dict[str, Any]:
         """What decides the outcome."""
@@ -118,6 +133,10 @@ class ModelSynthesis:
         """Attempts so far by outcome."""
         return self._pipeline.funnel
 
+    def stop(self) -> None:
+        """See `Endpoint`."""
+        self._client.stop()
+
     @property
     def spent(self) -> Spent:
         """What the model was used for, answers that the journal remembers among it."""
@@ -130,15 +149,23 @@ class ModelSynthesis:
 
 
 def model_synthesis(
-    file: Path, stages: Sequence[str], program: Program, env: Environment, journal: Path
+    file: Path,
+    stages: Sequence[str],
+    program: Program,
+    env: Environment,
+    journal: Path,
+    notice: Callable[[str], None] = tell_log,
 ) -> ModelSynthesis:
     """Synthesis for a run, with the model that a file names.
+
+    Args:
+        notice: see `Endpoint`.
 
     Raises:
         UserError: the endpoint's settings or the journal are unusable.
     """
     config = read_endpoint(file, None, None)
-    client = Endpoint(config, Journal(journal))
+    client = Endpoint(config, Journal(journal), notice)
     pipeline = with_model(client, program, GuardedEnvironment(env), config.model, stages)
     return ModelSynthesis(pipeline, program, client)
 

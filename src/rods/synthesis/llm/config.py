@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+CALLED = "/chat/completions"  # what is added to the URL
 Structured = Literal["auto", "schema", "tags"]
 
 
@@ -39,7 +40,10 @@ class EndpointConfig(BaseModel):
             raise ValueError("no key, user or query in it; a key goes into the environment")
         if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 0:
             raise ValueError("write it as http://host:port/v1")
-        return url
+        base = url.rstrip("/")
+        if base.endswith(CALLED):
+            raise ValueError(f"leave out {CALLED}; write it as {base.removesuffix(CALLED)}")
+        return base
 
     @field_validator("key_env")
     @classmethod

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from rods.errors import UserError
+from rods.extras import MODEL, require
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, shortened
+from rods.synthesis.llm.refusal import refusal_of, retry_after
 from rods.synthesis.llm.repetition import repeating
-from rods.synthesis.llm.response import Words, refusal_of, retry_after, words_of
+from rods.synthesis.llm.request import whole
+from rods.synthesis.llm.response import Words, words_of
 
 SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
 
@@ -17,25 +21,25 @@ SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any a
 class Connection:
     """Sends single requests; shared by threads.
 
+    Args:
+        stopped: ends requests that are under way.
+
     Raises:
         UserError: the extra is not installed, or the key cannot be sent.
     """
 
-    def __init__(self, config: EndpointConfig) -> None:
-        try:
-            import httpx2
-            import openai
+    def __init__(self, config: EndpointConfig, stopped: threading.Event) -> None:
+        require(*MODEL)
+        import httpx2
+        import openai
 
-            from rods.synthesis.llm.transport import Transport
-        except ImportError:
-            raise UserError(
-                "a model endpoint needs the package openai: pip install 'rods[llm]'"
-            ) from None
+        from rods.synthesis.llm.transport import Transport
+
         key = os.environ.get(config.key_env, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise UserError(f"${config.key_env}: the key has characters that no header may have")
         self.config, self._key = config, key
-        self._transport = Transport(config.url, config.parallel)
+        self._transport = Transport(config.url, config.parallel, stopped)
         self._client = openai.OpenAI(
             api_key=key or "none",
             base_url=config.url,
@@ -45,14 +49,18 @@ class Connection:
             http_client=httpx2.Client(transport=self._transport, follow_redirects=False),
         )
 
-    def send(self, system: str, user: str, response_format: dict[str, Any] | None) -> Words:
-        """The answer to one prompt.
+    def send(self, body: dict[str, Any]) -> Words:
+        """The answer to one request.
 
         Raises:
             Fault: there is none. Neither the key nor the request hangs on it.
+            KeyboardInterrupt: the endpoint was stopped.
         """
-        got = self._post(system, user, response_format)
+        got = self._post(body)
         if isinstance(got, Fault):
+            if got.status in (401, 403):
+                named = f"the key in ${self.config.key_env} is not accepted"
+                got.detail = f"{named}: {got.detail}"
             got.detail = shortened(self._hide(got.detail))
             raise got
         return got
@@ -62,15 +70,13 @@ class Connection:
 
     def _hide(self, text: str) -> str:
         """The text without the key."""
-        return _whole(text.replace(self._key, "***") if self._key else text)
+        return whole(text.replace(self._key, "***") if self._key else text)
 
     def _clean(self, text: str) -> str:
         """The text without the key, unless it is so short that an answer may well have it."""
-        return self._hide(text) if len(self._key) >= SECRET else _whole(text)
+        return self._hide(text) if len(self._key) >= SECRET else whole(text)
 
-    def _post(
-        self, system: str, user: str, response_format: dict[str, Any] | None
-    ) -> Words | Fault:
+    def _post(self, body: dict[str, Any]) -> Words | Fault:
         import httpcore2
         import httpx2
         import openai
@@ -78,18 +84,6 @@ class Connection:
         from rods.synthesis.llm.transport import Encoded, TooLong
 
         config = self.config
-        body: dict[str, Any] = {
-            "model": config.model,
-            "messages": [
-                {"role": "system", "content": _whole(system)},
-                {"role": "user", "content": _whole(user)},
-            ],
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "max_tokens": config.max_tokens,
-        }
-        if response_format is not None:
-            body["response_format"] = response_format
         try:
             with self._transport.clock.limit(config.timeout):
                 # The typed method would walk through the schema anew for every question.
@@ -100,23 +94,27 @@ class Connection:
         except TooLong as error:
             start = error.start.decode("utf-8", "replace")
             cause = Cause.REPEATS if repeating(start) else Cause.TOO_LONG
-            return Fault(cause, f"more than {len(error.start)} bytes", text=self._clean(start))
+            told = ", streamed although it should not be" if start.startswith("data:") else ""
+            detail = f"more than {len(error.start)} bytes{told}"
+            return Fault(cause, detail, text=self._clean(start))
         except Encoded:
             return Fault(Cause.NOT_CHAT, "the response is compressed")
         except openai.APIStatusError as error:
-            wait = retry_after(error.response.headers.get("retry-after", ""))
-            refused = refusal_of(error.status_code, error.response.text, wait, self._hide)
-            if error.status_code in (401, 403):
-                refused.detail = f"the key in ${config.key_env} is not accepted: {refused.detail}"
-            return refused
+            return self._refused(error.status_code, error.response)
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
+        except httpcore2.ConnectError as error:
+            return Fault(Cause.DOWN, self._hide(f"no connection: {error}"), unreachable=True)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
         except (openai.OpenAIError, OSError) as error:
             return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
 
-
-def _whole(text: str) -> str:
-    """The text without half characters, which cannot be sent or written."""
-    return text.encode("utf-8", "replace").decode()
+    def _refused(self, status: int, response: Any) -> Fault:
+        """What a bad status means."""
+        if 300 <= status < 400:
+            location = self._hide(response.headers.get("location", "another address"))
+            told = f"status {status}: it leads to {location}; write its address as the url"
+            return Fault(Cause.REFUSED, told, status=status)
+        wait = retry_after(response.headers.get("retry-after", ""))
+        return refusal_of(status, response.text, self._hide, wait)

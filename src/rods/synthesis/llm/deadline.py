@@ -1,28 +1,40 @@
-"""A deadline for a request as a whole.
+"""A deadline for a request as a whole, and an end of all requests at once.
 
 The timeouts of HTTP libraries are for one read each, so a server that sends a byte now and then
 holds a request for ever. Here no wait on the network is longer than what is left of the deadline.
-Only looking up the host's name is outside of it.
+Every wait is in slices, between which it is asked whether the requests were stopped.
 
 This module needs the extra `rods[llm]`.
 """
 
 from __future__ import annotations
 
+import queue
+import select
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpcore2
 
+SLICE = 0.5  # seconds of one wait, after which a stop is noticed
+PIECE = 4096  # bytes that a socket takes at once if it takes any
+
 
 class Clock(threading.local):
-    """The deadline of the request that this thread is at."""
+    """The deadline of the request that this thread is at.
+
+    Args:
+        stopped: ends the requests of all threads.
+    """
 
     deadline = float("inf")
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self.stopped = stopped
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
@@ -38,11 +50,18 @@ class Clock(threading.local):
 
         Raises:
             late: there are none left.
+            KeyboardInterrupt: the requests were stopped.
         """
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise late("deadline")
         return left if timeout is None else min(left, timeout)
+
+    def slice(self, late: type[Exception]) -> float:
+        """Seconds of the next part of a wait; see `left`."""
+        return self.left(SLICE, late)
 
 
 class TimedStream(httpcore2.NetworkStream):
@@ -52,10 +71,21 @@ class TimedStream(httpcore2.NetworkStream):
         self.inner, self.clock = inner, clock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.inner.read(max_bytes, self.clock.left(timeout, httpcore2.ReadTimeout))
+        while True:
+            seconds = self.clock.slice(httpcore2.ReadTimeout)
+            try:
+                return self.inner.read(max_bytes, seconds)
+            except httpcore2.ReadTimeout:  # nothing was lost; the deadline may be further
+                continue
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.inner.write(buffer, self.clock.left(timeout, httpcore2.WriteTimeout))
+        ready = select.poll()
+        ready.register(self.inner.get_extra_info("socket"), select.POLLOUT)
+        for at in range(0, len(buffer), PIECE):
+            while not ready.poll(1000 * self.clock.slice(httpcore2.WriteTimeout)):
+                pass
+            left = self.clock.left(timeout, httpcore2.WriteTimeout)
+            self.inner.write(buffer[at : at + PIECE], left)
 
     def close(self) -> None:
         self.inner.close()
@@ -67,7 +97,8 @@ class TimedStream(httpcore2.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
         left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        return TimedStream(self.inner.start_tls(ssl_context, server_hostname, left), self.clock)
+        inner = _apart(lambda: self.inner.start_tls(ssl_context, server_hostname, left), self.clock)
+        return TimedStream(inner, self.clock)
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
@@ -88,5 +119,33 @@ class TimedBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        inner = self.inner.connect_tcp(host, port, left, local_address, socket_options)
+        inner = _apart(
+            lambda: self.inner.connect_tcp(host, port, left, local_address, socket_options),
+            self.clock,
+        )
         return TimedStream(inner, self.clock)
+
+
+def _apart(connect: Callable[[], httpcore2.NetworkStream], clock: Clock) -> httpcore2.NetworkStream:
+    """A connection that is made in a thread of its own: no part of this can be sliced.
+
+    Raises:
+        httpcore2 exceptions: it cannot be made, or not before the deadline.
+    """
+    made: queue.SimpleQueue[httpcore2.NetworkStream | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            made.put(connect())
+        except BaseException as error:
+            made.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    while True:
+        try:
+            got = made.get(timeout=clock.slice(httpcore2.ConnectTimeout))
+        except queue.Empty:
+            continue
+        if isinstance(got, BaseException):
+            raise got
+        return got

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rods.secret import declare
+from rods.errors import UserError
+from rods.secret import declare, shown
 from rods.synthesis.llm.answers import read
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
 from rods.synthesis.llm.journal import FAILED, Entry, Journal, digest_of
-from rods.synthesis.llm.ledger import Ledger, Usage
+from rods.synthesis.llm.ledger import Ledger, Progress, Usage
 from rods.synthesis.llm.live import Live
 from rods.synthesis.llm.prompts import Prompt
 
-__all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Prompt"]
+__all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
 
 M = TypeVar("M", bound=BaseModel)
+TOLD = 400  # characters of an error that names the URL and the server's words
+tell_log: Callable[[str], None] = logging.getLogger("rods").warning
 
 
 class Endpoint:
@@ -26,17 +32,23 @@ class Endpoint:
 
     Args:
         journal: takes down every question, or answers in place of the endpoint if it replays.
+        notice: called with one line that a person should see at once.
 
     Raises:
         UserError: the extra `rods[llm]` is not installed, or the key cannot be sent.
     """
 
-    def __init__(self, config: EndpointConfig, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        config: EndpointConfig,
+        journal: Journal | None = None,
+        notice: Callable[[str], None] = tell_log,
+    ) -> None:
         self.config, self.journal = config, journal
         declare(config.key_env)
-        self._ledger = Ledger()
+        self._ledger, self._stopped = Ledger(), threading.Event()
         replay = journal is not None and journal.replay
-        self._live = None if replay else Live(config, self._ledger)
+        self._live = None if replay else Live(config, self._ledger, self._stopped, notice)
 
     @property
     def counts(self) -> Counter[str]:
@@ -48,6 +60,11 @@ class Endpoint:
         """Tokens, cost and time by role."""
         return self._ledger.usage
 
+    @property
+    def progress(self) -> Progress:
+        """Requests under way, and questions answered and failed, so far."""
+        return self._ledger.progress
+
     def ask(self, prompt: Prompt, answer: type[M], key: str = "") -> M:
         """The answer to a prompt, from any thread.
 
@@ -57,8 +74,12 @@ class Endpoint:
 
         Raises:
             ModelError: there is no answer of this form.
-            UserError: the journal cannot be written.
+            UserError: the journal cannot be written, or no question can be answered: nobody is
+                there, or the key, the model's name or the URL is wrong.
+            KeyboardInterrupt: the endpoint was stopped.
         """
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
         entry = self._blank(prompt, key)
         spent, text = Usage(asked=1), None
         failed: Fault | None = None
@@ -73,9 +94,20 @@ class Endpoint:
         except Fault as fault:
             failed = fault
         self._settle(entry, spent, text, failed, recalled=known is not None)
+        if failed is not None and failed.unusable:
+            raise UserError(shown(failed.unusable, TOLD))
         if failed is not None:
             raise ModelError(failed.cause, prompt.role, failed.detail)
         return made
+
+    def stop(self) -> None:
+        """End all questions within about a second, from any thread, and answer no others.
+
+        They end with KeyboardInterrupt, and are neither counted nor in the journal.
+        """
+        self._stopped.set()
+        if self._live is not None:
+            self._live.first.open()
 
     def close(self) -> None:
         """Give up the connections. The journal stays open."""
@@ -111,14 +143,17 @@ class Endpoint:
         *,
         recalled: bool,
     ) -> None:
-        """Count a question, and take it down unless it stands there already."""
+        """Count a question, and take it down unless it stands there already.
+
+        What no question could be answered for is not taken down: it will be mended.
+        """
         recalled = recalled or self._live is None
         if not recalled:
             prices = self.config.price_in, self.config.price_out
             spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
         self._ledger.add(entry.role, spent)
         self._ledger.count(entry.role, "asked", failed.cause if failed else "answered")
-        if self.journal is None or recalled:
+        if self.journal is None or recalled or (failed is not None and failed.unusable):
             return
         if text is None and failed is not None and failed.text:
             text = failed.text[:FAILED]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 DETAIL = 200  # characters
+ABOUT_OTHERS = frozenset({401, 403, 408, 429})
+"""Statuses below 500 that say nothing about the form of a request."""
 
 
 class Cause(StrEnum):
@@ -19,7 +21,7 @@ class Cause(StrEnum):
     TOO_LONG = "too long"  # more bytes than a response may have
     EMPTY = "empty"  # no words at all, or only thinking
     NOT_CHAT = "not a chat answer"  # a web page, bytes, or JSON of another form
-    UNREADABLE = "unreadable"  # words with neither JSON nor tags in them
+    UNREADABLE = "unreadable"  # words with neither JSON nor tags in them, or with two answers
     INVALID = "invalid"  # JSON or tags, but not of the form that was asked for
     UNRECORDED = "unrecorded"  # replay, and the journal has no such answer
 
@@ -51,8 +53,16 @@ class Fault(Exception):
         text: what was received nevertheless.
         tokens: read and written for it nevertheless.
         wait: seconds that the server asks to wait; None if it does not say.
-        unstructured: the server does not know the field `response_format`.
+        status: of the response, or the one that its body tells; 0 if there is none.
+        words: of a refusal, in which fields of the request may be named.
+        elsewhere: the answer has no words, but another of its fields has.
+        unreachable: no connection could be made.
+
+    Attributes:
+        unusable: why no question can be answered by this endpoint, or "".
     """
+
+    unusable = ""
 
     def __init__(
         self,
@@ -62,12 +72,22 @@ class Fault(Exception):
         text: str | None = None,
         tokens: tuple[int, int] = (0, 0),
         wait: float | None = None,
-        unstructured: bool = False,
+        status: int = 0,
+        words: str = "",
+        elsewhere: bool = False,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(cause)
         self.cause, self.detail = cause, shortened(detail)
-        self.text, self.tokens = text, tokens
-        self.wait, self.unstructured = wait, unstructured
+        self.text, self.tokens, self.wait = text, tokens, wait
+        self.status, self.words = status, words
+        self.elsewhere, self.unreachable = elsewhere, unreachable
+
+    @property
+    def about_form(self) -> bool:
+        """Whether the same question may be answered if the request has a plainer form."""
+        refused = 400 <= self.status < 500 and self.status not in ABOUT_OTHERS
+        return refused or self.status in (500, 501)
 
 
 def shortened(text: str, size: int = DETAIL) -> str:

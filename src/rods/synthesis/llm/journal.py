@@ -8,6 +8,7 @@ neither the prompt (a digest stands for it) nor anything about the connection.
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -142,9 +143,11 @@ class Journal:
                 raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
-        """Close the file; nothing is recorded any more."""
+        """Close the file; nothing is recorded any more. A file without entries is removed."""
         with self._lock:
             if self._file is not None:
+                if self.path.is_file() and not os.fstat(self._file.fileno()).st_size:
+                    self.path.unlink()
                 self._file.close()
                 self._file = None
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
 @dataclass
@@ -29,18 +32,28 @@ class Usage:
         return self.seconds / self.tries if self.tries else 0.0
 
 
+class Progress(NamedTuple):
+    """Requests that are under way, and questions that are over."""
+
+    under_way: int = 0
+    answered: int = 0
+    failed: int = 0
+
+
 class Ledger:
     """Counts, from many threads.
 
     `counts` has "asked", "answered", each cause of a failed question, "tried" (requests), "again
-    after <cause>" (requests that had to be repeated) and "asked in tags instead"; and the same
-    once more for each role, as "<role>: <what>".
+    after <cause>" (requests that had to be repeated), and for each step to a plainer form how often
+    it was taken, such as "asked in tags instead"; and the same once more for each role, as
+    "<role>: <what>".
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
+        self._under_way = 0
 
     @property
     def counts(self) -> Counter[str]:
@@ -53,6 +66,25 @@ class Ledger:
         """A copy of the sums so far, by role."""
         with self._lock:
             return {role: replace(usage) for role, usage in self._usage.items()}
+
+    @property
+    def progress(self) -> Progress:
+        """How far the questions are."""
+        with self._lock:
+            asked, answered = self._counts["asked"], self._counts["answered"]
+            return Progress(self._under_way, answered, asked - answered)
+
+    @contextmanager
+    def request(self, role: str) -> Iterator[None]:
+        """One request, as long as it is under way."""
+        self.count(role, "tried")
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def count(self, role: str, *what: str) -> None:
         """Count something that happened to a role's question."""

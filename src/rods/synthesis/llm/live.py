@@ -5,26 +5,27 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
-from rods.synthesis.llm.answers import has_object, response_format, spoken
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.connection import Connection
-from rods.synthesis.llm.fault import AGAIN, Fault
+from rods.synthesis.llm.fault import AGAIN, Cause, Fault
+from rods.synthesis.llm.first import First
 from rods.synthesis.llm.ledger import Ledger, Usage
+from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt
-from rods.synthesis.llm.tagged import form, opening
+from rods.synthesis.llm.request import SCHEMA, RequestForm, Step
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
-
-TAGS = """
-
-Answer in exactly this form and write nothing else. Inside a block write &lt; for the sign <.
-
-"""
+VAIN = 5  # first questions that got no chat answer in any form, until nobody asks any more
+WATCHED = 20  # the latest requests; if most of them time out, that is told
+ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
+"""What a server says, with no bad status, if it has taken the request."""
 
 
 def pause(attempt: int, wait: float | None) -> float:
@@ -41,73 +42,170 @@ def pause(attempt: int, wait: float | None) -> float:
 class Live:
     """Gets words from the endpoint; shared by threads.
 
+    Args:
+        stopped: ends what is under way.
+        notice: see `Endpoint`.
+
     Raises:
         UserError: the extra `rods[llm]` is not installed, or the key cannot be sent.
     """
 
-    def __init__(self, config: EndpointConfig, ledger: Ledger) -> None:
-        self.config, self.ledger = config, ledger
-        self.connection = Connection(config)
+    def __init__(
+        self,
+        config: EndpointConfig,
+        ledger: Ledger,
+        stopped: threading.Event,
+        notice: Callable[[str], None],
+    ) -> None:
+        self.config, self.ledger, self.stopped, self.notice = config, ledger, stopped, notice
+        self.connection = Connection(config, stopped)
+        self.first = First()
         self._free = threading.BoundedSemaphore(config.parallel)
-        self._tags = config.structured == "tags"
+        self._form = RequestForm(schema=config.structured != "tags")
+        self._answered, self._vain = False, 0
+        self._late: deque[bool] = deque(maxlen=WATCHED)
+        self._watching, self._told = threading.Lock(), False
 
     def said(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
-        """The words. An endpoint that knows no schemas is asked in tags from now on.
+        """The words, asked for in the richest form that the endpoint has not refused.
 
         Args:
             spent: what it takes is added here.
 
         Raises:
-            Fault: there are no words.
+            Fault: there are no words. It says so if no question can be answered.
+            UserError: another question has shown that while this one waited for it.
+            KeyboardInterrupt: the endpoint was stopped.
         """
-        tags = self._tags
+        self.first.enter()
+        unusable = ""
         try:
-            text = self._tried(prompt, answer, spent, tags)
+            return self._in_some_form(prompt, answer, spent)
         except Fault as fault:
-            if not (fault.unstructured and self._may_change(tags)):
-                raise
+            unusable = fault.unusable = "" if self._answered else self._unusable(fault)
+            if fault.cause is not Cause.REFUSED and not unusable:
+                self.first.open()
+            raise
+        finally:
+            self.first.leave(unusable)
+
+    def _unusable(self, fault: Fault) -> str:
+        """Why no question can be answered, after a first one was not; "" if that is not known."""
+        self._vain += fault.cause in (Cause.REFUSED, Cause.NOT_CHAT)
+        told = fault.detail.rstrip(".")
+        if fault.unreachable:
+            mend = "start the server there, or write its address as the url"
+        elif fault.status in (401, 403):
+            mend = "set the variable, or name another one as key_env"
+        elif fault.status == 404:
+            mend = "check the url and the model's name"
+        elif self._vain >= VAIN and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
+            told, mend = f"{fault.cause}: {told}", f"so ended the first {self._vain} questions"
         else:
-            if not self._may_change(tags) or not spoken(text) or has_object(text):
-                return text
-            if opening(text, answer) >= 0:
-                self._tags = True
-                return text
-        self._tags = True
-        self.ledger.count(prompt.role, "asked in tags instead")
-        return self._tried(prompt, answer, spent, tags=True)
+            return ""
+        return f"{self.config.url}: {told}; {mend}"
 
-    def _may_change(self, tags: bool) -> bool:
-        return not tags and self.config.structured == "auto"
+    def _in_some_form(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
+        """The words, in a plainer form if the endpoint refuses or does not heed this one."""
+        known = form = self._form
+        done = set() if self.config.structured == "auto" else {SCHEMA.part}
+        while True:
+            may_change = form.schema and SCHEMA.part not in done
+            in_tags = (form._replace(schema=False), SCHEMA)
+            try:
+                text = self._tried(prompt, answer, spent, form, again=form == known)
+            except Fault as fault:
+                if fault.status == 0 and fault.cause in ANSWERED:
+                    self._accept(form)
+                if fault.about_form and self._answered and known != self._form:
+                    known = form = self._form  # another thread has found it meanwhile
+                    continue
+                step = self._plainer(form, fault, done)
+                step = in_tags if fault.elsewhere and may_change else step
+                if step is None:
+                    raise
+            else:
+                found = Pieces(text, answer)
+                if not may_change or found.objects or found.fault or not found.words:
+                    self._accept(form)
+                    return text
+                step = in_tags
+                self._accept(in_tags[0])
+                if found.blocks:
+                    return text
+            form, given_up = step
+            done.add(given_up.part)
+            self.ledger.count(prompt.role, given_up.told)
 
-    def _tried(self, prompt: Prompt, answer: type[BaseModel], spent: Usage, tags: bool) -> str:
-        """The same request until it is answered or has failed for good."""
-        wanted = None if tags else response_format(answer)
-        if tags:
-            prompt = prompt._replace(system=prompt.system + TAGS + form(answer))
+    def _plainer(
+        self, form: RequestForm, fault: Fault, done: set[str]
+    ) -> tuple[RequestForm, Step] | None:
+        """The next form after a refusal; None once some form was answered."""
+        may_help = fault.about_form and not self._answered
+        return form.plainer(fault.words, done) if may_help else None
+
+    def _accept(self, form: RequestForm) -> None:
+        """Ask in this form from now on, and for nothing plainer."""
+        self._form, self._answered = form, True
+        self.first.open()
+
+    def _tried(
+        self,
+        prompt: Prompt,
+        answer: type[BaseModel],
+        spent: Usage,
+        form: RequestForm,
+        *,
+        again: bool,
+    ) -> str:
+        """The same request until it is answered or has failed for good.
+
+        Args:
+            again: also send it once more if a plainer form may help.
+        """
+        body = form.body(self.config, prompt, answer)
         for attempt in range(self.config.retries - 1):
             try:
-                return self._once(prompt, wanted, spent)
+                return self._once(prompt.role, body, spent)
             except Fault as fault:
-                changes = fault.unstructured and self._may_change(tags)
-                if changes or fault.cause not in AGAIN:
+                if fault.cause not in AGAIN or (fault.about_form and not again):
                     raise
                 self.ledger.count(prompt.role, f"again after {fault.cause}")
                 seconds = pause(attempt, fault.wait)
-            time.sleep(seconds)
-        return self._once(prompt, wanted, spent)
+            self._rest(seconds)
+        return self._once(prompt.role, body, spent)
 
-    def _once(self, prompt: Prompt, wanted: dict[str, Any] | None, spent: Usage) -> str:
-        with self._free:
-            self.ledger.count(prompt.role, "tried")
+    def _rest(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise KeyboardInterrupt
+
+    def _once(self, role: str, body: dict[str, Any], spent: Usage) -> str:
+        with self._free, self.ledger.request(role):
+            self._rest(0)
             spent.tries += 1
-            start, tokens = time.monotonic(), [0, 0]
+            start, tokens, late = time.monotonic(), [0, 0], False
             try:
-                text, *tokens = self.connection.send(prompt.system, prompt.user, wanted)
+                text, *tokens = self.connection.send(body)
             except Fault as fault:
-                tokens = list(fault.tokens)
+                tokens, late = list(fault.tokens), fault.cause is Cause.TIMEOUT
+                if fault.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED):
+                    self.first.open()  # this may take long, and says nothing of the form
                 raise
             finally:
                 spent.seconds += time.monotonic() - start
                 spent.tokens_in += tokens[0]
                 spent.tokens_out += tokens[1]
+                self._watch(late)
         return text
+
+    def _watch(self, late: bool) -> None:
+        """Tell once that most requests time out."""
+        with self._watching:
+            self._late.append(late)
+            if sum(self._late) <= WATCHED // 2 or self._told:
+                return
+            self._told = True
+        self.notice(
+            f"most requests time out after {self.config.timeout:g} s; set timeout higher or"
+            " parallel lower in the --endpoint file"
+        )

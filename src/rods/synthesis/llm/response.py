@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from rods.synthesis.llm.fault import Cause, Fault
+from rods.synthesis.llm.refusal import Clean, error_in, fault_of
 from rods.synthesis.llm.repetition import repeating
+from rods.synthesis.llm.stream import whole_answer
 
-Clean = Callable[[str], str]
-UNSTRUCTURED = ("response_format", "json_schema", "guided", "structured output", "grammar")
+CUT = ("length", "max_tokens", "max_length")  # why an answer ended, in small letters
+HOLDING = (str, list, dict)
+DECLINED = ("content_filter", "safety", "refusal")
 
 
 class Words(NamedTuple):
@@ -31,81 +29,75 @@ def words_of(content: bytes, clean: Clean) -> Words:
         clean: takes the key out of a text.
 
     Raises:
-        Fault: it is none, or it is cut off, empty, or a refusal.
+        Fault: it is none, or it is cut off, empty, or a refusal, or tells an error.
     """
-    body = clean(content.decode("utf-8", "replace"))
+    body = clean(content.decode("utf-8-sig", "replace"))
     if not body.strip():
         raise Fault(Cause.EMPTY, "the response has no bytes")
     try:
-        data = json.loads(body)
+        data = whole_answer(body)
+        if error := error_in(data):
+            raise fault_of(error, clean)
         choice = data["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
+        message, finish = choice["message"], str(choice.get("finish_reason") or "").lower()
         said, refusal = message.get("content"), message.get("refusal")
-        usage = data.get("usage")
+        tokens = _tokens(data.get("usage"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Fault(Cause.NOT_CHAT, body) from None
-    if isinstance(said, list):
-        parts = [part.get("text") for part in said if isinstance(part, dict)]
-        said = "".join(part for part in parts if isinstance(part, str))
-    text = clean(said) if isinstance(said, str) else ""
-    tokens = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
-    if finish == "length":
-        raise Fault(
-            Cause.REPEATS if repeating(text) else Cause.CUT_OFF,
-            text[-300:],
-            text=text,
-            tokens=tokens,
-        )
-    if finish == "content_filter" or (refusal and not text):
-        raise Fault(
-            Cause.REFUSED,
-            refusal if isinstance(refusal, str) else "content filter",
-            tokens=tokens,
-        )
+    text = clean(_text(said))
+    if finish == "error":
+        raise Fault(Cause.DOWN, f"the server broke off: {text[-100:]}", tokens=tokens)
+    if finish in CUT:
+        cause = Cause.REPEATS if repeating(text) else Cause.CUT_OFF
+        raise Fault(cause, text[-300:], text=text, tokens=tokens)
+    if finish in DECLINED or (refusal and not text):
+        told = refusal if isinstance(refusal, str) else finish
+        raise Fault(Cause.REFUSED, told or "content filter", tokens=tokens)
     if not text.strip():
-        raise Fault(Cause.EMPTY, "the answer has no words", tokens=tokens)
+        fields = ", ".join(_elsewhere(message))[:100]
+        told = f"; there are some in {clean(fields)}" if fields else ""
+        raise Fault(
+            Cause.EMPTY, f"the answer has no words{told}", tokens=tokens, elsewhere=bool(fields)
+        )
     return Words(text, *tokens)
 
 
-def refusal_of(status: int, page: str, wait: float | None, clean: Clean) -> Fault:
-    """What a bad status means.
-
-    Args:
-        wait: seconds that the server asks to wait.
-    """
-    told = clean(_told(clean(page)))
-    if status == 429:
-        cause = Cause.RATE_LIMITED
-    elif status == 408:
-        cause = Cause.TIMEOUT
-    else:
-        cause = Cause.DOWN if status >= 500 else Cause.REFUSED
-    unstructured = status in (400, 422, 500) and any(w in page.lower() for w in UNSTRUCTURED)
-    return Fault(cause, f"status {status}: {told}", wait=wait, unstructured=unstructured)
+def _text(said: Any) -> str:
+    """The words of a content; parts of another type, such as thinking, are not among them."""
+    if isinstance(said, str):
+        return said
+    parts = [part for part in (said if isinstance(said, list) else [said]) if part]
+    texts = [
+        part if isinstance(part, str) else part.get("text")
+        for part in parts
+        if isinstance(part, str) or (isinstance(part, dict) and _is_text(part))
+    ]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
-def retry_after(header: str) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or a date. None if it is neither."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header[:100]).timestamp() - time.time()
-        except (ValueError, OverflowError, OSError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+def _is_text(part: dict[str, Any]) -> bool:
+    return part.get("type", "text") in ("text", "output_text") and not part.get("thought")
 
 
-def _told(page: str) -> str:
-    """What an error page says: its message if it is JSON, its beginning otherwise."""
-    try:
-        data = json.loads(page)
-        error = data.get("error", data)
-        return str(error.get("message", error) if isinstance(error, dict) else error)
-    except (ValueError, AttributeError, RecursionError):
-        return page
+def _elsewhere(message: dict[str, Any]) -> list[str]:
+    """Fields of a message that hold something although its content has no words."""
+    found = [
+        name
+        for name, value in message.items()
+        if name not in ("role", "content", "refusal") and value and isinstance(value, HOLDING)
+    ]
+    if isinstance(said := message.get("content"), list | dict) and said:
+        found.insert(0, "content of another type")
+    return found
+
+
+def _tokens(usage: Any) -> tuple[int, int]:
+    read, written = (_number(usage, f"{kind}_tokens") for kind in ("prompt", "completion"))
+    return read, written
 
 
 def _number(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:10])
+    return value if type(value) is int and 0 <= value < 10**9 else 0

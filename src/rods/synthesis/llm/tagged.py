@@ -134,7 +134,7 @@ def parse_tags(text: str, model: type[BaseModel]) -> dict[str, Any] | None:
 def _content(text: str, model: type[BaseModel], depth: int) -> dict[str, Any]:
     known = {field.tag: field for field in fields(model)}
     data: dict[str, Any] = {}
-    for tag, inside in _blocks(text, known) if known and depth else ():
+    for tag, inside, _ in blocks(text, known) if known and depth else ():
         field = known[tag]
         if field.model is not None:
             value: Any = _content(inside, field.model, depth - 1)
@@ -149,15 +149,15 @@ def _content(text: str, model: type[BaseModel], depth: int) -> dict[str, Any]:
     return absent | data
 
 
-def _blocks(text: str, known: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
-    """Blocks on the outermost level, with what is in them; in linear time.
+def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple[str, str, int]]:
+    """Blocks on the outermost level, with what is in them and where they end; in linear time.
 
     A block of text ends with the first end of its name. In a model's block the same name may
     stand again, so starts and ends are counted.
     """
     names = "|".join(map(re.escape, known))
     opened, start, level = "", 0, 0
-    for mark in re.finditer(rf"<(/?)({names})>", text):
+    for mark in re.compile(rf"<(/?)({names})>").finditer(text, at):
         end, tag = mark.groups()
         if not opened:
             if not end:
@@ -168,7 +168,7 @@ def _blocks(text: str, known: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
             elif known[tag].model is not None:
                 level += 1
             if not level:
-                yield opened, text[start : mark.start()]
+                yield opened, text[start : mark.start()], mark.end()
                 opened = ""
 
 

@@ -5,6 +5,7 @@ This module needs the extra `rods[llm]`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -57,10 +58,11 @@ class Transport(httpx2.BaseTransport):
     Args:
         url: the endpoint, for which the environment may name a proxy.
         connections: most of them at once.
+        stopped: ends requests that are under way.
     """
 
-    def __init__(self, url: str, connections: int) -> None:
-        self.clock = Clock()
+    def __init__(self, url: str, connections: int, stopped: threading.Event) -> None:
+        self.clock = Clock(stopped)
         common: dict[str, Any] = {
             "max_connections": connections,
             "max_keepalive_connections": connections,
@@ -80,6 +82,7 @@ class Transport(httpx2.BaseTransport):
         Raises:
             Encoded: it is compressed; small ones may unpack to anything.
             httpcore2 exceptions: the network failed or the deadline is over.
+            KeyboardInterrupt: the endpoint was stopped.
         """
         url = request.url
         sent = httpcore2.Request(

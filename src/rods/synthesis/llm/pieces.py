@@ -1,0 +1,147 @@
+"""Where the answers stand among a model's words.
+
+Words are read once from their beginning to their end. Thinking is left out. What is inside an
+object or a block belongs to it, so a mark, a brace or a tag in there is data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic import BaseModel
+
+from rods.synthesis.llm.marks import ENDS, TOKEN, pattern
+from rods.synthesis.llm.tagged import blocks, fields
+
+STARTS = 20  # places at which an object, or a block, is tried to be read in vain
+DEPTH = 20  # lists and objects inside each other
+
+
+class Pieces:
+    """The outermost objects and blocks after the thinking.
+
+    Args:
+        model: the answer's form, whose tags are looked for.
+
+    Attributes:
+        objects: JSON objects, in their order.
+        blocks: of the form's tags, with what is in them.
+        fault: why the answer cannot be told, or "".
+    """
+
+    def __init__(self, text: str, model: type[BaseModel] | None = None) -> None:
+        self.text = text.strip()
+        self._known = {field.tag: field for field in fields(model)} if model else {}
+        self._marks = pattern(frozenset(self._known))
+        self._doubled: list[str] = []
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._once)
+        self._begin(0)
+        at = 0
+        while mark := self._marks.search(self.text, at):
+            at = self._after(mark)
+
+    @property
+    def words(self) -> str:
+        """What is left after the thinking at the beginning."""
+        return self.text[self._start :].strip()
+
+    @property
+    def tagged(self) -> str:
+        """The blocks as one text."""
+        return "\n".join(f"<{tag}>{inside}</{tag}>" for tag, inside in self.blocks)
+
+    def _begin(self, start: int) -> None:
+        """What came before was a draft."""
+        self._start, self._spoke, self.fault = start, False, ""
+        self._objects_left = self._blocks_left = STARTS
+        self.objects: list[dict[str, Any]] = []
+        self.blocks: list[tuple[str, str]] = []
+        self._values: dict[str, str] = {}
+
+    def _after(self, mark: re.Match[str]) -> int:
+        """Read what begins at a mark; returns where to go on."""
+        kind = mark.lastgroup
+        if kind == "brace":
+            return self._object(mark.start()) if self._objects_left else mark.end()
+        if kind == "tag":
+            return self._block(mark) if self._blocks_left else mark.end()
+        if kind in ("final", "closing"):  # of thinking whose beginning was left out
+            self._begin(mark.end())
+        elif kind in ENDS:
+            return self._thinking(mark, ENDS[kind])
+        return mark.end()
+
+    def _thinking(self, mark: re.Match[str], ends: tuple[str, ...]) -> int:
+        over = (m for m in self._marks.finditer(self.text, mark.end()) if m.lastgroup in ends)
+        after = next(over, None)
+        if after is None:
+            end = len(self.text)
+        else:
+            end = after.end() if after.lastgroup in ("closing", "ended") else after.start()
+        if not self._spoke:
+            before = TOKEN.sub("", self.text[self._start : mark.start()])
+            self._spoke = bool(before.strip())
+        if not self._spoke:
+            self._start = end
+        return end
+
+    def _object(self, at: int) -> int:
+        self._doubled.clear()
+        try:
+            data, end = self._decoder.raw_decode(self.text, at)
+        except (ValueError, RecursionError):
+            self._objects_left -= 1
+            return self._unread(at, self._objects_left)
+        if self._doubled:
+            self.fault = f"the key {self._doubled[0][:60]!r} stands twice in one object"
+        elif _usable(data):
+            self.objects.append(data)
+        return end
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """An object; the keys that it has twice are noted."""
+        made: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in made:
+                self._doubled.append(name)
+            made[name] = value
+        return made
+
+    def _block(self, mark: re.Match[str]) -> int:
+        found = next(blocks(self.text, self._known, mark.start()), None)
+        if found is None or self._from_a_draft(*found[:2]):
+            self._blocks_left -= 1
+            return self._unread(mark.end() - 1, self._blocks_left)
+        tag, inside, end = found[0], found[1].strip(), found[2]
+        if not self._known[tag].listed and self._values.setdefault(tag, inside) != inside:
+            self.fault = "two different answers"
+        self.blocks.append((tag, inside))
+        return end
+
+    def _from_a_draft(self, tag: str, inside: str) -> bool:
+        """Whether a block reaches from a draft into the answer: `<` is no part of a value."""
+        if self._known[tag].model is None and f"<{tag}>" in inside:
+            return True
+        ends = [m[0] for m in self._marks.finditer(inside) if m.lastgroup in ENDS["opening"]]
+        return any(end.startswith("<") for end in ends)
+
+    def _unread(self, at: int, left: int) -> int:
+        if not left:
+            self.fault = self.fault or "too many beginnings of objects or blocks"
+        return at + 1
+
+
+def _usable(data: Any) -> bool:
+    """Whether all its numbers are finite and its characters whole, and it is not too deep."""
+    try:
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return _shallow(data)
+
+
+def _shallow(value: Any, depth: int = DEPTH) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_shallow(item, depth - 1) for item in inner)

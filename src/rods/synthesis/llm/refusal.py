@@ -1,0 +1,142 @@
+"""What a server's error says: its status, its words, and the field that it names."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from rods.synthesis.llm.fault import Cause, Fault
+
+Clean = Callable[[str], str]
+ERRORS = ("error", "errors", "detail", "message", "msg")
+"""Fields of which one tells the error, if a body has no choices."""
+STATUSES = {status.name: status.value for status in HTTPStatus if status >= 400} | {
+    "RATE_LIMIT": 429,
+    "RESOURCE_EXHAUSTED": 429,
+    "QUOTA": 429,
+    "THROTTL": 429,
+    "API_KEY": 401,
+    "AUTHENTICATION": 401,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION": 403,
+    "OVERLOAD": 503,
+    "UNAVAILABLE": 503,
+    "SERVER_ERROR": 500,
+    "INTERNAL_ERROR": 500,
+    "TIMEOUT": 408,
+    "TIMED_OUT": 408,
+}
+"""Statuses by the names that servers write instead: those of HTTP, and some of large services."""
+NUMBERED = re.compile(r"(?:^|code|status|http|error)\W{0,4}([45]\d\d)\b", re.IGNORECASE)
+UNKNOWN = 400
+
+
+def error_in(data: Any) -> Any:
+    """The error that stands in the body of an answer; None if it has none."""
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if not isinstance(data, dict):
+        return None
+    choices = data.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(first, dict) and first.get("error"):
+        return first["error"]
+    if data.get("error") or data.get("object") == "error":
+        return data
+    return data if not choices and any(data.get(name) for name in ERRORS) else None
+
+
+def fault_of(error: Any, clean: Clean) -> Fault:
+    """The fault that an error in the body of an answer means, as if its status had come."""
+    return _fault(_status(error), error, clean)
+
+
+def refusal_of(status: int, page: str, clean: Clean, wait: float | None = None) -> Fault:
+    """What a bad status means.
+
+    Args:
+        clean: takes the key out of a text.
+        wait: seconds that the server asks to wait.
+    """
+    try:
+        error = json.loads(clean(page))
+    except (ValueError, RecursionError):
+        error = clean(page)
+    return _fault(status, error, clean, wait)
+
+
+def retry_after(header: str) -> float | None:
+    """Seconds that a Retry-After header asks for: a number or a date. None if it is neither."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header[:100]).timestamp() - time.time()
+        except (ValueError, OverflowError, OSError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _fault(status: int, error: Any, clean: Clean, wait: float | None = None) -> Fault:
+    if status == 429:
+        cause = Cause.RATE_LIMITED
+    elif status == 408:
+        cause = Cause.TIMEOUT
+    else:
+        cause = Cause.DOWN if status >= 500 else Cause.REFUSED
+    parts = _parts(error)
+    param = next((part["param"] for part in parts if isinstance(part.get("param"), str)), "")
+    words = param or (error if isinstance(error, str) else json.dumps(error))
+    told = clean(_told(error))
+    return Fault(cause, f"status {status}: {told}", wait=wait, status=status, words=words)
+
+
+def _parts(error: Any) -> list[dict[str, Any]]:
+    """The objects of an error, the innermost first."""
+    parts: list[dict[str, Any]] = []
+    for _ in range(4):
+        if isinstance(error, list) and error:
+            error = error[0]
+        if not isinstance(error, dict):
+            break
+        parts.insert(0, error)
+        error = error.get("error") or error.get("errors") or error.get("detail")
+    return parts
+
+
+def _told(error: Any) -> str:
+    """The words of an error."""
+    for part in _parts(error):
+        for name in reversed(ERRORS):
+            if isinstance(part.get(name), str) and part[name].strip():
+                return str(part[name])
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def _status(error: Any) -> int:
+    """The status that an error tells by a number or a name; else what its words say."""
+    parts = _parts(error)
+    for part in parts:
+        for name in ("code", "status", "status_code", "statusCode", "type"):
+            value = part.get(name)
+            text = str(value).strip() if isinstance(value, int | float | str) else ""
+            if re.fullmatch(r"[45]\d\d(\d\d|\.0)?", text):
+                return int(text[:3])
+            if found := _named(text):
+                return found
+    words = _told(error)
+    numbered = NUMBERED.search(words[:2000])
+    return int(numbered[1]) if numbered else _named(words) or UNKNOWN
+
+
+def _named(text: str) -> int:
+    """The status whose name stands in a text; 0 if none does."""
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text[:2000])
+    name = re.sub(r"[^A-Z0-9]+", "_", split.upper())
+    return next((status for known, status in STATUSES.items() if known in name), 0)

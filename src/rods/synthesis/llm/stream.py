@@ -1,0 +1,63 @@
+"""A streamed answer as one: for servers that stream although the request says not to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rods.synthesis.llm.fault import Cause, Fault
+
+DONE = "[DONE]"
+
+
+def whole_answer(body: str) -> Any:
+    """The JSON of a body, whether it came as a whole or as the events of a stream.
+
+    Raises:
+        ValueError, RecursionError: it is neither.
+        Fault: the stream ends before the answer does.
+    """
+    body = body.strip()
+    try:
+        data, end = json.JSONDecoder().raw_decode(body)
+    except ValueError:
+        return _joined(body)
+    if body[end:].replace("data:", "").replace(DONE, "").strip():
+        raise ValueError("more than one value")
+    return data
+
+
+def _joined(body: str) -> dict[str, Any]:
+    """The chat completion that the events make up."""
+    message: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    finish, lines = None, [line.strip() for line in body.splitlines()]
+    events = [line[5:].strip() for line in lines if line.startswith("data:")]
+    if not events:
+        raise ValueError("no events")
+    for event in events:
+        if not event or event == DONE:
+            continue
+        data = json.loads(event)
+        told |= {name: value for name, value in data.items() if name != "choices" and value}
+        for choice in data.get("choices") or ():
+            if choice.get("error"):
+                told["error"] = choice["error"]
+            finish = choice.get("finish_reason") or finish
+            if not choice.get("index"):
+                _add(message, choice.get("delta") or choice.get("message") or {})
+    if finish is None and DONE not in events and "error" not in told:
+        raise Fault(Cause.DOWN, "the stream ends before the answer does")
+    return {**told, "choices": [{"message": message, "finish_reason": finish}]}
+
+
+def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Append a part of the answer to what came before."""
+    for name, value in delta.items():
+        before = message.get(name)
+        if isinstance(value, str) and isinstance(before, str):
+            message[name] = before + value
+        elif isinstance(value, list) and isinstance(before, list):
+            message[name] = [*before, *value]
+        elif value:
+            message[name] = value

@@ -1,0 +1,120 @@
+"""Ctrl-C ends `rods synth` with jobs under way, and the same command takes the file up again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from competent import competent
+from scripted_endpoint import Reply, ScriptedEndpoint
+from small_shop import OPTIONS, open_shop
+
+PATIENCE = 60.0  # seconds until a test says that something never happens
+ENDLESS = "1000000"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    open_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def interrupted(command: list[str], ready: Callable[[], bool], number: int) -> tuple[int, str]:
+    """Exit code and words of a command that the whole group of a terminal is signalled in."""
+    job = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + PATIENCE
+    while not ready():
+        assert job.poll() is None and time.monotonic() < end, job.communicate()
+        time.sleep(0.01)
+    os.killpg(job.pid, number)
+    out, err = job.communicate(timeout=PATIENCE)
+    assert out == ""
+    while alive(job.pid):  # a helper of Python's own ends a moment later
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return job.returncode, err
+
+
+def alive(session: int) -> list[str]:
+    """Processes of a session that have not ended."""
+    told = subprocess.run(["ps", "-A", "-o", "sess=,stat="], capture_output=True, text=True).stdout
+    rows = [line.split() for line in told.splitlines()]
+    return [state for number, state in rows if number == str(session) and state[0] != "Z"]
+
+
+def synth(count: str, *more: str) -> list[str]:
+    return ["rods", "synth", "--count", count, "--seed", "5", *OPTIONS, "--out", "t.jsonl", *more]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_by_program(shop: Path, workers: str, number: int) -> None:
+    part = shop / "t.jsonl.part"
+
+    def ready() -> bool:
+        return part.exists() and b'"batches"' in part.read_bytes()
+
+    code, err = interrupted(synth(ENDLESS, "--workers", workers), ready, number)
+    assert code == 128 + number
+    assert len(err.splitlines()) == 1 and "tasks are kept. Go on with: rods synth" in err
+    kept = part.read_bytes()
+    assert kept.count(b'"category"')
+    code, _ = interrupted(
+        synth(ENDLESS, "--workers", workers), lambda: len(part.read_bytes()) > len(kept), number
+    )
+    assert code == 128 + number
+    assert part.read_bytes().startswith(kept)
+
+
+@pytest.mark.parametrize("reply", [Reply(hang=True), Reply("x", drip=0.5)])
+def test_with_a_slow_model(shop: Path, reply: Reply) -> None:
+    """The requests under way, whose time limit is an hour, do not hold it."""
+    (shop / "endpoint.yaml").write_text("timeout: 3600\nparallel: 8\n")
+    with ScriptedEndpoint(lambda request: reply) as server:
+        model = ["--backend", "llm", "--url", server.url, "--model", "m"]
+        command = synth("3", *model, "--endpoint", "endpoint.yaml")
+        code, err = interrupted(command, lambda: server.requests > 0, signal.SIGINT)
+    assert code == 130
+    assert len(err.splitlines()) == 1 and "Go on with: rods synth" in err
+    assert not list(shop.glob("t.jsonl*")), "nothing was made, so nothing is left"
+
+
+def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any, monkeypatch: Any) -> None:
+    """What was answered before is not asked again, and the file is that of a run without end."""
+    monkeypatch.syspath_prepend(str(shop))
+    asked: list[int] = []
+
+    def script(request: dict[str, Any]) -> Reply:
+        asked.append(1)
+        system, user = (message["content"] for message in request["messages"])
+        words = competent(system, user, random.Random(system + user))
+        return Reply(json.dumps(words), delay=0.02)
+
+    with ScriptedEndpoint(script) as server:
+        model = ["--backend", "llm", "--url", server.url, "--model", "m", "--stage", "ground"]
+        code, _ = interrupted(synth(ENDLESS, *model), lambda: len(asked) > 40, signal.SIGINT)
+        assert code == 130
+        log = shop / "t.jsonl.calls.jsonl"
+        kept = log.read_bytes().count(b"\n")
+        assert kept
+        (shop / "t.jsonl.part").unlink(missing_ok=True)
+        before = len(asked)
+        assert rods(*synth("2", *model)[1:]).code == 0
+        whole = (shop / "t.jsonl").read_bytes()
+        assert len(asked) - before < before
+        for path in (*shop.glob("t.jsonl*"),):
+            path.unlink()
+        assert rods(*synth("2", *model)[1:]).code == 0
+        assert (shop / "t.jsonl").read_bytes() == whole
