@@ -85,6 +85,48 @@ def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
     assert not (tmp_path / "cache").exists(), "a policy was prepared"
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"start": {"Clinic": {"patients": {"P9": "\ud83d"}}}},
+            "start.Clinic.patients.P9: '\\ud83d'",
+        ),
+        ({"start": {"Clinic": {"a": float("inf")}}}, "start.Clinic.a: not a finite number"),
+        ({"start": {"Clinic": {"patients": 10**30}}}, "start.Clinic.patients: an integer beyond"),
+        ({"id": "\ud83d"}, "id: '\\ud83d' is half of a character"),
+        ({"turns": [{"calls": ["find_patient('\\ud83d')"]}]}, "turns.0.calls.0: name: '\\ud83d'"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_alike_before_anything_is_prepared(
+    rods: Any, tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    path, said = tmp_path / "tasks.jsonl", set()
+    rows = [{"id": f"t{i}", "turns": [{"user": f"Wait {i}."}]} for i in range(8)]
+    rows[6] |= change
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    for command in (
+        ("envs", "check", CLINIC),
+        (
+            "train",
+            "--run",
+            tmp_path / "run",
+            "--preset",
+            "tiny",
+            "--arm",
+            "static",
+            "--env",
+            CLINIC,
+        ),
+        ("synth", "--count", 1, "--out", tmp_path / "out.jsonl", "--env", CLINIC),
+    ):
+        done = rods(*command, "--tasks", path)
+        refused(done, f"{path}: line 7: ", told)
+        said.add(done.err)
+    assert len(said) == 1
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "out.jsonl").exists()
+
+
 def test_the_sides_are_fixed_and_apart() -> None:
     config = load_config(
         "tiny", ["micro.tokens=1000"], arm="static",
