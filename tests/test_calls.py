@@ -130,6 +130,13 @@ def test_no_number_is_too_odd_to_be_refused(value: float) -> None:
             check_call(Call.model_construct(name="cd", arguments={"folder": argument}), TOOLS)
 
 
+@pytest.mark.parametrize("half", ["\ud83d", "a\udc00", "\ude00\ud83d"], ids=ascii)
+def test_half_of_a_character_reaches_no_tool(half: str) -> None:
+    for argument in (half, [half], {"a": half}, {half: 1}):
+        with pytest.raises(CallError, match="'folder' has half of a character"):
+            check_call(Call.model_construct(name="cd", arguments={"folder": argument}), TOOLS)
+
+
 def test_bounds_are_inclusive() -> None:
     check_call(parse_calls(f"add({MAX_NUMBER}, -{MAX_NUMBER})", TOOLS)[0], TOOLS)
     check_call(parse_calls("cd(" + "[" * 8 + "1" + "]" * 8 + ")", TOOLS)[0], TOOLS)

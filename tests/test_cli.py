@@ -46,6 +46,25 @@ def test_unreadable_files(rods, tmp_path: Path, command: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file.jsonl"]
 
 
+def test_files_of_another_encoding(rods, tmp_path: Path) -> None:
+    path, out = tmp_path / "file.jsonl", tmp_path / "out"
+    commands = [("score", path), ("verify", path), ("profile", path)]
+    commands += [("export", path, "--format", form, "--out", out) for form in ("bfcl", "trl")]
+    for content, told in (
+        ('{"task": "multi_turn_base_1"}'.encode("utf-16"), "byte order mark of UTF-16"),
+        (b'{"task": "multi_turn_base_1", "task": "multi_turn_base_2"}', "'task' stands twice"),
+    ):
+        path.write_bytes(content)
+        for command in commands:
+            refused(rods(*command), str(path), told)
+    assert [p.name for p in tmp_path.iterdir()] == ["file.jsonl"]
+
+
+def test_names_that_no_file_can_have(rods) -> None:
+    refused(rods("verify", "a" * 5_000), "File name too long")
+    refused(rods("profile", "a" * 5_000), "no such file and no task of that id")
+
+
 @pytest.mark.parametrize(
     ("line", "field"),
     [

@@ -141,6 +141,26 @@ def test_bad_orders_are_refused(rods, tmp_path: Path, options: tuple[str, ...], 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"url: http://x/v1\nmodel: m\nurl: http://y/v1\n", "line 3: the key 'url' stands twice"),
+        (b"url: http://x/v1\nmodel: m\nmax_tokens: 1:30\n", "max_tokens"),
+        (b"url: http://x/v1\nmodel: m\ntimeout: .inf\n", "line 3: timeout: not a finite number"),
+        (b"url: [\n", "not YAML"),
+        (b"- url\n", "must be a mapping"),
+        (b"", "must be a mapping"),
+        ("url: http://x/v1".encode("utf-16"), "byte order mark of UTF-16"),
+    ],
+)
+def test_a_bad_endpoint_file_is_named(rods, tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "endpoint.yaml"
+    path.write_bytes(content)
+    order = ("synth", "--count", 1, "--out", tmp_path / "made.jsonl", "--backend", "llm")
+    refused(rods(*order, "--endpoint", path), str(path), told)
+    assert [p.name for p in tmp_path.iterdir()] == ["endpoint.yaml"]
+
+
 def test_own_tools_work_unchanged(rods, tmp_path: Path) -> None:
     own = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
     with ScriptedEndpoint(Hostile(seed=5, faults=0.05, lies=0.05)) as server:

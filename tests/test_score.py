@@ -187,8 +187,8 @@ def test_a_line_that_is_not_utf_8_is_named_and_the_others_are_scored(tmp_path: P
     path.write_bytes(good + b'\n{"task": "\xe9"}\n' + good + b'\n{"task": "multi')
     assert [row["progress"] for row in scorer().score(path)] == [1.0, 1.0]
     assert [c.split(": ", 1)[1] for c in complaints] == [
-        "line 2: not UTF-8 at byte 10",
-        "line 4: not JSON",
+        "line 2: not UTF-8 at byte 10; save it as UTF-8",
+        "line 4: not JSON at character 10: Unterminated string starting at",
     ]
 
 
@@ -203,6 +203,34 @@ def test_calls_may_be_written_in_any_notation(score: Any) -> None:
         {"task": TASK, "turns": [write_objects(turn) for turn in turns]},
     )
     assert [row["progress"] for row in rows] == [1.0, 1.0, 1.0]
+
+
+def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
+    complaints.clear()
+    path = tmp_path / "log.jsonl"
+    line = "\ufeff" + json.dumps(episode(*GOLD)) + "\r\n"
+    path.write_bytes((line * 2).encode())
+    assert [row["progress"] for row in scorer().score(path)] == [1.0, 1.0] and not complaints
+    path.write_bytes(line.encode("utf-16"))
+    assert list(scorer().score(path)) == []
+    assert "line 1: begins with the byte order mark of UTF-16; save it as UTF-8" in complaints[0]
+
+
+def test_an_episode_that_says_two_things_is_refused(score: Any) -> None:
+    good = json.dumps(episode(*GOLD))
+    twice = good[:-1] + ', "turns": []}'
+    inner = json.dumps(episode([{"name": "cd", "arguments": {}}])).replace("{}", '{"a": 1, "a": 2}')
+    assert [row["progress"] for row in score(good, twice, inner)] == [1.0]
+    assert "line 2: the key 'turns' stands twice" in complaints[0]
+    assert "line 3: turns.0.0.arguments: the key 'a' stands twice" in complaints[1]
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 30, "NaN", "1e999", '"\\ud800"'])
+def test_a_value_that_no_tool_takes_is_a_failed_call(score: Any, value: str) -> None:
+    call = {"name": "get_stock_info", "arguments": {"symbol": "VALUE"}}
+    line = json.dumps(episode([*GOLD[0], call], *GOLD[1:])).replace('"VALUE"', value)
+    (row,) = score(line)
+    assert row["progress"] == 1.0 and not complaints
 
 
 @pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\x1c", "\x0b"])

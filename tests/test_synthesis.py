@@ -10,18 +10,20 @@ from pathlib import Path
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split
+from rods.envs.python import PythonEnvironment
 from rods.grounding import leaves, says
 from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
 from rods.synthesis.case import Limits
 from rods.synthesis.critique import Critic
+from rods.synthesis.facts import Facts
 from rods.synthesis.ground import say
 from rods.synthesis.near import signature
 from rods.synthesis.program import Program
 from rods.synthesis.values import EXCERPT_WORDS
 from rods.synthesis.world import benchmark_world, of_category
 from rods.synthesis.wrong import wrong_answers
-from rods.task import Call, Category, Task
+from rods.task import Call, Category, Task, Turn
 
 ENV = BfclEnvironment()
 WORLD = benchmark_world()
@@ -145,3 +147,18 @@ def test_equal_draws_make_equal_tasks_in_any_process() -> None:
         check=True,
     )
     assert json.loads(done.stdout) == [task.id for task in variants()]
+
+
+class Desk:
+    """Its state has keys without a word."""
+
+    def __init__(self) -> None:
+        self.kept = {"*": 5, "box": "b1"}
+
+
+def test_names_without_words_tell_no_values() -> None:
+    env = PythonEnvironment(Desk)
+    turns = (Turn(user="-"),)
+    session = env.open(Task(category=Category.BASE, classes=("Desk",), start={}, turns=turns))
+    facts = Facts(session)
+    assert facts.of("to", "to") == [] and facts.of("old_box", "old_box") == ["b1"]

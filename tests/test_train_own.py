@@ -17,6 +17,7 @@ from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
+from rods.files import read_tasks
 from rods.micro.own import prepare_own
 from rods.run import Watch, train
 from rods.stopper import Stopper
@@ -83,6 +84,108 @@ def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
         done = rods(*command, "--env", CLINIC, "--tasks", path)
         refused(done, str(path), "task 13", f"'again' is the same task as '{rows[0]['id']}'")
     assert not (tmp_path / "cache").exists(), "a policy was prepared"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"start": {"Clinic": {"patients": {"P9": "\ud83d"}}}},
+            "start.Clinic.patients.P9: '\\ud83d'",
+        ),
+        ({"start": {"Clinic": {"a": float("inf")}}}, "start.Clinic.a: not a finite number"),
+        ({"start": {"Clinic": {"patients": 10**30}}}, "start.Clinic.patients: an integer beyond"),
+        ({"id": "\ud83d"}, "id: '\\ud83d' is half of a character"),
+        ({"turns": [{"calls": ["find_patient('\\ud83d')"]}]}, "turns.0.calls.0: name: '\\ud83d'"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_alike_before_anything_is_prepared(
+    rods: Any, tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    path, said = tmp_path / "tasks.jsonl", set()
+    rows = [{"id": f"t{i}", "turns": [{"user": f"Wait {i}."}]} for i in range(8)]
+    rows[6] |= change
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    for command in (
+        ("envs", "check", CLINIC),
+        (
+            "train",
+            "--run",
+            tmp_path / "run",
+            "--preset",
+            "tiny",
+            "--arm",
+            "static",
+            "--env",
+            CLINIC,
+        ),
+        ("synth", "--count", 1, "--out", tmp_path / "out.jsonl", "--env", CLINIC),
+    ):
+        done = rods(*command, "--tasks", path)
+        refused(done, f"{path}: line 7: ", told)
+        said.add(done.err)
+    assert len(said) == 1
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "out.jsonl").exists()
+
+
+HALVES = """
+class Notes:
+    \"\"\"Notes by name.\"\"\"
+
+    def __init__(self) -> None:
+        self.notes: dict = {}
+        self.names: list = ["\\ud83d", "ab\\ud83d", "cd\\udc00", "plain"]
+
+    def names_of(self, box: str) -> dict:
+        \"\"\"List the names in a box.
+
+        Args:
+            box: Name of the box.
+        \"\"\"
+        return {"names": self.names, "box": box}
+
+    def add_note(self, name: str, text: str) -> dict:
+        \"\"\"Add a note under a name.
+
+        Args:
+            name: Name of the note.
+            text: Text of the note.
+        \"\"\"
+        self.notes[name] = text
+        return {"name": name, "text": text}
+
+    def read_note(self, name: str) -> dict:
+        \"\"\"Read a note by its name.
+
+        Args:
+            name: Name of the note.
+        \"\"\"
+        return {"text": self.notes.get(name), "name": name}
+"""
+SAID = (
+    "List the names in the box {0}x.",
+    "Add note plain, hello{0} there.",
+    "Read plain.",
+)
+DONE = ("names_of(box='{0}x')", "add_note('plain', 'hello{0} there')", "read_note('plain')")
+
+
+def test_half_of_a_character_that_a_tool_answers_gets_into_no_variant(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "halves.py").write_text(HALVES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = []
+    for number in range(12):
+        pairs = zip(SAID, DONE, strict=True)
+        turns = [{"user": u.format(number), "calls": [c.format(number)]} for u, c in pairs]
+        rows.append({"id": f"t{number}", "turns": turns})
+    path, out = tmp_path / "tasks.jsonl", tmp_path / "made.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    own = ("--env", "halves:Notes", "--tasks", path)
+    made = rods("synth", "--count", 24, "--workers", 1, "--out", out, *own)
+    assert made.code == 0, made.err
+    assert len(read_tasks(out)) == 24 and rods("verify", out, *own).code == 0
 
 
 def test_the_sides_are_fixed_and_apart() -> None:

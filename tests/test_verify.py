@@ -83,6 +83,32 @@ def test_any_text_survives_the_file(tmp_path: Path, mark: str) -> None:
     assert read_tasks(tmp_path / "tasks.jsonl") == [task, task]
 
 
+def test_tasks_may_begin_with_a_mark_or_stand_in_a_list(tmp_path: Path) -> None:
+    tasks = list(admitted()[:2])
+    lines = [task.model_dump_json() for task in tasks]
+    for name, text in (
+        ("a.jsonl", "".join(f"\ufeff{line}\r\n" for line in lines)),
+        ("a.json", f"[{','.join(lines)}]"),
+        ("a.jsonl", "\n".join(lines)),
+    ):
+        (tmp_path / name).write_bytes(text.encode())
+        assert read_tasks(tmp_path / name) == tasks
+
+
+def test_what_is_read_as_another_task_is_refused(tmp_path: Path) -> None:
+    path, good = tmp_path / "tasks.jsonl", admitted()[0].model_dump_json()
+    for line, told in (
+        (good[:-1] + ',"turns":[]}', "the key 'turns' stands twice"),
+        (good.replace('"born":3', '"born":1e999'), "born: not a finite number"),
+        (good.replace('"note":"', '"note":"\\ud800'), r"note: '\\ud800' is half of a character"),
+        (good.replace('"start":{', '"start":{"a":"\\ud800",'), r"start.a: '\\ud800' is half"),
+        (good.replace('"start":{', '"start":{"a":' + "[" * 70 + "]" * 70 + ","), "nested deeper"),
+    ):
+        path.write_text(f"{good}\n{line}\n", encoding="utf-8")
+        with pytest.raises(UserError, match=f"tasks.jsonl: line 2: .*{told}"):
+            read_tasks(path)
+
+
 def test_an_unreadable_line_is_named(tmp_path: Path) -> None:
     path, good = tmp_path / "tasks.jsonl", admitted()[0].model_dump_json()
     lines = {

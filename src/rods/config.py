@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
+from rods.plain_data import ReadError
+from rods.reading import parse_yaml
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
@@ -221,7 +222,7 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     """
     if preset not in preset_names():
         raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
-    data = yaml.safe_load((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
+    data = parse_yaml((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
     for override in overrides:
         key, equals, text = override.partition("=")
         if key in OPTIONS:
@@ -229,9 +230,9 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
         if not equals or not key:
             raise UserError(f"--set {override}: write it as key.name=value")
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise UserError(f"--set {override}: the value is not YAML") from None
+            value = parse_yaml(text)
+        except ReadError as error:
+            raise UserError(f"--set {override}: {error.told}") from None
         _put(data, key, value, f"--set {override}")
     for path, value in top.items():
         _put(data, path.replace("__", "."), value, path)

@@ -10,8 +10,12 @@ from pydantic import ValidationError
 
 from rods.errors import UserError, first_problem
 from rods.output import Output
+from rods.plain_data import Author
+from rods.reading import entries
 from rods.store.store import Store
 from rods.task import Task
+
+MOST_BYTES = 2_000_000_000
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
@@ -38,19 +42,16 @@ def read_placed(path: Path) -> list[tuple[str, Task]]:
     Raises:
         UserError: see `read_tasks`.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # no error for a name that no file can have
         store = Store(path, role="reader")
         try:
             return [(f"{path}: task {task.id}", task) for task in store.tasks().values()]
         finally:
             store.close()
     tasks = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"{path}: line {number}"
+    for place, entry in entries(path, Author.RODS, MOST_BYTES):
         try:
-            tasks.append((place, Task.model_validate_json(line)))
+            tasks.append((place, Task.model_validate(entry)))
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
     return tasks
@@ -64,17 +65,3 @@ def sync_tree(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 file's text.
-
-    Raises:
-        UserError: it is missing, unreadable, or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None

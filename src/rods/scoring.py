@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from rods.envs.base import Environment
 from rods.envs.calls import CallError, Refusal
 from rods.envs.notation import attempts_call, parse_calls, read_objects
 from rods.errors import UserError
+from rods.plain_data import Author
+from rods.reading import decode, parse_json
 from rods.reward import Scored, TraceError, Traces, progress, score_many
 from rods.rollout.episode import MAX_FAILURE, Ending
 from rods.secret import shown
@@ -132,12 +133,7 @@ class Scorer:
 
 
 def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]:
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 at byte {error.start}") from None
-    except (ValueError, RecursionError):
-        raise UserError("not JSON") from None
+    row = parse_json(decode(line), Author.MODEL)
     if not isinstance(row, dict):
         raise UserError("task: no name of a task")
     official = "task" not in row and "result" in row

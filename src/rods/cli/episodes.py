@@ -102,7 +102,7 @@ def play(
         raise UserError(f"task {task!r}: no such task; they are named like multi_turn_base_3")
     env = GuardedEnvironment(BfclEnvironment())
     try:
-        lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        lines = (line.decode("utf-8-sig", "replace") for line in sys.stdin.buffer)
         play_task(benchmark_tasks()[task], env, _prompted(lines), say)
     finally:
         env.close()

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rods.envs.base import Observation
+from rods.plain_data import HALF
 from rods.task import Call, ToolSpec
 
 
@@ -97,6 +98,8 @@ def _within(value: Any, where: str, bounds: Bounds, depth: int = 0) -> None:
     if isinstance(value, str):
         if len(value) > bounds.text:
             raise CallError(Refusal.TEXT, f"{where} has more than {bounds.text} characters")
+        if HALF.search(value):  # no file and no request could hold it
+            raise CallError(Refusal.TYPE, f"{where} has half of a character")
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int | float):

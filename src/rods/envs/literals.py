@@ -116,7 +116,7 @@ def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise CallError(Refusal.REPEATED_ARGUMENT, f"{shown(key)} is given twice")
+            raise CallError(Refusal.REPEATED_ARGUMENT, f"the key {shown(key)} stands twice")
         found[key] = value
     return found
 

@@ -6,22 +6,19 @@ each ground truth is executed, before any task is returned.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from rods.envs.base import Environment
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
+from rods.plain_data import ReadError, named, plain
+from rods.reading import entries
 from rods.reward import TraceError, trusted_trace
-from rods.task import Category, Task, ToolSpec, Turn
-
-MAX_BYTES = 20_000_000
+from rods.task import Call, Category, Task, ToolSpec, Turn
 
 
 class _Entry(BaseModel):
@@ -52,6 +49,13 @@ class TaskEntry(_Entry):
     withheld: list[str] = Field(default_factory=list, description="tools not offered at first")
     turns: list[TurnEntry] = Field(min_length=1, max_length=50)
 
+    @field_validator("id")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("has a character that cannot be printed")
+        return name
+
 
 def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> list[Task]:
     """Tasks of a file, each checked against the environment.
@@ -64,16 +68,14 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
     """
     tasks: dict[str, Task] = {}
     same: dict[str, str] = {}
-    for where, row in _rows(path):
+    for where, row in list(entries(path)):  # the text is read before anything is executed
         try:
             entry = TaskEntry.model_validate(row)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "entry"
-            raise UserError(f"{where}: {field}: {first['msg']}") from None
+            raise UserError(f"{where}: {first_problem(error)}{named(row)}") from None
         if entry.id in tasks:
             raise UserError(f"{where}: id: {entry.id!r} stands there twice")
-        task = tasks[entry.id] = _task(entry, f"{path}: task {entry.id!r}", env, classes)
+        task = tasks[entry.id] = _task(entry, f"{where}: task {entry.id!r}", env, classes)
         if (known := same.setdefault(task.id, entry.id)) != entry.id:
             message = f"{entry.id!r} is the same task as {known!r}; remove one of them"
             raise UserError(f"{where}: {message}")
@@ -100,10 +102,17 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
     )
     task = task.model_copy(update={"turns": turns})
     _check_withheld(task, tools, where)
+    for name in task.start:
+        if name not in task.classes:
+            raise UserError(f"{where}: start: {name!r} is none of the task's classes")
     try:
         trace = trusted_trace(task, env)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    for index, state in enumerate(trace.states):
+        if not state.digest:
+            message = "the state after it cannot be serialised, so no answer can reach it"
+            raise UserError(f"{where}: turns.{index}: {message}")
     task = task.model_copy(update={"record": trace.record})
     try:
         trusted_trace(task, env)
@@ -117,10 +126,15 @@ def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[
     calls: list[Any] = []
     for position, text in enumerate(written.calls):
         try:
-            calls += parse_calls(text, tools)
-        except CallError as error:
+            calls += [_kept(call) for call in parse_calls(text, tools)]
+        except (CallError, ReadError) as error:
             raise UserError(f"{where}.calls.{position}: {error}") from None
     return tuple(calls)
+
+
+def _kept(call: Call) -> Call:
+    """With arguments as they are stored, so that no tool sees others later."""
+    return Call(name=call.name, arguments=plain(call.arguments))
 
 
 def _check_withheld(task: Task, tools: dict[str, ToolSpec], where: str) -> None:
@@ -133,40 +147,3 @@ def _check_withheld(task: Task, tools: dict[str, ToolSpec], where: str) -> None:
     for name in restored:
         if name not in task.withheld:
             raise UserError(f"{where}: restores: {name!r} is not withheld")
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES // 10**6} MB; split it")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    if path.suffix in (".yaml", ".yml"):
-        yield from _yaml_rows(path, text)
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield f"{path}: line {number}", json.loads(line)
-            except (ValueError, RecursionError):
-                raise UserError(f"{path}: line {number}: not JSON") from None
-
-
-def _yaml_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):  # a few lines of them can grow without bound
-                line = token.start_mark.line + 1
-                raise UserError(f"{path}: line {line}: aliases are not read; write the value out")
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"{path}: {place}not YAML") from None
-    if not isinstance(found, list):
-        raise UserError(f"{path}: must be a list of tasks")
-    for number, row in enumerate(found):
-        yield f"{path}: task {number + 1}", row

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rods.errors import UserError, first_problem
+from rods.plain_data import ReadError
+from rods.reading import parse_yaml
 
 
 class _Constants(BaseModel):
@@ -96,9 +97,9 @@ def load_settings(overrides: Sequence[str]) -> Settings:
         if not equals or not name or section not in data:
             raise UserError(f"--set {override}: write it as section.name=value")
         try:
-            data[section][name] = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise UserError(f"--set {override}: the value is not YAML") from None
+            data[section][name] = parse_yaml(text)
+        except ReadError as error:
+            raise UserError(f"--set {override}: {error.told}") from None
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

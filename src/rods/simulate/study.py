@@ -141,8 +141,8 @@ def _values(sweep: str) -> list[str]:
         UserError: it names no values.
     """
     key, _, text = sweep.partition("=")
-    values = [value for value in text.split(",") if value]
-    if not key or not values:
+    values = text.split(",")
+    if not key or not all(values):
         raise UserError(f"--sweep {sweep}: write it as key.name=value,value")
     return [f"{key}={value}" for value in values]
 

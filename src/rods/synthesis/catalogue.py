@@ -11,11 +11,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from rods.envs.bfcl_data import SIMULATORS
 from rods.envs.lexicon import READING
+from rods.reading import parse_yaml
 from rods.task import ToolSpec
 
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -59,7 +59,7 @@ class Phrase(BaseModel):
 @cache
 def phrases() -> dict[str, Phrase]:
     """The entries of BFCL's tools."""
-    data = yaml.safe_load((files("rods.synthesis") / "phrases.yaml").read_text("utf-8"))
+    data = parse_yaml((files("rods.synthesis") / "phrases.yaml").read_text("utf-8"))
     data.pop("kinds")
     return {name: Phrase.model_validate(entry) for name, entry in data.items()}
 

@@ -37,9 +37,10 @@ class Facts:
         if parameter in self._by_name:
             return self._by_name[parameter]
         wanted = stems(parameter) - GENERIC
-        shared = {n: len(wanted & stems(n)) / len(stems(n) | wanted) for n in self._by_name}
+        names = [n for n in self._by_name if wanted & stems(n)]
+        shared = {n: len(wanted & stems(n)) / len(stems(n) | wanted) for n in names}
         best = max(shared, key=lambda n: (shared[n], n), default="")
-        return self._by_name[best] if best and shared[best] > 0 else []
+        return self._by_name[best] if best else []
 
 
 def named_values(state: Any) -> dict[str, list[Any]]:

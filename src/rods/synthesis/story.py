@@ -8,9 +8,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple, Protocol
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from rods.reading import parse_yaml
 from rods.synthesis.draft import Executed
 
 
@@ -157,12 +157,12 @@ class TellingVoice:
 @cache
 def themes() -> tuple[Theme, ...]:
     """The shipped purposes."""
-    data = yaml.safe_load((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
+    data = parse_yaml((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
     return tuple(Theme.model_validate(entry) for entry in data["themes"])
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The shipped first names."""
-    data = yaml.safe_load((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
+    data = parse_yaml((files("rods.synthesis") / "themes.yaml").read_text("utf-8"))
     return tuple(data["names"])

@@ -56,7 +56,7 @@ class Unfinished:
                 row = json.loads(line)
             except ValueError:
                 return
-            if not isinstance(row, dict):
+            if not (isinstance(row, dict) and line.endswith(b"\n")):
                 return
             if "settings" in row and row["settings"] != self.settings:
                 raise UserError(f"{self.path}: was begun with other settings; remove it first")

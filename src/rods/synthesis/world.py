@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +116,8 @@ def named_tasks(name: str, world: World) -> list[Task]:
     for task in world.tasks:
         if name in (task.source, task.id):
             return [task]
-    file, _, wanted = (name, "", "") if Path(name).exists() else name.rpartition(":")
-    if not file or not Path(file).exists():
+    file, _, wanted = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    if not file or not os.path.exists(file):
         raise UserError(f"{name}: no such file and no task of that id")
     found = [task for task in read_tasks(Path(file)) if wanted in ("", task.id, task.source)]
     if not found:

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.plain_data import ReadError
+from rods.reading import parse_yaml, read_text
 from rods.secret import declare
 from rods.synthesis.backend import Spent
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress, tell_log
@@ -195,11 +196,11 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
     """
     data: Any = {}
     if path is not None:
+        text = read_text(path)
         try:
-            data = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = getattr(error, "strerror", None) or "is no YAML"
-            raise UserError(f"{path}: cannot be read: {reason}") from None
+            data = parse_yaml(text)
+        except ReadError as error:
+            raise UserError(f"{path}: {error}") from None
     if not isinstance(data, dict):
         raise UserError(f"{path}: must be a mapping of settings such as url and model")
     data |= {name: value for name, value in (("url", url), ("model", model)) if value}

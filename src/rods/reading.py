@@ -1,0 +1,149 @@
+"""How text of a user becomes data: read as it is meant, or refused with file, line and field.
+
+All that a user hands over goes through here: files of tasks, endpoints, presets and settings.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rods import core_yaml
+from rods.errors import UserError
+from rods.plain_data import MOST_DEPTH, Author, Beyond, Pairs, Placed, ReadError, plain
+
+MOST_BYTES = 20_000_000
+CHUNK = 1 << 20
+MARK = "\ufeff"
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16's, which it begins with
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def decode(data: bytes) -> str:
+    """Text of UTF-8 bytes, without a byte order mark at its head.
+
+    Raises:
+        ReadError: it is not UTF-8.
+    """
+    for mark, name in MARKS.items():
+        if data.startswith(mark):
+            raise ReadError(f"begins with the byte order mark of {name}; save it as UTF-8")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ReadError(f"not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    if (at := data.find(0)) >= 0:
+        raise ReadError(f"a zero at byte {at}, which is no text; save it as UTF-8")
+    return text.lstrip(MARK)  # files that were joined bring theirs along
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """Text of a UTF-8 file.
+
+    Args:
+        most: bytes that are read.
+
+    Raises:
+        UserError: it is missing, unreadable, larger, or not UTF-8; the message names it.
+    """
+    try:
+        with path.open("rb") as file:
+            chunks = iter(lambda: file.read(CHUNK), b"")
+            data = b"".join(islice(chunks, most // CHUNK + 1))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{str(path)!r}: cannot be read: {error}") from None
+    if len(data) > most:
+        raise UserError(f"{path}: larger than {most // 10**6} MB; split it")
+    try:
+        return decode(data)
+    except ReadError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def parse_json(text: str, author: Author = Author.USER) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ReadError: it is not JSON, or says what is not read.
+    """
+    return plain(_json(text), author)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text; None where it is empty.
+
+    Raises:
+        ReadError: it is not YAML as `core_yaml` reads it, or says what is not read.
+    """
+    return plain(core_yaml.parse(text))
+
+
+def entries(
+    path: Path, author: Author = Author.USER, most: int = MOST_BYTES
+) -> Iterator[tuple[str, Any]]:
+    """The entries of a file, each with its place (file and line) for messages about it.
+
+    They are the items of a list in YAML, which the file's ending tells, or in JSON, which begins
+    with a bracket then; or else JSON lines.
+
+    Raises:
+        UserError: the file or an entry is not read; the message names file, line and field.
+    """
+    text, name = read_text(path, most), ""
+    try:
+        for name, item in _items(path, text):
+            line = item.line if isinstance(item, Placed) else 0
+            yield _place(path, line, name), plain(item, author)
+    except ReadError as error:
+        raise UserError(f"{_place(path, error.line, name)}: {error.told}") from None
+
+
+def _items(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    """What the entries are made of, those of a list with a name."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        found = core_yaml.parse(text)
+    elif text.lstrip()[:1] == "[":
+        found = _json(text)
+    else:
+        for number, line in enumerate(text.split("\n"), 1):
+            if (line := line.lstrip(MARK)).strip():
+                yield "", Placed(number, _json(line, number))
+        return
+    items = found.item if isinstance(found, Placed) else found
+    if isinstance(items, Pairs) or not isinstance(items, list | None):
+        raise ReadError("must be a list of tasks")
+    for number, item in enumerate(items or (), 1):
+        yield f"task {number}", item
+
+
+def _place(path: Path, line: int, name: str) -> str:
+    return ": ".join(filter(None, [str(path), f"line {line}" if line else "", name]))
+
+
+def _json(text: str, line: int = 0) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=Pairs, parse_float=_float)
+    except json.JSONDecodeError as error:
+        line = line or (error.lineno if "\n" in text.strip() else 0)
+        why = f"not JSON at character {error.colno}: {error.msg}"
+    except RecursionError:
+        why = f"not JSON that is read: nested deeper than {MOST_DEPTH}"
+    except ValueError:
+        why = "not JSON that is read: an integer of too many digits"
+    raise ReadError(why, line)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else Beyond(value)
