@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     page = (run / "report.html").read_text("utf-8")
     assert "one task in six" in page and "as written" in page
 
+    # The folder and the tasks may lie elsewhere when the same command is given again.
+    away, copy = tmp_path / "elsewhere" / "run", tmp_path / "copy.yaml"
+    away.parent.mkdir()
+    shutil.copytree(run, away)
+    copy.write_bytes(TASKS.read_bytes())
+    for place, tasks in ((run, TASKS.relative_to(ROOT)), (away, copy)):
+        again = ("train", "--run", place, "--env", CLINIC, "--tasks", tasks, *command[7:])
+        done = rods(*again, "--set", "steps=4")
+        assert done.code == 0, done
+        assert json.loads(done.out)["trajectories"] == 64
+
     other = tmp_path / "tasks.yaml"
     other.write_text(TASKS.read_text("utf-8").replace("Momo", "Mimi"), encoding="utf-8")
     refused(rods(*command, "--set", "steps=5"), "steps = 4")
@@ -84,6 +96,7 @@ def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
         done = rods(*command, "--env", CLINIC, "--tasks", path)
         refused(done, str(path), "task 13", f"'again' is the same task as '{rows[0]['id']}'")
     assert not (tmp_path / "cache").exists(), "a policy was prepared"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,7 @@ def test_what_cannot_be_stored_is_refused_alike_before_anything_is_prepared(
         refused(done, f"{path}: line 7: ", told)
         said.add(done.err)
     assert len(said) == 1
-    assert not (tmp_path / "cache").exists() and not (tmp_path / "out.jsonl").exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"tasks.jsonl"}
 
 
 HALVES = """

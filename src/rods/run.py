@@ -69,6 +69,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     """
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     check_endpoint(config)
+    fresh = not folder.exists()
     store = Store(folder)
     try:
         if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
@@ -79,6 +80,8 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
         except (UserError, OutputError):
             if not store.has_events():  # nothing was begun, so the folder is still free
                 store.set_meta("config", None)
+                if fresh:
+                    shutil.rmtree(folder, ignore_errors=True)
             raise
         except Exception as error:
             if not _no_space(error, folder):
