@@ -146,8 +146,17 @@ def test_each_line_has_its_own_score(tools: Fragile, tmp_path: Path) -> None:
     assert [row["progress"] for row in scorer.score(file)] == [1.0, 1.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("what", ["stall", "fail"])
-@pytest.mark.parametrize("session", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("session", "what"),
+    [
+        (0, "stall"),
+        pytest.param(1, "stall", marks=pytest.mark.slow),
+        pytest.param(3, "stall", marks=pytest.mark.slow),
+        (0, "fail"),
+        (1, "fail"),
+        (3, "fail"),
+    ],
+)
 def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int, what: str) -> None:
     """In the ground truth, where a call is left out, or where the state is watched."""
     task = tools.task("one")
@@ -158,7 +167,10 @@ def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int, what: st
     assert tools.opened() > 8, "nothing was tried again"
 
 
-@pytest.mark.parametrize(("what", "session"), [("stall", 0), ("stall", 1), ("fail", 1)])
+@pytest.mark.parametrize(
+    ("what", "session"),
+    [("stall", 0), pytest.param("stall", 1, marks=pytest.mark.slow), ("fail", 1)],
+)
 def test_a_stall_while_an_example_is_made(tools: Fragile, what: str, session: int) -> None:
     """What the small policy is pretrained on shows no time limit that nothing had to do with."""
     task = tools.task("one")

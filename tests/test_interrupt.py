@@ -58,8 +58,15 @@ def synth(count: str, *more: str) -> list[str]:
     return ["rods", "synth", "--count", count, "--seed", "5", *OPTIONS, "--out", "t.jsonl", *more]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        ("1", signal.SIGINT),
+        pytest.param("1", signal.SIGTERM, marks=pytest.mark.slow),
+        ("2", signal.SIGINT),
+        pytest.param("2", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_by_program(shop: Path, workers: str, number: int) -> None:
     part = shop / "t.jsonl.part"
 
@@ -78,7 +85,9 @@ def test_by_program(shop: Path, workers: str, number: int) -> None:
     assert part.read_bytes().startswith(kept)
 
 
-@pytest.mark.parametrize("reply", [Reply(hang=True), Reply("x", drip=0.5)])
+@pytest.mark.parametrize(
+    "reply", [Reply(hang=True), pytest.param(Reply("x", drip=0.5), marks=pytest.mark.slow)]
+)
 def test_with_a_slow_model(shop: Path, reply: Reply) -> None:
     """The requests under way, whose time limit is an hour, do not hold it."""
     (shop / "endpoint.yaml").write_text("timeout: 3600\nparallel: 8\n")
@@ -91,6 +100,7 @@ def test_with_a_slow_model(shop: Path, reply: Reply) -> None:
     assert not list(shop.glob("t.jsonl*")), "nothing was made, so nothing is left"
 
 
+@pytest.mark.slow
 def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any, monkeypatch: Any) -> None:
     """What was answered before is not asked again, and the file is that of a run without end."""
     monkeypatch.syspath_prepend(str(shop))

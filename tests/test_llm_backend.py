@@ -62,6 +62,7 @@ def test_nothing_unverified_gets_through_a_hostile_endpoint(rods, tmp_path: Path
     assert KEY not in written
 
 
+@pytest.mark.slow
 def test_a_recorded_run_is_repeated_without_the_model(rods, tmp_path: Path) -> None:
     with ScriptedEndpoint(Hostile(seed=2, faults=0.03, lies=0.03)) as server:
         assert synth(rods, tmp_path, server.url, count=2, parallel=2).code == 0

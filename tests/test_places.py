@@ -36,7 +36,11 @@ def shadowed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("start", [["rods"], [sys.executable, "-m", "rods"]], ids=["rods", "-m"])
+@pytest.mark.parametrize(
+    "start",
+    [["rods"], pytest.param([sys.executable, "-m", "rods"], marks=pytest.mark.slow)],
+    ids=["rods", "-m"],
+)
 def test_modules_of_the_current_folder_shadow_nothing(shadowed: Path, start: list[str]) -> None:
     commands = [
         ["score", str(ROOT / "docs" / "episodes.jsonl")],

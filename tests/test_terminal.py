@@ -153,7 +153,13 @@ def run_into(target: Any, *command: str, **streams: Any) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("command", [SIMULATE, ("doctor",), ("doctor", "--json")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor",),
+        *(pytest.param(c, marks=pytest.mark.slow) for c in (SIMULATE, ("doctor", "--json"))),
+    ],
+)
 def test_a_closed_or_full_output_is_one_line(command: tuple[str, ...]) -> None:
     ours, theirs = os.pipe()
     os.close(ours)

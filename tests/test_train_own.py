@@ -57,17 +57,6 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     page = (run / "report.html").read_text("utf-8")
     assert "one task in six" in page and "as written" in page
 
-    # The folder and the tasks may lie elsewhere when the same command is given again.
-    away, copy = tmp_path / "elsewhere" / "run", tmp_path / "copy.yaml"
-    away.parent.mkdir()
-    shutil.copytree(run, away)
-    copy.write_bytes(TASKS.read_bytes())
-    for place, tasks in ((run, TASKS.relative_to(ROOT)), (away, copy)):
-        again = ("train", "--run", place, "--env", CLINIC, "--tasks", tasks, *command[7:])
-        done = rods(*again, "--set", "steps=4")
-        assert done.code == 0, done
-        assert json.loads(done.out)["trajectories"] == 64
-
     other = tmp_path / "tasks.yaml"
     other.write_text(TASKS.read_text("utf-8").replace("Momo", "Mimi"), encoding="utf-8")
     refused(rods(*command, "--set", "steps=5"), "steps = 4")
@@ -81,6 +70,20 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     refused(
         rods(*again, "--arm", "static", "--set", "steps=4"), "the tasks of", "use another folder"
     )
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_and_its_tasks_were_moved(rods: Any, tmp_path: Path) -> None:
+    settings = ("--preset", "tiny", "--arm", "static", "--json", "--set", "steps=4")
+    run, away, copy = tmp_path / "run", tmp_path / "elsewhere" / "run", tmp_path / "copy.yaml"
+    assert rods("train", "--run", run, *OWN, *settings).code == 0
+    away.parent.mkdir()
+    shutil.copytree(run, away)
+    copy.write_bytes(TASKS.read_bytes())
+    for place, tasks in ((run, TASKS.relative_to(ROOT)), (away, copy)):
+        done = rods("train", "--run", place, "--env", CLINIC, "--tasks", tasks, *settings)
+        assert done.code == 0, done
+        assert json.loads(done.out)["trajectories"] == 64
 
 
 def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
