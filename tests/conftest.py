@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from commandline import Done, call
 from fragile import Fragile
 from runs import Runs
+from small_shop import open_shop
 
 settings.register_profile("rods", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rods")
@@ -39,6 +40,15 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fragile]:
     found = Fragile(tmp_path)
     yield found
     found.env.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a small environment and its tasks in it."""
+    open_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from rods.synthesis.llm.config import EndpointConfig
+from rods.synthesis.llm.endpoint import Endpoint
+from rods.synthesis.llm.journal import Journal
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -167,3 +171,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(reply.raw or start + body)
             self.close_connection = self.close_connection or bool(reply.raw)
+
+
+def endpoint(url: str, journal: Journal | None = None, **config: Any) -> Endpoint:
+    """A client of such a server that tries each request once, unless the settings differ."""
+    values: dict[str, Any] = {"model": "m", "timeout": 10.0, "retries": 1, **config}
+    notice = values.pop("notice", lambda line: None)
+    return Endpoint(EndpointConfig(url=url, **values), journal, notice)

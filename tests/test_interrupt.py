@@ -16,17 +16,10 @@ import pytest
 
 from competent import competent
 from scripted_endpoint import Reply, ScriptedEndpoint
-from small_shop import OPTIONS, open_shop
+from small_shop import OPTIONS
 
 PATIENCE = 60.0  # seconds until a test says that something never happens
 ENDLESS = "1000000"
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    open_shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def interrupted(command: list[str], ready: Callable[[], bool], number: int) -> tuple[int, str]:
@@ -101,9 +94,8 @@ def test_with_a_slow_model(shop: Path, reply: Reply) -> None:
 
 
 @pytest.mark.slow
-def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any, monkeypatch: Any) -> None:
+def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any) -> None:
     """What was answered before is not asked again, and the file is that of a run without end."""
-    monkeypatch.syspath_prepend(str(shop))
     asked: list[int] = []
 
     def script(request: dict[str, Any]) -> Reply:

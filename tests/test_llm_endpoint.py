@@ -18,12 +18,12 @@ from pydantic import BaseModel, Field, ValidationError
 from rods.errors import UserError
 from rods.synthesis.llm import live, transport
 from rods.synthesis.llm.answers import read, response_format, spoken
-from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
+from rods.synthesis.llm.endpoint import Cause, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.fault import Fault
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.refusal import retry_after
 from rods.synthesis.llm.repetition import period, repeating
-from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
+from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 
 KEY = "sk-very-secret-0123456789"
 PROMPT = Prompt("planner", "1", "You plan.", "Plan this.")
@@ -43,11 +43,6 @@ VARIED = " ".join(str(n * n) for n in range(200_000))
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(live, "PAUSE", 0.01)
-
-
-def endpoint(url: str, journal: Journal | None = None, **config: Any) -> Endpoint:
-    values: dict[str, Any] = {"model": "m", "timeout": 10.0, "retries": 1, **config}
-    return Endpoint(EndpointConfig(url=url, **values), journal)
 
 
 def always(reply: Reply) -> Callable[[dict[str, Any]], Reply]:

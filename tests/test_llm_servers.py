@@ -24,7 +24,7 @@ from rods.synthesis.llm import live
 from rods.synthesis.llm.backend import STAGES, model_synthesis
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
-from scripted_endpoint import Reply, ScriptedEndpoint, html, refusal
+from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import outcome
 from server_modes import MODES
 from test_factory import world
@@ -42,12 +42,6 @@ class Word(BaseModel):
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(live, "PAUSE", 0.01)
-
-
-def endpoint(url: str, journal: Journal | None = None, **config: Any) -> Endpoint:
-    values: dict[str, Any] = {"model": "m", "timeout": 10.0, "retries": 1, **config}
-    notice = values.pop("notice", lambda line: None)
-    return Endpoint(EndpointConfig(url=url, **values), journal, notice)
 
 
 def asked(endpoint: Endpoint, key: str = "", user: str = "Say a word.") -> str:

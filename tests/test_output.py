@@ -17,17 +17,9 @@ from doubles import make_task
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
 from rods.output import Output
-from small_shop import OPTIONS, open_shop
+from small_shop import OPTIONS
 
 SIMULATE = ("simulate", "--tasks", 8, "--steps", 4, "--seeds", 1, "--arm", "static")
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    open_shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
 
 
 def synth(out: object, count: int = 2) -> tuple[object, ...]:

@@ -22,19 +22,11 @@ from rods.display import Display, last_screen
 from rods.files import write_tasks
 from rods.terminal import Bar, Screen, command_line, visible
 from runs import Runs
-from small_shop import OPTIONS, open_shop
+from small_shop import OPTIONS
 
 SIMULATE = ("simulate", "--tasks", "8", "--steps", "4", "--seeds", "1")
 FORCED = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "CLICOLOR_FORCE": "1"}
 ESCAPE = "\x1b"
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    open_shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture
