@@ -35,6 +35,8 @@ class EndpointConfig(BaseModel):
     @field_validator("url")
     @classmethod
     def _usable(cls, url: str) -> str:
+        if any(character.isspace() or not character.isprintable() for character in url):
+            raise ValueError("no blanks and line ends in it; write it as http://host:port/v1")
         parts = urlsplit(url)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("no key, user or query in it; a key goes into the environment")
