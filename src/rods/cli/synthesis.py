@@ -157,6 +157,8 @@ def verify(
     from rods.verify import verify_tasks
 
     found = read_tasks(path)
+    if not found:
+        raise UserError(f"{path}: no tasks")
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes = []
     with Bar("verifying", len(synthetic)) as bar:

@@ -6,18 +6,18 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from rods.setting import Setting
 
 CALLED = "/chat/completions"  # what is added to the URL
 Structured = Literal["auto", "schema", "tags"]
 
 
-class EndpointConfig(BaseModel):
+class EndpointConfig(Setting):
     """An OpenAI-compatible chat endpoint. The key is in the environment and nowhere else."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(description="base URL, such as http://127.0.0.1:8000/v1")
     model: str = Field(min_length=1)
