@@ -227,6 +227,12 @@ def test_the_first_questions_all_end_alike(reply: Reply, cause: Cause, told: str
     assert asking.counts[cause] == 5
 
 
+def test_a_word_about_the_model_says_nothing_of_its_name() -> None:
+    with ScriptedEndpoint(lambda request: refusal(400, "invalid model output, m")) as server:
+        asking = endpoint(server.url)
+        assert [asked(asking, str(n)) for n in range(4)] == ["refused"] * 4
+
+
 def test_a_long_stream_says_so() -> None:
     event = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
     told = "(too long|repeats): .*streamed although it should not be"

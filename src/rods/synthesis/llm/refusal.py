@@ -51,7 +51,8 @@ SPENT = re.compile(
 )
 """What was paid for is used up: asking again is in vain, whatever the status."""
 NO_MODEL = re.compile(
-    r"model[_ ]not[_ ](?:found|exist)|invalid[_ ]model\b|not a valid model|no such model"
+    r"model[_ ]not[_ ](?:found|exist)|not a valid model|no such model"
+    r"|invalid[_ ]model(?:[_ ](?:name|id\w*))?\s*(?:[:\"\\'`]|passed|$)"
     r'|"param": "model"|provider not provided',
     re.IGNORECASE,
 )
