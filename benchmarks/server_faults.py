@@ -2,8 +2,9 @@
 
     python benchmarks/server_faults.py --out benchmarks/results/server_faults.json
 
-Each of `server_modes.MODES` is a real HTTP server in a thread, and answers three questions of the
-real client. What the server says last is the right answer; another one is silently wrong.
+Each of `MODES` (server_modes.py, vendor_modes.py) is a real HTTP server in a thread, and answers
+three questions of the real client. What the server says last is the right answer; another one is
+silently wrong.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from pydantic import BaseModel
 
 from rods.errors import UserError
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError, Prompt
-from server_modes import AGAIN, ANSWERED, FINAL, MODES, TOLD, Mode, ScriptedEndpoint
+from server_modes import AGAIN, ANSWERED, FINAL, TOLD, Mode, ScriptedEndpoint
+from server_modes import MODES as COMMON
+from vendor_modes import VENDOR_MODES
 
+MODES = {**COMMON, **VENDOR_MODES}
 QUESTIONS = 3
 PROMPT = Prompt("query", "1", "You speak for a user.", "Ask for the call ls.")
 

@@ -25,8 +25,7 @@ from rods.synthesis.llm.backend import STAGES, model_synthesis
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
-from server_faults import outcome
-from server_modes import MODES
+from server_faults import MODES, outcome
 from test_factory import world
 
 PROMPT = Prompt("query", "1", "You speak.", "Say a word.")
@@ -222,6 +221,12 @@ def test_the_first_questions_all_end_alike(reply: Reply, cause: Cause, told: str
     assert asking.counts[cause] == 5
 
 
+def test_a_word_about_the_model_says_nothing_of_its_name() -> None:
+    with ScriptedEndpoint(lambda request: refusal(400, "invalid model output, m")) as server:
+        asking = endpoint(server.url)
+        assert [asked(asking, str(n)) for n in range(4)] == ["refused"] * 4
+
+
 def test_a_long_stream_says_so() -> None:
     event = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
     told = "(too long|repeats): .*streamed although it should not be"
@@ -245,6 +250,48 @@ def test_the_command_ends_with_the_servers_words(rods, tmp_path: Path) -> None:
     refused(done, server.url, "status 404", "The model `m` does not exist", "check the url")
     assert server.requests < 60, "a few threads each ask in every form before all is over"
     assert not out.exists() and not (tmp_path / "made.jsonl.part").exists()
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause", "words"),
+    [
+        (refusal(503, "Loading model", **{"Retry-After": "0"}), "plan: down", "Loading model"),
+        (Reply(status=204), "no_pattern", "the response has no bytes"),
+        (Reply("<think>Hm.</think>"), "no_pattern", "nothing but thinking"),
+    ],
+)
+def test_a_command_in_vain_tells_the_last_failure(
+    rods, tmp_path: Path, reply: Reply, cause: str, words: str
+) -> None:
+    order = ("synth", "--count", 1, "--out", tmp_path / "made", "--backend", "llm", "--model", "m")
+    with ScriptedEndpoint(lambda request: reply) as server:
+        done = rods(*order, "--url", server.url, "--patience", 1)
+    refused(done, cause, f"the model's last answer failed: {cause.partition(': ')[2]}", words)
+
+
+def test_the_url_may_lack_its_path() -> None:
+    with ScriptedEndpoint(lambda request: refusal(404, "page not found")) as server:
+        with pytest.raises(UserError, match=r"page not found; .* most servers want /v1"):
+            asked(endpoint(server.url.removesuffix("/v1")))
+        with pytest.raises(UserError, match=r"the model's name$"):
+            asked(endpoint(server.url))
+        with pytest.raises(UserError, match=r"WRONG_VERSION.*; write the url with http,"):
+            asked(endpoint(server.url.replace("http:", "https:")))
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        proxy = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(UserError, match=f"no connection through the proxy {proxy}: "):
+        asked(endpoint("http://elsewhere.invalid/v1"))
+
+
+@pytest.mark.parametrize("url", [" http://h/v1", "http://h/v1\n", "http://h\0/v1", "http://h /v1"])
+def test_a_url_of_odd_characters_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="no blanks and line ends"):
+        EndpointConfig(url=url, model="m")
 
 
 def test_a_worker_gives_up_visibly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from commandline import refused
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
@@ -107,6 +108,12 @@ def test_what_is_read_as_another_task_is_refused(tmp_path: Path) -> None:
         path.write_text(f"{good}\n{line}\n", encoding="utf-8")
         with pytest.raises(UserError, match=f"tasks.jsonl: line 2: .*{told}"):
             read_tasks(path)
+
+
+def test_a_file_without_tasks_is_refused(rods, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n")
+    refused(rods("verify", empty), f"{empty}: no tasks")
 
 
 def test_an_unreadable_line_is_named(tmp_path: Path) -> None:

@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
 from rods.plain_data import ReadError
 from rods.reading import parse_yaml
+from rods.setting import Setting
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
 RewardName = Literal["format", "progress", "binary"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Stage(_Section):
+class Stage(Setting):
     """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
 
     reward: RewardName = "progress"
@@ -32,7 +29,7 @@ class Stage(_Section):
     epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
 
 
-class RolloutConfig(_Section):
+class RolloutConfig(Setting):
     """Groups and episodes."""
 
     group_size: int = Field(16, ge=2, description="K, rollouts of a task")
@@ -44,7 +41,7 @@ class RolloutConfig(_Section):
     hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
 
 
-class EnvironmentConfig(_Section):
+class EnvironmentConfig(Setting):
     """The tools and where calls run. The agent's go through the guard unless `guarded` is off."""
 
     name: str = Field("bfcl", description="bfcl, or package.module:Class, joined by commas")
@@ -54,7 +51,7 @@ class EnvironmentConfig(_Section):
     bounds: Bounds = Bounds()
 
 
-class BoundaryConfig(_Section):
+class BoundaryConfig(Setting):
     """Zones and selection; quota and cooldown have no published value."""
 
     rule: Literal["mean", "variance", "posterior", "random"] = "mean"
@@ -70,7 +67,7 @@ class BoundaryConfig(_Section):
     )
 
 
-class PoolConfig(_Section):
+class PoolConfig(Setting):
     """Lifecycle of generated tasks (paper section 8)."""
 
     seeds: int = Field(400, ge=4, description="human-made tasks in the pool")
@@ -86,7 +83,7 @@ class PoolConfig(_Section):
     floor: int = Field(0, ge=0, description="live tasks of a category that nothing takes away")
 
 
-class SynthesisConfig(_Section):
+class SynthesisConfig(Setting):
     """Who makes variants, when, and how long they may wait."""
 
     mode: Literal["background", "inline"] = Field(
@@ -105,7 +102,7 @@ class SynthesisConfig(_Section):
     )
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Setting):
     """What the engine is told."""
 
     learning_rate: float = Field(1e-6, gt=0)
@@ -119,7 +116,7 @@ class OptimizerConfig(_Section):
     microbatch: int = Field(16, ge=1, description="trajectories a forward pass")
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Setting):
     """Held-out measurements, always at temperature 1."""
 
     test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
@@ -127,7 +124,7 @@ class EvaluationConfig(_Section):
     validation_samples: int = Field(1, ge=1)
 
 
-class MicroConfig(_Section):
+class MicroConfig(Setting):
     """The from-scratch policy of the micro preset."""
 
     width: int = Field(112, ge=8)
@@ -150,7 +147,7 @@ class MicroConfig(_Section):
         return self
 
 
-class Config(_Section):
+class Config(Setting):
     """One run of the closed loop."""
 
     preset: str = "custom"

@@ -153,9 +153,12 @@ def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]
 def _is_step(step: Any, official: bool) -> bool:
     """In the benchmark's result files texts are listed as well, and a step may be null."""
     if isinstance(step, list):
-        return all(isinstance(item, str | dict if official else dict) for item in step)
+        return all(
+            isinstance(item, dict) or (official and (isinstance(item, str) or item == []))
+            for item in step
+        )
     return isinstance(step, str | dict) or (official and step is None)
 
 
 def _items(step: Any) -> list[Any]:
-    return step if isinstance(step, list) else [] if step is None else [step]
+    return [item for item in (step if isinstance(step, list) else [step]) if item not in (None, [])]

@@ -95,7 +95,9 @@ def synth(
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
-    factory = Factory(out, order.settings(), patience=patience or order.patience)
+    factory = Factory(
+        out, order.settings(), patience=patience or order.patience, trouble=order.trouble
+    )
     with Stopper() as stopper:
         try:
             _make(factory, count, order, workers or os.cpu_count() or 1)
@@ -155,6 +157,8 @@ def verify(
     from rods.verify import verify_tasks
 
     found = read_tasks(path)
+    if not found:
+        raise UserError(f"{path}: no tasks")
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes = []
     with Bar("verifying", len(synthetic)) as bar:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rods.envs.base import Observation
 from rods.plain_data import HALF
+from rods.setting import Setting
 from rods.task import Call, ToolSpec
 
 
@@ -50,10 +51,8 @@ class CallError(ValueError):
         return Observation(text, ok=False, raised=True, refused=self.refusal.value)
 
 
-class Bounds(BaseModel):
+class Bounds(Setting):
     """The most that is read of a call. No ground truth of the benchmark comes near."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     text: int = Field(20_000, ge=1, description="characters of a call's text and of one string")
     items: int = Field(1_000, ge=1, description="entries of one list or object")

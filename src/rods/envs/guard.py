@@ -16,21 +16,20 @@ from itertools import count, cycle
 from threading import RLock
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rods.envs.base import Environment, Observation, Outcome, Step
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal
 from rods.envs.child import Child
 from rods.envs.state import State, decode
+from rods.setting import Setting
 from rods.task import Call, Task, ToolSpec
 
 TASKS = 4_096  # known to a worker before it starts afresh
 
 
-class CallLimits(BaseModel):
+class CallLimits(Setting):
     """What one call may take."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seconds: float = Field(1.0, gt=0, le=3600, description="wall time of one call")
     megabytes: int = Field(512, ge=64, description="memory of a worker beyond its start")

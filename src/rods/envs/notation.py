@@ -31,6 +31,8 @@ MARK, END_MARK = "<tool_call>", "</tool_call>"
 JSON_START = re.compile(r"\s*(?:\[\s*)?\{")
 CALL_START = re.compile(r"[\s(\[]*([^\W\d]\w*)(\s*)\(")
 LIST_START = re.compile(r"\[\s*(?:[\[{\"]|[^\W\d]\w*\()")
+ARGUMENTS = ("arguments", "parameters", "input", "args")
+"""Fields of a call's object that hold its arguments, by who writes them."""
 NAME = re.compile(r"([^\W\d][\w.]*)\(")
 FENCE = re.compile(r"```\w*\n")
 
@@ -193,7 +195,7 @@ def _object_call(item: Any, tools: Tools, bounds: Bounds) -> Call:
         message = 'not a call: each must be {"name": ..., "arguments": {...}}'
         raise CallError(Refusal.NOT_CALLS, message)
     tool = _tool(item["name"], tools)
-    arguments = item.get("arguments", item.get("parameters", {}))
+    arguments = _arguments(item, tool)
     if isinstance(arguments, str):  # OpenAI writes them as text
         if len(arguments) > bounds.text:
             message = f"{tool.name}: more than {bounds.text} characters of arguments"
@@ -204,6 +206,16 @@ def _object_call(item: Any, tools: Tools, bounds: Bounds) -> Call:
         raise CallError(Refusal.NOT_CALLS, message)
     refuse_deep_value(arguments, bounds)
     return Call.model_construct(name=tool.name, arguments=arguments)
+
+
+def _arguments(item: Mapping[str, Any], tool: ToolSpec) -> Any:
+    """The one field that holds them; no other may, for they would be lost in silence."""
+    held = [name for name in item if name in ARGUMENTS]
+    held = held or [name for name, value in item.items() if value and isinstance(value, dict)]
+    if len(held) > 1 or (held and held[0] not in ARGUMENTS):
+        message = f"{tool.name}: the arguments must stand in 'arguments', and nowhere else"
+        raise CallError(Refusal.NOT_CALLS, message)
+    return item[held[0]] if held else {}
 
 
 def _tool(name: str, tools: Tools) -> ToolSpec:

@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from rods.errors import UserError, first_problem
 from rods.plain_data import ReadError
 from rods.reading import parse_yaml
+from rods.setting import Setting
 
 
-class _Constants(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class WorldSettings(_Constants):
+class WorldSettings(Setting):
     """The population of tasks, and how able the learner is before training. Units are logits."""
 
     tools: int = Field(16, ge=1, le=64, description="families of tools; chosen")
@@ -45,7 +42,7 @@ class WorldSettings(_Constants):
     heldout: int = Field(1_000, ge=1, le=100_000, description="tasks never trained on")
 
 
-class LearnerSettings(_Constants):
+class LearnerSettings(Setting):
     """How the learner changes. Rates are logits for a full unit of GRPO's gradient."""
 
     rate: float = Field(0.5, ge=0, le=100, description="of skills (paper; micro: 0.35)")
@@ -62,7 +59,7 @@ class LearnerSettings(_Constants):
     )
 
 
-class VariantSettings(_Constants):
+class VariantSettings(Setting):
     """What the double of synthesis makes of a seed."""
 
     success: float = Field(0.9, ge=0, le=1, description="share of seeds it varies; chosen")
@@ -71,7 +68,7 @@ class VariantSettings(_Constants):
     latency: int = Field(0, ge=0, le=100, description="epochs until variants are there")
 
 
-class Settings(_Constants):
+class Settings(Setting):
     """All constants of a simulation."""
 
     world: WorldSettings = WorldSettings()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.output import Output
+from rods.secret import shown
 from rods.synthesis.critique import Siblings
 from rods.synthesis.maker import Batch, Batches
 from rods.synthesis.unfinished import Unfinished
@@ -32,6 +33,7 @@ class Factory:
     Args:
         settings: whatever decides the outcome; a file that was begun with others is refused.
         patience: jobs running without one admitted task, after which nothing more is hoped for.
+        trouble: tells then what else went wrong, if it knows.
     """
 
     out: Path
@@ -41,6 +43,7 @@ class Factory:
     passed: Counter[str] = field(default_factory=Counter)
     made: int = 0
     patience: int = 960
+    trouble: Callable[[], str] = str
 
     def run(self, wanted: int, batches: Batches) -> Generator[int]:
         """Make the file, and tell after each batch how many tasks there are.
@@ -71,9 +74,11 @@ class Factory:
     def _barren(self, wanted: int, kept: Path | None) -> str:
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
         most = max(causes, key=lambda cause: causes[cause], default="nothing")
+        trouble = shown(self.trouble(), 200)
         return (
             f"{self.out}: only {self.made} of {wanted} tasks could be made of these seeds; most"
             f" attempts ended in {most!r}"
+            + (f"; the model's last answer failed: {trouble}" if trouble else "")
             + (f"; what there is stands in {kept.name}" if kept else "")
         )
 

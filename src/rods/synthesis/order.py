@@ -86,6 +86,10 @@ class Order:
         """Jobs without a task after which the seeds or the model are given up."""
         return 60 if self.model else 960
 
+    def trouble(self) -> str:
+        """What the model fails in, if it does for the most part; else ""."""
+        return self.model.trouble if self.model else ""
+
     def usage(self) -> dict[str, Any]:
         """What the model was asked, if there is one."""
         return {"model": self.model.usage()} if self.model else {}

@@ -69,6 +69,11 @@ class ModelOrder:
         """See `Endpoint`."""
         return self._client.progress if self._client else Progress()
 
+    @property
+    def trouble(self) -> str:
+        """See `Endpoint`."""
+        return self._client.trouble if self._client else ""
+
     def stop(self) -> None:
         """End the questions that are under way; see `Endpoint`. The journal is closed."""
         if self._client is not None:

@@ -6,18 +6,18 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from rods.setting import Setting
 
 CALLED = "/chat/completions"  # what is added to the URL
 Structured = Literal["auto", "schema", "tags"]
 
 
-class EndpointConfig(BaseModel):
+class EndpointConfig(Setting):
     """An OpenAI-compatible chat endpoint. The key is in the environment and nowhere else."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(description="base URL, such as http://127.0.0.1:8000/v1")
     model: str = Field(min_length=1)
@@ -35,6 +35,8 @@ class EndpointConfig(BaseModel):
     @field_validator("url")
     @classmethod
     def _usable(cls, url: str) -> str:
+        if any(character.isspace() or not character.isprintable() for character in url):
+            raise ValueError("no blanks and line ends in it; write it as http://host:port/v1")
         parts = urlsplit(url)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("no key, user or query in it; a key goes into the environment")

@@ -104,7 +104,8 @@ class Connection:
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
         except httpcore2.ConnectError as error:
-            return Fault(Cause.DOWN, self._hide(f"no connection: {error}"), unreachable=True)
+            told = self._hide(f"no connection{self._transport.through}: {error}")
+            return Fault(Cause.DOWN, told, unreachable=True)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
         except (openai.OpenAIError, OSError) as error:

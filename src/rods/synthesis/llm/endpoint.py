@@ -65,6 +65,12 @@ class Endpoint:
         """Requests under way, and questions answered and failed, so far."""
         return self._ledger.progress
 
+    @property
+    def trouble(self) -> str:
+        """The latest failure, if more questions failed than were answered; else ""."""
+        progress = self.progress
+        return self._ledger.failure if progress.failed > progress.answered else ""
+
     def ask(self, prompt: Prompt, answer: type[M], key: str = "") -> M:
         """The answer to a prompt, from any thread.
 
@@ -152,6 +158,8 @@ class Endpoint:
             prices = self.config.price_in, self.config.price_out
             spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
         self._ledger.add(entry.role, spent)
+        if failed is not None:
+            self._ledger.failure = f"{failed.cause}: {failed.detail}"
         self._ledger.count(entry.role, "asked", failed.cause if failed else "answered")
         if self.journal is None or recalled or (failed is not None and failed.unusable):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 DETAIL = 200  # characters
-ABOUT_OTHERS = frozenset({401, 403, 408, 429})
+ABOUT_OTHERS = frozenset({401, 402, 403, 408, 429})
 """Statuses below 500 that say nothing about the form of a request."""
 
 

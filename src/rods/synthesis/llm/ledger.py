@@ -47,7 +47,12 @@ class Ledger:
     after <cause>" (requests that had to be repeated), and for each step to a plainer form how often
     it was taken, such as "asked in tags instead"; and the same once more for each role, as
     "<role>: <what>".
+
+    Attributes:
+        failure: cause and words of the latest question that failed.
     """
+
+    failure = ""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -95,10 +96,18 @@ class Live:
         told = fault.detail.rstrip(".")
         if fault.unreachable:
             mend = "start the server there, or write its address as the url"
+            if "CERTIFICATE" in told:
+                mend = "name the file of its authority in $SSL_CERT_FILE"
+            elif "SSL" in told:
+                mend = "write the url with http, if the server has no TLS"
         elif fault.status in (401, 403):
             mend = "set the variable, or name another one as key_env"
+        elif fault.status == 402:
+            mend = "pay for more, or name another endpoint"
         elif fault.status == 404:
             mend = "check the url and the model's name"
+            if not urlsplit(self.config.url).path:
+                mend += "; most servers want /v1 at the end of the url"
         elif self._vain >= VAIN and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
             told, mend = f"{fault.cause}: {told}", f"so ended the first {self._vain} questions"
         else:

@@ -7,11 +7,12 @@ from functools import lru_cache
 
 NAMES = (
     *("think", "thinking", "thought", "thoughts", "reasoning", "analysis"),
-    *("reflection", "scratchpad", "monologue", "draft"),
+    *("reflection", "scratchpad", "monologue", "draft", "rationale", "cot", "deepthink"),
 )
-"""Of blocks that hold thinking, with any prefix such as `seed:`."""
+"""Of blocks that hold thinking, with any prefix such as `seed:` and any end such as `_process`."""
 
-LEFT, RIGHT = r"(?:<\|?|&lt;|\[|◁)", r"(?:\|?>|&gt;|\]|▷)"
+LEFT, RIGHT = r"(?:<[|\uff5c]?|&lt;|\[|◁)\s?", r"(?:[|\uff5c]?>|&gt;|\]|▷)"
+MORE = r"(?:_(?!end)\w{1,20})?"
 BARE = r"(?-i:\Aanalysis(?=[A-Z{]))"  # a channel whose marks were lost
 FINAL = r"<\|channel\|?>\s*final\b|(?-i:assistantfinal)"
 CHANNEL = rf"<\|channel\|?>\s*\w*|{BARE}"
@@ -32,14 +33,15 @@ def pattern(tags: frozenset[str]) -> re.Pattern[str]:
     """
     names = "|".join(name for name in NAMES if name not in tags)
     named = rf"(?:\w{{1,20}}[:_])?(?:{names})"
+    begins, ends = (rf"(?:{word}[_▁](?:of[_▁])?)" for word in ("(?:begin|start)", "end"))
     groups = {
         "final": FINAL,
         "channel": CHANNEL,
         "ended": ENDED,
-        "closing": rf"{LEFT}(?:/|end_of_|end_){named}\s*{RIGHT}",
-        "opening": rf"{LEFT}(?:begin_of_|start_)?{named}(?:\s[^<>]{{0,80}})?{RIGHT}",
+        "closing": rf"{LEFT}(?:(?:/\s?|{ends}){named}{MORE}|{named}_end|inner_suffix)\s*{RIGHT}",
+        "opening": rf"{LEFT}(?:{begins}?{named}{MORE}|inner_prefix)(?:\s[^<>]{{0,80}})?{RIGHT}",
         "tag": rf"(?-i:<(?:{'|'.join(map(re.escape, sorted(tags))) or '(?!)'})>)",
-        "brace": r"\{(?=\s*[\"}])",
+        "brace": r"\{(?=\s*[\"'}])",
     }
     whole = "|".join(f"(?P<{name}>{text})" for name, text in groups.items())
     return re.compile(whole, re.IGNORECASE)

@@ -16,6 +16,7 @@ from rods.synthesis.llm.marks import ENDS, TOKEN, pattern
 from rods.synthesis.llm.tagged import blocks, fields
 
 STARTS = 20  # places at which an object, or a block, is tried to be read in vain
+KEY = re.compile(r"\{\s*[\"'](\w{1,60})[\"']")
 DEPTH = 20  # lists and objects inside each other
 
 
@@ -32,15 +33,19 @@ class Pieces:
     """
 
     def __init__(self, text: str, model: type[BaseModel] | None = None) -> None:
-        self.text = text.strip()
+        self.text = _decoded(text.strip())
         self._known = {field.tag: field for field in fields(model)} if model else {}
+        self._names = {field.name for field in self._known.values()} | self._known.keys()
         self._marks = pattern(frozenset(self._known))
         self._doubled: list[str] = []
         self._decoder = json.JSONDecoder(object_pairs_hook=self._once)
+        self.fault = self._broken = ""
         self._begin(0)
         at = 0
         while mark := self._marks.search(self.text, at):
             at = self._after(mark)
+        if self._broken and not self.fault and (self.objects or self.blocks):  # maybe a draft
+            self.fault = f"besides others, an answer that is no {self._broken}"
 
     @property
     def words(self) -> str:
@@ -55,6 +60,7 @@ class Pieces:
     def _begin(self, start: int) -> None:
         """What came before was a draft."""
         self._start, self._spoke, self.fault = start, False, ""
+        self._broken = ""  # the kind of an answer that cannot be read
         self._objects_left = self._blocks_left = STARTS
         self.objects: list[dict[str, Any]] = []
         self.blocks: list[tuple[str, str]] = []
@@ -93,6 +99,9 @@ class Pieces:
             data, end = self._decoder.raw_decode(self.text, at)
         except (ValueError, RecursionError):
             self._objects_left -= 1
+            key = KEY.match(self.text, at)
+            if key and key[1] in self._names:
+                self._broken = "JSON"
             return self._unread(at, self._objects_left)
         if self._doubled:
             self.fault = f"the key {self._doubled[0][:60]!r} stands twice in one object"
@@ -113,6 +122,8 @@ class Pieces:
         found = next(blocks(self.text, self._known, mark.start()), None)
         if found is None or self._from_a_draft(*found[:2]):
             self._blocks_left -= 1
+            if found is None:
+                self._broken = "whole block"
             return self._unread(mark.end() - 1, self._blocks_left)
         tag, inside, end = found[0], found[1].strip(), found[2]
         if not self._known[tag].listed and self._values.setdefault(tag, inside) != inside:
@@ -131,6 +142,15 @@ class Pieces:
         if not left:
             self.fault = self.fault or "too many beginnings of objects or blocks"
         return at + 1
+
+
+def _decoded(text: str) -> str:
+    """What the text says if all of it is a JSON string, as from servers that encode twice."""
+    try:
+        said = json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+    return said if isinstance(said, str) else text
 
 
 def _usable(data: Any) -> bool:

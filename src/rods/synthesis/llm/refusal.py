@@ -14,19 +14,28 @@ from typing import Any
 from rods.synthesis.llm.fault import Cause, Fault
 
 Clean = Callable[[str], str]
-ERRORS = ("error", "errors", "detail", "message", "msg")
+ERRORS = (
+    *("error", "errors", "detail", "base_resp", "message", "msg", "Message"),
+    *("error_msg", "error_message", "errorMessage", "status_msg"),
+)
 """Fields of which one tells the error, if a body has no choices."""
+INNER = ERRORS[:4]  # of them those that may hold an object
 STATUSES = {status.name: status.value for status in HTTPStatus if status >= 400} | {
     "RATE_LIMIT": 429,
     "RESOURCE_EXHAUSTED": 429,
     "QUOTA": 429,
     "THROTTL": 429,
+    "REQUEST_LIMIT": 429,
     "API_KEY": 401,
     "AUTHENTICATION": 401,
     "UNAUTHENTICATED": 401,
     "PERMISSION": 403,
     "OVERLOAD": 503,
     "UNAVAILABLE": 503,
+    "BUSY": 503,
+    "CAPACITY": 503,
+    "LOADING": 503,
+    "TRY_AGAIN": 503,
     "SERVER_ERROR": 500,
     "INTERNAL_ERROR": 500,
     "TIMEOUT": 408,
@@ -35,6 +44,19 @@ STATUSES = {status.name: status.value for status in HTTPStatus if status >= 400}
 """Statuses by the names that servers write instead: those of HTTP, and some of large services."""
 NUMBERED = re.compile(r"(?:^|code|status|http|error)\W{0,4}([45]\d\d)\b", re.IGNORECASE)
 UNKNOWN = 400
+SPENT = re.compile(
+    r"insufficient[_ ](?:quota|balance|credit|fund)|exceeded_current_quota|credit balance"
+    r"|(?:out of|more) credits|payment required",
+    re.IGNORECASE,
+)
+"""What was paid for is used up: asking again is in vain, whatever the status."""
+NO_MODEL = re.compile(
+    r"model[_ ]not[_ ](?:found|exist)|not a valid model|no such model"
+    r"|invalid[_ ]model(?:[_ ](?:name|id\w*))?\s*(?:[:\"\\'`]|passed|$)"
+    r'|"param": "model"|provider not provided',
+    re.IGNORECASE,
+)
+"""A model of that name is not there; some servers say so by another status than 404."""
 
 
 def error_in(data: Any) -> Any:
@@ -45,11 +67,14 @@ def error_in(data: Any) -> Any:
         return None
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    if isinstance(first, dict) and first.get("error"):
-        return first["error"]
+    for part in (first, first.get("message") if isinstance(first, dict) else None):
+        if isinstance(part, dict) and part.get("error"):
+            return part["error"]
     if data.get("error") or data.get("object") == "error":
         return data
-    return data if not choices and any(data.get(name) for name in ERRORS) else None
+    words = [data.get(name) for name in ERRORS]
+    told = any(word for word in words if not (isinstance(word, dict) and "role" in word))
+    return data if told and not choices else None
 
 
 def fault_of(error: Any, clean: Clean) -> Fault:
@@ -83,7 +108,8 @@ def retry_after(header: str) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _fault(status: int, error: Any, clean: Clean, wait: float | None = None) -> Fault:
+def _fault(code: int, error: Any, clean: Clean, wait: float | None = None) -> Fault:
+    status = _meant(code, error if isinstance(error, str) else json.dumps(error))
     if status == 429:
         cause = Cause.RATE_LIMITED
     elif status == 408:
@@ -94,7 +120,14 @@ def _fault(status: int, error: Any, clean: Clean, wait: float | None = None) -> 
     param = next((part["param"] for part in parts if isinstance(part.get("param"), str)), "")
     words = param or (error if isinstance(error, str) else json.dumps(error))
     told = clean(_told(error))
-    return Fault(cause, f"status {status}: {told}", wait=wait, status=status, words=words)
+    return Fault(cause, f"status {code}: {told}", wait=wait, status=status, words=words)
+
+
+def _meant(status: int, words: str) -> int:
+    """402 and 404 where an error's words say the same; else the status."""
+    if status in (400, 403, 422, 429) and SPENT.search(words):
+        return 402
+    return 404 if status in (400, 422) and NO_MODEL.search(words) else status
 
 
 def _parts(error: Any) -> list[dict[str, Any]]:
@@ -106,7 +139,7 @@ def _parts(error: Any) -> list[dict[str, Any]]:
         if not isinstance(error, dict):
             break
         parts.insert(0, error)
-        error = error.get("error") or error.get("errors") or error.get("detail")
+        error = next((error[name] for name in INNER if error.get(name)), None)
     return parts
 
 
@@ -123,7 +156,7 @@ def _status(error: Any) -> int:
     """The status that an error tells by a number or a name; else what its words say."""
     parts = _parts(error)
     for part in parts:
-        for name in ("code", "status", "status_code", "statusCode", "type"):
+        for name in ("code", "status", "status_code", "statusCode", "type", "__type"):
             value = part.get(name)
             text = str(value).strip() if isinstance(value, int | float | str) else ""
             if re.fullmatch(r"[45]\d\d(\d\d|\.0)?", text):

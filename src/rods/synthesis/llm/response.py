@@ -9,9 +9,14 @@ from rods.synthesis.llm.refusal import Clean, error_in, fault_of
 from rods.synthesis.llm.repetition import repeating
 from rods.synthesis.llm.stream import whole_answer
 
-CUT = ("length", "max_tokens", "max_length")  # why an answer ended, in small letters
+CUT = ("length", "token", "context_window")  # in why an answer ended, in small letters
+BROKEN = ("error", "abort", "cancel", "insufficient", "timeout", "time_limit", "load")
+DECLINED = (
+    *("filter", "safety", "refusal", "sensitive", "prohibited", "recitation", "blocklist"),
+    *("spii", "guardrail", "toxic"),
+)
+ENDED = ("eos_token", "end_token", "stop_token")  # tokens that end an answer as a stop does
 HOLDING = (str, list, dict)
-DECLINED = ("content_filter", "safety", "refusal")
 
 
 class Words(NamedTuple):
@@ -45,14 +50,14 @@ def words_of(content: bytes, clean: Clean) -> Words:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Fault(Cause.NOT_CHAT, body) from None
     text = clean(_text(said))
-    if finish == "error":
-        raise Fault(Cause.DOWN, f"the server broke off: {text[-100:]}", tokens=tokens)
-    if finish in CUT:
-        cause = Cause.REPEATS if repeating(text) else Cause.CUT_OFF
-        raise Fault(cause, text[-300:], text=text, tokens=tokens)
-    if finish in DECLINED or (refusal and not text):
+    if _among(finish, DECLINED) or (refusal and not text):
         told = refusal if isinstance(refusal, str) else finish
         raise Fault(Cause.REFUSED, told or "content filter", tokens=tokens)
+    if _among(finish, BROKEN):
+        raise Fault(Cause.DOWN, f"the server broke off: {text[-100:]}", tokens=tokens)
+    if _among(finish, CUT) and finish not in ENDED:
+        cause = Cause.REPEATS if repeating(text) else Cause.CUT_OFF
+        raise Fault(cause, text[-300:], text=text, tokens=tokens)
     if not text.strip():
         fields = ", ".join(_elsewhere(message))[:100]
         told = f"; there are some in {clean(fields)}" if fields else ""
@@ -60,6 +65,10 @@ def words_of(content: bytes, clean: Clean) -> Words:
             Cause.EMPTY, f"the answer has no words{told}", tokens=tokens, elsewhere=bool(fields)
         )
     return Words(text, *tokens)
+
+
+def _among(finish: str, words: tuple[str, ...]) -> bool:
+    return any(word in finish for word in words)
 
 
 def _text(said: Any) -> str:

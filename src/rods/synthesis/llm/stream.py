@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from rods.synthesis.llm.fault import Cause, Fault
@@ -31,16 +32,15 @@ def _joined(body: str) -> dict[str, Any]:
     """The chat completion that the events make up."""
     message: dict[str, Any] = {}
     told: dict[str, Any] = {}
-    finish, lines = None, [line.strip() for line in body.splitlines()]
-    events = [line[5:].strip() for line in lines if line.startswith("data:")]
+    finish, spoke, events = None, False, _events(body)
     if not events:
         raise ValueError("no events")
-    for event in events:
-        if not event or event == DONE:
+    for data in events:
+        if data == DONE:
             continue
-        data = json.loads(event)
         told |= {name: value for name, value in data.items() if name != "choices" and value}
         for choice in data.get("choices") or ():
+            spoke = True
             if choice.get("error"):
                 told["error"] = choice["error"]
             finish = choice.get("finish_reason") or finish
@@ -48,7 +48,21 @@ def _joined(body: str) -> dict[str, Any]:
                 _add(message, choice.get("delta") or choice.get("message") or {})
     if finish is None and DONE not in events and "error" not in told:
         raise Fault(Cause.DOWN, "the stream ends before the answer does")
-    return {**told, "choices": [{"message": message, "finish_reason": finish}]}
+    return {**told, "choices": [{"message": message, "finish_reason": finish}] if spoke else []}
+
+
+def _events(body: str) -> list[Any]:
+    """What the events say; one may have several lines, and some servers part them by no blank."""
+    found: list[Any] = []
+    for event in re.split(r"\n\s*\n", re.sub(r"\r\n?", "\n", body)):
+        lines = [line.strip() for line in event.split("\n")]
+        parts = [line[5:].strip() for line in lines if line.startswith("data:")]
+        parts = [part for part in parts if part]
+        try:
+            found += [DONE if part == DONE else json.loads(part) for part in parts]
+        except ValueError:
+            found.append(json.loads("\n".join(parts)))
+    return found
 
 
 def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 M = TypeVar("M", bound=BaseModel)
 
 ITEMS = 1_000  # blocks of one list that are read
+BLANK = "..."  # stands in the form where a text belongs
 DEPTH = 8  # models inside models
 LISTS = (list, tuple, set, frozenset)
 SCALARS = (str, int, float, bool, Enum)
@@ -91,7 +92,7 @@ def form(model: type[BaseModel], indent: str = "", depth: int = 4) -> str:
             inside = form(field.model, indent + "  ", depth - 1)
             lines += [f"{indent}<{field.tag}>{told}", inside, f"{indent}</{field.tag}>"]
             continue
-        value = " or ".join(field.choices) or ("..." if field.plain else "JSON")
+        value = " or ".join(field.choices) or (BLANK if field.plain else "JSON")
         lines.append(f"{indent}<{field.tag}>{value}</{field.tag}>{told}")
     return "\n".join(lines)
 
@@ -152,8 +153,8 @@ def _content(text: str, model: type[BaseModel], depth: int) -> dict[str, Any]:
 def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple[str, str, int]]:
     """Blocks on the outermost level, with what is in them and where they end; in linear time.
 
-    A block of text ends with the first end of its name. In a model's block the same name may
-    stand again, so starts and ends are counted.
+    A block of text ends with the first end of its name; one that is as the form shows it is none.
+    In a model's block the same name may stand again, so starts and ends are counted.
     """
     names = "|".join(map(re.escape, known))
     opened, start, level = "", 0, 0
@@ -168,7 +169,9 @@ def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple
             elif known[tag].model is not None:
                 level += 1
             if not level:
-                yield opened, text[start : mark.start()], mark.end()
+                inside = text[start : mark.start()]
+                if inside.strip() != BLANK or not known[tag].plain:
+                    yield opened, inside, mark.end()
                 opened = ""
 
 

@@ -59,6 +59,9 @@ class Transport(httpx2.BaseTransport):
         url: the endpoint, for which the environment may name a proxy.
         connections: most of them at once.
         stopped: ends requests that are under way.
+
+    Attributes:
+        through: for messages: the proxy that is used, or "".
     """
 
     def __init__(self, url: str, connections: int, stopped: threading.Event) -> None:
@@ -72,6 +75,7 @@ class Transport(httpx2.BaseTransport):
         if urlsplit(url).scheme == "https":
             common["ssl_context"] = httpx2.create_ssl_context()
         proxy = _proxy(url)
+        self.through = f" through the proxy {proxy['proxy_url']}" if proxy else ""
         self.pool = (
             httpcore2.HTTPProxy(**proxy, **common) if proxy else httpcore2.ConnectionPool(**common)
         )
