@@ -39,4 +39,4 @@ def check_own(file: IO[bytes], path: Path, start: bytes, what: str) -> None:
     found = file.read(len(start))
     file.seek(0)
     if found != start[: len(found)]:
-        raise UserError(f"{path}: holds something else than {what}; move it away")
+        raise UserError(f"{path}: line 1: something else than {what}; move it away")

@@ -70,6 +70,10 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     """
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     check_endpoint(config)
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{folder}: the trainer's libraries need a name in UTF-8") from None
     fresh = not os.path.exists(folder)  # no error for a name that no file can have
     store = Store(folder)
     try:

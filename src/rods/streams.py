@@ -10,9 +10,10 @@ import errno
 import fcntl
 import os
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
+
+from rods.terminal import stdout
 
 STREAM = re.compile(
     r"/dev/(?:(stdin)|(stdout)|(stderr))|(?:/dev|/proc/(\d+)(?:/task/\d+)?)/fd/(\d+)"
@@ -54,7 +55,7 @@ def is_stdout(path: Path) -> bool:
     """Whether the path leads to this process's standard output, where nothing else may go then."""
     with suppress(OSError, ValueError):
         number = descriptor_of(path)
-        stream = os.fstat(sys.stdout.fileno())
+        stream = os.fstat(stdout().fileno())
         return number is not None and os.path.samestat(os.fstat(number), stream)
     return False
 

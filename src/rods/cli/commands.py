@@ -12,7 +12,7 @@ import typer
 from rods import __version__
 from rods.cli import envs, episodes, simulation, synthesis, training
 from rods.errors import OutputError, UserError
-from rods.terminal import complain, discard, prepare_streams, say
+from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
@@ -33,9 +33,9 @@ for command in (
     simulation.simulate,
     training.doctor,
 ):
-    app.command()(command)
+    app.command()(alone()(command))
 envs_app = typer.Typer(help="Environments of your own.", no_args_is_help=True)
-envs_app.command("check")(envs.check)
+envs_app.command("check")(alone()(envs.check))
 app.add_typer(envs_app, name="envs")
 
 
@@ -52,7 +52,9 @@ def run() -> None:
     """Do what is asked: an error that a person can mend is one line and an exit code."""
     try:
         prepare_streams()
-        _check_folder()
+        _check_surroundings()
+        if not is_terminal(sys.stdout):
+            app.rich_markup_mode = None  # help without colours and frames
         status = typer.main.get_command(app).main(prog_name="rods", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
@@ -70,16 +72,19 @@ def run() -> None:
         _misused(error)
 
 
-def _check_folder() -> None:
-    """Refuse to work in a folder that was removed, where no path means anything.
+def _check_surroundings() -> None:
+    """Refuse to work where paths mean nothing or tools are not described.
 
     Raises:
-        UserError: it was.
+        UserError: the current folder was removed, or Python leaves docstrings out.
     """
     try:
         os.getcwd()
     except OSError:
         raise UserError("the current folder is gone; go to another one") from None
+    if sys.flags.optimize > 1:
+        told = "Python leaves out the docstrings, which describe tools; unset PYTHONOPTIMIZE"
+        raise UserError(told)
 
 
 def _misused(error: Any) -> NoReturn:
