@@ -175,11 +175,13 @@ def test_a_journal_has_one_writer(rods: Any, shop: Path) -> None:
     with ScriptedEndpoint(lambda request: Reply(hang=True)) as server:
         command = ["rods", *map(str, (*synth("a"), *model, server.url))]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
-            while not server.requests:
-                assert first.poll() is None
-            refused(rods(*synth("b"), *model, server.url), "journal", "another process")
-            assert (shop / "journal").exists(), "the first one's"
-            first.kill()
+            try:
+                while not server.requests:
+                    assert first.poll() is None
+                refused(rods(*synth("b"), *model, server.url), "journal", "another process")
+                assert (shop / "journal").exists(), "the first one's"
+            finally:
+                first.kill()
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["to a file", "dangling"])
