@@ -12,7 +12,7 @@ import pytest
 
 from commandline import Done, refused
 from doubles import make_task
-from rods.cli import app
+from rods.cli.commands import app
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.files import read_tasks, write_tasks
 

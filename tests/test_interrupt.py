@@ -120,3 +120,16 @@ def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any) -> None:
             path.unlink()
         assert rods(*synth("2", *model)[1:]).code == 0
         assert (shop / "t.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.2, 0.3])
+def test_while_the_commands_are_loaded(delay: float) -> None:
+    """Nothing is said, whatever is being imported at the time."""
+    waiting = ["rods", "play", "multi_turn_base_1"]  # would wait for somebody to type
+    job = subprocess.Popen(
+        waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    time.sleep(delay)
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=PATIENCE)
+    assert (job.returncode, err) == (130, b"")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -12,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from commandline import refused
+from commandline import Done, refused
 from doubles import make_task
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
 from rods.output import Output
+from runs import Runs
+from scripted_endpoint import Reply, ScriptedEndpoint
 from small_shop import OPTIONS
 
 SIMULATE = ("simulate", "--tasks", 8, "--steps", 4, "--seeds", 1, "--arm", "static")
@@ -74,6 +79,101 @@ def test_standard_output_gets_the_tasks_alone(rods: Any, shop: Path) -> None:
     with (shop / "redirected").open("wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.DEVNULL, check=True)
     assert (shop / "redirected").read_bytes() == done.stdout
+
+
+def test_open_streams_are_written_where_they_stand(rods: Any, shop: Path) -> None:
+    assert rods(*synth("plain.jsonl")).code == 0
+    plain = (shop / "plain.jsonl").read_text()
+    (shop / "link").symlink_to("/dev/fd/1")
+    for out, name in (("/dev/stdout", "one"), ("/proc/self/fd/1", "two"), ("link", "three")):
+        command = shlex.join(["rods", *map(str, synth(out))])
+        subprocess.run(f"(echo head; {command}; echo foot) >{name} 2>/dev/null", shell=True)
+        assert (shop / name).read_text() == f"head\n{plain}foot\n"
+        subprocess.run(f"{command} >>{name} 2>/dev/null", shell=True, check=True)
+        assert (shop / name).read_text() == f"head\n{plain}foot\n{plain}"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = ["rods", *map(str, synth("/dev/stdout"))]
+        subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
+        assert ours.recv(len(plain) + 1).decode() == plain
+
+
+@pytest.mark.parametrize("command", [synth, lambda out: (*SIMULATE, "--out", out)])
+def test_streams_that_are_not_open_for_writing_are_refused(
+    shop: Path, command: Callable[..., Any]
+) -> None:
+    before = (shop / "shop.py").read_text()
+    for out, redirection in (
+        ("/dev/fd/9", "9>&-"),
+        ("/dev/fd/3", "3>&-"),  # a number that the process itself uses later
+        ("/dev/fd/7", "7<shop.py"),
+        ("/dev/stdin", "<shop.py"),
+    ):
+        line = f"{shlex.join(['rods', *map(str, command(out))])} {redirection}"
+        done = subprocess.run(line, shell=True, capture_output=True, text=True)
+        refused(Done(done.returncode, done.stdout, done.stderr), out, "cannot be written")
+    assert (shop / "shop.py").read_text() == before
+
+
+def test_what_a_command_reads_is_not_overwritten(rods: Any, shop: Path, runs: Runs) -> None:
+    before = (shop / "tasks.jsonl").read_bytes()
+    (shop / "link").symlink_to("tasks.jsonl")
+    for name in ("tasks.jsonl", "link", str(shop / "tasks.jsonl")):
+        refused(rods(*synth(name)), name, "something else")
+    assert (shop / "tasks.jsonl").read_bytes() == before
+    model = ("--backend", "llm", "--url", "http://127.0.0.1:1/v1", "--model", "m")
+    refused(rods(*synth("a"), *model, "--journal", "a"), "something else")
+    run = shutil.copytree(runs.root / "whole", shop / "run")
+    stored = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    refused(rods("report", run, "--out", run / "metrics.jsonl"), "something else")
+    for command in (("report", run, "--out"), (*SIMULATE, "--out"), synth("")[:-1]):
+        refused(rods(*command, run / "run.sqlite"), "database")
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == stored
+
+
+def test_files_of_others_are_left_alone(rods: Any, shop: Path) -> None:
+    model = ("--backend", "llm", "--url", "http://127.0.0.1:1/v1", "--model", "m")
+    for name, command in (
+        ("a.part", synth("a")),
+        ("notes", (*synth("b"), *model, "--journal", "notes")),
+    ):
+        (shop / name).write_text('{"my": "notes"}')  # a line without an end, as one torn off has
+        refused(rods(*command), name, "something else than")
+        assert (shop / name).read_text() == '{"my": "notes"}'
+    long = "x" * 245  # with an ending it is too long
+    refused(rods(*synth(long)), long, "too long")
+
+
+def test_seeds_that_can_be_read_once_are_refused(rods: Any, shop: Path) -> None:
+    os.mkfifo(shop / "pipe")
+    command = ("synth", "--count", 2, "--env", "shop:Shop", "--out", "a", "--tasks")
+    refused(rods(*command, "pipe"), "pipe", "plain file")
+    refused(rods(*command, "nothing"), "nothing", "No such file")
+    refused(rods(*command, "."), "cannot be read")
+
+
+def test_export_by_a_link_in_a_circle(rods: Any, shop: Path) -> None:
+    assert rods(*synth("t.jsonl")).code == 0
+    (shop / "circle").symlink_to("circle")
+    export = ("export", "t.jsonl", "--format", "trl", "--env", "shop:Shop", "--out")
+    refused(rods(*export, "circle"), "circle")
+    train = ("train", *OPTIONS, "--preset", "tiny", "--run")
+    for name in ("n" * 300, os.fsdecode(b"n\xff")):
+        refused(rods(*train, name), "name")
+
+
+def test_a_journal_has_one_writer(rods: Any, shop: Path) -> None:
+    model = ("--backend", "llm", "--model", "m", "--journal", "journal", "--url")
+    with ScriptedEndpoint(lambda request: Reply(hang=True)) as server:
+        command = ["rods", *map(str, (*synth("a"), *model, server.url))]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
+            try:
+                while not server.requests:
+                    assert first.poll() is None
+                refused(rods(*synth("b"), *model, server.url), "journal", "another process")
+                assert (shop / "journal").exists(), "the first one's"
+            finally:
+                first.kill()
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["to a file", "dangling"])

@@ -88,6 +88,40 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not set(LIBRARIES) & set(os.environ)
 
 
+def test_relative_caches_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They would lie in whatever folder is the current one."""
+    for name in ("RODS_CACHE", *LIBRARIES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_folder() == tmp_path / ".cache" / "rods"
+    place_libraries()
+    assert {Path(os.environ[name]).parent for name in LIBRARIES} == {cache_folder()}
+    for name in LIBRARIES:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(UserError, match="set RODS_CACHE"):
+        cache_folder()
+
+
+@pytest.mark.parametrize("start", [["rods"], [sys.executable, "-m", "rods"]], ids=["rods", "-m"])
+def test_a_current_folder_that_is_gone(tmp_path: Path, start: list[str]) -> None:
+    line = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+    command = ["sh", "-c", line, "sh", *start, "doctor"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rods: the current folder is gone; go to another one\n"
+
+
+def test_python_without_docstrings(tmp_path: Path) -> None:
+    open_shop(tmp_path)
+    env = {**os.environ, "PYTHONOPTIMIZE": "2"}
+    command = ["rods", "synth", "--count", "2", *OPTIONS, "--out", "t.jsonl"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and "unset PYTHONOPTIMIZE" in done.stderr
+    assert not (tmp_path / "t.jsonl").exists()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody unknown")
 def test_an_unknown_user_without_a_home() -> None:
     with TemporaryDirectory() as place:  # those of the tests can be entered by their user alone

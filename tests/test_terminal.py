@@ -42,6 +42,8 @@ def test_pipes_get_plain_text(rods: Any, shop: Path, forced: None) -> None:
         ("synth", "--count", 2, "--workers", 1, *OPTIONS, "--out", "t.jsonl"),
         ("verify", "t.jsonl", *OPTIONS),
         ("doctor",),
+        ("--help",),
+        ("synth", "--help"),
     ]
     for command in commands:
         done = rods(*command)
@@ -207,3 +209,22 @@ def test_json_streams_hold_json_alone(rods: Any, shop: Path, forced: None) -> No
         done = rods(*command, "--json")
         assert done.code == 0 and done.err == "", done
         assert done.out and all(json.loads(line) for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_tools_print_is_not_among_the_results(shop: Path, workers: int) -> None:
+    text = (shop / "shop.py").read_text()
+    loud = text.replace("        return {", "        print('PRINTED')\n        return {")
+    (shop / "loud.py").write_text(f"print('PRINTED')\n{loud}")
+    options = ["--env", "loud:Shop", "--tasks", "tasks.jsonl"]
+    make = ["synth", "--count", "2", "--workers", str(workers), *options, "--out"]
+    for command in (
+        [*make, "t.jsonl", "--json"],
+        [*make, "/dev/stdout"],
+        ["verify", "t.jsonl", *options, "--json"],
+        ["profile", "t.jsonl", *options, "--json"],
+        ["envs", "check", "loud:Shop", "--json"],
+    ):
+        done = subprocess.run(["rods", *command], capture_output=True, text=True)
+        assert "PRINTED" not in done.stdout and "PRINTED" in done.stderr
+        assert done.stdout and all(json.loads(line) for line in done.stdout.splitlines())

@@ -82,7 +82,7 @@ def test_each_command_works_or_says_what_it_needs(bare: Path, tmp_path: Path) ->
 
 
 def test_every_command_is_tried() -> None:
-    from rods.cli import app
+    from rods.cli.commands import app
 
     tried = {arguments[0] for arguments, _ in SAID} | {"doctor", "report"}
     assert {str(c.callback.__name__) for c in app.registered_commands if c.callback} <= tried

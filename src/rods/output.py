@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from rods.errors import UserError
+from rods.streams import check_given, descriptor_of, resolved
 
-STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/(task/[^/]+/)?fd/\d+")
+DATABASE = b"SQLite format 3\0"
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 NAME = 100  # bytes of the output's name in that of the file beside it; names have at most 255
 
@@ -45,18 +45,33 @@ class Output:
     def __init__(self, path: Path, *, folders: bool = False) -> None:
         self.path = path
         with self.named():
-            try:
-                self.target = path.resolve()
-            except RuntimeError:
-                raise UserError(f"{path}: cannot be written: its links lead in a circle") from None
+            self.target = resolved(path)
+            self._descriptor = descriptor_of(path)
+            if self._descriptor is not None:
+                self.through = True
+                check_given(self._descriptor)
+                return
             kind = _kind(path)
-            self.through = bool(kind and not stat.S_ISREG(kind)) or _stream(path)
+            self.through = bool(kind and not stat.S_ISREG(kind))
             if kind and stat.S_ISDIR(kind):
                 raise UserError(f"{path}: cannot be written: is a folder; name a file in it")
             if kind and not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             if not self.through:
                 _check_folder(self.target.parent, folders=folders, exists=kind != 0)
+            if stat.S_ISREG(kind) and _begins(self.target, DATABASE):
+                raise UserError(f"{path}: is a database, as a run keeps; name another file")
+
+    def differs(self, *others: Path | None) -> None:
+        """Refuse to write what the command reads or writes besides.
+
+        Raises:
+            UserError: one of the others is this file.
+        """
+        for other in others:
+            if other is not None and not self.through and _same(self.target, other):
+                told = "the command uses this file for something else; name another one"
+                raise UserError(f"{self.path}: {told}")
 
     def write(self, pieces: Iterable[str]) -> None:
         """Write text, a string or pieces of it; half characters become question marks.
@@ -71,7 +86,7 @@ class Output:
         """See `write`."""
         with self.named():
             if self.through:
-                _fill(self.path, pieces)
+                _fill(self._stream(), pieces)
                 return
             self.make_folders()
             whole = self._beside()
@@ -103,7 +118,18 @@ class Output:
                     raise
         with whole.open("rb") as source:
             pieces = iter(lambda: source.read(1 << 20), b"")
-            _fill(self.path if self.through else self.target, pieces)
+            _fill(self._stream() if self.through else self.target, pieces)
+
+    def open_through(self) -> BinaryIO:
+        """What is no plain file, for writing; what an open one stands for goes on where it is.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return open(self._stream(), "wb")
+
+    def _stream(self) -> Path | int:
+        return self.path if self._descriptor is None else os.dup(self._descriptor)
 
     def make_folders(self) -> None:
         """Make the folders around it that are missing."""
@@ -124,13 +150,6 @@ class Output:
             yield
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror or error}") from None
-
-
-def is_stdout(path: Path) -> bool:
-    """Whether the path leads to this process's standard output, where nothing else may go then."""
-    with suppress(OSError, ValueError):
-        return _stream(path) and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
-    return False
 
 
 def fill_folder(made: Path, target: Path) -> None:
@@ -166,16 +185,19 @@ def _kind(path: Path) -> int:
         return 0
 
 
-def _stream(path: Path) -> bool:
-    """Whether the name stands for an open stream, which may be a plain file that others write."""
-    seen = Path(os.path.abspath(path))
-    for _ in range(40):  # as many links as the kernel follows
-        if STREAM.fullmatch(str(seen)):
-            return True
-        if not seen.is_symlink():
-            return False
-        seen = Path(os.path.abspath(seen.parent / os.readlink(seen)))
-    return False
+def _begins(path: Path, start: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except PermissionError:
+        return False
+
+
+def _same(one: Path, two: Path) -> bool:
+    try:
+        return os.path.samefile(one, two)
+    except OSError:
+        return one == Path(os.path.realpath(two))
 
 
 def _check_folder(folder: Path, *, folders: bool, exists: bool) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import random
 import shutil
 import warnings
@@ -69,7 +70,11 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     """
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     check_endpoint(config)
-    fresh = not folder.exists()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{folder}: the trainer's libraries need a name in UTF-8") from None
+    fresh = not os.path.exists(folder)  # no error for a name that no file can have
     store = Store(folder)
     try:
         if shutil.disk_usage(folder).free < MIN_FREE_BYTES:

@@ -11,8 +11,8 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, Self, TextIO
 
 from rich.console import Console
@@ -36,8 +36,10 @@ class Screen(Console):
     """Where tables and live text are printed."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        terminal = is_terminal(sys.stderr if stderr else sys.stdout)
+        stream = sys.stderr if stderr else stdout()
+        terminal = is_terminal(stream)
         super().__init__(
+            file=None if stream is sys.stdout else stream,
             stderr=stderr,
             force_terminal=terminal,
             force_interactive=terminal,
@@ -71,6 +73,26 @@ class Screen(Console):
         raise OutputError(_name(self.stderr), _failure(errno.EPIPE))
 
 
+_alone: TextIO | None = None  # standard output, while what others print goes elsewhere
+
+
+def stdout() -> TextIO:
+    """Where results are printed."""
+    return _alone or sys.stdout
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, results have standard output alone: what libraries and tools print goes to standard
+    error."""
+    global _alone
+    _alone, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        _alone, sys.stdout = None, _alone
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Whether it is a terminal whose cursor can be moved."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -88,7 +110,7 @@ def say(text: str, *, stderr: bool = False) -> None:
         OutputError: the stream takes no more.
     """
     try:
-        print(visible(text), file=sys.stderr if stderr else sys.stdout, flush=True)
+        print(visible(text), file=sys.stderr if stderr else stdout(), flush=True)
     except OSError as error:
         raise OutputError(_name(stderr), error) from None
 

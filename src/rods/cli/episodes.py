@@ -12,7 +12,7 @@ import typer
 
 from rods.cli.common import CategoryOption, JsonFlag, counted, known_category
 from rods.errors import UserError
-from rods.terminal import complain, say
+from rods.terminal import complain, say, stdout
 
 
 def score(
@@ -111,7 +111,7 @@ def play(
 def _prompted(lines: Iterator[str]) -> Iterator[str]:
     while True:
         if sys.stdin.isatty():
-            print("> ", end="", flush=True)
+            print("> ", end="", file=stdout(), flush=True)
         try:
             yield next(lines)
         except StopIteration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from rods.errors import BusyError
 from rods.stopper import Stopper
-from rods.terminal import SELDOM, complain, is_terminal, say
+from rods.terminal import SELDOM, complain, is_terminal, say, stdout
 
 if TYPE_CHECKING:
     from rods.staging.worker import Count
@@ -31,14 +30,14 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
     from rods.follow import follow
     from rods.staging.supervisor import BROKEN, BUSY
 
-    live, said = is_terminal(sys.stdout), time.monotonic()
+    live, said = is_terminal(stdout()), time.monotonic()
 
     def tell(count: Count) -> None:
         nonlocal said
         if supervised or as_json:
             say(json.dumps(count._asdict()))
         elif live:
-            print(f"\r{_line(count)}{TO_THE_END}", end="", flush=True)
+            print(f"\r{_line(count)}{TO_THE_END}", end="", file=stdout(), flush=True)
         elif time.monotonic() - said > SELDOM:
             said = time.monotonic()
             say(_line(count))
@@ -59,7 +58,7 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
             raise
     if not (supervised or as_json):
         if live:
-            print()
+            print(file=stdout())
         say(_line(count) if count else "interrupted")
     if count is not None and count.gave_up:
         raise typer.Exit(BROKEN)

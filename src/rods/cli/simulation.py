@@ -12,7 +12,8 @@ from rich.table import Column, Table
 
 from rods.cli.common import JsonFlag, SeedOption
 from rods.errors import UserError
-from rods.output import Output, is_stdout
+from rods.output import Output
+from rods.streams import is_stdout
 from rods.terminal import Bar, Screen, say
 
 

@@ -22,8 +22,9 @@ from rods.cli.common import (
     counted,
 )
 from rods.errors import UserError
-from rods.output import Output, is_stdout
+from rods.output import Output
 from rods.stopper import Stopper
+from rods.streams import is_stdout
 from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def synth(
 
     order = Order(env, tasks, seeds, category, stories, seed)
     output = Output(out, folders=True)
+    output.differs(tasks, endpoint, journal)
     if backend == "llm":
         kept = journal
         if kept is None and not output.through:

@@ -13,8 +13,8 @@ import typer
 from rods.cli.common import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.config import Arm, load_config
 from rods.errors import UserError
-from rods.output import is_stdout
 from rods.stopper import Stopper
+from rods.streams import is_stdout
 from rods.terminal import Screen, command_line, say
 
 

@@ -11,6 +11,7 @@ from rods.errors import UserError
 from rods.export import bfcl, table, trl, verl
 from rods.export.source import Item, read_items
 from rods.output import fill_folder
+from rods.streams import resolved
 
 FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
 
@@ -40,7 +41,7 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
     try:
         _vacant(out)
         items = read_items(file)
-        target = out.resolve()
+        target = resolved(out)
         around = [target] if os.path.ismount(target) else target.parents
         near = next(folder for folder in around if folder.is_dir())
         with TemporaryDirectory(prefix=".rods-export-", dir=near) as temporary:

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,16 @@ def place_libraries() -> None:
     They look when they are imported, so this comes first.
 
     Raises:
-        UserError: there is no place at all.
+        UserError: there is no place at all, or one that a variable names cannot be made.
     """
+    for variable in LIBRARIES:
+        place = Path(os.environ.get(variable) or ".")
+        if not place.exists() and not os.access(_existing(place), os.W_OK):
+            raise UserError(f"{variable}={place}: cannot be made; name a folder that can be")
+    given = os.environ.get("XDG_CACHE_HOME")
     try:
-        if os.access(_existing(_users_caches()), os.W_OK):
+        usable = os.access(_existing(_users_caches()), os.W_OK)
+        if usable and (not given or Path(given).is_absolute()):
             return
     except UserError:
         pass
@@ -55,12 +62,14 @@ def place_libraries() -> None:
 
 
 def _users_caches() -> Path:
-    if place := os.environ.get("XDG_CACHE_HOME"):
-        return Path(place)
-    try:
-        return Path.home() / ".cache"
-    except RuntimeError:
-        raise UserError("the user has no home to keep a cache in; set RODS_CACHE") from None
+    place = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if place.is_absolute():  # another one is to be ignored, says the specification
+        return place
+    with suppress(RuntimeError):
+        home = Path.home()
+        if home.is_absolute():
+            return home / ".cache"
+    raise UserError("the user has no home to keep a cache in; set RODS_CACHE")
 
 
 def _existing(folder: Path) -> Path:

@@ -41,6 +41,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     store = Store(folder, role="reader")
     try:
         output = Output(out or folder / "report.html")
+        output.differs(*(file for file in folder.iterdir() if file.suffix != ".html"))
         with store.snapshot():
             record = Record.read(store)
     finally:

@@ -10,6 +10,7 @@ import gc
 import multiprocessing
 import os
 import random
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -108,6 +109,7 @@ _maker: Maker | None = None  # of a worker process
 
 def _begin(make: Callable[[], Maker], parent: Connection) -> None:
     global _maker
+    sys.stdout = sys.stderr  # where standard output is, results stand alone
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _maker = make()
     # A job leaves no cycles behind, and walking what was learned from the seeds over and over took

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
+from rods.errors import UserError
 from rods.extras import MODEL, require
+from rods.reading import read_text
 from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
 from rods.synthesis.world import World, of_category, world_of
 
@@ -74,9 +77,9 @@ class Order:
         """What decides the outcome, for a file that is taken up again.
 
         Raises:
-            OSError: the file of seeds cannot be read.
+            UserError: the file of seeds cannot be read, or only once.
         """
-        content = hashlib.sha256(self.tasks.read_bytes()).hexdigest() if self.tasks else ""
+        content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
         own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
         model = self.model.settings() if self.model else None
         return {**own, "tasks": content, "rods": __version__, "model": model}
@@ -126,3 +129,10 @@ def model_order(
 def _maker(order: Order, world: World | None = None) -> Maker:
     world = world or order.world()
     return Maker(world.program(stories=order.stories).pipeline, world.parents, order.seed)
+
+
+def _seeds(path: Path) -> str:
+    """The text of the file; each worker reads it again."""
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise UserError(f"{path}: cannot be read more than once; write the seeds to a plain file")
+    return read_text(path)

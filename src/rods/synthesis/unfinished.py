@@ -7,19 +7,19 @@ interrupted run starts again.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from rods.errors import BusyError, UserError
+from rods.held import check_own, hold
 from rods.output import Output
 
 PART = ".part"
 GIVEN_UP = ".given_up.jsonl"
+START = b'{"settings":'
 
 
 class Unfinished:
@@ -39,8 +39,19 @@ class Unfinished:
             self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         else:
             self.path = output.target.with_name(output.target.name + PART)
+            lost = output.target.with_name(output.target.name + GIVEN_UP)
+            self._lost = Output(lost, folders=True)
             output.make_folders()
-            self._file = _locked(self.path, output)
+            try:
+                self._file = hold(self.path)
+            except BlockingIOError:
+                told = "another process writes it; wait until it is done, or name another file"
+                raise BusyError(f"{output.path}: {told}") from None
+            try:
+                check_own(self._file, self.path, START, "what a synthesis left unfinished")
+            except UserError:
+                self._file.close()
+                raise
 
     def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
         """What stands there, each line with the place behind it, up to one that was torn.
@@ -80,8 +91,7 @@ class Unfinished:
     def finish(self) -> None:
         """The tasks in the output, and beside it the seeds that were given up, with why."""
         if self.path is not None:
-            lost = self.output.target.with_name(self.output.target.name + GIVEN_UP)
-            Output(lost).write_bytes(self._beginning(b'{"given up"'))
+            self._lost.write_bytes(self._beginning(b'{"given up"'))
         self.output.write_bytes(self._beginning(b'{"category"'))
         if self.path is not None:
             self.path.unlink()
@@ -95,18 +105,3 @@ class Unfinished:
     def _beginning(self, start: bytes) -> Iterator[bytes]:
         self._file.seek(0)
         return (line for line in self._file if line.startswith(start))
-
-
-def _locked(path: Path, output: Output) -> IO[bytes]:
-    """The file at a path, held by this process alone."""
-    while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                return file
-        except BlockingIOError:
-            file.close()
-            told = "another process writes it; wait until it is done, or name another file"
-            raise BusyError(f"{output.path}: {told}") from None
-        file.close()  # its writer has just finished and removed it

@@ -7,19 +7,21 @@ neither the prompt (a digest stands for it) nor anything about the connection.
 
 from __future__ import annotations
 
-import fcntl
 import os
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rods.errors import BusyError, UserError
+from rods.held import check_own, hold
 from rods.output import Output
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
@@ -28,6 +30,7 @@ from rods.synthesis.llm.prompts import Prompt
 ANSWER = 256_000  # characters of an answer
 FAILED = 2_000  # characters kept of what came instead of an answer
 LINE = 2_000_000  # bytes
+START = b'{"role":'
 
 
 class Entry(BaseModel):
@@ -76,26 +79,25 @@ class Journal:
         self._lock = threading.Lock()
         self._asked: Counter[tuple[str, str]] = Counter()
         self._known: dict[tuple[str, str, int], Entry] = {}
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         try:
             if replay:
                 with self.path.open("rb") as file:
                     self._known = {(e.digest, e.key, e.n): e for e, _ in self._entries(file)}
                 return
-            if Output(self.path, folders=True).through:
-                self._file = self.path.open("wb")
+            output = Output(self.path, folders=True)
+            if output.through:
+                self._file = output.open_through()
                 return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
-            self._file = self.path.open("r+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            output.make_folders()
+            self._file = hold(output.target)
+            check_own(self._file, self.path, START, "a journal")
             end = 0
             for entry, place in self._entries(self._file):
                 self._known[entry.digest, entry.key, entry.n], end = entry, place
             self._file.truncate(end)
             self._file.seek(end)
         except BlockingIOError:
-            self.close()
             told = "another process writes it; wait until it is done, or name another --journal"
             raise BusyError(f"{self.path}: {told}") from None
         except OSError as error:
@@ -146,8 +148,10 @@ class Journal:
         """Close the file; nothing is recorded any more. A file without entries is removed."""
         with self._lock:
             if self._file is not None:
-                if self.path.is_file() and not os.fstat(self._file.fileno()).st_size:
-                    self.path.unlink()
+                status = os.fstat(self._file.fileno())
+                if stat.S_ISREG(status.st_mode) and not status.st_size:
+                    with suppress(OSError):  # a mount, or a folder that is not ours
+                        self.path.resolve().unlink()
                 self._file.close()
                 self._file = None
 
@@ -157,7 +161,7 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _entries(self, file: BinaryIO) -> Iterator[tuple[Entry, int]]:
+    def _entries(self, file: IO[bytes]) -> Iterator[tuple[Entry, int]]:
         """Whole lines with the place behind each."""
         place, number = 0, 0
         while True:
