@@ -197,6 +197,7 @@ def test_a_stall_makes_no_wrong_answer_wrong(
     assert not gates.decisive(case)
 
 
+@pytest.mark.slow
 def test_a_stall_while_a_person_plays(tools: Fragile) -> None:
     tools.mark("stall")
     said = ["add(amount=2)", "", "add(amount=2)", ""]

@@ -56,7 +56,7 @@ def synth(count: str, *more: str) -> list[str]:
     [
         ("1", signal.SIGINT),
         pytest.param("1", signal.SIGTERM, marks=pytest.mark.slow),
-        ("2", signal.SIGINT),
+        pytest.param("2", signal.SIGINT, marks=pytest.mark.slow),
         pytest.param("2", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )

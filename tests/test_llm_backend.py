@@ -92,7 +92,7 @@ def test_an_interrupted_run_goes_on_and_can_be_repeated_as_a_whole(rods, tmp_pat
     assert (tmp_path / "made.jsonl").read_bytes() == whole
 
 
-@pytest.mark.parametrize("threads", [1, 6])
+@pytest.mark.parametrize("threads", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_an_endpoint_that_is_down_ends_the_run_with_its_cause(
     rods, tmp_path: Path, threads: int
 ) -> None:
@@ -111,6 +111,7 @@ def test_model_stages_alone(rods, tmp_path: Path) -> None:
     assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
 
 
+@pytest.mark.slow
 def test_an_endpoint_without_schemas_is_asked_in_tags(rods, tmp_path: Path) -> None:
     hostile, seen = Hostile(seed=4, faults=0, lies=0), threading.Event()
 

@@ -256,8 +256,13 @@ def test_the_command_ends_with_the_servers_words(rods, tmp_path: Path) -> None:
     ("reply", "cause", "words"),
     [
         (refusal(503, "Loading model", **{"Retry-After": "0"}), "plan: down", "Loading model"),
-        (Reply(status=204), "no_pattern", "the response has no bytes"),
-        (Reply("<think>Hm.</think>"), "no_pattern", "nothing but thinking"),
+        pytest.param(
+            *(Reply(status=204), "no_pattern", "the response has no bytes"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *(Reply("<think>Hm.</think>"), "no_pattern", "nothing but thinking"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_command_in_vain_tells_the_last_failure(

@@ -81,6 +81,7 @@ def test_standard_output_gets_the_tasks_alone(rods: Any, shop: Path) -> None:
     assert (shop / "redirected").read_bytes() == done.stdout
 
 
+@pytest.mark.slow
 def test_open_streams_are_written_where_they_stand(rods: Any, shop: Path) -> None:
     assert rods(*synth("plain.jsonl")).code == 0
     plain = (shop / "plain.jsonl").read_text()
@@ -98,7 +99,10 @@ def test_open_streams_are_written_where_they_stand(rods: Any, shop: Path) -> Non
         assert ours.recv(len(plain) + 1).decode() == plain
 
 
-@pytest.mark.parametrize("command", [synth, lambda out: (*SIMULATE, "--out", out)])
+@pytest.mark.parametrize(
+    "command",
+    [synth, pytest.param(lambda out: (*SIMULATE, "--out", out), marks=pytest.mark.slow)],
+)
 def test_streams_that_are_not_open_for_writing_are_refused(
     shop: Path, command: Callable[..., Any]
 ) -> None:

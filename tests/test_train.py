@@ -115,6 +115,7 @@ def test_doctor_and_verify_find_nothing(
     assert json.loads(done.out)["refused"] == {}
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(
     rods, runs: Runs
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(
     assert runs.stored("unmeasured")["evaluations"] == runs.stored("whole")["evaluations"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_cut_short_leaves_nothing(rods, runs: Runs) -> None:
     """Its weights are written to a temporary file, which a kill leaves behind."""
     whole, torn = runs.root / "whole", runs.root / "torn"
