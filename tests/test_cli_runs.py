@@ -44,15 +44,35 @@ def test_bad_settings_make_no_run(rods, tmp_path: Path, args, named) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("key", ["arm", "seed", "steps"])
+@pytest.mark.parametrize("key", ["arm", "seed"])
 def test_a_run_of_other_settings_is_refused(rods, tmp_path: Path, key: str) -> None:
     store = Store(tmp_path)
-    other = {"arm": "static", "seed": 5, "steps": 99}[key]
+    other = {"arm": "static", "seed": 5}[key]
     _check_identity(store, load_config("tiny", **{key: other}), tmp_path)
     store.close()
     done = rods("train", "--preset", "tiny", "--run", tmp_path)
     refused(done, str(tmp_path), f"{key} = {json.dumps(other)}", "another folder")
     assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_every_setting_that_differs_is_named(rods, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    changes = ["pool.mastered=0.9", "rollout.hints=true", "steps=99", "checkpoint_steps=7"]
+    _check_identity(store, load_config("tiny", changes), tmp_path)
+    store.close()
+    done = rods("train", "--preset", "tiny", "--run", tmp_path)
+    refused(done, "rollout.hints = true, pool.mastered = 0.9, not false, 0.95")
+    assert "steps" not in done.err
+
+
+def test_a_run_is_not_cut_short(rods, run: Path) -> None:
+    store = Store(run)
+    config = store.meta("config")
+    store.set_meta("config", {**config, **load_config("tiny").model_dump(mode="json")})
+    last = store.last_step()
+    store.close()
+    done = rods("train", "--preset", "tiny", "--run", run, "--set", f"steps={last - 1}")
+    refused(done, f"steps = {last - 1} lie behind step {last}")
 
 
 def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> None:

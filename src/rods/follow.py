@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.errors import UserError, first_problem
 from rods.extras import TRAINER, require
+from rods.metrics import SUMMARY
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
 from rods.staging.worker import Count, Worker
 from rods.stopper import Stopper
 from rods.store.store import Store
 
-SUMMARY = "summary.json"  # of a run that is finished
 TOLD = 2.0  # seconds between two words while there is nothing to do
 
 

@@ -22,6 +22,7 @@ from rods.store.queue import Queue
 from rods.store.store import Store
 
 MOST_FAILURES = 5  # tasks a step whose failures are listed
+SUMMARY = "summary.json"  # of a run that is finished
 
 
 def step_metrics(

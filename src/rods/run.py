@@ -24,7 +24,7 @@ from rods.errors import OutputError, UserError
 from rods.evaluate import evaluate
 from rods.extras import BENCHMARK, TRAINER, require
 from rods.loop import Loop
-from rods.metrics import MetricsFile, step_metrics, summarise
+from rods.metrics import SUMMARY, MetricsFile, step_metrics, summarise
 from rods.micro.cache import place_libraries
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
@@ -40,7 +40,15 @@ from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
-PLACES = ("environment.tasks", "synthesis.endpoint")  # settings that say where a file lies
+FREE = frozenset(
+    {
+        *("environment.tasks", "synthesis.endpoint"),  # where files lie
+        *("steps", "checkpoint_steps", "evaluation.validation_every"),  # what is still to come
+        *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
+        "environment.limits.workers",
+    }
+)
+"""Settings that may change when a run goes on, because what it has done would be the same."""
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
 REASONS = 5  # distinct causes of lost rollouts that are shown
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
@@ -107,22 +115,36 @@ def _no_space(error: Exception, folder: Path) -> bool:
 
 
 def _check_identity(store: Store, config: Config, folder: Path) -> None:
-    """A run folder holds one configuration; anything else would mix two experiments.
+    """A run folder holds one run: what shaped its past stays as it was.
 
-    Where files lie is no part of it: the tasks in them are compared when they have been read.
+    Tasks and tools are compared by their content, when they have been read (`_check_world`).
+
+    Raises:
+        UserError: the run is another one; the message names each setting that differs.
     """
     now = {"rods": __version__, **config.model_dump(mode="json")}
     before = store.meta("config")
     if before is not None:
         was, wanted = dict(_settings(before)), dict(_settings(now))
-        for key in {**wanted, **was}:
-            if key not in PLACES and was.get(key) != wanted.get(key):
-                raise UserError(
-                    f"{folder}: holds a run with {key} = {json.dumps(was.get(key))[:80]}, not"
-                    f" {json.dumps(wanted.get(key))[:80]}; use another folder or the same settings"
-                )
+        differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]
+        if differ:
+            told = ", ".join(f"{key} = {_short(was, key)}" for key in differ)
+            instead = ", ".join(_short(wanted, key) for key in differ)
+            raise UserError(
+                f"{folder}: holds a run with {told}, not {instead};"
+                " use another folder or the same settings"
+            )
+        if config.steps < store.last_step():
+            raise UserError(
+                f"{folder}: steps = {config.steps} lie behind step {store.last_step()}, which the"
+                " run has reached; name more"
+            )
     if before != now:
         store.set_meta("config", now)
+
+
+def _short(settings: dict[str, Any], key: str) -> str:
+    return json.dumps(settings.get(key))[:80]
 
 
 def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -207,6 +229,7 @@ class _Run:
             self._evaluate("test", 0)
             self._on_epoch(0)
         if start < config.steps:
+            self._prolong()
             with self._worker():
                 engine.train()
             if not engine.finished:
@@ -217,8 +240,19 @@ class _Run:
         if self.supervisor:
             state = self.supervisor.state
             summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
-        Output(self.folder / "summary.json").write(json.dumps(summary, indent=1) + "\n")
+        Output(self.folder / SUMMARY).write(json.dumps(summary, indent=1) + "\n")
         return summary
+
+    def _prolong(self) -> None:
+        """Let a run that was finished go on."""
+        if not (self.folder / SUMMARY).exists():
+            return
+        (self.folder / SUMMARY).unlink()
+        if self.config.optimizer.schedule != "constant":
+            self.watch.notice(
+                f"the learning rate falls until step {self.config.steps} now; a run that was begun"
+                " with so many steps had other rates up to here"
+            )
 
     @contextmanager
     def _worker(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -24,6 +25,9 @@ from rods.reward import trusted_trace
 from rods.synthesis.near import signature
 
 CHUNK = 500
+TOKENIZER = "tokenizer.json"
+SETTINGS = "settings.json"
+SHIPPED = Path(__file__).parent / "shipped"
 NOTICE = (
     "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
     " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
@@ -34,25 +38,57 @@ NOTICE = (
 def prepare_benchmark(config: PolicyConfig, progress: Progress) -> Prepared:
     """BFCL's tasks and a policy pretrained on short dialogues in its tools.
 
+    The policy of the preset "micro" is part of the package; others are pretrained and cached.
+
     Raises:
         UserError: the cache cannot be written.
     """
     env = BfclEnvironment()
 
     def make(folder: Path) -> dict[str, Any]:
-        progress("realising the benchmark's tasks", 0.0)
-        tokenizer = build_tokenizer(vocabulary(env), tool_specs())
-        tokenizer.save(folder / "tokenizer.json")
-        dialect = MicroDialect(tokenizer)
-        tasks = realise_benchmark(env, dialect, config.indices)
-        tasks.save(folder)
-        examples = _dialogues(folder, config, progress)
-        renaming = Renaming(dialect, phrase_words())
-        return make_base(folder, tokenizer, config, examples, renaming, progress)
+        return make_policy(folder, config, progress)
 
-    folder = cached("micro", [env.version, config.model_dump()], make)
-    dialect = MicroDialect(MicroTokenizer.load(folder / "tokenizer.json"))
-    return Prepared(env, dialect, load_tasks(folder, env, dialect), folder / "model", NOTICE)
+    policy = shipped(config) or cached("micro", [env.version, config.model_dump()], make)
+    tasks = _tasks(env, policy, config.indices, progress)
+    dialect = _dialect(policy)
+    return Prepared(env, dialect, load_tasks(tasks, env, dialect), policy / "model", NOTICE)
+
+
+def make_policy(folder: Path, config: PolicyConfig, progress: Progress) -> dict[str, Any]:
+    """Pretrain a policy into an empty folder; returns what there is to tell about it."""
+    env = BfclEnvironment()
+    tokenizer = build_tokenizer(vocabulary(env), tool_specs())
+    tokenizer.save(folder / TOKENIZER)
+    tasks = _tasks(env, folder, config.indices, progress)
+    examples = _dialogues(folder, tasks, config, progress)
+    renaming = Renaming(MicroDialect(tokenizer), phrase_words())
+    return make_base(folder, tokenizer, config, examples, renaming, progress)
+
+
+def shipped(config: PolicyConfig) -> Path | None:
+    """The folder of the policy that comes with the package, if it is the one of these settings.
+
+    `experiments/micro_policy.py` makes it.
+    """
+    settings = json.loads((SHIPPED / SETTINGS).read_text("utf-8"))
+    return SHIPPED if settings == config.model_dump() else None
+
+
+def _dialect(policy: Path) -> MicroDialect:
+    return MicroDialect(MicroTokenizer.load(policy / TOKENIZER))
+
+
+def _tasks(env: Environment, policy: Path, indices: int, progress: Progress) -> Path:
+    """The folder of the benchmark's tasks in the words of a policy's tokenizer."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        progress("realising the benchmark's tasks", 0.0)
+        tasks = realise_benchmark(env, _dialect(policy), indices)
+        tasks.save(folder)
+        return tasks.counts()
+
+    words = hashlib.sha256((policy / TOKENIZER).read_bytes()).hexdigest()
+    return cached("tasks", [env.version, words, indices], make)
 
 
 def vocabulary(env: Environment) -> set[str]:
@@ -66,9 +102,11 @@ def vocabulary(env: Environment) -> set[str]:
     return words_of(texts)
 
 
-def _dialogues(work: Path, config: PolicyConfig, progress: Progress) -> list[Example]:
+def _dialogues(
+    policy: Path, tasks: Path, config: PolicyConfig, progress: Progress
+) -> list[Example]:
     chunks = [
-        (str(work), config.longer, config.seed, i, min(CHUNK, config.dialogues - i))
+        (str(policy), str(tasks), config.longer, config.seed, i, min(CHUNK, config.dialogues - i))
         for i in range(0, config.dialogues, CHUNK)
     ]
     examples: list[Example] = []
@@ -83,11 +121,11 @@ def _dialogues(work: Path, config: PolicyConfig, progress: Progress) -> list[Exa
 _WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its chunks
 
 
-def _chunk(job: tuple[str, float, int, int, int]) -> list[Example]:
-    work, longer, seed, index, count = job
+def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
+    policy, place, longer, seed, index, count = job
     if not _WORKER:
-        dialect = MicroDialect(MicroTokenizer.load(Path(work) / "tokenizer.json"))
-        tasks = load_tasks(Path(work), BfclEnvironment(), dialect)
+        dialect = _dialect(Path(policy))
+        tasks = load_tasks(Path(place), BfclEnvironment(), dialect)
         every = (*tasks.train, *tasks.validation, *tasks.test)
         _WORKER.update(
             dialect=dialect, program=tasks.program, forbidden={signature(t) for t in every}

@@ -10,7 +10,7 @@ from rods.micro.own import prepare_own
 
 
 def prepare(config: Config, progress: Progress = lambda what, share: None) -> Prepared:
-    """Load the prepared policy, making it first where it is not cached (some minutes, once).
+    """Load the policy, pretraining it first where it neither ships nor is cached (once).
 
     Raises:
         UserError: the cache cannot be written, or the run's own tools or tasks are unusable.
