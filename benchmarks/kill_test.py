@@ -261,7 +261,7 @@ class Kept:
     """What is never to change again in a run in background mode.
 
     Attributes:
-        candidates: id -> its row but for whether it joined, and the task.
+        candidates: id -> its row, and the task.
         history: groups and events up to the newest checkpoint.
     """
 
@@ -274,7 +274,7 @@ class Kept:
         found = tables(folder)
         tasks = {row["id"]: row for row in found.get("tasks", ())}
         rows = {row["id"]: row for row in found.get("candidates", ())}
-        candidates = {i: ({**row, "admitted": None}, tasks.get(i)) for i, row in rows.items()}
+        candidates = {i: (row, tasks.get(i)) for i, row in rows.items()}
         for task_id, row in self.candidates.items():
             if candidates.get(task_id) != row:
                 return f"candidate {task_id}: {candidates.get(task_id)} instead of {row}"
@@ -284,9 +284,8 @@ class Kept:
         injected = [e["task_id"] for e in found.get("events", ()) if e["kind"] == "injected"]
         if len(injected) > len(set(injected)):
             return f"injected twice: {[i for i, n in Counter(injected).items() if n > 1]}"
-        admitted = {i for i, row in rows.items() if row["admitted"] is not None}
-        if admitted != set(injected):
-            return f"injected or marked so, not both: {admitted ^ set(injected)}"
+        if strangers := set(injected) - set(rows):
+            return f"injected and no candidates: {strangers}"
         self.candidates = candidates
         for table in ("groups", "events"):
             self.history[table] = [r for r in found.get(table, ()) if r["step"] <= step]

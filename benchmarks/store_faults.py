@@ -287,10 +287,7 @@ class Desk:
     def audit(self, row: Row, folder: Path, inline: bool) -> None:
         """Whatever is there is whole."""
         store = Store(folder, role="reader")
-        found = faults_of(store, INLINE if inline else BACKGROUND)
-        if not store.pool_size():  # it went with a rollback and is about to be written anew
-            found = [fault for fault in found if "stored as nothing" not in fault]
-        row.wrong.update(found)
+        row.wrong.update(faults_of(store, INLINE if inline else BACKGROUND))
         store.close()
 
     def read_back(self, row: Row, ended: Ended, folder: Path, inline: bool) -> None:
@@ -630,7 +627,7 @@ def killed_worker(desk: Desk) -> None:
         again = [Child(work, folder, 0, "").end(), Child(train_beside, folder, None, 8, 4).end()]
         fault = f"worker killed in `{names[number - 1]}`"
         desk.note(fault, Ended(ended.code, said, ended.error), folder, inline=False)
-        made = len(desk.content(folder)[7])
+        made = len(desk.content(folder)[6])
         if [one.code for one in again] != [0, 0] or made < len(counted.tasks):
             desk.rows[fault].wrong["its jobs were not done"] += 1
 

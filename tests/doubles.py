@@ -173,9 +173,8 @@ def faults_of(store: Store, config: Config) -> list[str]:
     trained: dict[int, list[str]] = {}
     for group in store.iter_groups():
         trained.setdefault(group.step, []).append(group.task_id)
-    categories, stored, epochs = store.categories(), store.entries(), store.epochs.all()
-    ends = store.epochs.ends()
-    return list(faults(store.events(), categories, stored, epochs, trained, config, ends))
+    categories, epochs, ends = store.categories(), store.epochs.all(), store.epochs.ends()
+    return list(faults(store.events(), categories, epochs, trained, config, ends))
 
 
 def content(store: Store) -> list[object]:
@@ -184,6 +183,6 @@ def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.funnel()]
     wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
     errors = store.db.read("SELECT * FROM errors ORDER BY rowid")
-    found += [store.entries(), store.db.read(query), [*Queue(store, 0).candidates()]]
+    found += [store.db.read(query), [*Queue(store, 0).candidates()]]
     found += [store.db.read("SELECT * FROM failures ORDER BY rowid"), errors]
     return [*found, store.epochs.ends(), wanted]

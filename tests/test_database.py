@@ -9,104 +9,18 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
 
-from doubles import (
-    SEEDS,
-    RenamingSynthesis,
-    begin,
-    configs,
-    faults_of,
-    go,
-    make_config,
-    make_task,
-)
-from rods.config import Config
+from doubles import SEEDS, begin, go, make_config, make_task
 from rods.errors import UserError
-from rods.loop import Loop
 from rods.pool.event import Event
 from rods.store import database, schema
 from rods.store.database import FILE, ROWS
-from rods.store.queue import Queue
-from rods.store.rows import Evaluation
 from rods.store.schema import VERSION
 from rods.store.store import Store
 
-VERSION_1 = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, step INT, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS groups (step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT);
-CREATE TABLE IF NOT EXISTS events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
-CREATE TABLE IF NOT EXISTS epochs (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
-CREATE TABLE IF NOT EXISTS funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
-CREATE TABLE IF NOT EXISTS episodes (
-    step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
-CREATE TABLE IF NOT EXISTS evaluations (
-    step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
-"""
-TO_VERSION_5 = """
-ALTER TABLE groups DROP COLUMN outcomes;
-ALTER TABLE ends DROP COLUMN carried;
-CREATE TABLE old (epoch INT PRIMARY KEY, step INT, task_ids TEXT);
-INSERT INTO old SELECT epoch, step, task_ids FROM epochs;
-DROP TABLE epochs;
-ALTER TABLE old RENAME TO epochs;
-ALTER TABLE jobs DROP COLUMN tokens_in;
-ALTER TABLE jobs DROP COLUMN tokens_out;
-ALTER TABLE jobs DROP COLUMN cost;
-UPDATE jobs SET outcome = (SELECT error FROM errors WHERE errors.task_id = jobs.task_id)
-    WHERE outcome = 'error';
-DROP TABLE errors;
-UPDATE meta SET value = '5' WHERE key = 'version';
-"""
-TO_VERSION_4 = f"""
-{TO_VERSION_5}
-CREATE TABLE old (
-    step INT, epoch INT, id TEXT PRIMARY KEY, category TEXT, origin TEXT, parent TEXT, born INT,
-    priority REAL, body TEXT NOT NULL);
-INSERT INTO old SELECT candidates.step, epoch, id, category, origin, parent, born, priority, body
-    FROM candidates JOIN tasks USING (id) ORDER BY candidates.rowid;
-DELETE FROM tasks WHERE id IN (SELECT id FROM candidates WHERE admitted IS NULL);
-UPDATE tasks SET step = admitted FROM candidates WHERE candidates.id = tasks.id;
-DROP TABLE candidates;
-ALTER TABLE old RENAME TO candidates;
-CREATE INDEX newest_candidates ON candidates (epoch);
-ALTER TABLE pool RENAME TO narrow;
-CREATE TABLE pool (
-    place INTEGER PRIMARY KEY, task_id TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT);
-INSERT INTO pool SELECT place, task_id, generated, state, since, chosen, rests, reason
-    FROM narrow JOIN members USING (place);
-DROP TABLE narrow;
-DROP TABLE members;
-UPDATE meta SET value = '4' WHERE key = 'version';
-"""
-TO_VERSION_3 = f"""
-{TO_VERSION_4}
-CREATE TABLE old (
-    task_id TEXT PRIMARY KEY, category TEXT, generated INT, state TEXT, since INT, chosen INT,
-    rests INT, reason TEXT) WITHOUT ROWID;
-INSERT INTO old SELECT task_id, category, generated, state, since, chosen, rests, reason
-    FROM pool JOIN tasks ON id = task_id;
-DROP TABLE pool;
-ALTER TABLE old RENAME TO pool;
-UPDATE meta SET value = '3' WHERE key = 'version';
-"""
-TO_VERSION_2 = f"""
-{TO_VERSION_3}
-CREATE TABLE old (epoch INT PRIMARY KEY, step INT, closed INT, task_ids TEXT);
-INSERT INTO old SELECT epoch, epochs.step, ends.step, task_ids
-    FROM epochs LEFT JOIN ends USING (epoch);
-DROP TABLE epochs;
-DROP TABLE ends;
-ALTER TABLE old RENAME TO epochs;
-UPDATE meta SET value = '2' WHERE key = 'version';
-"""
 LOCK = """
 import sys, time
 from pathlib import Path
@@ -118,158 +32,8 @@ with store.transaction():
 """
 
 
-def as_version_1(new: Path, old: Path) -> None:
-    """The same history as version 1 kept it: an epoch's end was an event, and pruning came last."""
-    old.mkdir()
-    db = sqlite3.connect(old / FILE)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=OFF")
-    db.executescript(VERSION_1)
-    db.execute("ATTACH ? AS new", (str(new / FILE),))
-    for table, columns in (
-        ("groups", "step, epoch, task_id, category, rewards"),
-        ("epochs", "epoch, step, task_ids"),
-        ("funnel", "*"),
-        ("episodes", "*"),
-        ("evaluations", "*"),
-        ("meta", "*"),
-    ):
-        db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table} ORDER BY rowid")
-    db.execute(
-        """INSERT INTO tasks SELECT id, coalesce(admitted, tasks.step), body
-           FROM new.tasks LEFT JOIN new.candidates USING (id)
-           WHERE candidates.id IS NULL OR admitted ORDER BY tasks.rowid"""
-    )
-    db.execute("UPDATE meta SET value = '1' WHERE key = 'version'")
-    ends = db.execute("SELECT step, epoch + 1, '', 'closed', '' FROM new.ends").fetchall()
-    told = db.execute("SELECT * FROM new.events ORDER BY rowid").fetchall()
-    order = {"closed": 0, "injected": 2, "chosen": 4}
-    rows = ends + told
-    rows.sort(key=lambda r: (r[0], 3 if r[4] == "pruned" else order.get(r[3], 1)))
-    db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
-    db.commit()
-    db.close()
-
-
 def digest(folder: Path) -> dict[str, str]:
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()}
-
-
-def dump(folder: Path) -> list[str]:
-    db = sqlite3.connect(folder / FILE)
-    found = list(db.iterdump())
-    db.close()
-    return found
-
-
-def rows_of(folder: Path) -> list[str]:
-    return sorted(line for line in dump(folder) if line.startswith("INSERT"))
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A run of version 1 that has pruned."""
-    loop = begin(make_config(2, pool={"p_max": 2}), tmp_path / "new")
-    go(loop, 30)
-    assert any(event.reason == "pruned" for event in loop.store.iter_events())
-    loop.store.close()
-    as_version_1(tmp_path / "new", tmp_path / "old")
-    return tmp_path / "old"
-
-
-@settings(max_examples=25)
-@given(configs.filter(lambda c: not c.pool.rest_epochs))
-def test_a_run_of_version_1_is_taken_up(config: Config) -> None:
-    # With P_max = 3 no end of an epoch needs what version 1 would not have carried over.
-    pool = config.pool.model_copy(update={"beta": 0.5})
-    config = config.model_copy(update={"pool": pool})
-    with TemporaryDirectory() as folder:
-        new, old = Path(folder) / "new", Path(folder) / "old"
-        loop = begin(config, new)
-        loop.store.add_evaluation([Evaluation(0, "test", "overall", 0.25, 0.5, 3)])
-        loop.store.add_episode(3, SEEDS[0].id, 0.5, "answered", [["user", "hello"]])
-        go(loop, 15)
-        was = loop.store
-        as_version_1(new, old)
-        reader = Store(old, role="reader")
-        for store in (reader, Store(old, durable=False)):
-            assert store.tasks() == was.tasks()
-            assert store.categories() == was.categories()
-            assert store.groups() == [replace(group, size=0) for group in was.groups()]
-            assert store.events() == was.events()
-            assert store.epochs.all() == was.epochs.all()
-            assert store.evaluations() == was.evaluations()
-            assert store.episodes() == was.episodes()
-            assert store.funnel() == was.funnel()
-            assert store.meta("version") == VERSION
-        columns = "id, coalesce(admitted, tasks.step), category, origin, parent, born, body"
-        query = f"SELECT {columns} FROM tasks LEFT JOIN candidates USING (id)"
-        query += " WHERE candidates.id IS NULL OR admitted ORDER BY tasks.rowid"
-        assert store.db.read(query) == was.db.read(query)
-        reader.close()
-        again = Loop(config, store, SEEDS, RenamingSynthesis(), step=15)
-        assert store.entries() == was.entries()
-        go(again, 25)
-        assert faults_of(store, config) == []
-        was.close()
-        store.close()
-
-
-@pytest.mark.parametrize("way", [TO_VERSION_2, TO_VERSION_3, TO_VERSION_4, TO_VERSION_5])
-def test_a_run_of_version_2_to_5_is_taken_up(tmp_path: Path, way: str) -> None:
-    config, folder = make_config(2), tmp_path / "run"
-    loop = begin(config, folder)
-    go(loop, 7)
-    for what in (
-        "ends SET carried = NULL",
-        "epochs SET wanted = 0",
-        "jobs SET tokens_in = NULL, tokens_out = NULL, cost = NULL",
-    ):
-        loop.store.db.write(f"UPDATE {what}")  # which they did not know
-    before, epochs, entries = rows_of(folder), loop.store.epochs.all(), loop.store.entries()
-    assert {row.closed is None for row in epochs} == {True, False}
-    loop.store.close()
-    db = sqlite3.connect(folder / FILE)
-    db.executescript(way)
-    assert rows_of(folder) != before
-    db.close()
-    store = Store(folder)
-    assert store.meta("version") == VERSION
-    assert store.epochs.all() == epochs
-    assert faults_of(store, config) == []
-    again = Loop(config, store, SEEDS, RenamingSynthesis(), step=7)
-    assert store.entries() == entries == again.store.entries()
-    assert rows_of(folder) == before
-    store.close()
-
-
-def test_errors_of_version_5_are_errors(rods, tmp_path: Path) -> None:
-    """There they were outcomes like any other, as was a model that did not answer."""
-    down = "ModelError: planner: down: connection refused: 111"
-    late = "ModelError: critic: rate limited"
-    loop = begin(make_config(2), tmp_path)
-    go(loop, 40)
-    jobs = loop.queue.outcomes()
-    loop.store.close()
-    db = sqlite3.connect(tmp_path / FILE)
-    db.executescript(TO_VERSION_5)
-    made = [rowid for (rowid,) in db.execute("SELECT rowid FROM jobs WHERE outcome = 'made'")]
-    assert len(made) > 2
-    broken = "KeyError: 1\x1b[2J\n2 ModelError: planner: down"
-    for rowid, outcome in zip(made, [down, late, *[broken] * (len(made) - 2)], strict=True):
-        db.execute("UPDATE jobs SET outcome = ? WHERE rowid = ?", (outcome, rowid))
-    db.commit()
-    db.close()
-    done = rods("doctor", tmp_path)
-    assert "KeyError: 1 [2J 2 ModelError: planner: down\n" in done.out
-    queue = Queue(Store(tmp_path, durable=False), 1)
-    told = {"no answer: down": 1, "no answer: rate limited": 1, "error": len(made) - 2}
-    del jobs["made"]
-    assert queue.outcomes() == jobs | told
-    found = queue.errors()
-    assert found is not None
-    assert (found.jobs, found.first) == (len(made) - 2, (broken, ""))
-    queue.store.close()
 
 
 def test_what_the_docs_ask_a_run(tmp_path: Path) -> None:
@@ -280,40 +44,6 @@ def test_what_the_docs_ask_a_run(tmp_path: Path) -> None:
     answered = [query for query in queries if loop.store.db.read(query)]
     assert len(answered) >= 4, "what waits may be nothing"
     loop.store.close()
-
-
-def test_a_reader_leaves_an_old_file_as_it_is(old: Path) -> None:
-    before = digest(old)
-    reader = Store(old, role="reader")
-    assert len(reader.groups()) == 60
-    assert reader.meta("version") == VERSION
-    reader.close()
-    assert digest(old) == before
-
-
-def test_a_worker_does_not_migrate(old: Path) -> None:
-    before = dump(old)
-    with pytest.raises(UserError, match=r"run\.sqlite: written by store version 1.*the trainer"):
-        Store(old, role="worker")
-    assert dump(old) == before
-
-
-@pytest.mark.parametrize("at", range(0, 20, 3))
-def test_a_migration_happens_whole_or_not_at_all(
-    old: Path, at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, script = dump(old), schema.MIGRATIONS[1]
-    parts = script.split(";")
-    parts.insert(at, "\nINSERT INTO nowhere VALUES (1)")
-    monkeypatch.setitem(schema.MIGRATIONS, 1, ";".join(parts))
-    for role in ("trainer", "reader"):
-        with pytest.raises(UserError, match=r"run\.sqlite: no such table: nowhere"):
-            Store(old, role=role)
-        assert dump(old) == before
-    monkeypatch.setitem(schema.MIGRATIONS, 1, script)
-    store = Store(old)
-    assert store.meta("version") == VERSION
-    store.close()
 
 
 @pytest.mark.parametrize("at", range(0, 16, 3))
@@ -335,12 +65,18 @@ def test_a_file_is_created_whole_or_not_at_all(
 
 
 @pytest.mark.parametrize("role", ["trainer", "worker", "reader"])
-def test_a_newer_file_is_left_alone(tmp_path: Path, role: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "way"),
+    [(VERSION + 1, "upgrade rods"), (VERSION - 1, "use another folder"), (1, "use another folder")],
+)
+def test_a_file_of_another_version_is_left_alone(
+    tmp_path: Path, role: str, version: int, way: str
+) -> None:
     store = Store(tmp_path)
-    store.set_meta("version", VERSION + 1)
+    store.set_meta("version", version)
     store.close()
     before = (tmp_path / FILE).read_bytes()
-    told = rf"run\.sqlite: written by store version {VERSION + 1}, this is {VERSION}; upgrade rods"
+    told = rf"run\.sqlite: written by store version {version}, this is {VERSION}; {way}$"
     with pytest.raises(UserError, match=told):
         Store(tmp_path, role=role)
     assert (tmp_path / FILE).read_bytes() == before
@@ -517,6 +253,7 @@ def test_a_long_read_stops_nobody(store: Store) -> None:
         ("ends SET carried = '3/0'", lambda store: store.epochs.carried()),
         ("ends SET carried = '1e999999999'", lambda store: store.epochs.carried()),
         ("ends SET carried = '5/4'", lambda store: store.epochs.ends()),
+        ("ends SET carried = NULL", lambda store: store.epochs.carried()),
         ("meta SET value = '{' WHERE key = 'config'", lambda store: store.meta("config")),
         ("meta SET value = 'x' WHERE key = 'version'", lambda store: None),
         ("tasks SET body = CAST(x'ff' AS TEXT)", lambda store: store.tasks()),
@@ -565,11 +302,11 @@ def test_a_task_whose_id_was_altered_is_told(tmp_path: Path) -> None:
         begin(make_config(2), tmp_path, step=12)
 
 
-def test_a_candidate_whose_mark_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_candidate_whose_event_is_gone_is_told(tmp_path: Path) -> None:
     """It waits again, and cannot join twice."""
     loop = begin(make_config(2, pool={"beta": 1.0}), tmp_path)
     go(loop, 12)
-    loop.store.db.write("UPDATE candidates SET admitted = NULL")
+    loop.store.db.write("DELETE FROM events WHERE kind = 'injected'")
     with pytest.raises(UserError, match=r"cannot be injected: it is .*; it is damaged"):
         go(loop, 20)
     loop.store.close()

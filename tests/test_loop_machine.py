@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,7 @@ from hypothesis.stateful import (
 from doubles import SEEDS, begin, configs, content, faults_of, play
 from rods.config import Config
 from rods.loop import Epoch, Loop
+from rods.pool.pool import fold
 
 
 class Training(RuleBasedStateMachine):
@@ -69,6 +71,9 @@ class Training(RuleBasedStateMachine):
     @invariant()
     def the_stored_history_keeps_its_promises(self) -> None:
         assert faults_of(self.loop.store, self.config) == []
+        again = fold(self.loop.store.events(), self.loop.store.categories()).entries
+        shown = {i: replace(entry, seen=-1) for i, entry in self.loop.pool.entries.items()}
+        assert again == shown, "its events make another pool"
         states = {i: e.state for i, e in self.loop.pool.entries.items()}
         assert {task.id for task in SEEDS} <= states.keys(), "an original is gone"
         assert not [task.id for task in SEEDS if states[task.id] == "retired"]

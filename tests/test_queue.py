@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from doubles import make_task
 from rods.boundary.selection import Seed
 from rods.errors import UserError
+from rods.pool.event import Event
 from rods.staging.account import Account
 from rods.store.queue import TRIES, Queue
 from rods.store.rows import Candidate, Fates, Job, Made
@@ -51,9 +52,13 @@ def made(*variants: Task, outcome: str = "made") -> Made:
     return Made(outcome, list(variants), {"tried": 2, "refused": 0}, [{"parent": "p"}], 0.5)
 
 
+def inject(queue: Queue, step: int, *tasks: Task) -> None:
+    queue.store.add_events(Event(step, 1, task.id, "injected", task.parent) for task in tasks)
+
+
 def counted(queue: Queue) -> list[int]:
     tables = ("candidates", "funnel", "failures")
-    assert queue.db.read("SELECT COUNT(*) FROM tasks")[0][0] == 1 + len(queue.admitted())
+    assert queue.db.read("SELECT COUNT(*) FROM tasks")[0][0] == 1 + len([*queue.candidates()])
     return [queue.db.read(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
 
 
@@ -137,7 +142,7 @@ def test_who_waits(found: dict[str, tuple[int, float]], taken: set[int], epoch: 
         ranked = sorted(found, key=lambda n: (-found[n][0], -found[n][1], tasks[n].id))
         wanted = [name for name in ranked if found[name][0] >= epoch - PATIENCE]
         joined = [name for name in wanted if int(name[1]) in taken]
-        queue.admit([tasks[name].id for name in joined], 5)
+        inject(queue, 5, *(tasks[name] for name in joined))
 
         def waiting() -> list[str]:
             known = {tasks[name].id: name for name in tasks}
@@ -160,7 +165,7 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
         done = made(variant(f"v{epoch}"))._replace(spent=Spent(100, 10, 0.5))
         queue.finish(job, done, 2 + epoch)
         queue.finish(job._replace(step=9 + epoch), Made("given up", [], {}, [], 1.5), 2 + epoch)
-    queue.admit([next(queue.candidates()).id], 3)
+    inject(queue, 3, next(queue.candidates()))
     assert queue.fates(2) == Fates(4, 1, 3, 0)
     assert queue.fates(4) == Fates(4, 1, 2, 1)
     queue.store.epochs.add(4, 9, [])
@@ -185,7 +190,7 @@ def test_a_candidate_becomes_the_task_that_was_made(queue: Queue) -> None:
     queue.finish(job, made(task), 1)
     assert queue.waiting(0) == [Candidate(task.id, PARENT.id, "base")]
     assert queue.parent(job._replace(task_id=task.id)) == task
-    queue.admit([task.id], 2)
+    inject(queue, 2, task)
     assert queue.store.tasks([task.id]) == {task.id: task}
     assert queue.store.categories()[task.id] == "base"
     assert queue.parent(job._replace(task_id=task.id)) == task
@@ -201,7 +206,7 @@ def test_a_variant_waits_for_its_parent(queue: Queue) -> None:
         queue.finish(job, made(task), 1)
     assert [c.task_id for c in queue.waiting(1)] == [first.id]
     assert queue.counts(1)[1] == 1
-    queue.admit([first.id], 2)
+    inject(queue, 2, first)
     assert [c.task_id for c in queue.waiting(1)] == [second.id]
     queue.store.rollback(1, queues=False)
     assert [c.task_id for c in queue.waiting(1)] == [first.id]

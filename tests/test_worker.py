@@ -435,7 +435,7 @@ class Crashes(RuleBasedStateMachine):
         self.trained = [g for g in self.trained if g.step <= self.checkpoint]
         self.loop = trainer(self.config, Path(self.folder.name), step=self.checkpoint)
 
-    @rule(call=st.sampled_from(["add_groups", "add_events", "put_entries", "epochs.close"]))
+    @rule(call=st.sampled_from(["add_groups", "add_events", "epochs.add", "epochs.close"]))
     def lose_the_trainer_in_a_transaction(self, call: str) -> None:
         def killed(*_: object) -> None:
             raise KeyboardInterrupt

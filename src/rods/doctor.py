@@ -13,7 +13,8 @@ from rods.config import Config
 from rods.errors import UserError
 from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
 from rods.pool.audit import faults
-from rods.staging.account import count_of, errors_of
+from rods.pool.pool import fold
+from rods.staging.account import count_of
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -72,47 +73,47 @@ def _whole(store: Store) -> list[Finding]:
 
 
 def _history(store: Store, config: Config) -> list[Finding]:
-    categories, epochs, stored = store.categories(), store.epochs.all(), store.entries()
+    categories, epochs = store.categories(), store.epochs.all()
     trained: dict[int, list[str]] = defaultdict(list)
     for group in store.iter_groups():
         trained[group.step].append(group.task_id)
     events, ends = store.iter_events(), store.epochs.ends()
-    found = list(faults(events, categories, stored, epochs, trained, config, ends))
-    states = Counter(entry.state for entry in stored)
+    found = list(faults(events, categories, epochs, trained, config, ends))
+    if found:
+        more = [f"and {len(found) - MOST} more faults"] * (len(found) > MOST)
+        return [("history", False, fault) for fault in (*found[:MOST], *more)]
+    pool = fold(store.iter_events(), categories)
+    states = Counter(entry.state for entry in pool.entries.values())
     told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
-    findings = [("history", False, fault) for fault in found[:MOST]]
-    if len(found) > MOST:
-        findings.append(("history", False, f"and {len(found) - MOST} more faults"))
-    return findings or [
-        ("pool", True, f"{told}; its events make the same"),
+    return [
+        ("pool", True, f"{told}; its events keep every limit"),
         ("epochs", True, f"{len(epochs)} drawn, {sum(map(len, trained.values()))} groups trained"),
     ]
 
 
 def _errors(queue: Queue) -> Finding:
     """Refused attempts are a part of synthesis; an exception means that some part is broken."""
-    errors = errors_of(queue)
+    errors = queue.errors()
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
-    message = f"{count_of(errors)}: {errors.first.line}"
-    shows = "; `rods report` shows its traceback" if errors.first.text else ""
-    return ("synthesis", False, message + shows)
+    shows = "`rods report` shows its traceback"
+    return ("synthesis", False, f"{count_of(errors)}: {errors.first.line}; {shows}")
 
 
 def _queues(store: Store) -> list[Finding]:
-    """Candidates are what their ids say and joined when the events say so, and no job names a task
-    that is nowhere."""
+    """Candidates are what their ids say, whatever was injected is one of them, and no job names a
+    task that is nowhere."""
     queue = Queue(store, 0)
-    candidates, admitted = {task.id for task in queue.candidates()}, queue.admitted()
-    joined = {e.task_id: e.step for e in store.iter_events() if e.kind == "injected"}
-    wrong = [i for i in candidates if admitted[i] != joined.get(i)]
+    candidates = {task.id for task in queue.candidates()}
+    joined = {e.task_id for e in store.iter_events() if e.kind == "injected"}
+    wrong = joined - candidates
     known = candidates | set(store.categories())
     lost = [job for job in store.jobs() if job not in known]
     told = ", ".join(f"{n} {outcome or 'open'}" for outcome, n in queue.outcomes().items())
     made = f"{len(candidates)} made, each matches its id"
-    contradicted = f"; {len(wrong)} joined when no event says so, or the other way round"
+    missing = f"; {len(wrong)} that were injected are missing"
     return [
         _errors(queue),
-        ("candidates", not wrong, made + contradicted * bool(wrong)),
+        ("candidates", not wrong, made + missing * bool(wrong)),
         ("jobs", not lost, f"{told or 'none'}" + (f"; {len(lost)} of lost tasks" if lost else "")),
     ]

@@ -170,12 +170,11 @@ class Loop:
         stage = frozenset(self.config.stage(epoch).categories)
         seeds = self.buffer.observe(groups, expand=self._expands(epoch), stage=stage).seeds
         events = [Event(step, epoch, seed.task_id, "chosen") for seed in seeds]
-        entries = self.buffer.apply(events)
+        self.buffer.apply(events)
         with self.store.transaction():
             self.store.add_groups(groups)
             self.queue.add_jobs(step, epoch, seeds)
             self.store.add_events(events)
-            self.store.put_entries(entries)
         self.step, self.latest = step, groups
 
     def epoch_done(self) -> bool:
@@ -201,11 +200,8 @@ class Loop:
                 self.producer.fill(self.buffer.room(), index, step)
             with self._sound():
                 came = self.buffer.admit(self.queue.waiting(index), step, index)
-        changed = {event.task_id for event in (*gone, *came)}
         with self.store.transaction(fold=False):
-            self.queue.admit([e.task_id for e in came if e.kind == "injected"], step)
             self.store.add_events([*gone, *came])
-            self.store.put_entries(self.pool.entries[task_id] for task_id in changed)
             self.store.epochs.close(index, step, self.buffer.admission.carried)
         self.epoch = self.epoch._replace(closed=step)
         return [*gone, *came]
@@ -255,7 +251,6 @@ class Loop:
                     raise UserError(_doubled(self.seeds)) from None
                 for task in batch:
                     self.synthesis.learn(task)
-            self.store.put_entries(self.pool.entries.values())
 
     def _replay(self) -> None:
         """The state as if never interrupted: from the events, and from what rules saw."""
@@ -269,9 +264,6 @@ class Loop:
         with self._sound():
             events, groups = store.iter_events(), store.iter_groups()
             self.buffer.replay(events, store.categories(), groups, judged, store.epochs.carried())
-        if store.pool_size() != len(self.pool.entries):  # the rows went with a rollback
-            with store.transaction():
-                store.put_entries(self.pool.entries.values())
         if self.inline or self.config.arm == "fresh":
             self.producer.catch_up()
 

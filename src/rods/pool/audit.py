@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import groupby
 from typing import Protocol
 
 from rods.config import Config
 from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.limit import End, Limit
-from rods.pool.pool import Entry, Pool
+from rods.pool.pool import Pool
 
 
 class Drawn(Protocol):
@@ -30,7 +29,6 @@ class Drawn(Protocol):
 def faults(
     events: Iterable[Event],
     categories: Mapping[str, str],
-    stored: Sequence[Entry],
     epochs: Sequence[Drawn],
     trained: Mapping[int, Sequence[str]],
     config: Config,
@@ -40,7 +38,6 @@ def faults(
 
     Args:
         categories: of all stored tasks but the candidates that wait, by id.
-        stored: the present state of the pool as it was stored; it may be missing as a whole.
         trained: step -> the tasks of its groups.
         ends: in the order of the epochs.
     """
@@ -67,8 +64,6 @@ def faults(
         active = len(pool.live) if active is None else active
         yield from limit.at(step, epoch, active, joined)
     yield from limit.before(None, 0, len(pool.live))
-    if stored:  # it was not written yet, after a rollback or a migration
-        yield from _present(pool, stored)
     for drawn in orders.values():
         unknown = sum(i not in categories for i in drawn.task_ids)
         if unknown:
@@ -77,22 +72,6 @@ def faults(
         strangers = {i for e in epochs for i in e.task_ids if i in categories} - set(pool.entries)
         yield from (f"task {i} was drawn and never in the pool" for i in sorted(strangers))
     yield from _trained(epochs, trained, config.rollout.tasks_per_step)
-
-
-def _present(pool: Pool, stored: Sequence[Entry]) -> Iterator[str]:
-    """The stored state against the one that the events make."""
-    left = {entry.place: entry for entry in stored}
-    for made in pool.entries.values():
-        kept = left.pop(made.place, None)
-        if kept is None:
-            yield f"task {made.task_id}: stored as nothing, its events say {made.state}"
-        elif kept != made:
-            names = (field.name for field in fields(Entry))
-            wrong = [name for name in names if getattr(kept, name) != getattr(made, name)]
-            told = f"stored as {kept.state}, its events say {made.state}"
-            yield f"task {made.task_id}: {told} ({', '.join(wrong)})"
-    for kept in left.values():
-        yield f"task {kept.task_id}: stored as {kept.state}, its events say nothing"
 
 
 def _trained(

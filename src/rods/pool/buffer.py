@@ -17,7 +17,7 @@ from rods.config import Config
 from rods.group import Group
 from rods.pool.admission import Admission, Waiting
 from rods.pool.event import Event
-from rods.pool.pool import Entry, Pool, fold
+from rods.pool.pool import Pool, fold
 from rods.pool.retirement import Retirement
 
 
@@ -38,16 +38,14 @@ class ReplayBuffer:
         self.admission = Admission(config.pool, self.rule)
         self.selection = Selection()
 
-    def apply(self, events: Iterable[Event], categories: Mapping[str, str] = {}) -> list[Entry]:
-        """Take events that happened, and return the entries that they changed, each once.
+    def apply(self, events: Iterable[Event], categories: Mapping[str, str] = {}) -> None:
+        """Take events that happened.
 
         Args:
             categories: of tasks that join, by id.
         """
-        changed = {}
         for event in events:
-            changed[event.task_id] = self.pool.apply(event, categories.get(event.task_id))
-        return list(changed.values())
+            self.pool.apply(event, categories.get(event.task_id))
 
     def observe(
         self, groups: Sequence[Group], *, expand: bool, stage: Collection[str]

@@ -12,7 +12,7 @@ from math import floor
 
 from rods.config import Config
 
-End = tuple[int, int, Fraction | None]
+End = tuple[int, int, Fraction]
 """Epoch, step and carried-over fraction of an epoch's end; see `rods.store.rows.EndRow`."""
 
 
@@ -44,9 +44,7 @@ class Limit:
             self.carried = allowed % 1
         if joined > floor(allowed):
             yield f"epoch {epoch}: {joined} injected, over {floor(allowed)}"
-        if carried is None:  # version 5 carried nothing
-            self.carried = Fraction(0)
-        elif carried != self.carried:
+        if carried != self.carried:
             found = f"{carried} of a task was carried over, its pool says {self.carried}"
             yield f"epoch {epoch}: {found}"
 

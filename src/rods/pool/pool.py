@@ -21,8 +21,7 @@ class Entry:
         chosen: step at which it was last chosen as a seed, or None.
         rests: how often in a row an original was sent to rest.
         reason: of the event that brought it into its state.
-        seen: last epoch in which it had a complete group, or -1. Not part of the stored state: it
-            follows from the groups.
+        seen: last epoch in which it had a complete group, or -1; groups tell it, not events.
     """
 
     place: int

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rods.secret import shown
-from rods.staging.trouble import MAX_LINE
 from rods.store.queue import Queue
 from rods.store.rows import Errors, Fates
 from rods.store.store import Store
@@ -37,7 +35,7 @@ class Account:
         """
         queue = Queue(store, patience)
         fates = queue.fates(store.epochs.last_index())
-        return Account(fates, queue.seconds(), queue.spent(), errors_of(queue))
+        return Account(fates, queue.seconds(), queue.spent(), queue.errors())
 
     @property
     def lost(self) -> tuple[float, Spent]:
@@ -68,15 +66,6 @@ class Account:
         if expired:
             text += f". Of this, expired variants took {_cost(*self.lost)}"
         return f"{text}."
-
-
-def errors_of(queue: Queue) -> Errors | None:
-    """The jobs that ended in an error; a line that version 5 noted is made fit to be shown."""
-    found = queue.errors()
-    if found is None:
-        return None
-    line = shown(found.first.line, MAX_LINE)
-    return found._replace(first=found.first._replace(line=line))
 
 
 def count_of(errors: Errors) -> str:

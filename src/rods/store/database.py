@@ -19,7 +19,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.store.lease import kill_holder
-from rods.store.schema import VERSION, create, migrate
+from rods.store.schema import VERSION, create
 
 FILE = "run.sqlite"
 CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
@@ -42,8 +42,8 @@ class Database:
     """One connection.
 
     Args:
-        role: a "trainer" creates or migrates the file, a "worker" writes, a "reader" never changes
-            what is stored.
+        role: a "trainer" creates the file where there is none and writes, a "worker" writes, a
+            "reader" never changes what is stored.
 
     Raises:
         UserError: there is no run, it is of another version, damaged, or cannot be used.
@@ -60,7 +60,8 @@ class Database:
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
                     self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
                     self._db.execute(f"PRAGMA wal_autocheckpoint={FOLDING}")
-                self._bring_up(found)
+                if not found:
+                    create(self._db)
             except BaseException:
                 self._db.close()
                 raise
@@ -207,25 +208,11 @@ class Database:
         query = "SELECT value FROM meta WHERE key = 'version'"
         row = self._db.execute(query).fetchone()
         found = int(row[0]) if row else 0
-        told = f"{self.path}: written by store version {found}, this is {VERSION}"
-        if not 1 <= found <= VERSION:
+        if found != VERSION:
+            told = f"{self.path}: written by store version {found}, this is {VERSION}"
             way = "upgrade rods" if found > VERSION else "use another folder"
             raise UserError(f"{told}; {way}")
-        if found < VERSION and self.role == "worker":
-            raise UserError(f"{told}; start the trainer first, which brings it up to date")
         return found
-
-    def _bring_up(self, found: int) -> None:
-        """Create the tables or migrate them; a reader does it with a copy."""
-        if not found:
-            create(self._db)
-        elif found < VERSION:
-            if self.role == "reader":
-                copy = sqlite3.connect(":memory:", isolation_level=None)
-                self._db.backup(copy)
-                self._db.close()
-                self._db = copy
-            migrate(self._db, found)
 
     def _begin(self) -> None:
         """Take the right to write; whoever holds it for long without need loses it."""

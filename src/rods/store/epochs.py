@@ -71,17 +71,15 @@ class Epochs:
     def carried(self) -> Fraction:
         """Fraction of a task that the latest end carried over."""
         for (text,) in self.db.read("SELECT carried FROM ends ORDER BY epoch DESC LIMIT 1"):
-            return self._fraction(text) or Fraction(0)
+            return self._fraction(text)
         return Fraction(0)
 
-    def _fraction(self, text: Any) -> Fraction | None:
-        """A stored fraction below 1, such as "3/5"; None where version 5 wrote the row.
+    def _fraction(self, text: Any) -> Fraction:
+        """A stored fraction below 1, such as "3/5".
 
         Raises:
             UserError: it is damaged.
         """
-        if text is None:
-            return None
         with suppress(ValueError, ZeroDivisionError):
             # The pattern keeps out forms such as 1e999999999, which take long to read.
             found = Fraction(text if _FRACTION.fullmatch(str(text)) else -1)

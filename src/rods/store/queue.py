@@ -1,19 +1,19 @@
 """The way from boundary tasks to candidates: jobs that wait, and verified variants that wait.
 
-The trainer adds jobs and admits candidates; whoever synthesises does the rest. A candidate is a
-stored task that waits until the trainer has marked it with the step at which it joined. Going back
-to a checkpoint takes later marks away, so a trainer finds again what it had taken, and can take
-nothing twice. A variant of a task that went back with it waits until that has joined again.
+The trainer adds jobs and injects candidates; whoever synthesises does the rest. A candidate is a
+stored task that waits until an event says that it was injected. Going back to a checkpoint forgets
+later events, so a trainer finds again what it had taken, and can take nothing twice. A variant of a
+task that went back with it waits until that has joined again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from rods.boundary.selection import Seed
 from rods.store.rows import Candidate, Errors, Fates, Job, Made, Trace
-from rods.store.store import CHUNK, Store
+from rods.store.store import Store
 from rods.synthesis.backend import Spent
 from rods.task import Task
 
@@ -22,11 +22,13 @@ TRIES = 3  # beginnings without an end after which a job counts as one that kill
 _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
     WHERE outcome = '' AND epoch >= ? AND taken < ?
     ORDER BY epoch DESC, priority DESC, step, task_id"""
-_WAITING = """FROM candidates JOIN tasks USING (id) WHERE epoch >= ? AND admitted IS NULL
+_WAITING = """FROM waiting JOIN tasks USING (id) WHERE epoch >= ?
     AND parent IN (SELECT id FROM tasks)
-    AND parent NOT IN (SELECT id FROM candidates WHERE admitted IS NULL)"""
-
-
+    AND NOT EXISTS (SELECT 1 FROM waiting AS other WHERE other.id = parent)"""
+# Counts of whole indexes, since a look-up for each candidate takes six times as long.
+_FATES = """SELECT (SELECT COUNT(*) FROM candidates),
+    (SELECT COUNT(*) FROM events WHERE kind = 'injected'),
+    (SELECT COUNT(*) FROM waiting WHERE epoch >= ?)"""
 _DONE = "outcome = ?, seconds = ?, done = ?, tokens_in = ?, tokens_out = ?, cost = ?"
 
 
@@ -96,19 +98,6 @@ class Queue:
         query = f"SELECT id, parent, category {_WAITING} ORDER BY epoch DESC, priority DESC, id"
         return [Candidate(*row) for row in self.db.rows(query, epoch - self.patience)]
 
-    def admit(self, task_ids: Sequence[str], step: int) -> None:
-        """Mark candidates that join the pool."""
-        with self.store.transaction():
-            for start in range(0, len(task_ids), CHUNK):
-                some = task_ids[start : start + CHUNK]
-                marks = ",".join("?" * len(some))
-                query = f"UPDATE candidates SET admitted = ? WHERE id IN ({marks})"
-                self.db.write(query, step, *some)
-
-    def admitted(self) -> dict[str, int | None]:
-        """Candidate -> the step at which it joined; None while it has not."""
-        return dict(self.db.rows("SELECT id, admitted FROM candidates ORDER BY rowid"))
-
     def counts(self, epoch: int) -> tuple[int, int]:
         """Jobs that are open, and candidates that wait."""
         open_jobs = "SELECT COUNT(*) FROM jobs WHERE outcome = '' AND epoch >= ? AND taken < ?"
@@ -141,9 +130,7 @@ class Queue:
 
     def fates(self, epoch: int) -> Fates:
         """All candidates by their fate in that epoch; a waiting one's variants wait too."""
-        waits = "SUM(admitted IS NULL AND epoch >= ?)"
-        query = f"SELECT COUNT(*), COUNT(admitted), COALESCE({waits}, 0) FROM candidates"
-        made, injected, waiting = self.db.read(query, epoch - self.patience)[0]
+        made, injected, waiting = self.db.read(_FATES, epoch - self.patience)[0]
         return Fates(made, injected, waiting, made - injected - waiting)
 
     def parent(self, job: Job) -> Task:
@@ -160,4 +147,5 @@ class Queue:
         Raises:
             UserError: one is missing or damaged.
         """
-        yield from self.store.tasks(list(self.admitted())).values()
+        rows = self.db.read("SELECT id FROM candidates ORDER BY rowid")
+        yield from self.store.tasks([task_id for (task_id,) in rows]).values()

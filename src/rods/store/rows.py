@@ -44,12 +44,12 @@ class EndRow(NamedTuple):
 
     Attributes:
         step: that its changes belong to.
-        carried: see `Admission.carried`; None where version 5 or earlier ended it.
+        carried: see `Admission.carried`.
     """
 
     epoch: int
     step: int
-    carried: Fraction | None
+    carried: Fraction
 
 
 class Job(NamedTuple):
@@ -94,7 +94,6 @@ class Errors(NamedTuple):
         jobs: how many.
         step: that the first one's row belongs to.
         task_id: that was to be varied.
-        first: its traceback is "" where version 5 or earlier noted it.
     """
 
     jobs: int

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from pydantic import ValidationError
 from rods.errors import UserError, first_problem
 from rods.group import Group
 from rods.pool.event import BEFORE, Event
-from rods.pool.pool import Entry
 from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
@@ -175,26 +172,6 @@ class Store:
     def has_events(self) -> bool:
         return bool(self.db.read("SELECT 1 FROM events LIMIT 1"))
 
-    def pool_size(self) -> int:
-        """Tasks whose present state is stored."""
-        return int(self.db.read("SELECT COUNT(*) FROM pool")[0][0])
-
-    def put_entries(self, entries: Iterable[Entry]) -> None:
-        """Store the present state of tasks in the pool."""
-        ordered = sorted(entries, key=_place)  # neighbours share pages
-        with self.db.transaction():
-            known = self.db.read("SELECT COALESCE(MAX(place), -1) FROM members")[0][0]
-            new = ordered[bisect_right(ordered, known, key=_place) :]
-            self.db.insert("INSERT INTO members", map(_member, new))
-            self.db.insert("REPLACE INTO pool", map(_state, ordered))
-
-    def entries(self) -> list[Entry]:
-        """The present state of the pool as it was stored, in order, without `Entry.seen`."""
-        return [
-            Entry(place, task_id, category, bool(generated), *rest)
-            for place, task_id, category, generated, *rest in self.db.rows(_ENTRIES)
-        ]
-
     def jobs(self) -> list[str]:
         """The tasks that were to be varied."""
         return [row[0] for row in self.db.rows("SELECT task_id FROM jobs")]
@@ -243,18 +220,11 @@ class Store:
                 changed += self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
             if queues:
                 self.db.write(_UNDO_JOBS, step)
-            changed += self.db.write(_UNDO_ADMISSIONS, step)
             changed += self.db.write(_UNDO_TASKS, step)
-            if changed:
-                self.db.write("DELETE FROM pool")
-                self.db.write("DELETE FROM members")
         return changed > 0
 
 
 _GROUP = "task_id, category, rewards, epoch, step, size, outcomes"
-_place = attrgetter("place")
-_member = attrgetter("place", "task_id", "generated")
-_state = attrgetter("place", "state", "since", "chosen", "rests", "reason")
 
 
 def _group_row(g: Group) -> tuple[Any, ...]:
@@ -268,10 +238,7 @@ def _row(task: Task, step: int) -> tuple[Any, ...]:
 
 
 _TASKS = "SELECT id, body FROM tasks"
-_JOINED = "WHERE id NOT IN (SELECT id FROM candidates WHERE admitted IS NULL) ORDER BY rowid"
-_ENTRIES = """SELECT place, task_id, category, generated, state, since, chosen, rests, reason
-    FROM pool LEFT JOIN members USING (place) LEFT JOIN tasks ON id = task_id ORDER BY place"""
+_JOINED = "WHERE id NOT IN (SELECT id FROM waiting) ORDER BY rowid"
 _UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL,
     tokens_in = NULL, tokens_out = NULL, cost = NULL WHERE done > ? OR outcome = ''"""
-_UNDO_ADMISSIONS = "UPDATE candidates SET admitted = NULL WHERE admitted > ?"
 _UNDO_TASKS = "DELETE FROM tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"
