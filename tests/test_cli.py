@@ -52,7 +52,7 @@ def test_files_of_another_encoding(rods, tmp_path: Path) -> None:
     commands += [("export", path, "--format", form, "--out", out) for form in ("bfcl", "trl")]
     for content, told in (
         ('{"task": "multi_turn_base_1"}'.encode("utf-16"), "byte order mark of UTF-16"),
-        (b'{"task": "multi_turn_base_1", "task": "multi_turn_base_2"}', "'task' stands twice"),
+        (b'{"task": "multi_turn_base_1", "task": "multi_turn_base_2"}', "'task' appears twice"),
     ):
         path.write_bytes(content)
         for command in commands:

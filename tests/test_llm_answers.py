@@ -138,7 +138,7 @@ def test_what_stands_in_a_string_is_data(inside: str) -> None:
 def test_a_key_twice(said: str) -> None:
     with pytest.raises(Fault) as caught:
         read(said, Query)
-    assert caught.value.cause is Cause.UNREADABLE and "stands twice" in caught.value.detail
+    assert caught.value.cause is Cause.UNREADABLE and "appears twice" in caught.value.detail
 
 
 def test_a_field_of_the_form_is_no_mark() -> None:

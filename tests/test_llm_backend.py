@@ -146,7 +146,7 @@ def test_bad_orders_are_refused(rods, tmp_path: Path, options: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"url: http://x/v1\nmodel: m\nurl: http://y/v1\n", "line 3: the key 'url' stands twice"),
+        (b"url: http://x/v1\nmodel: m\nurl: http://y/v1\n", "line 3: the key 'url' appears twice"),
         (b"url: http://x/v1\nmodel: m\nmax_tokens: 1:30\n", "max_tokens"),
         (b"url: http://x/v1\nmodel: m\ntimeout: .inf\n", "line 3: timeout: not a finite number"),
         (b"url: http://x/v1\nmodel: m\nretries: true\n", "retries: must be a number, not true"),

@@ -51,7 +51,7 @@ def asked(endpoint: Endpoint, key: str = "", user: str = "Say a word.") -> str:
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_what_servers_do_amiss(name: str) -> None:
+def test_misbehaving_servers(name: str) -> None:
     found = outcome(MODES[name])
     assert found["as expected"], found
     assert not found["silently wrong"]

@@ -221,8 +221,8 @@ def test_an_episode_that_says_two_things_is_refused(score: Any) -> None:
     twice = good[:-1] + ', "turns": []}'
     inner = json.dumps(episode([{"name": "cd", "arguments": {}}])).replace("{}", '{"a": 1, "a": 2}')
     assert [row["progress"] for row in score(good, twice, inner)] == [1.0]
-    assert "line 2: the key 'turns' stands twice" in complaints[0]
-    assert "line 3: turns.0.0.arguments: the key 'a' stands twice" in complaints[1]
+    assert "line 2: the key 'turns' appears twice" in complaints[0]
+    assert "line 3: turns.0.0.arguments: the key 'a' appears twice" in complaints[1]
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 30, "NaN", "1e999", '"\\ud800"'])

@@ -44,7 +44,7 @@ def test_a_sweep_is_a_table_and_a_page(rods, tmp_path: Path) -> None:
         (["--set", "pool.beta=2"], "pool.beta"),
         (["--set", "world.tols=2"], "world.tols"),
         (["--set", "world.heldout=2:30"], "world.heldout"),
-        (["--set", "learner.rate={a: 1, a: 2}"], "the key 'a' stands twice"),
+        (["--set", "learner.rate={a: 1, a: 2}"], "the key 'a' appears twice"),
         (["--sweep", "pool.beta"], "--sweep pool.beta"),
         (["--sweep", "pool.beta=0.1,,0.5"], "--sweep pool.beta=0.1,,0.5"),
         (["--out", "/nowhere/page.html"], "/nowhere/page.html"),

@@ -81,10 +81,10 @@ def turn(**fields: Any) -> dict[str, Any]:
         (turn(calls=["find_patient(1e999)"]), "turns.0.calls.0: name: not a finite number"),
         (turn(calls=["find_patient({1: 2})"]), "turns.0.calls.0: name: the key 1 is not text"),
         (turn(calls=["find_patient({1, 2})"]), "turns.0.calls.0: name: a set; only"),
-        (turn(calls=["find_patient({'a': 1, 'a': 2})"]), "turns.0.calls.0: the key 'a' stands"),
+        (turn(calls=["find_patient({'a': 1, 'a': 2})"]), "turns.0.calls.0: the key 'a' appears"),
         (
             turn(calls=['{"name": "find_patient", "arguments": {"name": "A", "name": "B"}}']),
-            "turns.0.calls.0: the key 'name' stands twice",
+            "turns.0.calls.0: the key 'name' appears twice",
         ),
     ],
     ids=lambda value: str(value)[-40:],
@@ -115,7 +115,7 @@ def test_a_file_that_is_none_is_named(read: Any, content: Any, name: str, told: 
 @pytest.mark.parametrize("name", ["tasks.jsonl", "tasks.yaml"])
 def test_a_key_stands_once(read: Any, name: str) -> None:
     text = json.dumps(GOOD)[:-3] + ', "calls": []}]}'
-    with pytest.raises(UserError, match=r"turns\.0: the key 'calls' stands twice.*\(id 'one'\)"):
+    with pytest.raises(UserError, match=r"turns\.0: the key 'calls' appears twice.*\(id 'one'\)"):
         read(f"[{text}]" if name.endswith("yaml") else text, name)
 
 
@@ -157,7 +157,7 @@ def test_what_is_read_can_be_stored(read: Any, text: str, tmp_path: Path) -> Non
 
 
 def test_an_id_stands_once(read: Any) -> None:
-    with pytest.raises(UserError, match="line 2: id: 'one' stands there twice"):
+    with pytest.raises(UserError, match="line 2: id: 'one' appears twice"):
         read([GOOD, GOOD])
 
 

@@ -99,7 +99,7 @@ def test_tasks_may_begin_with_a_mark_or_stand_in_a_list(tmp_path: Path) -> None:
 def test_what_is_read_as_another_task_is_refused(tmp_path: Path) -> None:
     path, good = tmp_path / "tasks.jsonl", admitted()[0].model_dump_json()
     for line, told in (
-        (good[:-1] + ',"turns":[]}', "the key 'turns' stands twice"),
+        (good[:-1] + ',"turns":[]}', "the key 'turns' appears twice"),
         (good.replace('"born":3', '"born":1e999'), "born: not a finite number"),
         (good.replace('"note":"', '"note":"\\ud800'), r"note: '\\ud800' is half of a character"),
         (good.replace('"start":{', '"start":{"a":"\\ud800",'), r"start.a: '\\ud800' is half"),

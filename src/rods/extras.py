@@ -33,7 +33,7 @@ def require(*packages: str) -> None:
 
 
 def missing(name: str) -> str:
-    """What is told of a package that is not installed."""
+    """The message about a package that is not installed."""
     return f"{distribution(name)} is not installed: {COMMANDS[name]}"
 
 

@@ -1,7 +1,7 @@
 """Where results are written: whatever a user's path leads to, whole or not at all.
 
-A plain file is replaced at once by one that is complete. Devices, pipes and what stands for an open
-stream (`/dev/stdout`) are written through and stay what they are. A link stays a link; what it
+A plain file is replaced at once by one that is complete. Devices, pipes and names of open
+streams (`/dev/stdout`) are written through and stay what they are. A link stays a link; what it
 names is written. Where the folder allows no other file or the file is a mount of its own, the file
 is written in place: only there can an interruption leave a part of it. A folder that is a mount is
 filled in place.
@@ -141,7 +141,7 @@ class Output:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Failures of the system inside are told as failures to write this output.
+        """An OSError inside is reported as a failure to write this output.
 
         Raises:
             UserError: instead of an OSError.
@@ -163,7 +163,7 @@ def fill_folder(made: Path, target: Path) -> None:
         try:
             os.replace(made, target)
             return
-        except OSError as error:  # some mounts are told by nothing else
+        except OSError as error:  # some mounts show in no other way
             if error.errno not in IN_PLACE or not target.is_dir():
                 raise
     moved = []
@@ -178,7 +178,7 @@ def fill_folder(made: Path, target: Path) -> None:
 
 
 def _kind(path: Path) -> int:
-    """The mode of what stands there, links followed; 0 if there is nothing."""
+    """The mode of the file at a path, links followed; 0 if there is none."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:

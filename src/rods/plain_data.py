@@ -1,6 +1,6 @@
 """What a value of a user may be: one set of rules for JSON, YAML and the arguments of calls.
 
-A key is text and stands once, a string holds whole characters, a number is finite and fits 64 bits,
+A key is text and unique, a string holds whole characters, a number is finite and fits 64 bits,
 and nothing is nested deeper than all that is behind this can hold.
 """
 
@@ -139,7 +139,7 @@ def _key(written: Any, made: dict[str, Any], author: Author) -> str:
     if not isinstance(key, str):
         why = f"the key {shown(str(key), MOST_SHOWN)} is not text; put it in quotes"
     elif key in made:
-        why = f"the key {quoted(key)} stands twice; remove one of them"
+        why = f"the key {quoted(key)} appears twice; remove one of them"
     if why:
         raise ReadError(why, written.line if isinstance(written, Placed) else 0)
     return str(key)

@@ -1,6 +1,6 @@
 """Values out of hostile text, never by eval: JSON and Python literals, not too deep, no key twice.
 
-What stands within a string is data: brackets are counted outside of strings.
+Text within a string is data: brackets are counted outside of strings.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise CallError(Refusal.REPEATED_ARGUMENT, f"the key {shown(key)} stands twice")
+            raise CallError(Refusal.REPEATED_ARGUMENT, f"the key {shown(key)} appears twice")
         found[key] = value
     return found
 

@@ -4,7 +4,7 @@ Four notations are read and written: BFCL's lists of Python calls, JSON tool cal
 blocks, and the `tool_calls` objects of OpenAI's API. The objects of BFCL's function-call logs,
 `{"f": "{...}"}`, are read too. docs/reward.md has a table of all forms.
 
-What stands within a string is data: it neither chooses the notation nor ends a call.
+Text within a string is data: it neither chooses the notation nor ends a call.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
         except ValidationError as error:
             raise UserError(f"{where}: {first_problem(error)}{named(row)}") from None
         if entry.id in tasks:
-            raise UserError(f"{where}: id: {entry.id!r} stands there twice")
+            raise UserError(f"{where}: id: {entry.id!r} appears twice")
         task = tasks[entry.id] = _task(entry, f"{where}: task {entry.id!r}", env, classes)
         if (known := same.setdefault(task.id, entry.id)) != entry.id:
             message = f"{entry.id!r} is the same task as {known!r}; remove one of them"

@@ -79,7 +79,7 @@ class Factory:
             f"{self.out}: only {self.made} of {wanted} tasks could be made of these seeds; most"
             f" attempts ended in {most!r}"
             + (f"; the model's last answer failed: {trouble}" if trouble else "")
-            + (f"; what there is stands in {kept.name}" if kept else "")
+            + (f"; what was made is in {kept.name}" if kept else "")
         )
 
     def _admit(self, batch: Batch, wanted: int) -> list[Task]:

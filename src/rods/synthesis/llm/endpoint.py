@@ -149,7 +149,7 @@ class Endpoint:
         *,
         recalled: bool,
     ) -> None:
-        """Count a question, and take it down unless it stands there already.
+        """Count a question, and record it unless it is recorded already.
 
         What no question could be answered for is not taken down: it will be mended.
         """

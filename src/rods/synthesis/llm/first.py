@@ -31,7 +31,7 @@ class First:
             self._busy = True
 
     def leave(self, unusable: str = "") -> None:
-        """Let the next one go on, or nobody of those that wait."""
+        """Let the next question go on, or fail all that wait."""
         with self._changed:
             self._busy = False
             if unusable and not self._open:

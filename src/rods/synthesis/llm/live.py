@@ -23,7 +23,9 @@ from rods.synthesis.llm.request import SCHEMA, RequestForm, Step
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
-VAIN = 5  # first questions that got no chat answer in any form, until nobody asks any more
+GIVEN_UP_AFTER = (
+    5  # first questions without a chat answer in any form, after which the endpoint is given up
+)
 WATCHED = 20  # the latest requests; if most of them time out, that is told
 ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """What a server says, with no bad status, if it has taken the request."""
@@ -63,7 +65,7 @@ class Live:
         self.first = First()
         self._free = threading.BoundedSemaphore(config.parallel)
         self._form = RequestForm(schema=config.structured != "tags")
-        self._answered, self._vain = False, 0
+        self._answered, self._unanswered = False, 0
         self._late: deque[bool] = deque(maxlen=WATCHED)
         self._watching, self._told = threading.Lock(), False
 
@@ -92,7 +94,7 @@ class Live:
 
     def _unusable(self, fault: Fault) -> str:
         """Why no question can be answered, after a first one was not; "" if that is not known."""
-        self._vain += fault.cause in (Cause.REFUSED, Cause.NOT_CHAT)
+        self._unanswered += fault.cause in (Cause.REFUSED, Cause.NOT_CHAT)
         told = fault.detail.rstrip(".")
         if fault.unreachable:
             mend = "start the server there, or write its address as the url"
@@ -108,14 +110,17 @@ class Live:
             mend = "check the url and the model's name"
             if not urlsplit(self.config.url).path:
                 mend += "; most servers want /v1 at the end of the url"
-        elif self._vain >= VAIN and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
-            told, mend = f"{fault.cause}: {told}", f"so ended the first {self._vain} questions"
+        elif self._unanswered >= GIVEN_UP_AFTER and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
+            told, mend = (
+                f"{fault.cause}: {told}",
+                f"so ended the first {self._unanswered} questions",
+            )
         else:
             return ""
         return f"{self.config.url}: {told}; {mend}"
 
     def _in_some_form(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
-        """The words, in a plainer form if the endpoint refuses or does not heed this one."""
+        """The words, in a plainer form if the endpoint refuses or ignores this one."""
         known = form = self._form
         done = set() if self.config.structured == "auto" else {SCHEMA.part}
         while True:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from rods.synthesis.llm.marks import ENDS, TOKEN, pattern
 from rods.synthesis.llm.tagged import blocks, fields
 
-STARTS = 20  # places at which an object, or a block, is tried to be read in vain
+STARTS = 20  # places at which an object, or a block, may fail to be read
 KEY = re.compile(r"\{\s*[\"'](\w{1,60})[\"']")
 DEPTH = 20  # lists and objects inside each other
 
@@ -29,7 +29,7 @@ class Pieces:
     Attributes:
         objects: JSON objects, in their order.
         blocks: of the form's tags, with what is in them.
-        fault: why the answer cannot be told, or "".
+        fault: why there is no clear answer, or "".
     """
 
     def __init__(self, text: str, model: type[BaseModel] | None = None) -> None:
@@ -104,7 +104,7 @@ class Pieces:
                 self._broken = "JSON"
             return self._unread(at, self._objects_left)
         if self._doubled:
-            self.fault = f"the key {self._doubled[0][:60]!r} stands twice in one object"
+            self.fault = f"the key {self._doubled[0][:60]!r} appears twice in one object"
         elif _usable(data):
             self.objects.append(data)
         return end

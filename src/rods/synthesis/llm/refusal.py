@@ -49,7 +49,7 @@ SPENT = re.compile(
     r"|(?:out of|more) credits|payment required",
     re.IGNORECASE,
 )
-"""What was paid for is used up: asking again is in vain, whatever the status."""
+"""The paid quota is used up: asking again does not help, whatever the status."""
 NO_MODEL = re.compile(
     r"model[_ ]not[_ ](?:found|exist)|not a valid model|no such model"
     r"|invalid[_ ]model(?:[_ ](?:name|id\w*))?\s*(?:[:\"\\'`]|passed|$)"
@@ -60,7 +60,7 @@ NO_MODEL = re.compile(
 
 
 def error_in(data: Any) -> Any:
-    """The error that stands in the body of an answer; None if it has none."""
+    """The error in the body of an answer; None if it has none."""
     if isinstance(data, list) and len(data) == 1:
         data = data[0]
     if not isinstance(data, dict):
@@ -169,7 +169,7 @@ def _status(error: Any) -> int:
 
 
 def _named(text: str) -> int:
-    """The status whose name stands in a text; 0 if none does."""
+    """The status whose name is in a text; 0 if none does."""
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text[:2000])
     name = re.sub(r"[^A-Z0-9]+", "_", split.upper())
     return next((status for known, status in STATUSES.items() if known in name), 0)
