@@ -219,6 +219,17 @@ def test_one_state_is_read_beside_a_trainer(
             "BAD history: .*cannot be woken: it is not in the pool",
         ),
         (
+            lambda s: s.db.write(
+                "DELETE FROM events WHERE rowid ="
+                " (SELECT MIN(rowid) FROM events WHERE kind = 'chosen')"
+            ),
+            "BAD jobs: .*; 1 differ from the choices that the events name",
+        ),
+        (
+            lambda s: s.db.write("UPDATE events SET step = step + 1 WHERE kind = 'chosen'"),
+            r"BAD (jobs|history): ",
+        ),
+        (
             lambda s: s.db.write("DELETE FROM candidates"),
             r"BAD candidates: 0 made, each matches its id; \d that were injected are missing",
         ),

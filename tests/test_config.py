@@ -75,7 +75,10 @@ def test_the_last_override_wins() -> None:
         ("steps=12:30", "steps"),
         ("steps=0b1", "steps"),
         ("steps=[1, 1]", "steps"),
-        ("pool={beta: 0.1, beta: 0.2}", "--set pool={beta: 0.1, beta: 0.2}: the key 'beta' appears"),
+        (
+            "pool={beta: 0.1, beta: 0.2}",
+            "--set pool={beta: 0.1, beta: 0.2}: the key 'beta' appears",
+        ),
         ("steps=!!python/name:os.system", "the tag !!python/name:os.system"),
         ("steps=" + "9" * 5_000, "an integer of too many digits"),
         ("arm=best", "arm"),

@@ -65,10 +65,11 @@ def _whole(store: Store) -> list[Finding]:
     store.check()
     tasks = store.tasks()
     stored = {k: v for k, v in (store.meta("config") or {}).items() if k != "rods"}
+    config = Config.model_validate(stored)
     return [
         ("tasks", True, f"{len(tasks)} stored, each matches its id"),
-        *_history(store, Config.model_validate(stored)),
-        *_queues(store),
+        *_history(store, config),
+        *_queues(store, inline=config.synthesis.mode == "inline"),
     ]
 
 
@@ -100,20 +101,29 @@ def _errors(queue: Queue) -> Finding:
     return ("synthesis", False, f"{count_of(errors)}: {errors.first.line}; {shows}")
 
 
-def _queues(store: Store) -> list[Finding]:
-    """Candidates are what their ids say, whatever was injected is one of them, and no job names a
-    task that is nowhere."""
-    queue = Queue(store, 0)
+def _queues(store: Store, *, inline: bool) -> list[Finding]:
+    """Candidates are what their ids say and whatever was injected is one of them; each choice of a
+    task has its job, and no job names a task that is not stored.
+
+    Args:
+        inline: jobs go back with the trainer; a worker's stay, so some may be of no choice.
+    """
+    queue, found = Queue(store, 0), defaultdict[str, set[tuple[str, int]]](set)
+    for event in store.iter_events():
+        found[event.kind].add((event.task_id, event.step))
     candidates = {task.id for task in queue.candidates()}
-    joined = {e.task_id for e in store.iter_events() if e.kind == "injected"}
-    wrong = joined - candidates
+    wrong = {task_id for task_id, _ in found["injected"]} - candidates
+    jobs, chosen = set(store.jobs()), found["chosen"]
     known = candidates | set(store.categories())
-    lost = [job for job in store.jobs() if job not in known]
+    lost = [task_id for task_id, _ in jobs if task_id not in known]
+    apart = chosen ^ jobs if inline else chosen - jobs
     told = ", ".join(f"{n} {outcome or 'open'}" for outcome, n in queue.outcomes().items())
     made = f"{len(candidates)} made, each matches its id"
     missing = f"; {len(wrong)} that were injected are missing"
+    faults = f"; {len(lost)} of lost tasks" * bool(lost)
+    faults += f"; {len(apart)} differ from the choices that the events name" * bool(apart)
     return [
         _errors(queue),
         ("candidates", not wrong, made + missing * bool(wrong)),
-        ("jobs", not lost, f"{told or 'none'}" + (f"; {len(lost)} of lost tasks" if lost else "")),
+        ("jobs", not faults, (told or "none") + faults),
     ]

@@ -172,9 +172,9 @@ class Store:
     def has_events(self) -> bool:
         return bool(self.db.read("SELECT 1 FROM events LIMIT 1"))
 
-    def jobs(self) -> list[str]:
-        """The tasks that were to be varied."""
-        return [row[0] for row in self.db.rows("SELECT task_id FROM jobs")]
+    def jobs(self) -> list[tuple[str, int]]:
+        """The tasks that were to be varied, each with the step at which it was chosen."""
+        return list(self.db.rows("SELECT task_id, step FROM jobs"))
 
     def funnel(self) -> dict[str, int]:
         """Synthesis attempts by outcome ("admitted" or the gate's name)."""
