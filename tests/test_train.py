@@ -103,12 +103,12 @@ def test_a_finished_run_stays_as_it_is(rods, runs: Runs) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_prolonged_is_the_longer_one(rods, runs: Runs) -> None:
+def test_a_run_that_is_prolonged_is_the_longer_one(runs: Runs) -> None:
     """Where the rate is constant by then; what a linear schedule changes is told."""
     more = ("--set", f"steps={STEPS + 5}")
     shutil.copytree(runs.root / "whole", runs.root / "prolonged")
     for name in ("prolonged", "longer"):
-        done = rods(*runs.arguments(name, *more))
+        done = runs.call(runs.command(name, *more))
         assert done.code == 0, done.err
     assert runs.lines("prolonged") == runs.lines("longer")
     prolonged, longer = runs.stored("prolonged"), runs.stored("longer")
@@ -117,7 +117,7 @@ def test_a_run_that_is_prolonged_is_the_longer_one(rods, runs: Runs) -> None:
     last = [[e for e in s["evaluations"] if e.step == STEPS + 5] for s in (prolonged, longer)]
     assert last[0] == last[1] and last[0]
     assert runs.summary("prolonged")["heldout"] == runs.summary("longer")["heldout"]
-    assert rods(*runs.arguments("prolonged")).code == 2, "it cannot be cut short again"
+    assert runs.call(runs.command("prolonged")).code == 2, "it cannot be cut short again"
 
 
 @pytest.mark.parametrize("name", ["whole", pytest.param("broken", marks=pytest.mark.slow)])

@@ -21,8 +21,11 @@ def module_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
 
 
 def module_variables() -> dict[str, str]:
-    """The environment of such a process: it finds what this process finds, in the same order."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    """The environment of such a process: it finds what this process finds, in the same order, and
+    then what the environment names by now."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = dict.fromkeys(filter(None, [*sys.path, *named]))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @contextmanager
