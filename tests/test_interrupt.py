@@ -127,7 +127,13 @@ def test_while_the_commands_are_loaded(delay: float) -> None:
     """Nothing is said, whatever is being imported at the time."""
     waiting = ["rods", "play", "multi_turn_base_1"]  # would wait for somebody to type
     job = subprocess.Popen(
-        waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        waiting,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored in the background
     )
     time.sleep(delay)
     job.send_signal(signal.SIGINT)
