@@ -92,7 +92,8 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_relative_caches_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """They would lie in whatever folder is the current one."""
     for name in ("RODS_CACHE", *LIBRARIES):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache_folder() == tmp_path / ".cache" / "rods"
