@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,7 @@ from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
     from rods.synthesis.factory import Factory
+    from rods.synthesis.maker import Batch
     from rods.synthesis.order import Order
 
 
@@ -116,7 +118,10 @@ def synth(
 
 
 def _make(factory: Factory, count: int, order: Order, workers: int) -> None:
-    batches = order.batches(workers)
+    def batches(first: int, left: Callable[[], int]) -> Generator[Batch]:
+        """Made late, so that another command on this output is refused while this one loads."""
+        return order.batches(workers)(first, left)
+
     with (
         Bar("synthesis", count, lambda: _stages(factory) + _requests(order)) as bar,
         closing(factory.run(count, batches)) as tasks,
