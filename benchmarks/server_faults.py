@@ -1,4 +1,4 @@
-"""Servers of models that misbehave: is any answer wrong in silence, or any cause not told?
+"""Servers of models that misbehave: is any answer wrong in silence, or any cause not named?
 
     python benchmarks/server_faults.py --out benchmarks/results/server_faults.json
 
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from rods.errors import UserError
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError, Prompt
-from server_modes import AGAIN, ANSWERED, FINAL, TOLD, Mode, ScriptedEndpoint
+from server_modes import AGAIN, ANSWERED, AT_ONCE, FINAL, Mode, ScriptedEndpoint
 from server_modes import MODES as COMMON
 from vendor_modes import VENDOR_MODES
 
@@ -50,7 +50,7 @@ def outcome(mode: Mode) -> dict[str, Any]:
                 came.append(str(error.cause))
                 words.append(error.detail)
             except UserError as error:
-                came, words = [*came, TOLD], [*words, str(error)]
+                came, words = [*came, AT_ONCE], [*words, str(error)]
                 break
         endpoint.close()
     if came == [ANSWERED] * QUESTIONS and any("again" in what for what in endpoint.counts):
@@ -75,7 +75,7 @@ def main() -> int:
     found = {name: outcome(mode) for name, mode in MODES.items()}
     wrong = sum(each["silently wrong"] for each in found.values())
     others = [name for name, each in found.items() if not each["as expected"]]
-    told = {
+    result = {
         "modes": len(found),
         "silently wrong": wrong,
         "other than expected": others,
@@ -83,7 +83,7 @@ def main() -> int:
         "outcomes": found,
     }
     if args.out:
-        args.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     for name, each in found.items():
         mark = "ok " if each["as expected"] else "BAD"
         print(f"{mark} {name:<26}{', '.join(each['came'])}  ({each['requests']} requests)")

@@ -1,4 +1,4 @@
-"""What servers of models do amiss: each a script of a real HTTP server, and what must come of it.
+"""Misbehaviours of model servers: each a script of a real HTTP server, and the outcome expected.
 
 The sources are public threads about the named servers; a kind without a thread is named as such.
 """
@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from scripted_endpoint import Reply, ScriptedEndpoint
 
-__all__ = ["AGAIN", "ANSWERED", "FINAL", "MODES", "TOLD", "Mode", "ScriptedEndpoint"]
+__all__ = ["AGAIN", "ANSWERED", "AT_ONCE", "FINAL", "MODES", "Mode", "ScriptedEndpoint"]
 
 Request = dict[str, Any]
 FINAL = "Please list all the files here for me."
 DRAFT = '{"query": "a draft"}'
 GOOD = json.dumps({"query": FINAL})
 TAGGED = f"<query>{FINAL}</query>"
-ANSWERED, AGAIN, TOLD = "answered", "again, then answered", "told at once"
+ANSWERED, AGAIN, AT_ONCE = "answered", "again, then answered", "error at once"
 
 
 class Mode(NamedTuple):
@@ -31,8 +31,9 @@ class Mode(NamedTuple):
 
     Attributes:
         script: what is done with a request, by its number from 1 on.
-        expected: `ANSWERED`, `AGAIN`, `TOLD` (nobody else asks), or the cause of every failure.
-        says: must stand in the words of the failure.
+        expected: `ANSWERED`, `AGAIN`, `AT_ONCE` (no other question is asked), or the cause of
+            every failure.
+        says: must be in the words of the failure.
         requests: that three questions take at most.
     """
 
@@ -71,7 +72,7 @@ def says(content: Any, finish: Any = "stop", **message: Any) -> Callable[[Reques
 
 
 def refuses(field: str, reply: Reply) -> Callable[[Request, int], Reply]:
-    """Refuses requests that have a field; "system" stands for the role."""
+    """Refuses requests that have a field; "system" means the role."""
 
     def script(request: Request, number: int) -> Reply:
         has = field in request or field in [turn["role"] for turn in request["messages"]]
@@ -89,7 +90,7 @@ def always(reply: Reply) -> Callable[[Request, int], Reply]:
     return lambda request, number: reply
 
 
-def unless_told(reply: Reply) -> Callable[[Request, int], Reply]:
+def unless_forbidden(reply: Reply) -> Callable[[Request, int], Reply]:
     """Streams if the request does not say that it must not."""
     return lambda request, number: chat(GOOD) if request.get("stream") is False else reply
 
@@ -106,15 +107,15 @@ SPLIT = [GOOD[:9], GOOD[9:20], GOOD[20:]]
 
 MODES: dict[str, Mode] = {
     # streams unless "stream": false is sent: jingyaogong/minimind#851, decolua/9router#3492
-    "streams unless told": Mode(unless_told(streamed({"content": GOOD})), ANSWERED),
+    "streams unless forbidden": Mode(unless_forbidden(streamed({"content": GOOD})), ANSWERED),
     # JSON with "data: [DONE]" behind it: unslothai/unsloth#6570
     "[DONE] behind JSON": Mode(always(Reply(body=COMPLETE + b"\n\ndata: [DONE]\n\n")), ANSWERED),
-    # streams although it is told not to; kind: gateways that know streams only
+    # streams although the request forbids it; kind: gateways that know streams only
     "always streams": Mode(
         always(streamed({"role": "assistant"}, *({"content": part} for part in SPLIT))), ANSWERED
     ),
     "streams, no end": Mode(every_second(streamed({"content": GOOD[:20]}, end="")), AGAIN, "", 6),
-    # with a schema the answer stands in reasoning_content: vllm-project/vllm#48863, #50948
+    # with a schema the answer is in reasoning_content: vllm-project/vllm#48863, #50948
     "reasoning for a schema": Mode(
         lambda request, number: (
             chat(None, reasoning_content=GOOD) if "response_format" in request else chat(TAGGED)
@@ -126,7 +127,7 @@ MODES: dict[str, Mode] = {
     "reasoning only": Mode(says("", reasoning=DRAFT), "empty", "reasoning", 6),
     "thinking parts only": Mode(says(PARTS), "empty", "content of another type", 6),
     "thinking parts first": Mode(says([*PARTS, {"type": "text", "text": GOOD}]), ANSWERED),
-    # a call of a tool that nobody named; kind: models trained to call
+    # a call of a tool that was not offered; kind: models trained to call
     "tool call": Mode(
         says(None, "tool_calls", tool_calls=[{"function": {"name": "f", "arguments": DRAFT}}]),
         "empty",
@@ -170,7 +171,7 @@ MODES: dict[str, Mode] = {
     ),
     "finish_reason error": Mode(every_second(chat(GOOD[:12], "error")), AGAIN, "", 6),
     "401 in a 200": Mode(
-        always(body({"error": {"message": "Invalid token", "code": 401}})), TOLD, "the key in"
+        always(body({"error": {"message": "Invalid token", "code": 401}})), AT_ONCE, "the key in"
     ),
     # vLLM's own form of an error, and FastAPI's, within a 200
     "object error in a 200": Mode(
@@ -256,17 +257,17 @@ MODES: dict[str, Mode] = {
     # no such model, bad key, wrong path: y-router#7, claude-code-router#583
     "no such model": Mode(
         always(body({"object": "error", "message": "The model `m` does not exist."}, 404)),
-        TOLD,
+        AT_ONCE,
         "The model `m` does not exist",
         5,
     ),
     "no permission": Mode(
-        always(body({"detail": "No permission for this model"}, 403)), TOLD, "No permission"
+        always(body({"detail": "No permission for this model"}, 403)), AT_ONCE, "No permission"
     ),
     "a web page as 404": Mode(
-        always(Reply(status=404, body=b"<h1>Not Found</h1>")), TOLD, "Not Found", 5
+        always(Reply(status=404, body=b"<h1>Not Found</h1>")), AT_ONCE, "Not Found", 5
     ),
-    # limits told as a date, and as an absurd number
+    # limits given as a date, and as an absurd number
     "Retry-After is a date": Mode(
         every_second(Reply(status=429, headers={"Retry-After": LONG_AGO})), AGAIN, "", 6
     ),

@@ -1,4 +1,4 @@
-"""More of what servers of models do amiss: each vendor's own words for the same few kinds."""
+"""More misbehaviours of model servers: each vendor's own words for the same few kinds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from scripted_endpoint import Reply
 from server_modes import (
     AGAIN,
     ANSWERED,
+    AT_ONCE,
     DRAFT,
     FINAL,
     GOOD,
     TAGGED,
-    TOLD,
     Mode,
     always,
     body,
@@ -102,8 +102,8 @@ LINE = json.dumps({"query": FINAL, "note": "a\u2028b"}, ensure_ascii=False)
 
 VENDOR_MODES: dict[str, Mode] = {
     **{f"busy: {n}": Mode(every_second(body(d)), AGAIN, "", 6) for n, d in BUSY.items()},
-    **{f"spent: {n}": Mode(always(body(d, s)), TOLD, "pay", 1) for n, (s, d) in SPENT.items()},
-    **{f"name: {n}": Mode(always(body(d, 400)), TOLD, "name", 5) for n, d in NO_MODEL.items()},
+    **{f"spent: {n}": Mode(always(body(d, s)), AT_ONCE, "pay", 1) for n, (s, d) in SPENT.items()},
+    **{f"name: {n}": Mode(always(body(d, 400)), AT_ONCE, "name", 5) for n, d in NO_MODEL.items()},
     **{f"ends: {end}": Mode(says(TAGGED, end), came, "", 9) for end, came in ENDS.items()},
     **{f"words: {n}": Mode(says(text), came, "", 4) for n, (text, came) in WORDS.items()},
     # str.splitlines splits there too

@@ -29,9 +29,9 @@ def main() -> None:
             stage[0] = what
             bar.update(int(100 * share))
 
-        told = make_policy(out, config, progress)
+        facts = make_policy(out, config, progress)
     (out / SETTINGS).write_text(json.dumps(config.model_dump(), indent=1) + "\n")
-    print(json.dumps(told))
+    print(json.dumps(facts))
 
 
 if __name__ == "__main__":

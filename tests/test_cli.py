@@ -50,13 +50,13 @@ def test_files_of_another_encoding(rods, tmp_path: Path) -> None:
     path, out = tmp_path / "file.jsonl", tmp_path / "out"
     commands = [("score", path), ("verify", path), ("profile", path)]
     commands += [("export", path, "--format", form, "--out", out) for form in ("bfcl", "trl")]
-    for content, told in (
+    for content, message in (
         ('{"task": "multi_turn_base_1"}'.encode("utf-16"), "byte order mark of UTF-16"),
         (b'{"task": "multi_turn_base_1", "task": "multi_turn_base_2"}', "'task' appears twice"),
     ):
         path.write_bytes(content)
         for command in commands:
-            refused(rods(*command), str(path), told)
+            refused(rods(*command), str(path), message)
     assert [p.name for p in tmp_path.iterdir()] == ["file.jsonl"]
 
 

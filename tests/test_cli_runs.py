@@ -13,8 +13,9 @@ import pytest
 from commandline import refused
 from doubles import begin, finish, go, make_config
 from rods.config import load_config
+from rods.identity import check_settings
 from rods.pool.event import Event
-from rods.run import Watch, _check_identity, _Run, train
+from rods.run import Watch, _Run, train
 from rods.stopper import Stopper
 from rods.store.store import Store
 
@@ -23,7 +24,7 @@ from rods.store.store import Store
 def run(tmp_path: Path) -> Path:
     """A run of some epochs that went well."""
     loop = begin(make_config(2), tmp_path / "run")
-    _check_identity(loop.store, loop.config, tmp_path / "run")
+    check_settings(loop.store, loop.config, tmp_path / "run")
     go(loop, 12)
     finish(loop)
     return tmp_path / "run"
@@ -48,7 +49,7 @@ def test_bad_settings_make_no_run(rods, tmp_path: Path, args, named) -> None:
 def test_a_run_of_other_settings_is_refused(rods, tmp_path: Path, key: str) -> None:
     store = Store(tmp_path)
     other = {"arm": "static", "seed": 5}[key]
-    _check_identity(store, load_config("tiny", **{key: other}), tmp_path)
+    check_settings(store, load_config("tiny", **{key: other}), tmp_path)
     store.close()
     done = rods("train", "--preset", "tiny", "--run", tmp_path)
     refused(done, str(tmp_path), f"{key} = {json.dumps(other)}", "another folder")
@@ -58,7 +59,7 @@ def test_a_run_of_other_settings_is_refused(rods, tmp_path: Path, key: str) -> N
 def test_every_setting_that_differs_is_named(rods, tmp_path: Path) -> None:
     store = Store(tmp_path)
     changes = ["pool.mastered=0.9", "rollout.hints=true", "steps=99", "checkpoint_steps=7"]
-    _check_identity(store, load_config("tiny", changes), tmp_path)
+    check_settings(store, load_config("tiny", changes), tmp_path)
     store.close()
     done = rods("train", "--preset", "tiny", "--run", tmp_path)
     refused(done, "rollout.hints = true, pool.mastered = 0.9, not false, 0.95")
@@ -77,7 +78,7 @@ def test_a_run_is_not_cut_short(rods, run: Path) -> None:
 
 def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    _check_identity(store, load_config("tiny"), tmp_path)
+    check_settings(store, load_config("tiny"), tmp_path)
     store.set_meta("config", {**store.meta("config"), "gone": 1})
     store.close()
     refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "gone")

@@ -76,8 +76,8 @@ def test_a_file_of_another_version_is_left_alone(
     store.set_meta("version", version)
     store.close()
     before = (tmp_path / FILE).read_bytes()
-    told = rf"run\.sqlite: written by store version {version}, this is {VERSION}; {way}$"
-    with pytest.raises(UserError, match=told):
+    message = rf"run\.sqlite: written by store version {version}, this is {VERSION}; {way}$"
+    with pytest.raises(UserError, match=message):
         Store(tmp_path, role=role)
     assert (tmp_path / FILE).read_bytes() == before
 

@@ -25,8 +25,8 @@ from hostile import Hostile
 from rods import follow
 from rods.errors import BusyError
 from rods.group import Group
+from rods.identity import check_settings
 from rods.loop import Loop
-from rods.run import _check_identity
 from rods.staging.supervisor import BUSY, Supervisor
 from rods.staging.worker import Count
 from rods.stopper import Stopper
@@ -93,7 +93,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that has chosen seeds, and whose trainer is gone; variants are made by the double."""
     config = make_config(2, pool={"beta": 1.0}, synthesis={"mode": "background"})
     loop = Loop(config, Store(tmp_path, durable=False), SEEDS)
-    _check_identity(loop.store, config, tmp_path)
+    check_settings(loop.store, config, tmp_path)
     for tasks in loop.steps(loop.next_epoch()):
         step = loop.step + 1
         loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])

@@ -42,8 +42,10 @@ def interrupted(command: list[str], ready: Callable[[], bool], number: int) -> t
 
 def alive(session: int) -> list[str]:
     """Processes of a session that have not ended."""
-    told = subprocess.run(["ps", "-A", "-o", "sess=,stat="], capture_output=True, text=True).stdout
-    rows = [line.split() for line in told.splitlines()]
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "sess=,stat="], capture_output=True, text=True
+    ).stdout
+    rows = [line.split() for line in listed.splitlines()]
     return [state for number, state in rows if number == str(session) and state[0] != "Z"]
 
 

@@ -319,10 +319,10 @@ def test_half_characters_are_sent_as_something_else() -> None:
 
 def test_a_wrong_key_is_told_by_the_name_of_its_variable() -> None:
     refused = refusal(401, f"Incorrect API key provided: {KEY}")
-    told = r"/v1: the key in \$OPENAI_API_KEY is not accepted: status 401: .*\*\*\*"
+    message = r"/v1: the key in \$OPENAI_API_KEY is not accepted: status 401: .*\*\*\*"
     with (
         ScriptedEndpoint(always(refused)) as server,
-        pytest.raises(UserError, match=told) as caught,
+        pytest.raises(UserError, match=message) as caught,
     ):
         endpoint(server.url, retries=3).ask(PROMPT, Plan)
     assert server.requests == 1

@@ -158,7 +158,7 @@ def test_the_first_question_goes_alone() -> None:
 
 
 @pytest.mark.parametrize("reply", [Reply(hang=True), refusal(429)])
-def test_a_first_question_that_waits_holds_nobody(reply: Reply) -> None:
+def test_a_first_question_that_waits_holds_no_other(reply: Reply) -> None:
     other = threading.Event()
 
     def script(request: dict[str, Any]) -> Reply:
@@ -173,7 +173,7 @@ def test_a_first_question_that_waits_holds_nobody(reply: Reply) -> None:
         assert asked(asking) == slow.result() == "now"
 
 
-def test_nobody_else_asks_if_no_question_can_be_answered(tmp_path: Path) -> None:
+def test_no_other_question_is_asked_if_none_can_be_answered(tmp_path: Path) -> None:
     """Those that wait meanwhile end too. A later one tries again: the model may be there then."""
     replies = [refusal(404, "no model `m` here") for _ in range(5)]
     arrived = threading.Semaphore(0)
@@ -205,18 +205,18 @@ def test_nobody_else_asks_if_no_question_can_be_answered(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("reply", "cause", "told"),
+    ("reply", "cause", "message"),
     [
         (refusal(400, "unknown model"), Cause.REFUSED, "refused: status 400: unknown model"),
         (html(), Cause.NOT_CHAT, "not a chat answer: <!DOCTYPE html>"),
     ],
 )
-def test_the_first_questions_all_end_alike(reply: Reply, cause: Cause, told: str) -> None:
+def test_the_first_questions_all_end_alike(reply: Reply, cause: Cause, message: str) -> None:
     """A model's name that is refused with 400; a URL that leads to a page."""
     with ScriptedEndpoint(lambda request: reply) as server:
         asking = endpoint(server.url)
         assert [asked(asking, str(n)) for n in range(4)] == [cause] * 4
-        with pytest.raises(UserError, match=f"/v1: {told}"):
+        with pytest.raises(UserError, match=f"/v1: {message}"):
             asked(asking)
     assert asking.counts[cause] == 5
 
@@ -229,9 +229,9 @@ def test_a_word_about_the_model_says_nothing_of_its_name() -> None:
 
 def test_a_long_stream_says_so() -> None:
     event = b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
-    told = "(too long|repeats): .*streamed although it should not be"
+    message = "(too long|repeats): .*streamed although it should not be"
     server = ScriptedEndpoint(lambda request: Reply(endless=event))
-    with server, pytest.raises(ModelError, match=told):
+    with server, pytest.raises(ModelError, match=message):
         endpoint(server.url).ask(PROMPT, Word)
 
 
@@ -319,7 +319,7 @@ def test_a_worker_gives_up_visibly(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_most_requests_time_out() -> None:
-    """Told once."""
+    """The notice comes once."""
     lines: list[str] = []
     with ScriptedEndpoint(lambda request: Reply(hang=True)) as server:
         asking = endpoint(server.url, timeout=0.05, notice=lines.append)
@@ -383,7 +383,7 @@ def test_a_stop_ends_all_questions(reply: Reply, tmp_path: Path) -> None:
     assert asking.counts["asked"] == 0
 
 
-def test_a_stop_ends_a_request_that_nobody_reads() -> None:
+def test_a_stop_ends_a_request_that_is_not_read() -> None:
     """The server takes the connection and no byte of a long question."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         asking = endpoint(f"http://127.0.0.1:{server.getsockname()[1]}/v1", timeout=3600.0)

@@ -18,8 +18,8 @@ from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
 from rods.extras import COMMANDS, require
+from rods.identity import check_settings
 from rods.micro.cache import LIBRARIES, cache_folder, place_libraries
-from rods.run import _check_identity
 from rods.store.store import Store
 from small_shop import OPTIONS, open_shop
 
@@ -165,7 +165,7 @@ def test_where_files_lie_is_no_part_of_a_run(tmp_path: Path) -> None:
 
     def begin(tasks: str, *more: str) -> None:
         own = {"environment__name": "shop:Shop", "environment__tasks": tasks}
-        _check_identity(store, load_config("tiny", more, **own), tmp_path)
+        check_settings(store, load_config("tiny", more, **own), tmp_path)
 
     begin("a/tasks.jsonl")
     begin("/b/tasks.jsonl")

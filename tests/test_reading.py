@@ -90,7 +90,7 @@ def test_yaml_is_read_by_the_core_schema(text: str, meant: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: 1\nb: {c: 1, c: 2}", "line 2: b: the key 'c' appears twice"),
         ('"a": 1\na: 2', "line 2: the key 'a' appears twice"),
@@ -127,14 +127,14 @@ def test_yaml_is_read_by_the_core_schema(text: str, meant: Any) -> None:
         ("{a: 1, a", "not YAML"),
     ],
 )
-def test_yaml_that_is_not_read_is_told(text: str, told: str) -> None:
+def test_yaml_that_is_not_read_is_refused(text: str, message: str) -> None:
     with pytest.raises(ReadError) as caught:
         parse_yaml(text)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "not JSON at character 1: Expecting value"),
         ("{'a': 1}", "not JSON at character 2: Expecting property name enclosed in double quotes"),
@@ -154,10 +154,10 @@ def test_yaml_that_is_not_read_is_told(text: str, told: str) -> None:
         ('{"\\u0061": 1, "a": 1}', "the key 'a' appears twice"),
     ],
 )
-def test_json_that_is_not_read_is_told(text: str, told: str) -> None:
+def test_json_that_is_not_read_is_refused(text: str, message: str) -> None:
     with pytest.raises(ReadError) as caught:
         parse_json(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_outermost_id_is_named_wherever_it_stands() -> None:
@@ -179,14 +179,14 @@ def test_who_wrote_a_value_decides_what_it_may_be() -> None:
 
 def test_arguments_become_what_json_can_hold() -> None:
     assert plain({"a": (1, (True, None))}) == {"a": [1, [True, None]]}
-    for value, told in (
+    for value, message in (
         ({1: 2}, "the key 1 is not text"),
         ({"a": {1}}, "a: a set; only"),
         ({"a": b""}, "a: a bytes; only"),
         ({"a": [1j]}, r"a\.0: a complex; only"),
         ({"a": ...}, "a: a ellipsis; only"),
     ):
-        with pytest.raises(ReadError, match=told):
+        with pytest.raises(ReadError, match=message):
             plain(value)
     deep: Any = 0
     for _ in range(MOST_DEPTH + 1):
@@ -197,7 +197,7 @@ def test_arguments_become_what_json_can_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{}".encode("utf-16"), "begins with the byte order mark of UTF-16; save it as UTF-8"),
         (b"\xfe\xff\0{\0}", "byte order mark of UTF-16"),
@@ -209,19 +209,19 @@ def test_arguments_become_what_json_can_hold() -> None:
         (b"\xed\xa0\x80", "not UTF-8 at byte 0"),
     ],
 )
-def test_bytes_that_are_not_utf_8_are_named(content: bytes, told: str, tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match=told):
+def test_bytes_that_are_not_utf_8_are_named(content: bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=message):
         decode(content)
     path = tmp_path / "file.jsonl"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"^{path}: .*{told}"):
+    with pytest.raises(UserError, match=f"^{path}: .*{message}"):
         list(entries(path))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b" " * 11)
     assert read_text(tmp_path / "large", 11) == " " * 11
-    for name, told in (
+    for name, message in (
         ("none", "cannot be read: No such file"),
         (".", "cannot be read: Is a directory"),
         ("a" * 5_000, "cannot be read: File name too long"),
@@ -229,7 +229,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("large", "larger than 0 MB; split it"),
         ("/dev/zero", "larger than 0 MB"),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             read_text(tmp_path / name, 10)
 
 
@@ -261,7 +261,7 @@ def test_entries_and_their_places(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", '{}\n{"id": "x", "b": {"c": NaN}}', r"line 2: b.c: not a finite .*\(id 'x'\)"),
         ("a.jsonl", '{}\n{"a": 1\n}', "line 2: not JSON at character 8"),
@@ -273,10 +273,10 @@ def test_entries_and_their_places(
         ("a.yaml", "- a\n- b: [", "line 2: not YAML"),
     ],
 )
-def test_a_bad_entry_is_named(tmp_path: Path, name: str, content: str, told: str) -> None:
+def test_a_bad_entry_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
     path = tmp_path / name
     path.write_text(content, "utf-8")
-    with pytest.raises(UserError, match=f"^{path}: {told}"):
+    with pytest.raises(UserError, match=f"^{path}: {message}"):
         list(entries(path))
 
 

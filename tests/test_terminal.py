@@ -62,11 +62,11 @@ def test_a_run_in_a_pipe_is_plain_lines(
         display.heldout(1, 0.5, 0.25)
         display.notice("a cause [/nonsense] \x1b[31m with a code")
     last_screen(runs.summary("whole"), report, Screen())
-    told = capsys.readouterr().out
-    assert ESCAPE not in told
-    assert "reading [/b]: 50%" in told and "a cause [/nonsense] \\x1b[31m with a code" in told
-    assert told.splitlines()[-1] == f"Report: {report}"
-    table = [row for row in told.splitlines() if "progress before" in row]
+    shown = capsys.readouterr().out
+    assert ESCAPE not in shown
+    assert "reading [/b]: 50%" in shown and "a cause [/nonsense] \\x1b[31m with a code" in shown
+    assert shown.splitlines()[-1] == f"Report: {report}"
+    table = [row for row in shown.splitlines() if "progress before" in row]
     assert len(table) == 1, "nothing is broken over two lines"
 
 

@@ -48,7 +48,7 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     trained = {group.task_id for group in store.groups()}
     assert len(trained) == 8 and trained < written
     assert all(task.environment == CLINIC for task in store.tasks().values())
-    # What an untrained policy says differs between processors; what it is told does not.
+    # What an untrained policy says differs between processors; what it is message does not.
     shown = [said for *_, said in store.episodes().values()]
     assert shown and all(
         any(role == "tools" and "register_patient" in text for role, text in said) for said in shown
@@ -103,7 +103,7 @@ def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {"start": {"Clinic": {"patients": {"P9": "\ud83d"}}}},
@@ -116,7 +116,7 @@ def test_a_task_under_two_ids_is_told_before_anything_is_prepared(
     ],
 )
 def test_what_cannot_be_stored_is_refused_alike_before_anything_is_prepared(
-    rods: Any, tmp_path: Path, change: dict[str, Any], told: str
+    rods: Any, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path, said = tmp_path / "tasks.jsonl", set()
     rows = [{"id": f"t{i}", "turns": [{"user": f"Wait {i}."}]} for i in range(8)]
@@ -138,7 +138,7 @@ def test_what_cannot_be_stored_is_refused_alike_before_anything_is_prepared(
         ("synth", "--count", 1, "--out", tmp_path / "out.jsonl", "--env", CLINIC),
     ):
         done = rods(*command, "--tasks", path)
-        refused(done, f"{path}: line 7: ", told)
+        refused(done, f"{path}: line 7: ", message)
         said.add(done.err)
     assert len(said) == 1
     assert {p.name for p in tmp_path.iterdir()} == {"tasks.jsonl"}
@@ -273,17 +273,19 @@ def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_pa
         for i, one in enumerate(calls)
         for j, other in enumerate(calls)
     ]
-    path, told = tmp_path / "tasks.jsonl", list[str]()
+    path, message = tmp_path / "tasks.jsonl", list[str]()
     path.write_text("\n".join(map(json.dumps, rows)))
     own = {"environment__name": "tally:Tally", "environment__tasks": str(path)}
     settings = ["steps=6", "pool.rest_epochs=1", "evaluation.validation_every=0"]
     config = load_config("tiny", settings, arm="static", **own)
     watch = create_autospec(Watch, instance=True)
     watch.step.side_effect = lambda line: tools.mark("fail")
-    watch.notice.side_effect = told.append
+    watch.notice.side_effect = message.append
     with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*fix it"):
         train(config, tmp_path / "run", watch, Stopper())
-    assert 0 < len(told) <= 5 and all("the environment lost rollouts" in line for line in told)
+    assert 0 < len(message) <= 5 and all(
+        "the environment lost rollouts" in line for line in message
+    )
     tools.unmark("fail")
     watch.step.side_effect = None
     summary = train(config, tmp_path / "run", watch, Stopper())

@@ -98,7 +98,7 @@ def test_tasks_may_begin_with_a_mark_or_stand_in_a_list(tmp_path: Path) -> None:
 
 def test_what_is_read_as_another_task_is_refused(tmp_path: Path) -> None:
     path, good = tmp_path / "tasks.jsonl", admitted()[0].model_dump_json()
-    for line, told in (
+    for line, message in (
         (good[:-1] + ',"turns":[]}', "the key 'turns' appears twice"),
         (good.replace('"born":3', '"born":1e999'), "born: not a finite number"),
         (good.replace('"note":"', '"note":"\\ud800'), r"note: '\\ud800' is half of a character"),
@@ -106,7 +106,7 @@ def test_what_is_read_as_another_task_is_refused(tmp_path: Path) -> None:
         (good.replace('"start":{', '"start":{"a":' + "[" * 70 + "]" * 70 + ","), "nested deeper"),
     ):
         path.write_text(f"{good}\n{line}\n", encoding="utf-8")
-        with pytest.raises(UserError, match=f"tasks.jsonl: line 2: .*{told}"):
+        with pytest.raises(UserError, match=f"tasks.jsonl: line 2: .*{message}"):
             read_tasks(path)
 
 

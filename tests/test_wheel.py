@@ -63,16 +63,16 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_command_works_or_says_what_it_needs(bare: Path, tmp_path: Path) -> None:
     open_shop(tmp_path)
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    for arguments, told in SAID:
+    for arguments, error in SAID:
         before = {path.name for path in tmp_path.iterdir()}
         done = subprocess.run(
             [bare, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True
         )
-        if not told:
+        if not error:
             assert (done.returncode, done.stderr) == (0, ""), arguments
             continue
         assert done.returncode == 2, arguments
-        assert done.stderr.startswith(told) and done.stderr.count("\n") == 1, arguments
+        assert done.stderr.startswith(error) and done.stderr.count("\n") == 1, arguments
         assert {path.name for path in tmp_path.iterdir()} == before, arguments
     found = subprocess.run([bare, "doctor"], env=env, capture_output=True, text=True)
     assert found.returncode == 2 and "Traceback" not in found.stderr

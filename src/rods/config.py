@@ -229,21 +229,23 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
         try:
             value = parse_yaml(text)
         except ReadError as error:
-            raise UserError(f"--set {override}: {error.told}") from None
+            raise UserError(f"--set {override}: {error.message}") from None
         _put(data, key, value, f"--set {override}")
     for path, value in top.items():
         _put(data, path.replace("__", "."), value, path)
     try:
         return Config.model_validate({**data, "preset": preset})
     except ValidationError as error:
-        told = first_problem(error)
-        raise UserError(f"preset {preset}: {told}" if error.errors()[0]["loc"] else told) from None
+        problem = first_problem(error)
+        raise UserError(
+            f"preset {preset}: {problem}" if error.errors()[0]["loc"] else problem
+        ) from None
 
 
-def _put(data: dict[str, Any], key: str, value: Any, told: str) -> None:
+def _put(data: dict[str, Any], key: str, value: Any, option: str) -> None:
     *path, last = key.split(".")
     for part in path:
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
-            raise UserError(f"{told}: {part} has no keys of its own")
+            raise UserError(f"{option}: {part} has no keys of its own")
     data[last] = value

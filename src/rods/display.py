@@ -60,8 +60,8 @@ class Display:
     def heldout(self, step: int, progress: float, complete: float) -> None:
         self._heldout.append((step, progress, complete))
         if not self.screen.is_terminal:
-            told = f"progress {progress:.3f}, complete {complete:.3f}"
-            self.screen.tell(f"validation after {step} steps: {told}")
+            means = f"progress {progress:.3f}, complete {complete:.3f}"
+            self.screen.tell(f"validation after {step} steps: {means}")
 
     def notice(self, line: str) -> None:
         """May come from another thread."""

@@ -18,7 +18,7 @@ from rods.staging.account import count_of
 from rods.store.queue import Queue
 from rods.store.store import Store
 
-MOST = 5  # faults that are told
+MOST = 5  # faults that are shown
 Finding = tuple[str, bool, str]
 
 
@@ -28,8 +28,8 @@ def check(run: Path | None = None) -> list[Finding]:
     findings = [("python", sys.version_info >= (3, 11), version)]
     for name in (*TRAINER, *BENCHMARK):
         found = installed(name)
-        told = found or f"not installed: {COMMANDS[name]}"
-        findings.append((distribution(name), found is not None, told))
+        detail = found or f"not installed: {COMMANDS[name]}"
+        findings.append((distribution(name), found is not None, detail))
     findings.append(_benchmark())
     free = shutil.disk_usage(Path.cwd()).free // 10**6
     findings.append(("disk", free > 500, f"{free} MB free"))
@@ -85,9 +85,9 @@ def _history(store: Store, config: Config) -> list[Finding]:
         return [("history", False, fault) for fault in (*found[:MOST], *more)]
     pool = fold(store.iter_events(), categories)
     states = Counter(entry.state for entry in pool.entries.values())
-    told = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
+    states_shown = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "empty"
     return [
-        ("pool", True, f"{told}; its events keep every limit"),
+        ("pool", True, f"{states_shown}; its events keep every limit"),
         ("epochs", True, f"{len(epochs)} drawn, {sum(map(len, trained.values()))} groups trained"),
     ]
 
@@ -117,7 +117,7 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     known = candidates | set(store.categories())
     lost = [task_id for task_id, _ in jobs if task_id not in known]
     apart = chosen ^ jobs if inline else chosen - jobs
-    told = ", ".join(f"{n} {outcome or 'open'}" for outcome, n in queue.outcomes().items())
+    outcomes = ", ".join(f"{n} {outcome or 'open'}" for outcome, n in queue.outcomes().items())
     made = f"{len(candidates)} made, each matches its id"
     missing = f"; {len(wrong)} that were injected are missing"
     faults = f"; {len(lost)} of lost tasks" * bool(lost)
@@ -125,5 +125,5 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     return [
         _errors(queue),
         ("candidates", not wrong, made + missing * bool(wrong)),
-        ("jobs", not faults, (told or "none") + faults),
+        ("jobs", not faults, (outcomes or "none") + faults),
     ]

@@ -47,8 +47,8 @@ def follow(
     try:
         config = run_config(store, folder)
         if config.arm != "rods" or config.synthesis.mode != "background":
-            told = "makes its variants itself" if config.arm == "rods" else "makes no variants"
-            raise UserError(f"{folder}: a run of arm {config.arm} that {told}; nothing to follow")
+            does = "makes its variants itself" if config.arm == "rods" else "makes no variants"
+            raise UserError(f"{folder}: a run of arm {config.arm} that {does}; nothing to follow")
         if supervised:
             end_with_parent()
         synthesis = synthesis_of(config, prepare(config), folder, notice)
@@ -72,8 +72,8 @@ def run_config(store: Store, folder: Path) -> Config:
     try:
         return Config.model_validate({k: v for k, v in stored.items() if k != "rods"})
     except ValidationError as error:
-        told = first_problem(error)
-        raise UserError(f"{folder}: written by another version of rods: {told}") from None
+        problem = first_problem(error)
+        raise UserError(f"{folder}: written by another version of rods: {problem}") from None
 
 
 def end_with_parent() -> None:
@@ -96,10 +96,10 @@ def _seldom(tell: Callable[[Count], None]) -> Callable[[Count], None]:
     """Tell every job, and otherwise now and then."""
     last = [0.0, -1.0]
 
-    def told(count: Count) -> None:
+    def seldom(count: Count) -> None:
         now = time.monotonic()
         if count.jobs != last[1] or now - last[0] > TOLD:
             last[:] = [now, count.jobs]
             tell(count)
 
-    return told
+    return seldom

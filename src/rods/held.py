@@ -26,7 +26,7 @@ def hold(path: Path) -> IO[bytes]:
         except BaseException:
             file.close()
             raise
-        file.close()  # whoever held it has just removed it
+        file.close()  # the process that held it has just removed it
 
 
 def check_own(file: IO[bytes], path: Path, start: bytes, what: str) -> None:

@@ -90,8 +90,8 @@ class Loop:
         self.synthesis = synthesis or NoSynthesis()
         self.inline = config.synthesis.mode == "inline"
         if synthesis is not None and config.arm == "rods" and not self.inline:
-            told = "is background, where a worker makes the variants; set it to inline"
-            raise UserError(f"synthesis.mode: {told}, or hand no synthesis to the loop")
+            message = "is background, where a worker makes the variants; set it to inline"
+            raise UserError(f"synthesis.mode: {message}, or hand no synthesis to the loop")
         self.queue = Queue(store, config.synthesis.patience)
         trouble = Trouble(config.synthesis.errors, tell)
         self.producer = Producer(store, self.queue, self.synthesis, config.seed, trouble)
@@ -107,9 +107,9 @@ class Loop:
         """
         last = self.store.last_step()
         if last < step:
-            told = f"the store ends at step {last}, before the checkpoint at step {step}"
+            message = f"the store ends at step {last}, before the checkpoint at step {step}"
             way = f"bring {FILE}-wal back if it is missing, or remove that checkpoint to go on"
-            raise UserError(f"{self.store.folder}: {told}; {way}")
+            raise UserError(f"{self.store.folder}: {message}; {way}")
         if step < 0:
             raise ValueError(f"step {step}: updates are counted from 0")
         self.step, self.buffer = step, ReplayBuffer(self.config)

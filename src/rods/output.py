@@ -70,8 +70,8 @@ class Output:
         """
         for other in others:
             if other is not None and not self.through and _same(self.target, other):
-                told = "the command uses this file for something else; name another one"
-                raise UserError(f"{self.path}: {told}")
+                message = "the command uses this file for something else; name another one"
+                raise UserError(f"{self.path}: {message}")
 
     def write(self, pieces: Iterable[str]) -> None:
         """Write text, a string or pieces of it; half characters become question marks.
@@ -121,7 +121,7 @@ class Output:
             _fill(self._stream() if self.through else self.target, pieces)
 
     def open_through(self) -> BinaryIO:
-        """What is no plain file, for writing; what an open one stands for goes on where it is.
+        """Open what is no plain file, for writing; an open stream keeps its position.
 
         Raises:
             OSError: it cannot be opened.

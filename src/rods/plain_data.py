@@ -61,13 +61,13 @@ class ReadError(UserError):
         self.path: list[str | int] = []
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """Without the line."""
         field = shown(".".join(map(str, self.path)), 2 * MOST_SHOWN)
         return f"{field}: {self.why}{self.entry}" if field else f"{self.why}{self.entry}"
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.told}" if self.line else self.told
+        return f"line {self.line}: {self.message}" if self.line else self.message
 
 
 def named(entry: Any) -> str:
@@ -126,7 +126,7 @@ def _mapping(pairs: Iterable[tuple[Any, Any]], author: Author, depth: int) -> di
             key = _key(written, made, author)
             made[key] = _part(key, value, author, depth)
         except ReadError as error:
-            fault = fault or error  # the rest is still read, for the id may stand there
+            fault = fault or error  # the rest is still read, for the id may be there
     if fault is not None:
         fault.entry = named(made) or fault.entry
         raise fault

@@ -1,6 +1,6 @@
 """Python processes that this one starts: how they find modules, and what they are spared.
 
-Python puts the current folder before its own library unless it is told otherwise, so that a file
+Python puts the current folder before its own library by default, so that a file
 random.py there would be imported by each process. Ours get the paths of this process and no more.
 """
 

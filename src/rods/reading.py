@@ -106,7 +106,7 @@ def entries(
             line = item.line if isinstance(item, Placed) else 0
             yield _place(path, line, name), plain(item, author)
     except ReadError as error:
-        raise UserError(f"{_place(path, error.line, name)}: {error.told}") from None
+        raise UserError(f"{_place(path, error.line, name)}: {error.message}") from None
 
 
 def _items(path: Path, text: str) -> Iterator[tuple[str, Any]]:

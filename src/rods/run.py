@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from rods import __version__
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
@@ -23,14 +21,15 @@ from rods.envs.hints import Hinter
 from rods.errors import OutputError, UserError
 from rods.evaluate import evaluate
 from rods.extras import BENCHMARK, TRAINER, require
+from rods.identity import check_settings, check_world
 from rods.loop import Loop
+from rods.losses import Losses
 from rods.metrics import SUMMARY, MetricsFile, step_metrics, summarise
 from rods.micro.cache import place_libraries
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.output import Output
 from rods.processes import module_command
-from rods.reward import VERSION as REWARD_VERSION
 from rods.rollout.episode import Limits
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
@@ -40,17 +39,6 @@ from rods.store.store import Store
 from rods.task import Category, Task
 
 MIN_FREE_BYTES = 200_000_000
-FREE = frozenset(
-    {
-        *("environment.tasks", "synthesis.endpoint"),  # where files lie
-        *("steps", "checkpoint_steps", "evaluation.validation_every"),  # what is still to come
-        *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
-        "environment.limits.workers",
-    }
-)
-"""Settings that may change when a run goes on, because what it has done would be the same."""
-BROKEN = 3  # steps in a row in which the environment lost most rollouts, which end a run
-REASONS = 5  # distinct causes of lost rollouts that are shown
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
 
 
@@ -87,7 +75,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
     try:
         if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
             raise UserError(f"{folder}: less than {MIN_FREE_BYTES // 10**6} MB of disk are free")
-        _check_identity(store, config, folder)
+        check_settings(store, config, folder)
         try:
             return _Run(config, folder, store, watch, stopper).go()
         except (UserError, OutputError):
@@ -114,48 +102,6 @@ def _no_space(error: Exception, folder: Path) -> bool:
     return shutil.disk_usage(folder).free < LEAST_BYTES
 
 
-def _check_identity(store: Store, config: Config, folder: Path) -> None:
-    """A run folder holds one run: what shaped its past stays as it was.
-
-    Tasks and tools are compared by their content, when they have been read (`_check_world`).
-
-    Raises:
-        UserError: the run is another one; the message names each setting that differs.
-    """
-    now = {"rods": __version__, **config.model_dump(mode="json")}
-    before = store.meta("config")
-    if before is not None:
-        was, wanted = dict(_settings(before)), dict(_settings(now))
-        differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]
-        if differ:
-            told = ", ".join(f"{key} = {_short(was, key)}" for key in differ)
-            instead = ", ".join(_short(wanted, key) for key in differ)
-            raise UserError(
-                f"{folder}: holds a run with {told}, not {instead};"
-                " use another folder or the same settings"
-            )
-        if config.steps < store.last_step():
-            raise UserError(
-                f"{folder}: steps = {config.steps} lie behind step {store.last_step()}, which the"
-                " run has reached; name more"
-            )
-    if before != now:
-        store.set_meta("config", now)
-
-
-def _short(settings: dict[str, Any], key: str) -> str:
-    return json.dumps(settings.get(key))[:80]
-
-
-def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its path."""
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from _settings(value, f"{path}{name}.")
-        else:
-            yield path + name, value
-
-
 def _quiet() -> None:
     """Libraries' progress bars and deprecation notes would tear the display."""
     import transformers.utils.logging as library
@@ -173,8 +119,6 @@ class _Run:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
         self.stopper = stopper
         self.supervisor: Supervisor | None = None
-        self.reasons: set[str] = set()  # causes of lost rollouts that were shown
-        self.broken = 0  # steps in a row in which the environment lost most rollouts
 
     def go(self) -> dict[str, Any] | None:
         place_libraries()
@@ -189,7 +133,9 @@ class _Run:
         config = self.config
         prepared = prepare(config, self.watch.working)
         self.prepared = prepared
-        self._check_world()
+        sides = prepared.tasks
+        tasks = (*sides.train, *sides.validation, *sides.test)
+        check_world(self.store, prepared.env, tasks, self.folder)
         self.store.set_meta("notice", prepared.notice)
         self.store.set_meta("realisation", prepared.tasks.counts())
         self.store.set_meta("left_out", dict(prepared.tasks.left_out))
@@ -201,6 +147,7 @@ class _Run:
             None if beside else synthesis_of(config, prepared, self.folder, self.watch.notice)
         )
         self.loop = Loop(config, self.store, seeds, synthesis, start, self.watch.notice)
+        self.losses = Losses(self.folder, self._name_of, self.watch.notice)
         self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(
             self._environment(prepared.env),
@@ -282,24 +229,6 @@ class _Run:
     def _by_worker(self) -> bool:
         return self.config.arm == "rods" and self.config.synthesis.mode == "background"
 
-    def _check_world(self) -> None:
-        """A run's tools and tasks stay what they were when it began."""
-        env, tasks = self.prepared.env, self.prepared.tasks
-        ids = [task.id for side in (tasks.train, tasks.validation, tasks.test) for task in side]
-        now = {
-            "tools": env.version,
-            "tasks": hashlib.sha256("".join(ids).encode()).hexdigest(),
-            "rewards": REWARD_VERSION,
-        }
-        before = self.store.meta("world") or now
-        for what, value in now.items():
-            if before.get(what, value) != value:
-                raise UserError(
-                    f"{self.folder}: the {what} of {env.name} are not those that this run began"
-                    " with; use another folder, or bring them back"
-                )
-        self.store.set_meta("world", now)
-
     def _environment(self, env: Environment) -> Environment:
         """Where the policy's calls run; synthesis, whose calls are our own, stays outside."""
         config = self.config.environment
@@ -315,25 +244,11 @@ class _Run:
                 self._keep_episode(step, rollout)
         self.metrics.append(line)
         self.watch.step(line)
-        lost = [rollout.failure for rollout in rollouts if rollout.lost]
-        self._tell_lost(rollouts)
-        self.broken = self.broken + 1 if 2 * len(lost) > len(rollouts) else 0
-        if self.broken >= BROKEN:
-            message = f"the environment lost most rollouts of {BROKEN} steps in a row: {lost[0]}"
-            raise UserError(f"{self.folder}: {message}; fix it, and resume by the same command")
+        self.losses.observe(rollouts)
 
-    def _tell_lost(self, rollouts: Sequence[Rollout]) -> None:
-        """Show a line for each new cause of lost rollouts."""
-        for rollout in rollouts:
-            if not rollout.lost or len(self.reasons) >= REASONS:
-                continue
-            task = self.loop.task(rollout.task_id)
-            why = rollout.failure.removeprefix(f"task {task.source or task.id}: ")
-            if why not in self.reasons:
-                self.reasons.add(why)
-                message = f"the environment lost rollouts, which are not trained on: {why}"
-                last = "; further causes are in metrics.jsonl only"
-                self.watch.notice(message + last * (len(self.reasons) == REASONS))
+    def _name_of(self, task_id: str) -> str:
+        task = self.loop.task(task_id)
+        return task.source or task.id
 
     def _on_epoch(self, step: int) -> None:
         every = self.config.evaluation.validation_every

@@ -29,7 +29,7 @@ UNREADABLE = Call.model_construct(name="", arguments={})
 class Scorer:
     """Scores the lines of a file.
 
-    A call that cannot be read counts as a call that failed; text that attempts none is as good as
+    A call that cannot be read counts as a call that failed; text that attempts none counts as
     silence. docs/reward.md has a table of both. A line that is no episode is reported and left
     out; the others are scored. An episode that the environment lost has no score: its progress is
     None.

@@ -1,4 +1,4 @@
-"""Names that stand for a stream that is open already, as `/dev/stdout` and `/dev/fd/3`.
+"""Names of streams that are open already, as `/dev/stdout` and `/dev/fd/3`.
 
 Opened by its name, a plain file that others write too would be emptied, and one that was given for
 reading would be overwritten.
@@ -21,7 +21,7 @@ STREAM = re.compile(
 
 
 def descriptor_of(path: Path) -> int | None:
-    """The number of the open stream of this process that a name stands for, if it does.
+    """The number of the open stream of this process that a name means, if it means one.
 
     Raises:
         OSError: no file can have that name.

@@ -1,7 +1,7 @@
 """What people see: lines of text, progress, and what went wrong.
 
 Cursor codes and colours go to terminals alone, whatever the environment asks for. Nothing that is
-shown is markup, so names and paths stand as they are; control characters are shown as escapes.
+shown is markup, so names and paths are shown as they are; control characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Screen(Console):
         self.show(visible(text), style=style, soft_wrap=True)
 
     def show(self, *what: Any, **how: Any) -> None:
-        """`print`, with failures told like those of `say`.
+        """`print`, with the errors of `say`.
 
         Raises:
             OutputError: the stream takes no more.
@@ -171,7 +171,7 @@ class Bar:
         self._ended = threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
         screen = Screen(stderr=True)
-        columns = (_Told(self._told), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (_Label(self._label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=screen, transient=True)
         self._live = screen.is_terminal
         self._job = self._bar.add_task(what, total=total)
@@ -199,27 +199,27 @@ class Bar:
         else:
             self._teller.join()
 
-    def _told(self) -> str:
+    def _label(self) -> str:
         detail = self._detail()
         return f"{self._what}: {detail}" if detail else self._what
 
     def _tell(self) -> None:
-        with suppress(OutputError):  # whoever writes next tells of it
+        with suppress(OutputError):  # the next write raises it again
             while not self._ended.wait(SELDOM):
-                say(f"{self._told()} ({self.done} of {self._total})", stderr=True)
+                say(f"{self._label()} ({self.done} of {self._total})", stderr=True)
 
 
-class _Told(ProgressColumn):
+class _Label(ProgressColumn):
     """Text that is asked for whenever it is shown."""
 
     max_refresh = 0.5
 
-    def __init__(self, told: Callable[[], str]) -> None:
+    def __init__(self, text: Callable[[], str]) -> None:
         super().__init__()
-        self._told = told
+        self._text = text
 
     def render(self, task: Task) -> Text:
-        return Text(visible(self._told()))
+        return Text(visible(self._text()))
 
 
 def _name(stderr: bool) -> str:

@@ -83,8 +83,8 @@ def _check_surroundings() -> None:
     except OSError:
         raise UserError("the current folder is gone; go to another one") from None
     if sys.flags.optimize > 1:
-        told = "Python leaves out the docstrings, which describe tools; unset PYTHONOPTIMIZE"
-        raise UserError(told)
+        message = "Python leaves out the docstrings, which describe tools; unset PYTHONOPTIMIZE"
+        raise UserError(message)
 
 
 def _misused(error: Any) -> NoReturn:

@@ -36,8 +36,8 @@ def check(
         say(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
     else:
         width = max(map(len, problems))
-        for name, told in problems.items():
-            say(f"{'BAD' if told else 'ok '} {name:{width}}  {'; '.join(told)}".rstrip())
+        for name, faults in problems.items():
+            say(f"{'BAD' if faults else 'ok '} {name:{width}}  {'; '.join(faults)}".rstrip())
         bad = sum(map(bool, problems.values()))
         played = f", {len(found)} ground truths played" if found else ""
         say(f"{len(problems) - bad} of {len(problems)} sound{played}")

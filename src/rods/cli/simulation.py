@@ -48,7 +48,7 @@ def simulate(
     """Choose parameters before training: a simulated learner in the real loop."""
     from rods.simulate.page import render
     from rods.simulate.study import plan
-    from rods.simulate.summary import as_json as told
+    from rods.simulate.summary import as_json as results
     from rods.simulate.summary import summarise
     from rods.simulate.table import HEADER, READ, cells
 
@@ -65,7 +65,7 @@ def simulate(
     if page:
         page.write(render(rows, study))
     if as_json:
-        say(json.dumps(told(rows, study)))
+        say(json.dumps(results(rows, study)))
         return
     columns = [Column(name, justify="right", no_wrap=True) for name in HEADER[1:]]
     table = Table(HEADER[0], *columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -109,8 +109,8 @@ def synth(
             complain(_interrupted(factory, count, output))
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     if as_json:
-        told = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
-        say(json.dumps(told | order.usage()), stderr=is_stdout(out))
+        summary = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
+        say(json.dumps(summary | order.usage()), stderr=is_stdout(out))
         return
     refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted") and n}
     for line in (f"{out}: {factory.made} tasks", _stages(factory), f"refused: {counted(refused)}"):
@@ -196,8 +196,8 @@ def export(
     tasks, left = export_tasks(file, form, out, env)
     if as_json:
         missing = [item.task.id for item in left]
-        told = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
-        say(json.dumps(told))
+        summary = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
+        say(json.dumps(summary))
         return
     say(f"{out}: {tasks} tasks as {form}")
     for item in left:
@@ -235,8 +235,8 @@ def profile(
     one, two = (profile_of(each, world.env) for each in pair)
     far = distance(one, two)
     if as_json:
-        told = {"distance": round(far, 4), "one": one.summary(), "two": two.summary()}
-        say(json.dumps(told))
+        summary = {"distance": round(far, 4), "one": one.summary(), "two": two.summary()}
+        say(json.dumps(summary))
         return
     for name, value in one.summary().items():
         theirs = two.summary()[name]

@@ -67,7 +67,7 @@ def read_literal(node: ast.expr) -> Any:
 
 
 def refuse_deep_text(text: str, bounds: Bounds) -> None:
-    """Bound Python's brackets within each other, with room for what stands around an argument.
+    """Bound Python's brackets within each other, with room for the brackets around an argument.
 
     Raises:
         CallError: there are too many.

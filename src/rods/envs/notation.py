@@ -78,7 +78,7 @@ def parse_python(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Cal
     """
     refuse_deep_text(text, bounds)
     text = text.strip()
-    if text[:1].isidentifier():  # brackets let calls stand on several lines
+    if text[:1].isidentifier():  # within brackets calls may span several lines
         text = f"[{text}\n]"
     try:
         with warnings.catch_warnings():  # odd literals warn on stderr
@@ -213,7 +213,7 @@ def _arguments(item: Mapping[str, Any], tool: ToolSpec) -> Any:
     held = [name for name in item if name in ARGUMENTS]
     held = held or [name for name, value in item.items() if value and isinstance(value, dict)]
     if len(held) > 1 or (held and held[0] not in ARGUMENTS):
-        message = f"{tool.name}: the arguments must stand in 'arguments', and nowhere else"
+        message = f"{tool.name}: the arguments must be in 'arguments' and in no other field"
         raise CallError(Refusal.NOT_CALLS, message)
     return item[held[0]] if held else {}
 

@@ -70,8 +70,8 @@ class Pool:
         entry = self.entries.get(task_id)
         state = entry.state if entry else ""
         if state not in BEFORE[kind]:
-            told = f"cannot be {kind}: it is {state or 'not in the pool'}"
-            raise ImpossibleEventError(f"task {task_id} {told}")
+            message = f"cannot be {kind}: it is {state or 'not in the pool'}"
+            raise ImpossibleEventError(f"task {task_id} {message}")
         if entry is None:
             if category is None:
                 raise ImpossibleEventError(f"task {task_id} was {kind} and is not stored")

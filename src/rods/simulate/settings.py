@@ -96,7 +96,7 @@ def load_settings(overrides: Sequence[str]) -> Settings:
         try:
             data[section][name] = parse_yaml(text)
         except ReadError as error:
-            raise UserError(f"--set {override}: {error.told}") from None
+            raise UserError(f"--set {override}: {error.message}") from None
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

@@ -93,7 +93,9 @@ class Supervisor:
     def _run(self) -> None:
         try:
             self._watch()
-        except Exception as error:  # else the thread ends unnoticed and nobody watches the worker
+        except (
+            Exception
+        ) as error:  # else the thread would end unnoticed and the worker run unwatched
             if (process := self._process) is not None:
                 _end(process)
             self._give_up(f"its supervisor failed: {traced(error).line}")

@@ -186,8 +186,8 @@ class Database:
             if not log.exists():
                 return f"{address}?immutable=1"  # nobody writes, and no index is needed
             if not index.exists():
-                told = f"{log.name} is to be read too, for which the folder must be writable"
-                raise UserError(f"{self.path}: {told}; copy the whole folder and read the copy")
+                message = f"{log.name} is to be read too, for which the folder must be writable"
+                raise UserError(f"{self.path}: {message}; copy the whole folder and read the copy")
         return f"{address}?mode=rw"
 
     def _connect(self, address: str) -> sqlite3.Connection:
@@ -209,9 +209,9 @@ class Database:
         row = self._db.execute(query).fetchone()
         found = int(row[0]) if row else 0
         if found != VERSION:
-            told = f"{self.path}: written by store version {found}, this is {VERSION}"
+            message = f"{self.path}: written by store version {found}, this is {VERSION}"
             way = "upgrade rods" if found > VERSION else "use another folder"
-            raise UserError(f"{told}; {way}")
+            raise UserError(f"{message}; {way}")
         return found
 
     def _begin(self) -> None:

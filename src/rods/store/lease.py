@@ -42,9 +42,9 @@ class Lease:
         except BlockingIOError:
             self.close()
             who = holder(folder, kind)
-            told = f" (process {who['pid']} on {who['host']})" if who else ""
+            process = f" (process {who['pid']} on {who['host']})" if who else ""
             raise BusyError(
-                f"{folder}: another {kind} is at work here{told}; wait for it, stop it, or use"
+                f"{folder}: another {kind} is at work here{process}; wait for it, stop it, or use"
                 " another folder"
             ) from None
         except OSError:

@@ -1,6 +1,6 @@
 """The way from boundary tasks to candidates: jobs that wait, and verified variants that wait.
 
-The trainer adds jobs and injects candidates; whoever synthesises does the rest. A candidate is a
+The trainer adds jobs and injects candidates; the synthesis does the rest. A candidate is a
 stored task that waits until an event says that it was injected. Going back to a checkpoint forgets
 later events, so a trainer finds again what it had taken, and can take nothing twice. A variant of a
 task that went back with it waits until that has joined again.

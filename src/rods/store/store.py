@@ -48,8 +48,10 @@ class Store:
             if role != "reader":
                 self._lease = Lease(folder, role)
         except OSError as error:
-            told = f"cannot be used as a run folder: {error.strerror}"
-            raise UserError(f"{folder}: {told}; make it writable, or use another folder") from None
+            message = f"cannot be used as a run folder: {error.strerror}"
+            raise UserError(
+                f"{folder}: {message}; make it writable, or use another folder"
+            ) from None
         try:
             self.db = Database(folder, role, durable=durable)
         except BaseException:
@@ -116,8 +118,8 @@ class Store:
         try:
             task = Task.model_validate_json(body)
         except ValidationError as error:
-            told = f"task {task_id}: {first_problem(error)}; {DAMAGED}"
-            raise UserError(f"{self.folder / FILE}: {told}") from None
+            message = f"task {task_id}: {first_problem(error)}; {DAMAGED}"
+            raise UserError(f"{self.folder / FILE}: {message}") from None
         if task.id != task_id:
             raise UserError(f"{self.folder / FILE}: task {task_id} was altered; {DAMAGED}")
         return task

@@ -76,7 +76,7 @@ class Maker:
         """The jobs of a batch.
 
         Args:
-            stopped: whether nobody waits for it any more.
+            stopped: whether its result is no longer wanted.
 
         Raises:
             KeyboardInterrupt: it was stopped.
@@ -109,7 +109,7 @@ _maker: Maker | None = None  # of a worker process
 
 def _begin(make: Callable[[], Maker], parent: Connection) -> None:
     global _maker
-    sys.stdout = sys.stderr  # where standard output is, results stand alone
+    sys.stdout = sys.stderr  # standard output holds results alone
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _maker = make()
     # A job leaves no cycles behind, and walking what was learned from the seeds over and over took
@@ -155,8 +155,8 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
             try:
                 yield from _ordered(pool, _batch, first, _ahead(3 * workers, left, size))
             except BrokenProcessPool:
-                told = "a worker process was killed, perhaps for its memory; use fewer --workers"
-                raise UserError(f"rods synth: {told}") from None
+                message = "a worker process was killed, perhaps for its memory; use fewer --workers"
+                raise UserError(f"rods synth: {message}") from None
 
     return batches
 

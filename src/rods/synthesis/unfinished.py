@@ -45,8 +45,8 @@ class Unfinished:
             try:
                 self._file = hold(self.path)
             except BlockingIOError:
-                told = "another process writes it; wait until it is done, or name another file"
-                raise BusyError(f"{output.path}: {told}") from None
+                message = "another process writes it; wait until it is done, or name another file"
+                raise BusyError(f"{output.path}: {message}") from None
             try:
                 check_own(self._file, self.path, START, "what a synthesis left unfinished")
             except UserError:
@@ -54,7 +54,7 @@ class Unfinished:
                 raise
 
     def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """What stands there, each line with the place behind it, up to one that was torn.
+        """The rows of the file, each with the position behind it, up to a torn line.
 
         Raises:
             UserError: it was begun with other settings.
@@ -74,7 +74,7 @@ class Unfinished:
             yield row, place
 
     def keep(self, place: int) -> None:
-        """Go on behind a place; what stands behind it is dropped."""
+        """Append from a position on; what follows it is dropped."""
         self._file.truncate(place)
         self._file.seek(place)
         self._empty = place <= len(self._first)

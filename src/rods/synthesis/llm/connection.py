@@ -94,8 +94,8 @@ class Connection:
         except TooLong as error:
             start = error.start.decode("utf-8", "replace")
             cause = Cause.REPEATS if repeating(start) else Cause.TOO_LONG
-            told = ", streamed although it should not be" if start.startswith("data:") else ""
-            detail = f"more than {len(error.start)} bytes{told}"
+            message = ", streamed although it should not be" if start.startswith("data:") else ""
+            detail = f"more than {len(error.start)} bytes{message}"
             return Fault(cause, detail, text=self._clean(start))
         except Encoded:
             return Fault(Cause.NOT_CHAT, "the response is compressed")
@@ -104,8 +104,8 @@ class Connection:
         except (httpcore2.TimeoutException, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {config.timeout:g} s")
         except httpcore2.ConnectError as error:
-            told = self._hide(f"no connection{self._transport.through}: {error}")
-            return Fault(Cause.DOWN, told, unreachable=True)
+            message = self._hide(f"no connection{self._transport.through}: {error}")
+            return Fault(Cause.DOWN, message, unreachable=True)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
         except (openai.OpenAIError, OSError) as error:
@@ -115,7 +115,7 @@ class Connection:
         """What a bad status means."""
         if 300 <= status < 400:
             location = self._hide(response.headers.get("location", "another address"))
-            told = f"status {status}: it leads to {location}; write its address as the url"
-            return Fault(Cause.REFUSED, told, status=status)
+            message = f"status {status}: it leads to {location}; write its address as the url"
+            return Fault(Cause.REFUSED, message, status=status)
         wait = retry_after(response.headers.get("retry-after", ""))
         return refusal_of(status, response.text, self._hide, wait)

@@ -23,7 +23,7 @@ from rods.synthesis.llm.prompts import Prompt
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
 
 M = TypeVar("M", bound=BaseModel)
-TOLD = 400  # characters of an error that names the URL and the server's words
+MOST_SHOWN = 400  # characters of an error that names the URL and the server's words
 tell_log: Callable[[str], None] = logging.getLogger("rods").warning
 
 
@@ -80,7 +80,7 @@ class Endpoint:
 
         Raises:
             ModelError: there is no answer of this form.
-            UserError: the journal cannot be written, or no question can be answered: nobody is
+            UserError: the journal cannot be written, or no question can be answered: no server is
                 there, or the key, the model's name or the URL is wrong.
             KeyboardInterrupt: the endpoint was stopped.
         """
@@ -101,7 +101,7 @@ class Endpoint:
             failed = fault
         self._settle(entry, spent, text, failed, recalled=known is not None)
         if failed is not None and failed.unusable:
-            raise UserError(shown(failed.unusable, TOLD))
+            raise UserError(shown(failed.unusable, MOST_SHOWN))
         if failed is not None:
             raise ModelError(failed.cause, prompt.role, failed.detail)
         return made
@@ -165,7 +165,7 @@ class Endpoint:
             return
         if text is None and failed is not None and failed.text:
             text = failed.text[:FAILED]
-        told = {
+        details = {
             "answer": text,
             "cause": failed.cause if failed else None,
             "detail": failed.detail if failed else "",
@@ -175,4 +175,4 @@ class Endpoint:
             "seconds": round(spent.seconds, 4),
             "tries": spent.tries,
         }
-        self.journal.record(entry.model_copy(update=told))
+        self.journal.record(entry.model_copy(update=details))

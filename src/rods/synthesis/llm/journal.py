@@ -98,8 +98,8 @@ class Journal:
             self._file.truncate(end)
             self._file.seek(end)
         except BlockingIOError:
-            told = "another process writes it; wait until it is done, or name another --journal"
-            raise BusyError(f"{self.path}: {told}") from None
+            message = "another process writes it; wait until it is done, or name another --journal"
+            raise BusyError(f"{self.path}: {message}") from None
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}") from None
 

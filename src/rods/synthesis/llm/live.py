@@ -26,7 +26,7 @@ LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
 GIVEN_UP_AFTER = (
     5  # first questions without a chat answer in any form, after which the endpoint is given up
 )
-WATCHED = 20  # the latest requests; if most of them time out, that is told
+WATCHED = 20  # the latest requests; if most of them time out, a notice says so
 ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """What a server says, with no bad status, if it has taken the request."""
 
@@ -95,12 +95,12 @@ class Live:
     def _unusable(self, fault: Fault) -> str:
         """Why no question can be answered, after a first one was not; "" if that is not known."""
         self._unanswered += fault.cause in (Cause.REFUSED, Cause.NOT_CHAT)
-        told = fault.detail.rstrip(".")
+        cause = fault.detail.rstrip(".")
         if fault.unreachable:
             mend = "start the server there, or write its address as the url"
-            if "CERTIFICATE" in told:
+            if "CERTIFICATE" in cause:
                 mend = "name the file of its authority in $SSL_CERT_FILE"
-            elif "SSL" in told:
+            elif "SSL" in cause:
                 mend = "write the url with http, if the server has no TLS"
         elif fault.status in (401, 403):
             mend = "set the variable, or name another one as key_env"
@@ -111,13 +111,13 @@ class Live:
             if not urlsplit(self.config.url).path:
                 mend += "; most servers want /v1 at the end of the url"
         elif self._unanswered >= GIVEN_UP_AFTER and fault.cause in (Cause.REFUSED, Cause.NOT_CHAT):
-            told, mend = (
-                f"{fault.cause}: {told}",
+            cause, mend = (
+                f"{fault.cause}: {cause}",
                 f"so ended the first {self._unanswered} questions",
             )
         else:
             return ""
-        return f"{self.config.url}: {told}; {mend}"
+        return f"{self.config.url}: {cause}; {mend}"
 
     def _in_some_form(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
         """The words, in a plainer form if the endpoint refuses or ignores this one."""
@@ -149,7 +149,7 @@ class Live:
                     return text
             form, given_up = step
             done.add(given_up.part)
-            self.ledger.count(prompt.role, given_up.told)
+            self.ledger.count(prompt.role, given_up.counted_as)
 
     def _plainer(
         self, form: RequestForm, fault: Fault, done: set[str]

@@ -1,4 +1,4 @@
-"""Where the answers stand among a model's words.
+"""Finds the answers among a model's words.
 
 Words are read once from their beginning to their end. Thinking is left out. What is inside an
 object or a block belongs to it, so a mark, a brace or a tag in there is data.

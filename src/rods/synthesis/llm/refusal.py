@@ -73,8 +73,8 @@ def error_in(data: Any) -> Any:
     if data.get("error") or data.get("object") == "error":
         return data
     words = [data.get(name) for name in ERRORS]
-    told = any(word for word in words if not (isinstance(word, dict) and "role" in word))
-    return data if told and not choices else None
+    is_error = any(word for word in words if not (isinstance(word, dict) and "role" in word))
+    return data if is_error and not choices else None
 
 
 def fault_of(error: Any, clean: Clean) -> Fault:
@@ -119,8 +119,8 @@ def _fault(code: int, error: Any, clean: Clean, wait: float | None = None) -> Fa
     parts = _parts(error)
     param = next((part["param"] for part in parts if isinstance(part.get("param"), str)), "")
     words = param or (error if isinstance(error, str) else json.dumps(error))
-    told = clean(_told(error))
-    return Fault(cause, f"status {code}: {told}", wait=wait, status=status, words=words)
+    message = clean(_message(error))
+    return Fault(cause, f"status {code}: {message}", wait=wait, status=status, words=words)
 
 
 def _meant(status: int, words: str) -> int:
@@ -143,7 +143,7 @@ def _parts(error: Any) -> list[dict[str, Any]]:
     return parts
 
 
-def _told(error: Any) -> str:
+def _message(error: Any) -> str:
     """The words of an error."""
     for part in _parts(error):
         for name in reversed(ERRORS):
@@ -163,7 +163,7 @@ def _status(error: Any) -> int:
                 return int(text[:3])
             if found := _named(text):
                 return found
-    words = _told(error)
+    words = _message(error)
     numbered = NUMBERED.search(words[:2000])
     return int(numbered[1]) if numbered else _named(words) or UNKNOWN
 

@@ -26,12 +26,12 @@ class Step(NamedTuple):
     Attributes:
         part: the part of a `RequestForm` that is given up.
         names: of the request's fields in it, by which a refusal may name it.
-        told: how it is counted.
+        counted_as: its name in the ledger.
     """
 
     part: str
     names: tuple[str, ...]
-    told: str
+    counted_as: str
 
 
 SCHEMA = Step("schema", ("response_format", "json_schema"), "asked in tags instead")
@@ -87,7 +87,7 @@ class RequestForm(NamedTuple):
         body: dict[str, Any] = {
             "model": config.model,
             "messages": [{"role": role, "content": whole(text)} for role, text in turns],
-            "stream": False,  # some servers stream unless they are told not to
+            "stream": False,  # some servers stream by default
             "max_tokens" if self.max_tokens else "max_completion_tokens": config.max_tokens,
         }
         if self.sampling:

@@ -51,8 +51,8 @@ def words_of(content: bytes, clean: Clean) -> Words:
         raise Fault(Cause.NOT_CHAT, body) from None
     text = clean(_text(said))
     if _among(finish, DECLINED) or (refusal and not text):
-        told = refusal if isinstance(refusal, str) else finish
-        raise Fault(Cause.REFUSED, told or "content filter", tokens=tokens)
+        reason = refusal if isinstance(refusal, str) else finish
+        raise Fault(Cause.REFUSED, reason or "content filter", tokens=tokens)
     if _among(finish, BROKEN):
         raise Fault(Cause.DOWN, f"the server broke off: {text[-100:]}", tokens=tokens)
     if _among(finish, CUT) and finish not in ENDED:
@@ -60,9 +60,9 @@ def words_of(content: bytes, clean: Clean) -> Words:
         raise Fault(cause, text[-300:], text=text, tokens=tokens)
     if not text.strip():
         fields = ", ".join(_elsewhere(message))[:100]
-        told = f"; there are some in {clean(fields)}" if fields else ""
+        hint = f"; there are some in {clean(fields)}" if fields else ""
         raise Fault(
-            Cause.EMPTY, f"the answer has no words{told}", tokens=tokens, elsewhere=bool(fields)
+            Cause.EMPTY, f"the answer has no words{hint}", tokens=tokens, elsewhere=bool(fields)
         )
     return Words(text, *tokens)
 

@@ -31,24 +31,24 @@ def whole_answer(body: str) -> Any:
 def _joined(body: str) -> dict[str, Any]:
     """The chat completion that the events make up."""
     message: dict[str, Any] = {}
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     finish, spoke, events = None, False, _events(body)
     if not events:
         raise ValueError("no events")
     for data in events:
         if data == DONE:
             continue
-        told |= {name: value for name, value in data.items() if name != "choices" and value}
+        fields |= {name: value for name, value in data.items() if name != "choices" and value}
         for choice in data.get("choices") or ():
             spoke = True
             if choice.get("error"):
-                told["error"] = choice["error"]
+                fields["error"] = choice["error"]
             finish = choice.get("finish_reason") or finish
             if not choice.get("index"):
                 _add(message, choice.get("delta") or choice.get("message") or {})
-    if finish is None and DONE not in events and "error" not in told:
+    if finish is None and DONE not in events and "error" not in fields:
         raise Fault(Cause.DOWN, "the stream ends before the answer does")
-    return {**told, "choices": [{"message": message, "finish_reason": finish}] if spoke else []}
+    return {**fields, "choices": [{"message": message, "finish_reason": finish}] if spoke else []}
 
 
 def _events(body: str) -> list[Any]:

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 M = TypeVar("M", bound=BaseModel)
 
 ITEMS = 1_000  # blocks of one list that are read
-BLANK = "..."  # stands in the form where a text belongs
+BLANK = "..."  # in the form, in place of a text
 DEPTH = 8  # models inside models
 LISTS = (list, tuple, set, frozenset)
 SCALARS = (str, int, float, bool, Enum)
@@ -154,7 +154,7 @@ def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple
     """Blocks on the outermost level, with what is in them and where they end; in linear time.
 
     A block of text ends with the first end of its name; one that is as the form shows it is none.
-    In a model's block the same name may stand again, so starts and ends are counted.
+    In a model's block the same name may appear again, so starts and ends are counted.
     """
     names = "|".join(map(re.escape, known))
     opened, start, level = "", 0, 0

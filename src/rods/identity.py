@@ -1,0 +1,92 @@
+"""Which run a folder holds: its settings, and the tools and tasks by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rods import __version__
+from rods.config import Config
+from rods.envs.base import Environment
+from rods.errors import UserError
+from rods.reward import VERSION as REWARD_VERSION
+from rods.store.store import Store
+from rods.task import Task
+
+FREE = frozenset(
+    {
+        *("environment.tasks", "synthesis.endpoint"),  # where files lie
+        *("steps", "checkpoint_steps", "evaluation.validation_every"),  # what is still to come
+        *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
+        "environment.limits.workers",
+    }
+)
+"""Settings that may change when a run goes on, because what it has done would be the same."""
+MOST_SHOWN = 80  # characters of one value in a message
+
+
+def check_settings(store: Store, config: Config, folder: Path) -> None:
+    """A run folder holds one run: what shaped its past stays as it was.
+
+    Tasks and tools are compared by their content, when they have been read (`check_world`).
+
+    Raises:
+        UserError: the run is another one; the message names each setting that differs.
+    """
+    now = {"rods": __version__, **config.model_dump(mode="json")}
+    before = store.meta("config")
+    if before is not None:
+        was, wanted = dict(_settings(before)), dict(_settings(now))
+        differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]
+        if differ:
+            kept = ", ".join(f"{key} = {_short(was, key)}" for key in differ)
+            instead = ", ".join(_short(wanted, key) for key in differ)
+            raise UserError(
+                f"{folder}: holds a run with {kept}, not {instead};"
+                " use another folder or the same settings"
+            )
+        if config.steps < store.last_step():
+            raise UserError(
+                f"{folder}: steps = {config.steps} lie behind step {store.last_step()}, which the"
+                " run has reached; name more"
+            )
+    if before != now:
+        store.set_meta("config", now)
+
+
+def _short(settings: dict[str, Any], key: str) -> str:
+    return json.dumps(settings.get(key))[:MOST_SHOWN]
+
+
+def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting by its path."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def check_world(store: Store, env: Environment, tasks: Iterable[Task], folder: Path) -> None:
+    """A run's tools, tasks and rewards stay what they were when it began.
+
+    Raises:
+        UserError: one of them is another.
+    """
+    ids = "".join(task.id for task in tasks)
+    now = {
+        "tools": env.version,
+        "tasks": hashlib.sha256(ids.encode()).hexdigest(),
+        "rewards": REWARD_VERSION,
+    }
+    before = store.meta("world") or now
+    for what, value in now.items():
+        if before.get(what, value) != value:
+            raise UserError(
+                f"{folder}: the {what} of {env.name} are not those that this run began with; use"
+                " another folder, or bring them back"
+            )
+    store.set_meta("world", now)
