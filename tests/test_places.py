@@ -124,7 +124,7 @@ def test_python_without_docstrings(tmp_path: Path) -> None:
     assert not (tmp_path / "t.jsonl").exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody unknown")
+@pytest.mark.skipif(os.getuid() != 0, reason="the kernel lets only root become another user")
 def test_an_unknown_user_without_a_home() -> None:
     with TemporaryDirectory() as place:  # those of the tests can be entered by their user alone
         unknown_user(Path(place))
