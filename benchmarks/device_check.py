@@ -68,10 +68,10 @@ def train(folder: Path, device: str, stop_after: int) -> dict[str, object]:
             time.sleep(0.05)
         if stop_after:
             job.send_signal(signal.SIGINT)
-        lines_out = job.communicate()[1].splitlines()
-    used = next((int(line.split()[-1]) for line in lines_out if line.startswith("gpu bytes")), 0)
+        errors = job.communicate()[1].splitlines()
+    used = next((int(line.split()[-1]) for line in errors if line.startswith("gpu bytes")), 0)
     good = job.returncode == (130 if stop_after else 0) and (used > 0) is (device != "cpu")
-    found = {"code": job.returncode, "gpu_bytes": used, "stderr": lines_out[-20:], "good": good}
+    found = {"code": job.returncode, "gpu_bytes": used, "stderr": errors[-20:], "good": good}
     return {**found, "steps": steps(lines), "seconds": round(time.monotonic() - begun, 1)}
 
 

@@ -89,6 +89,8 @@ class Child:
         if not self.pid:
             os.dup2(out_end, 1)
             os.dup2(err_end, 2)
+            # The former objects remember a position, if their streams were files.
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
             os._exit(_run(work, *arguments))
         os.close(out_end)
         os.close(err_end)

@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 
 from rods.config import load_config
-from rods.micro.benchmark import SETTINGS, SHIPPED, make_policy
+from rods.envs.bfcl import BfclEnvironment
+from rods.micro.benchmark import SETTINGS, SHIPPED, make_policy, policy_key
 from rods.terminal import Bar
 
 
@@ -30,7 +31,8 @@ def main() -> None:
             bar.update(int(100 * share))
 
         facts = make_policy(out, config, progress)
-    (out / SETTINGS).write_text(json.dumps(config.model_dump(), indent=1) + "\n")
+    key = policy_key(config, BfclEnvironment().version)
+    (out / SETTINGS).write_text(json.dumps(key, indent=1) + "\n")
     print(json.dumps(facts))
 
 

@@ -73,7 +73,7 @@ def test_a_run_is_not_cut_short(rods, run: Path) -> None:
     last = store.last_step()
     store.close()
     done = rods("train", "--preset", "tiny", "--run", run, "--set", f"steps={last - 1}")
-    refused(done, f"steps = {last - 1} lie behind step {last}")
+    refused(done, f"steps = {last - 1}: the run has already reached step {last}")
 
 
 def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -80,6 +81,13 @@ def test_standard_output_gets_the_tasks_alone(rods: Any, shop: Path) -> None:
     with (shop / "redirected").open("wb") as file:
         subprocess.run(command, stdout=file, stderr=subprocess.DEVNULL, check=True)
     assert (shop / "redirected").read_bytes() == done.stdout
+
+
+def test_standard_output_gets_the_page_alone() -> None:
+    command = ["rods", *map(str, (*SIMULATE, "--json", "--out", "/dev/stdout"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("<!doctype html>") and done.stdout.rstrip().endswith("</html>")
+    assert json.loads(done.stderr)
 
 
 @pytest.mark.slow

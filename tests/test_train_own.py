@@ -48,7 +48,7 @@ def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     trained = {group.task_id for group in store.groups()}
     assert len(trained) == 8 and trained < written
     assert all(task.environment == CLINIC for task in store.tasks().values())
-    # What an untrained policy says differs between processors; what it is message does not.
+    # What an untrained policy says differs between processors; what it is told does not.
     shown = [said for *_, said in store.episodes().values()]
     assert shown and all(
         any(role == "tools" and "register_patient" in text for role, text in said) for said in shown

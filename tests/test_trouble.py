@@ -287,13 +287,13 @@ def jobs_for_a_worker(folder: Path, **options: int) -> Config:
 
 
 def test_a_worker_ends_when_synthesis_is_broken(tmp_path: Path) -> None:
-    config, messages, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
+    config, counts, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
     store = Store(tmp_path, role="worker", durable=False)
     worker = Worker(
-        config, store, Ailing(broken), tell=messages.append, pause=0, notice=notices.append
+        config, store, Ailing(broken), tell=counts.append, pause=0, notice=notices.append
     )
     count = worker.run()
-    assert count == messages[-1]
+    assert count == counts[-1]
     assert (count.jobs, count.candidates, count.errors, count.open) == (3, 0, 3, 5)
     assert count.gave_up.startswith("3 errors in a row; last: ValueError")
     assert [notice.split(":")[0] for notice in notices] == [

@@ -11,9 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
-from rods.plain_data import ReadError
 from rods.reading import parse_yaml
-from rods.setting import Setting
+from rods.setting import Setting, read_override
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
@@ -221,15 +220,9 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
         raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
     data = parse_yaml((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
     for override in overrides:
-        key, equals, text = override.partition("=")
+        key, value = read_override(override, "key.name")
         if key in OPTIONS:
             raise UserError(f"--set {override}: use {OPTIONS[key]} for that")
-        if not equals or not key:
-            raise UserError(f"--set {override}: write it as key.name=value")
-        try:
-            value = parse_yaml(text)
-        except ReadError as error:
-            raise UserError(f"--set {override}: {error.message}") from None
         _put(data, key, value, f"--set {override}")
     for path, value in top.items():
         _put(data, path.replace("__", "."), value, path)

@@ -50,8 +50,8 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
             )
         if config.steps < store.last_step():
             raise UserError(
-                f"{folder}: steps = {config.steps} lie behind step {store.last_step()}, which the"
-                " run has reached; name more"
+                f"{folder}: steps = {config.steps}: the run has already reached step"
+                f" {store.last_step()}; give more steps"
             )
     if before != now:
         store.set_meta("config", now)

@@ -22,12 +22,13 @@ from rods.config import Config, Stage
 from rods.due import Due
 from rods.errors import UserError
 from rods.group import Group
+from rods.notice import tell_log
 from rods.pool.buffer import ReplayBuffer
 from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.order import draw
 from rods.pool.pool import Pool
 from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble, tell_log
+from rods.staging.trouble import Trouble
 from rods.store.database import DAMAGED, FILE
 from rods.store.queue import Queue
 from rods.store.rows import EpochRow

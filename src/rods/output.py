@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rods.errors import UserError
-from rods.streams import check_given, descriptor_of, resolved
+from rods.streams import check_given, descriptor_of, is_stdout, resolved
 
 DATABASE = b"SQLite format 3\0"
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -37,6 +37,7 @@ class Output:
         path: as it was named.
         target: the file that is written, links followed.
         through: it is no plain file and is written through.
+        on_stdout: it is this process's standard output, where nothing else may go then.
 
     Raises:
         UserError: it cannot be written.
@@ -47,6 +48,7 @@ class Output:
         with self.named():
             self.target = resolved(path)
             self._descriptor = descriptor_of(path)
+            self.on_stdout = self._descriptor is not None and is_stdout(self._descriptor)
             if self._descriptor is not None:
                 self.through = True
                 check_given(self._descriptor)

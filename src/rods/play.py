@@ -10,6 +10,7 @@ from rods.envs.notation import parse_calls
 from rods.reward import trusted_trace
 from rods.rollout.episode import Action, Episode, Message
 from rods.task import Task
+from rods.terminal import visible
 
 MAX_SHOWN = 4_000  # characters of one message
 
@@ -60,7 +61,7 @@ def _tell(message: Message, show: Callable[[str], None]) -> None:
     if message.role == "agent":
         return
     text = message.text[:MAX_SHOWN] + ("..." if len(message.text) > MAX_SHOWN else "")
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    safe = visible(text)
     if message.role == "tools" and len(text.split()) > 8:
         safe = f"{len(text.split())} tools"
     show(f"{marks.get(message.role, message.role)}: {safe}")

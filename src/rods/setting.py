@@ -6,6 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
+from rods.errors import UserError
+from rods.plain_data import ReadError
+from rods.reading import parse_yaml
+
 
 class Setting(BaseModel):
     """A section of settings: no other fields, finite numbers, and true or false is no number."""
@@ -19,3 +23,21 @@ class Setting(BaseModel):
         if isinstance(value, bool) and kind in (int, float, int | None, float | None):
             raise ValueError("must be a number, not true or false")
         return value
+
+
+def read_override(override: str, form: str) -> tuple[str, Any]:
+    """Key and value of a `--set key=value`; the value is read as YAML.
+
+    Args:
+        form: of the key, for messages.
+
+    Raises:
+        UserError: it is of another form, or the value is not YAML.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: write it as {form}=value")
+    try:
+        return key, parse_yaml(text)
+    except ReadError as error:
+        raise UserError(f"--set {override}: {error.message}") from None

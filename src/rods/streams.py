@@ -51,12 +51,10 @@ def check_given(descriptor: int) -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
-def is_stdout(path: Path) -> bool:
-    """Whether the path leads to this process's standard output, where nothing else may go then."""
+def is_stdout(descriptor: int) -> bool:
+    """Whether a stream is this process's standard output."""
     with suppress(OSError, ValueError):
-        number = descriptor_of(path)
-        stream = os.fstat(stdout().fileno())
-        return number is not None and os.path.samestat(os.fstat(number), stream)
+        return os.path.samestat(os.fstat(descriptor), os.fstat(stdout().fileno()))
     return False
 
 

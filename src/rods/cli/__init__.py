@@ -1,7 +1,7 @@
 """The command line: one thin command a verb.
 
-Exit 0 on success, 1 where a check finds faults, 2 on unusable input or output, 128 + n after signal
-n, 141 where the reader of the output closed it.
+Exit 0 on success, 1 where `verify` or `envs check` finds faults, 2 on unusable input or output,
+128 + n after signal n, 141 where the reader of the output closed it.
 """
 
 import signal

@@ -13,7 +13,6 @@ from rich.table import Column, Table
 from rods.cli.common import JsonFlag, SeedOption
 from rods.errors import UserError
 from rods.output import Output
-from rods.streams import is_stdout
 from rods.terminal import Bar, Screen, say
 
 
@@ -64,14 +63,15 @@ def simulate(
         rows = summarise([*study.run(bar.advance)])
     if page:
         page.write(render(rows, study))
+    stderr = page is not None and page.on_stdout
     if as_json:
-        say(json.dumps(results(rows, study)))
+        say(json.dumps(results(rows, study)), stderr=stderr)
         return
     columns = [Column(name, justify="right", no_wrap=True) for name in HEADER[1:]]
     table = Table(HEADER[0], *columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for row in cells(rows):
         table.add_row(*row)
-    screen = Screen(stderr=out is not None and is_stdout(out))
+    screen = Screen(stderr=stderr)
     screen.show(table)
     screen.tell(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories a run. {READ}")
     if out:

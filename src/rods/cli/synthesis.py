@@ -25,7 +25,6 @@ from rods.cli.common import (
 from rods.errors import UserError
 from rods.output import Output
 from rods.stopper import Stopper
-from rods.streams import is_stdout
 from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
@@ -110,11 +109,11 @@ def synth(
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     if as_json:
         summary = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
-        say(json.dumps(summary | order.usage()), stderr=is_stdout(out))
+        say(json.dumps(summary | order.usage()), stderr=output.on_stdout)
         return
     refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted") and n}
     for line in (f"{out}: {factory.made} tasks", _stages(factory), f"refused: {counted(refused)}"):
-        say(line, stderr=is_stdout(out))
+        say(line, stderr=output.on_stdout)
 
 
 def _make(factory: Factory, count: int, order: Order, workers: int) -> None:

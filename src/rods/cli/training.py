@@ -13,8 +13,8 @@ import typer
 from rods.cli.common import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.config import Arm, load_config
 from rods.errors import UserError
+from rods.output import Output
 from rods.stopper import Stopper
-from rods.streams import is_stdout
 from rods.terminal import Screen, command_line, say
 
 
@@ -61,7 +61,7 @@ def report(
     from rods.report.page import write_report
 
     page = write_report(run, out)
-    say(str(page), stderr=is_stdout(page))
+    say(str(page), stderr=Output(page).on_stdout)
 
 
 def doctor(

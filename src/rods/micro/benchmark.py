@@ -48,7 +48,9 @@ def prepare_benchmark(config: PolicyConfig, progress: Progress) -> Prepared:
     def make(folder: Path) -> dict[str, Any]:
         return make_policy(folder, config, progress)
 
-    policy = shipped(config) or cached("micro", [env.version, config.model_dump()], make)
+    policy = shipped(config, env.version) or cached(
+        "micro", [policy_key(config, env.version)], make
+    )
     tasks = _tasks(env, policy, config.indices, progress)
     dialect = _dialect(policy)
     return Prepared(env, dialect, load_tasks(tasks, env, dialect), policy / "model", NOTICE)
@@ -65,13 +67,22 @@ def make_policy(folder: Path, config: PolicyConfig, progress: Progress) -> dict[
     return make_base(folder, tokenizer, config, examples, renaming, progress)
 
 
-def shipped(config: PolicyConfig) -> Path | None:
+def shipped(config: PolicyConfig, version: str) -> Path | None:
     """The folder of the policy that comes with the package, if it is the one of these settings.
 
     `experiments/micro_policy.py` makes it.
     """
     settings = json.loads((SHIPPED / SETTINGS).read_text("utf-8"))
-    return SHIPPED if settings == config.model_dump() else None
+    return SHIPPED if settings == policy_key(config, version) else None
+
+
+def policy_key(config: PolicyConfig, version: str) -> dict[str, Any]:
+    """What a policy depends on.
+
+    Args:
+        version: of the benchmark's tools.
+    """
+    return {"tools": version, **config.model_dump()}
 
 
 def _dialect(policy: Path) -> MicroDialect:

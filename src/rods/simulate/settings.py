@@ -16,9 +16,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rods.errors import UserError, first_problem
-from rods.plain_data import ReadError
-from rods.reading import parse_yaml
-from rods.setting import Setting
+from rods.setting import Setting, read_override
 
 
 class WorldSettings(Setting):
@@ -89,14 +87,11 @@ def load_settings(overrides: Sequence[str]) -> Settings:
     """
     data: dict[str, dict[str, Any]] = {name: {} for name in Settings.model_fields}
     for override in overrides:
-        key, equals, text = override.partition("=")
+        key, value = read_override(override, "section.name")
         section, _, name = key.partition(".")
-        if not equals or not name or section not in data:
+        if not name or section not in data:
             raise UserError(f"--set {override}: write it as section.name=value")
-        try:
-            data[section][name] = parse_yaml(text)
-        except ReadError as error:
-            raise UserError(f"--set {override}: {error.message}") from None
+        data[section][name] = value
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

@@ -93,9 +93,8 @@ class Supervisor:
     def _run(self) -> None:
         try:
             self._watch()
-        except (
-            Exception
-        ) as error:  # else the thread would end unnoticed and the worker run unwatched
+        # Otherwise the thread would end unnoticed and the worker run unwatched.
+        except Exception as error:
             if (process := self._process) is not None:
                 _end(process)
             self._give_up(f"its supervisor failed: {traced(error).line}")

@@ -6,11 +6,11 @@ will most likely fail in the same way.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from traceback import TracebackException
 
+from rods.notice import tell_log
 from rods.secret import hidden, plain, shown
 from rods.store.rows import Trace
 
@@ -19,7 +19,6 @@ MAX_TRACE = 6_000  # characters
 FRAMES = 20  # the innermost ones
 MOST = 10  # errors in a row; see `synthesis.errors`
 
-tell_log: Callable[[str], None] = logging.getLogger("rods").warning
 """Default receiver of messages."""
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.config import Config
+from rods.notice import tell_log
 from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble, tell_log
+from rods.staging.trouble import Trouble
 from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.synthesis.backend import Synthesis

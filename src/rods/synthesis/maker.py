@@ -147,7 +147,6 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         with (
-            safe_path(),
             ProcessPoolExecutor(workers, context, _begin, (make, theirs)) as pool,
             ours,
             theirs,
@@ -197,7 +196,7 @@ def _ordered(
     waiting: deque[Future[Batch]] = deque()
     try:
         for number in count(first):
-            with undisturbed():
+            with undisturbed(), safe_path():
                 waiting.append(pool.submit(work, number))
             while len(waiting) >= ahead():
                 yield waiting.popleft().result()

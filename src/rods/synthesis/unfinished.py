@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rods.errors import BusyError, UserError
-from rods.held import check_own, hold
+from rods.errors import UserError
+from rods.held import hold
 from rods.output import Output
 
 PART = ".part"
@@ -42,16 +42,8 @@ class Unfinished:
             lost = output.target.with_name(output.target.name + GIVEN_UP)
             self._lost = Output(lost, folders=True)
             output.make_folders()
-            try:
-                self._file = hold(self.path)
-            except BlockingIOError:
-                message = "another process writes it; wait until it is done, or name another file"
-                raise BusyError(f"{output.path}: {message}") from None
-            try:
-                check_own(self._file, self.path, START, "what a synthesis left unfinished")
-            except UserError:
-                self._file.close()
-                raise
+            what = "what a synthesis left unfinished"
+            self._file = hold(self.path, output.path, START, what, "another file")
 
     def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
         """The rows of the file, each with the position behind it, up to a torn line.

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.notice import tell_log
 from rods.plain_data import ReadError
 from rods.reading import parse_yaml, read_text
 from rods.secret import declare
 from rods.synthesis.backend import Spent
-from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress, tell_log
+from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
 from rods.synthesis.llm.journal import Journal
@@ -138,10 +139,6 @@ class ModelSynthesis:
     def funnel(self) -> Counter[str]:
         """Attempts so far by outcome."""
         return self._pipeline.funnel
-
-    def stop(self) -> None:
-        """See `Endpoint`."""
-        self._client.stop()
 
     @property
     def spent(self) -> Spent:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from rods.errors import UserError
+from rods.notice import tell_log
 from rods.secret import declare, shown
 from rods.synthesis.llm.answers import read
 from rods.synthesis.llm.config import EndpointConfig
@@ -24,7 +24,6 @@ __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Pro
 
 M = TypeVar("M", bound=BaseModel)
 MOST_SHOWN = 400  # characters of an error that names the URL and the server's words
-tell_log: Callable[[str], None] = logging.getLogger("rods").warning
 
 
 class Endpoint:

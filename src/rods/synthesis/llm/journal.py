@@ -7,12 +7,9 @@ neither the prompt (a digest stands for it) nor anything about the connection.
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
@@ -20,8 +17,8 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rods.errors import BusyError, UserError
-from rods.held import check_own, hold
+from rods.errors import UserError
+from rods.held import hold, remove_empty
 from rods.output import Output
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
@@ -86,20 +83,17 @@ class Journal:
                     self._known = {(e.digest, e.key, e.n): e for e, _ in self._entries(file)}
                 return
             output = Output(self.path, folders=True)
+            self._target = output.target
             if output.through:
                 self._file = output.open_through()
                 return
             output.make_folders()
-            self._file = hold(output.target)
-            check_own(self._file, self.path, START, "a journal")
+            self._file = hold(self._target, self.path, START, "a journal", "another --journal")
             end = 0
             for entry, place in self._entries(self._file):
                 self._known[entry.digest, entry.key, entry.n], end = entry, place
             self._file.truncate(end)
             self._file.seek(end)
-        except BlockingIOError:
-            message = "another process writes it; wait until it is done, or name another --journal"
-            raise BusyError(f"{self.path}: {message}") from None
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}") from None
 
@@ -148,10 +142,7 @@ class Journal:
         """Close the file; nothing is recorded any more. A file without entries is removed."""
         with self._lock:
             if self._file is not None:
-                status = os.fstat(self._file.fileno())
-                if stat.S_ISREG(status.st_mode) and not status.st_size:
-                    with suppress(OSError):  # a mount, or a folder that is not ours
-                        self.path.resolve().unlink()
+                remove_empty(self._file, self._target)
                 self._file.close()
                 self._file = None
 

@@ -23,9 +23,7 @@ from rods.synthesis.llm.request import SCHEMA, RequestForm, Step
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
-GIVEN_UP_AFTER = (
-    5  # first questions without a chat answer in any form, after which the endpoint is given up
-)
+GIVEN_UP_AFTER = 5  # first questions that no form of request got an answer to
 WATCHED = 20  # the latest requests; if most of them time out, a notice says so
 ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """What a server says, with no bad status, if it has taken the request."""

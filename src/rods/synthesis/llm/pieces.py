@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rods.plain_data import ReadError, plain
 from rods.synthesis.llm.marks import ENDS, TOKEN, pattern
 from rods.synthesis.llm.tagged import blocks, fields
 
 STARTS = 20  # places at which an object, or a block, may fail to be read
 KEY = re.compile(r"\{\s*[\"'](\w{1,60})[\"']")
-DEPTH = 20  # lists and objects inside each other
 
 
 class Pieces:
@@ -154,14 +154,9 @@ def _decoded(text: str) -> str:
 
 
 def _usable(data: Any) -> bool:
-    """Whether all its numbers are finite and its characters whole, and it is not too deep."""
+    """Whether a user could have written it, see `plain_data`."""
     try:
-        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        plain(data)
+    except ReadError:
         return False
-    return _shallow(data)
-
-
-def _shallow(value: Any, depth: int = DEPTH) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_shallow(item, depth - 1) for item in inner)
+    return True
