@@ -90,7 +90,7 @@ class Child:
             os.dup2(out_end, 1)
             os.dup2(err_end, 2)
             # The former objects remember a position, if their streams were files.
-            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             os._exit(_run(work, *arguments))
         os.close(out_end)
         os.close(err_end)
