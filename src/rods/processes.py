@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rods.stopper import SIGNALS
+
 SAFE = "PYTHONSAFEPATH"
 
 
@@ -44,8 +46,11 @@ def safe_path() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, which is their parent's to act on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Processes started inside never see SIGINT and SIGTERM, on which their parent acts.
+
+    A signal to this process waits until they are started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:

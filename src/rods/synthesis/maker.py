@@ -146,11 +146,9 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
     def batches(first: int, left: Callable[[], int] = _many) -> Generator[Batch]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with (
-            ProcessPoolExecutor(workers, context, _begin, (make, theirs)) as pool,
-            ours,
-            theirs,
-        ):
+        with safe_path():  # it starts a process of Python's own
+            pool = ProcessPoolExecutor(workers, context, _begin, (make, theirs))
+        with pool, ours, theirs:
             try:
                 yield from _ordered(pool, _batch, first, _ahead(3 * workers, left, size))
             except BrokenProcessPool:
