@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from rods.cli import main
+
+RODS = str(Path(sys.executable).with_name("rods"))  # of this installation, on PATH or not
 
 
 class Done(NamedTuple):

@@ -6,11 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from commandline import Done
+from commandline import RODS, Done
 from rods.store.store import Store
 
 STEPS, EPOCH, SEED = 8, 6, 1
@@ -24,7 +23,6 @@ SETTINGS = {
     "boundary.rule": "random",  # what is varied hangs on no machine's floating point
     "micro.indices": 12,
 }
-RODS = str(Path(sys.executable).with_name("rods"))
 TIMES = ("wall_s", "synthesis_s", "seconds")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import Done, refused
+from commandline import RODS, Done, refused
 from doubles import make_task
 from rods.cli.commands import app
 from rods.envs.bfcl_data import benchmark_tasks, split
@@ -184,8 +184,7 @@ def test_doctor_without_the_benchmark(tmp_path: Path) -> None:
 
 
 def test_the_installed_command() -> None:
-    script = Path(sys.executable).with_name("rods")
-    done = subprocess.run([script, "--version"], capture_output=True, text=True)
+    done = subprocess.run([RODS, "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"rods \d+\.\d+\.\d+\S*\n", done.stdout)
 

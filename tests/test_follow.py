@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import call, refused
+from commandline import RODS, call, refused
 from doubles import SEEDS, RenamingSynthesis, make_config
 from hostile import Hostile
 from rods import follow
@@ -33,7 +33,7 @@ from rods.stopper import Stopper
 from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.synthesis.pipeline import Pipeline
-from runs import RODS, STEPS, Runs
+from runs import STEPS, Runs
 from scripted_endpoint import ScriptedEndpoint
 
 BESIDE = ("--set", "synthesis.mode=background")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from commandline import RODS
 from competent import competent
 from scripted_endpoint import Reply, ScriptedEndpoint
 from small_shop import OPTIONS
@@ -51,7 +52,7 @@ def alive(session: int) -> list[str]:
 
 
 def synth(count: str, *more: str) -> list[str]:
-    return ["rods", "synth", "--count", count, "--seed", "5", *OPTIONS, "--out", "t.jsonl", *more]
+    return [RODS, "synth", "--count", count, "--seed", "5", *OPTIONS, "--out", "t.jsonl", *more]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from commandline import Done, refused
+from commandline import RODS, Done, refused
 from doubles import make_task
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
@@ -74,7 +74,7 @@ def test_pipes_are_written_through(rods: Any, shop: Path) -> None:
 
 def test_standard_output_gets_the_tasks_alone(rods: Any, shop: Path) -> None:
     assert rods(*synth("plain.jsonl")).code == 0
-    command = ["rods", *map(str, synth("/dev/stdout"))]
+    command = [RODS, *map(str, synth("/dev/stdout"))]
     done = subprocess.run(command, capture_output=True, check=True)
     assert done.stdout == (shop / "plain.jsonl").read_bytes()
     assert b"2 tasks" in done.stderr
@@ -84,7 +84,7 @@ def test_standard_output_gets_the_tasks_alone(rods: Any, shop: Path) -> None:
 
 
 def test_standard_output_gets_the_page_alone() -> None:
-    command = ["rods", *map(str, (*SIMULATE, "--json", "--out", "/dev/stdout"))]
+    command = [RODS, *map(str, (*SIMULATE, "--json", "--out", "/dev/stdout"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("<!doctype html>") and done.stdout.rstrip().endswith("</html>")
     assert json.loads(done.stderr)
@@ -96,14 +96,14 @@ def test_open_streams_are_written_where_they_stand(rods: Any, shop: Path) -> Non
     plain = (shop / "plain.jsonl").read_text()
     (shop / "link").symlink_to("/dev/fd/1")
     for out, name in (("/dev/stdout", "one"), ("/proc/self/fd/1", "two"), ("link", "three")):
-        command = shlex.join(["rods", *map(str, synth(out))])
+        command = shlex.join([RODS, *map(str, synth(out))])
         subprocess.run(f"(echo head; {command}; echo foot) >{name} 2>/dev/null", shell=True)
         assert (shop / name).read_text() == f"head\n{plain}foot\n"
         subprocess.run(f"{command} >>{name} 2>/dev/null", shell=True, check=True)
         assert (shop / name).read_text() == f"head\n{plain}foot\n{plain}"
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        command = ["rods", *map(str, synth("/dev/stdout"))]
+        command = [RODS, *map(str, synth("/dev/stdout"))]
         subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, check=True)
         assert ours.recv(len(plain) + 1).decode() == plain
 
@@ -122,7 +122,7 @@ def test_streams_that_are_not_open_for_writing_are_refused(
         ("/dev/fd/7", "7<shop.py"),
         ("/dev/stdin", "<shop.py"),
     ):
-        line = f"{shlex.join(['rods', *map(str, command(out))])} {redirection}"
+        line = f"{shlex.join([RODS, *map(str, command(out))])} {redirection}"
         done = subprocess.run(line, shell=True, capture_output=True, text=True)
         refused(Done(done.returncode, done.stdout, done.stderr), out, "cannot be written")
     assert (shop / "shop.py").read_text() == before
@@ -178,7 +178,7 @@ def test_export_by_a_link_in_a_circle(rods: Any, shop: Path) -> None:
 def test_a_journal_has_one_writer(rods: Any, shop: Path) -> None:
     model = ("--backend", "llm", "--model", "m", "--journal", "journal", "--url")
     with ScriptedEndpoint(lambda request: Reply(hang=True)) as server:
-        command = ["rods", *map(str, (*synth("a"), *model, server.url))]
+        command = [RODS, *map(str, (*synth("a"), *model, server.url))]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
             try:
                 while not server.requests:
@@ -342,7 +342,7 @@ def test_a_file_that_is_a_mount_is_written_in_place(
 
 
 def test_one_writer_at_a_time(rods: Any, shop: Path) -> None:
-    command = ["rods", *map(str, synth("a.jsonl", 100_000))]
+    command = [RODS, *map(str, synth("a.jsonl", 100_000))]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
         while not (shop / "a.jsonl.part").exists() or not (shop / "a.jsonl.part").stat().st_size:
             assert first.poll() is None

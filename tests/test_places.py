@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from commandline import refused
+from commandline import RODS, refused
 from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
@@ -38,8 +38,8 @@ def shadowed(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "start",
-    [["rods"], pytest.param([sys.executable, "-m", "rods"], marks=pytest.mark.slow)],
-    ids=["rods", "-m"],
+    [[RODS], pytest.param([sys.executable, "-m", "rods"], marks=pytest.mark.slow)],
+    ids=[RODS, "-m"],
 )
 def test_modules_of_the_current_folder_shadow_nothing(shadowed: Path, start: list[str]) -> None:
     commands = [
@@ -106,7 +106,7 @@ def test_relative_caches_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         cache_folder()
 
 
-@pytest.mark.parametrize("start", [["rods"], [sys.executable, "-m", "rods"]], ids=["rods", "-m"])
+@pytest.mark.parametrize("start", [[RODS], [sys.executable, "-m", "rods"]], ids=[RODS, "-m"])
 def test_a_current_folder_that_is_gone(tmp_path: Path, start: list[str]) -> None:
     line = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
     command = ["sh", "-c", line, "sh", *start, "doctor"]
@@ -118,7 +118,7 @@ def test_a_current_folder_that_is_gone(tmp_path: Path, start: list[str]) -> None
 def test_python_without_docstrings(tmp_path: Path) -> None:
     open_shop(tmp_path)
     env = {**os.environ, "PYTHONOPTIMIZE": "2"}
-    command = ["rods", "synth", "--count", "2", *OPTIONS, "--out", "t.jsonl"]
+    command = [RODS, "synth", "--count", "2", *OPTIONS, "--out", "t.jsonl"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 2 and "unset PYTHONOPTIMIZE" in done.stderr
     assert not (tmp_path / "t.jsonl").exists()

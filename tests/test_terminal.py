@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commandline import refused
+from commandline import RODS, refused
 from doubles import make_task
 from rods.config import load_config
 from rods.display import Display, last_screen
@@ -98,7 +98,7 @@ def on_terminal(*command: str, **variables: str) -> str:
     """What a command writes to a terminal."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": "xterm", **variables}
-    with subprocess.Popen(["rods", *command], stdout=theirs, stderr=theirs, env=env) as process:
+    with subprocess.Popen([RODS, *command], stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
         seen = b""
         while True:
@@ -142,7 +142,7 @@ def test_the_command_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_into(target: Any, *command: str, **streams: Any) -> tuple[int, str]:
     done = subprocess.run(
-        ["rods", *command], stdout=target, stderr=subprocess.PIPE, text=True, **streams
+        [RODS, *command], stdout=target, stderr=subprocess.PIPE, text=True, **streams
     )
     return done.returncode, done.stderr
 
@@ -163,7 +163,7 @@ def test_a_closed_or_full_output_is_one_line(command: tuple[str, ...]) -> None:
         with open("/dev/full", "w") as full:
             line = "rods: standard output cannot be written: No space left on device\n"
             assert run_into(full, *command) == (2, line)
-            done = subprocess.run(["rods", "verify", "nothing"], stderr=full)
+            done = subprocess.run([RODS, "verify", "nothing"], stderr=full)
             assert done.returncode == 2
     closed = run_into(None, *command, preexec_fn=lambda: os.close(1))
     assert closed == (2, "rods: standard output cannot be written: Bad file descriptor\n")
@@ -173,7 +173,7 @@ def test_a_closed_or_full_output_is_one_line(command: tuple[str, ...]) -> None:
 
 def test_any_character_can_be_shown(rods: Any, shop: Path) -> None:
     name = os.fsdecode(b"t\xff\xe2\x80\xa6.jsonl")
-    command = ["rods", "synth", "--count", "1", "--workers", "1", *OPTIONS, "--out", name]
+    command = [RODS, "synth", "--count", "1", "--workers", "1", *OPTIONS, "--out", name]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=env, check=True)
     assert done.stdout.splitlines()[0] == rb"t\udcff\u2026.jsonl: 1 tasks"
@@ -225,6 +225,6 @@ def test_what_tools_print_is_not_among_the_results(shop: Path, workers: int) -> 
         ["profile", "t.jsonl", *options, "--json"],
         ["envs", "check", "loud:Shop", "--json"],
     ):
-        done = subprocess.run(["rods", *command], capture_output=True, text=True)
+        done = subprocess.run([RODS, *command], capture_output=True, text=True)
         assert "PRINTED" not in done.stdout and "PRINTED" in done.stderr
         assert done.stdout and all(json.loads(line) for line in done.stdout.splitlines())

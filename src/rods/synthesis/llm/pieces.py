@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rods.plain_data import ReadError, plain
+from rods.plain_data import MOST_DEPTH, ReadError, plain
 from rods.synthesis.llm.marks import ENDS, TOKEN, pattern
 from rods.synthesis.llm.tagged import blocks, fields
 
 STARTS = 20  # places at which an object, or a block, may fail to be read
 KEY = re.compile(r"\{\s*[\"'](\w{1,60})[\"']")
+DEPTH = 20  # lists and objects inside each other
 
 
 class Pieces:
@@ -154,9 +155,9 @@ def _decoded(text: str) -> str:
 
 
 def _usable(data: Any) -> bool:
-    """Whether a user could have written it, see `plain_data`."""
+    """Whether a user could have written it, see `plain_data`, and it is not too deep."""
     try:
-        plain(data)
+        plain(data, depth=MOST_DEPTH + 1 - DEPTH)
     except ReadError:
         return False
     return True
