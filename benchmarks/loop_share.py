@@ -2,8 +2,8 @@
 
 First some real steps of the `micro` preset (16 tasks x K = 8, the loop and its store included),
 then, in the same process and on the same disk, the loop alone at the paper's size: 800 tasks of the
-benchmark in the pool, `observe` with its selection for 32 groups of K = 16, and `end_epoch` with as
-many candidates waiting as beta lets in. Synthesis is not part of it: a worker does that.
+benchmark in the pool, `add_groups` with its selection for 32 groups of K = 16, and `end_epoch` with
+as many candidates waiting as beta lets in. Synthesis is not part of it: a worker does that.
 
     python benchmarks/loop_share.py --steps 10 --out FILE
 """
@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rods.boundary.selection import Seed
 from rods.config import Config, load_config
+from rods.curriculum.pool import Event
+from rods.curriculum.selector import Parent
 from rods.display import Display
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.group import Group
+from rods.group import GroupRewards
 from rods.loop import Loop
-from rods.pool.event import Event
 from rods.run import train
 from rods.stopper import Stopper
 from rods.store.rows import Job, Made
@@ -49,7 +49,7 @@ def paper_size() -> Config:
 
 
 def loop_alone(folder: Path) -> dict[str, Any]:
-    """Seconds of `observe` and `end_epoch` at 800 active tasks."""
+    """Seconds of `add_groups` and `end_epoch` at 800 active tasks."""
     tasks = list(benchmark_tasks().values())
     store, first = Store(folder), tasks[0].id
     with store.transaction():
@@ -59,17 +59,16 @@ def loop_alone(folder: Path) -> dict[str, Any]:
         store.add_events(Event(0, 0, t.id, "passed") for t in tasks[400:])
     loop, rng = Loop(paper_size(), store, ()), random.Random(0)
     observing, ending, changes, active = [], [], [], []
-    for _ in range(EPOCHS):
-        epoch = loop.next_epoch()
-        active.append(len(loop.pool.live))
-        for batch in loop.steps(epoch):
-            groups = [
-                Group(t.id, t.category, rewards(rng), epoch.index, loop.step + 1, K) for t in batch
-            ]
+    for epoch in range(EPOCHS):
+        active.append(len(loop.curriculum.pool.live))
+        batch = loop.next_tasks()
+        while not loop.epoch_done():
+            groups = [GroupRewards(task.id, rewards(rng)) for task in batch]
             began = time.perf_counter()
-            loop.observe(groups)
+            loop.add_groups(groups)
             observing.append(time.perf_counter() - began)
-        wait(loop, epoch.index, loop.buffer.wanted())
+            batch = [] if loop.epoch_done() else loop.next_tasks()
+        wait(loop, epoch, loop.curriculum.wanted())
         began = time.perf_counter()
         changes.append(len(loop.end_epoch()))
         ending.append(time.perf_counter() - began)
@@ -93,7 +92,7 @@ def rewards(rng: random.Random) -> tuple[float, ...]:
 
 def wait(loop: Loop, epoch: int, count: int) -> None:
     """Candidates as a worker leaves them: benchmark tasks with other words."""
-    parents = [loop.task(task_id) for task_id in list(loop.pool.live)[:count]]
+    parents = [loop.task(task_id) for task_id in list(loop.curriculum.pool.live)[:count]]
     made = [
         p.model_copy(
             update={
@@ -106,7 +105,7 @@ def wait(loop: Loop, epoch: int, count: int) -> None:
     ]
     job = Job(-1 - epoch, epoch, parents[0].id, 0.5)
     with loop.store.transaction():
-        loop.queue.add_jobs(job.step, epoch, [Seed(job.task_id, "base", 0.5)])
+        loop.queue.add_jobs(job.step, epoch, [Parent(job.task_id, "base", 0.5)])
     loop.queue.finish(job, Made("made", made, {}, [], 0.0), loop.step)
 
 

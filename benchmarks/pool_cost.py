@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -30,11 +30,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rods.boundary.selection import Seed
 from rods.config import Config
-from rods.group import Group
-from rods.loop import Epoch, Loop
-from rods.pool.event import Event
+from rods.curriculum.pool import Event
+from rods.curriculum.selector import Parent
+from rods.group import GroupRewards
+from rods.loop import Loop
 from rods.store.rows import Job, Made
 from rods.store.store import Store
 from rods.task import Category, Task, Turn
@@ -85,11 +85,11 @@ def fill(store: Store, size: int) -> None:
 
 def candidates(loop: Loop, count: int, first: int) -> None:
     """Candidates of the present epoch, as a worker leaves them, the tasks numbered from `first`."""
-    parent, epoch = next(iter(loop.pool.entries)), loop.store.epochs.last_index()
+    parent, epoch = next(iter(loop.curriculum.pool.entries)), loop.store.epochs.last_index()
     for number in range(first, first + count, 1_000):
         job = Job(-number, epoch, parent, 0.5)
         with loop.store.transaction():
-            loop.queue.add_jobs(job.step, job.epoch, [Seed(parent, "base", 0.5)])
+            loop.queue.add_jobs(job.step, job.epoch, [Parent(parent, "base", 0.5)])
         made = [task(i, parent) for i in range(number, min(first + count, number + 1_000))]
         loop.queue.finish(job, Made("made", made, {}, [], 0.0), 0)
 
@@ -123,13 +123,13 @@ class Measurement:
             gc.freeze()  # or every full collection walks all entries, half a second at 10^6
             self.watch(loop)
             changing = Fraction(str(self.changing))
-            epoch, wanted = loop.next_epoch(), floor(changing * self.size)
+            wanted, ids = floor(changing * self.size), loop.next_ids()
             for end in range(2):
-                self.train(loop, epoch)
+                self.train(loop, ids)
                 candidates(loop, wanted, self.size + end * wanted)
                 before = additions()
                 events = self.timed("end_epoch_s", loop.end_epoch)
-                epoch = self.timed("order_s", loop.next_epoch)
+                ids = self.timed("order_s", loop.next_ids)
             pace = [round(before, 2), round(additions(), 2)]
             store.close()
         return {
@@ -145,7 +145,7 @@ class Measurement:
             "boundary_s": round(self.took["end_epoch_s"] + self.took["order_s"], 3),
             "additions_s": pace,
             "events": len(events),
-            "active": len(loop.pool.live),
+            "active": len(loop.curriculum.pool.live),
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
 
@@ -157,8 +157,8 @@ class Measurement:
 
     def watch(self, loop: Loop) -> None:
         """Time the parts of the loop where it calls them."""
-        parts: Any = loop.buffer
-        choose, retire, admit = parts.chooser.choose, parts.retirement.end, parts.admission.admit
+        parts: Any = loop.curriculum
+        choose, retire, admit = parts.selector.select, parts.retirement.end, parts.admission.admit
 
         def chosen(*arguments: Any) -> Any:
             began = time.perf_counter()
@@ -166,28 +166,21 @@ class Measurement:
             self.choosing.append(time.perf_counter() - began)
             return found
 
-        parts.chooser.choose = chosen
+        parts.selector.select = chosen
         parts.retirement.end = lambda *a: self.timed("retirement_s", lambda: retire(*a))
         parts.admission.admit = lambda *a: self.timed("injection_s", lambda: admit(*a))
 
-    def train(self, loop: Loop, epoch: Epoch) -> None:
-        """A whole epoch of random rewards."""
-        rng = random.Random(epoch.index)
-        for start in range(0, len(epoch.ids), PER_STEP):
-            groups = [
-                Group(
-                    i,
-                    loop.pool.entries[i].category,
-                    self.rewards(rng),
-                    epoch.index,
-                    loop.step + 1,
-                    K,
-                )
-                for i in epoch.ids[start : start + PER_STEP]
-            ]
+    def train(self, loop: Loop, ids: Sequence[str]) -> None:
+        """A whole epoch of random rewards, whose first step has these tasks."""
+        rng = random.Random(loop.step)
+        while True:
+            groups = [GroupRewards(task_id, self.rewards(rng)) for task_id in ids]
             began = time.perf_counter()
-            loop.observe(groups)
+            loop.add_groups(groups)
             self.observing.append(time.perf_counter() - began)
+            if loop.epoch_done():
+                return
+            ids = loop.next_ids()
 
     def rewards(self, rng: random.Random) -> tuple[float, ...]:
         """A group's; constant with probability `changing`."""

@@ -2,7 +2,7 @@
 nothing that was acknowledged is lost.
 
 A trainer is a process of its own with the real store, small tasks and random rewards. A group is
-acknowledged when `observe` has returned, an injected task when `end_epoch` has, a candidate when
+acknowledged when `add_groups` has returned, an injected task when `end_epoch` has, a candidate when
 `finish` has. When the cause of a fault is gone, what was acknowledged is read back; then the run is
 taken up at the last acknowledged step and must end as one that nothing ever disturbed, and its
 history must pass the audit. In background mode, where runs differ, only the audit is asked.
@@ -167,10 +167,8 @@ def go_on(loop: Loop, until: int) -> None:
             events = loop.end_epoch()
             injected = [event.task_id for event in events if event.kind == "injected"]
             say(tasks=injected, log=log.stat().st_size)
-        epoch = loop.next_epoch()
-        for tasks in itertools.islice(loop.steps(epoch), until - loop.step):
-            loop.observe(play(tasks, epoch.index, loop.step + 1))
-            say(step=loop.step, log=log.stat().st_size)
+        loop.add_groups(play(loop.next_tasks(), loop.step + 1))
+        say(step=loop.step, log=log.stat().st_size)
 
 
 def command(*arguments: object) -> None:
@@ -343,9 +341,9 @@ def before(thing: object, name: str, number: int, act: Callable[[], None]) -> No
 # Full disks
 
 PLACES = {  # where -> a method of the store that is called there, and which call of it
-    "observe": ("add_groups", 6),
+    "add_groups": ("add_groups", 6),
     "end_epoch": ("epochs.close", 2),
-    "next_epoch": ("epochs.add", 3),
+    "_begin_epoch": ("epochs.add", 3),
     "synthesis": ("has_task", 4),
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rods.config import Config
 from rods.envs.bfcl import BfclEnvironment
-from rods.group import Group, signal_share
+from rods.group import Group, GroupRewards, signal_share
 from rods.loop import Loop
 from rods.reward import progress, score
 from rods.store.store import Store
@@ -40,40 +40,40 @@ def play(task: Task, skill: float, env: BfclEnvironment, rng: random.Random) -> 
     return progress(list(score(task, env, answer)), len(task.turns))
 
 
-def main(epochs: int = 5) -> None:
-    """Run a few epochs and say what happened in each."""
+def main(epochs: int = 8) -> None:
+    """Train for some epochs and print a line for each."""
     rng, env, skill = random.Random(0), BfclEnvironment(), 0.6
     world = benchmark_world()
     seeds = random.Random(1).sample(world.seeds, CONFIG.pool.seeds)
     with tempfile.TemporaryDirectory() as folder:
         loop = Loop(CONFIG, Store(Path(folder)), seeds, world.program())
-        for _ in range(epochs):
-            epoch = loop.next_epoch()
-            seen: list[Group] = []
-            for tasks in loop.steps(epoch):
-                groups = [
-                    Group(
-                        task_id=task.id,
-                        category=task.category,
-                        rewards=tuple(
-                            play(task, skill, env, rng) for _ in range(CONFIG.rollout.group_size)
-                        ),
-                        epoch=epoch.index,
-                        step=loop.step + 1,
-                    )
-                    for task in tasks
-                ]
-                loop.observe(groups)  # the boundary is read off here
-                skill = min(0.97, skill + 0.02 * signal_share(groups))  # "training"
-                seen += groups
-            events = loop.end_epoch()  # retire, synthesise, inject
-            injected = sum(event.kind == "injected" for event in events)
-            retired = sum(event.kind == "retired" for event in events)
-            mean = sum(group.mean for group in seen) / len(seen)
-            print(
-                f"epoch {epoch.index}: {len(seen)} groups, mean progress {mean:.2f},"
-                f" with signal {signal_share(seen):.0%}; injected {injected}, retired {retired}"
-            )
+        seen, variants = list[Group](), 0
+        while True:
+            tasks = loop.next_tasks()  # where an epoch has ended: retire, synthesise, inject
+            groups = loop.add_groups([group_of(task, skill, env, rng) for task in tasks])
+            if seen and groups[0].epoch > seen[0].epoch:
+                show(seen, variants)
+                seen, variants = [], 0
+                if groups[0].epoch == epochs:
+                    return
+            seen += groups
+            variants += sum(task.synthetic for task in tasks)
+            skill = min(0.97, skill + 0.02 * signal_share(groups))  # "training"
+
+
+def group_of(task: Task, skill: float, env: BfclEnvironment, rng: random.Random) -> GroupRewards:
+    """K episodes of a task."""
+    size = CONFIG.rollout.group_size
+    return GroupRewards(task.id, [play(task, skill, env, rng) for _ in range(size)])
+
+
+def show(seen: list[Group], variants: int) -> None:
+    """A line for an epoch."""
+    mean = sum(group.mean for group in seen) / len(seen)
+    print(
+        f"epoch {seen[0].epoch}: {len(seen)} groups, {variants} of them of variants;"
+        f" mean progress {mean:.2f}, with signal {signal_share(seen):.0%}"
+    )
 
 
 if __name__ == "__main__":

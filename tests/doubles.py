@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from rods.config import Config, load_config
-from rods.group import Group
-from rods.loop import Epoch, Loop
-from rods.pool.audit import faults
+from rods.curriculum.audit import faults
+from rods.group import GroupRewards
+from rods.loop import Loop
 from rods.store.queue import Queue
+from rods.store.rows import Epoch
 from rods.store.store import Store
 from rods.task import Call, Category, Task, Turn
 
@@ -91,6 +92,9 @@ class RenamingSynthesis:
     def learn(self, task: Task) -> None:
         self.known.add(task.id)
 
+    def forget(self, task_ids: Collection[str]) -> None:
+        self.known.difference_update(task_ids)
+
     def take_failures(self) -> list[dict[str, str]]:
         taken, self.given_up = self.given_up, []
         return taken
@@ -125,8 +129,8 @@ class RenamingSynthesis:
 
 
 def play(
-    tasks: Sequence[Task], epoch: int, step: int, seed: int = 0, *, shaped: bool = False
-) -> list[Group]:
+    tasks: Sequence[Task], step: int, seed: int = 0, *, shaped: bool = False
+) -> list[GroupRewards]:
     """Random rewards for a step, always the same for the same seed, step and task.
 
     Args:
@@ -135,10 +139,24 @@ def play(
     groups = []
     for task in tasks:
         rng = random.Random(f"{seed} {step} {task.id}")
-        values = rng.choice([(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0), (0.5,)])
-        rewards, outcomes = (tuple(2 * v for v in values), values) if shaped else (values, None)
-        groups.append(Group(task.id, task.category.value, rewards, epoch, step, 2, outcomes))
+        choices = [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.0, 0.5), (0.5, 1.0), (0.5, None)]
+        values = rng.choice(choices)
+        doubled = tuple(v if v is None else 2 * v for v in values)
+        rewards, outcomes = (doubled, values) if shaped else (values, None)
+        groups.append(GroupRewards(task.id, rewards, outcomes))
     return groups
+
+
+def steps(loop: Loop) -> Iterator[list[Task]]:
+    """The tasks of each step that is left of an epoch; of the next one if it is done."""
+    yield loop.next_tasks()
+    while not loop.epoch_done() and (tasks := loop.next_tasks()):
+        yield tasks
+
+
+def with_signal(tasks: Sequence[Task]) -> list[GroupRewards]:
+    """Groups of two whose rewards differ."""
+    return [GroupRewards(task.id, (0.0, 1.0)) for task in tasks]
 
 
 def begin(config: Config, folder: Path, step: int = 0) -> Loop:
@@ -148,16 +166,14 @@ def begin(config: Config, folder: Path, step: int = 0) -> Loop:
 
 
 def go(loop: Loop, until: int) -> list[Epoch]:
-    """Train to that step; returns the epochs that were drawn."""
-    epochs = []
+    """Train to that step; returns the epochs that were trained on."""
+    epochs: dict[int, Epoch] = {}
     while loop.step < until:
-        epoch = loop.next_epoch()
-        epochs.append(epoch)
-        for tasks in loop.steps(epoch):
-            if loop.step < until:
-                shaped = epoch.stage.reward == "format"
-                loop.observe(play(tasks, epoch.index, loop.step + 1, shaped=shaped))
-    return epochs
+        tasks = loop.next_tasks()
+        epochs.setdefault(loop.epoch.number, loop.epoch)
+        shaped = loop.stage.reward == "format"
+        loop.add_groups(play(tasks, loop.step + 1, shaped=shaped))
+    return list(epochs.values())
 
 
 def finish(loop: Loop) -> list[object]:

@@ -69,7 +69,7 @@ class Harness:
             lambda seed: Replay([*scripts] * per_step),
             folder,
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
-            lambda step: None,
+            lambda epoch, step: None,
         )
         trainer, loss = self.engine._trainer, self.engine._trainer._compute_loss
 

@@ -13,9 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rods.boundary.latest import LatestRule, MeanRule, RandomRule, VarianceRule
-from rods.boundary.rule import Standing, Thresholds, Zone
-from rods.boundary.selection import Chooser, Selection
+from rods.curriculum.boundary import (
+    LatestGroupRule,
+    MeanRule,
+    RandomRule,
+    Standing,
+    Thresholds,
+    VarianceRule,
+    Zone,
+)
+from rods.curriculum.selector import Selection, Selector
 from rods.group import Group, Signal, signal_share
 
 LIMITS = Thresholds(0.2, 0.85)
@@ -106,10 +113,10 @@ def fresh(rule: str) -> MeanRule | VarianceRule:
 def choose(
     groups: list[Group], rule: str, quota: int, last: dict[str, int], **options: bool
 ) -> Selection:
-    chooser = Chooser(fresh(rule), quota, 5, **options)
+    selector = Selector(fresh(rule), quota, 5, **options)
     for found in groups:
-        chooser.rule.observe(found)
-    return chooser.choose(groups, last, CATEGORIES)
+        selector.rule.observe(found)
+    return selector.select(groups, last, CATEGORIES)
 
 
 @given(steps(), st.sampled_from(["mean", "variance"]), st.integers(1, 4), st.randoms())
@@ -121,10 +128,10 @@ def test_seeds_are_the_best_within_the_quota(
     for category in CATEGORIES:
         fit = [g for g in groups if g.category == category and judge(g).boundary]
         fit.sort(key=lambda g: (-judge(g).priority, g.task_id))
-        chosen = [s.task_id for s in found.seeds if s.category == category]
+        chosen = [s.task_id for s in found.parents if s.category == category]
         assert chosen == [g.task_id for g in fit[:quota]]
         assert found.unfilled.get(category, 0) == max(0, quota - len(fit))
-    ranked = [(-s.priority, s.task_id) for s in found.seeds]
+    ranked = [(-s.priority, s.task_id) for s in found.parents]
     assert ranked == sorted(ranked)
     assert choose(rng.sample(groups, len(groups)), rule, quota, {}) == found
 
@@ -137,10 +144,10 @@ def test_places_that_a_category_cannot_fill_go_to_the_best_of_the_others(
     shared = choose(groups, "variance", quota, {}, redistribute=True)
     assert shared.unfilled == plain.unfilled
     fit = sum(not g.constant for g in groups)
-    assert len(shared.seeds) == min(fit, quota * len(CATEGORIES))
-    assert set(plain.seeds) <= set(shared.seeds)
-    left = [s for s in choose(groups, "variance", 99, {}).seeds if s not in shared.seeds]
-    more = [s for s in shared.seeds if s not in plain.seeds]
+    assert len(shared.parents) == min(fit, quota * len(CATEGORIES))
+    assert set(plain.parents) <= set(shared.parents)
+    left = [s for s in choose(groups, "variance", 99, {}).parents if s not in shared.parents]
+    more = [s for s in shared.parents if s not in plain.parents]
     if left and more:
         assert max(s.priority for s in left) <= min(s.priority for s in more)
 
@@ -151,14 +158,14 @@ def test_a_cooling_task_is_passed_over(groups: list[Group], data: st.DataObject)
     found = choose(groups, "variance", 99, last)
     fit = {g.task_id for g in groups if not g.constant}
     ready = {i for i in fit if i not in last or 20 - last[i] >= 5}
-    assert {s.task_id for s in found.seeds} == ready
+    assert {s.task_id for s in found.parents} == ready
     assert found.cooling == len(fit - ready)
 
 
 @pytest.mark.parametrize("make", [partial(MeanRule, LIMITS), VarianceRule, partial(RandomRule, 7)])
 @given(histories=st.lists(st.tuples(st.sampled_from("abcd"), rewards, st.booleans())))
 def test_a_task_stands_where_its_latest_complete_group_put_it(
-    make: Callable[[], LatestRule], histories: list[tuple[str, tuple[float, ...], bool]]
+    make: Callable[[], LatestGroupRule], histories: list[tuple[str, tuple[float, ...], bool]]
 ) -> None:
     rule, wanted = make(), dict[str, Standing]()
     for step, (task, values, lost) in enumerate(histories):
@@ -182,7 +189,7 @@ def test_a_collection_of_garbage_walks_no_standings() -> None:
 def test_an_incomplete_group_is_counted_and_chooses_nothing() -> None:
     torn = Group("t", "base", (0.0, 1.0), 0, 20, size=3)
     assert torn.signal is Signal.INCOMPLETE
-    assert choose([torn], "variance", 4, {}).seeds == ()
+    assert choose([torn], "variance", 4, {}).parents == ()
     assert Group("t", "base", (), 0, 1, size=2).signal is Signal.INCOMPLETE
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from doubles import SEEDS, begin, go, make_config, make_task
+from rods.curriculum.pool import Event
 from rods.errors import UserError
-from rods.pool.event import Event
 from rods.store import database, schema
 from rods.store.database import FILE, ROWS
 from rods.store.schema import VERSION
@@ -191,7 +191,7 @@ def test_a_full_file_takes_nothing_by_halves(store: Store) -> None:
     assert kept
     with pytest.raises(UserError, match="make room"):
         store.set_meta("outside", "x" * 9999)
-    assert [epoch.epoch for epoch in store.epochs.all()] == list(range(kept))
+    assert [epoch.number for epoch in store.epochs.all()] == list(range(kept))
     assert [event.epoch for event in store.events()] == list(range(kept))
     store.db.write("PRAGMA max_page_count = 9999")
     store.epochs.add(kept, 1, [])

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from doubles import SEEDS, RenamingSynthesis, begin, content, make_config, make_task, play
+from doubles import (
+    SEEDS,
+    RenamingSynthesis,
+    begin,
+    content,
+    finish,
+    go,
+    make_config,
+    make_task,
+    play,
+    steps,
+    with_signal,
+)
 from rods.errors import UserError
-from rods.group import Group
-from rods.loop import Epoch, Loop
+from rods.group import GroupRewards
+from rods.loop import Loop
 from rods.store.store import Store
 from rods.task import Category
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> tuple[Loop, Epoch, list[Group]]:
+def started(tmp_path: Path) -> tuple[Loop, list[GroupRewards]]:
     """A loop in the middle of its first epoch, and the groups that are due."""
     loop = begin(make_config(2), tmp_path / "run")
-    epoch = loop.next_epoch()
-    steps = list(loop.steps(epoch))
-    loop.observe(play(steps[0], 0, 1))
-    return loop, epoch, play(steps[1], 0, 2)
+    loop.add_groups(play(loop.next_tasks(), 1))
+    return loop, play(loop.next_tasks(), 2)
 
 
-def with_first(**changes: object) -> Callable[[list[Group]], list[Group]]:
-    return lambda groups: [replace(groups[0], **changes), *groups[1:]]
+def with_first(**changes: object) -> Callable[[list[GroupRewards]], list[GroupRewards]]:
+    return lambda groups: [groups[0]._replace(**changes), *groups[1:]]
 
 
 @pytest.mark.parametrize(
@@ -39,33 +48,29 @@ def with_first(**changes: object) -> Callable[[list[Group]], list[Group]]:
         (lambda groups: [*groups, groups[0]], "not due: "),
         (lambda groups: [groups[0], groups[0]], "missing: .*not due: "),
         (with_first(task_id="nobody"), "not due: nobody"),
-        (with_first(step=3), "step is 3, not 2"),
-        (with_first(step=1), "step is 1, not 2"),
-        (with_first(epoch=1), "epoch is 1, not 0"),
-        (with_first(category="other"), "category is 'other', not "),
-        (with_first(size=3), "size is 3, not 2"),
-        (with_first(rewards=(0.5,), size=0), "size is 1, not 2; give size"),
+        (with_first(rewards=(0.5,)), "1 rewards of 2 rollouts; .*None for a rollout that was lost"),
+        (with_first(rewards=()), "0 rewards of 2 rollouts"),
         (with_first(rewards=(0.0, 0.5, 1.0)), "3 rewards of 2 rollouts"),
         (with_first(rewards=(0.0, 9.0)), "an outcome of 9.0, which is not within"),
         (with_first(rewards=(-0.5, 0.0)), "an outcome of -0.5"),
         (with_first(rewards=(0.0, float("nan"))), "a reward of nan"),
         (with_first(rewards=(0.0, float("inf"))), "a reward of inf"),
-        (with_first(rewards=(0.0, None)), "a reward of None"),
         (with_first(rewards=(0.0, 10**400)), "a reward of 1000"),
-        (with_first(rewards=np.array([0.0, 1.0])), "must be tuples of numbers"),
+        (with_first(rewards=np.array([0.0, 1.0])), "must be lists or tuples of numbers"),
         (with_first(rewards=(0.0, "1")), "a reward of '1'"),
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0, 1.5)), "an outcome of 1.5"),
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0,)), "1 outcomes for 2 rewards"),
         (with_first(rewards=(0.0, 2.0), outcomes=(0.0, float("nan"))), "an outcome of nan"),
+        (with_first(rewards=(0.0, 2.0), outcomes=(0.0, None)), "an outcome of None"),
     ],
 )
 def test_groups_that_are_not_due(started, change, message: str) -> None:
-    loop, _, groups = started
-    before = content(loop.store), loop.step, loop.pool.chosen.copy()
+    loop, groups = started
+    before = content(loop.store), loop.step, loop.curriculum.state()
     with pytest.raises(ValueError, match=f"step 2: .*{message}"):
-        loop.observe(change(groups))
-    assert (content(loop.store), loop.step, loop.pool.chosen) == before
-    loop.observe(groups)
+        loop.add_groups(change(groups))
+    assert (content(loop.store), loop.step, loop.curriculum.state()) == before
+    loop.add_groups(groups)
     assert loop.step == 2
     loop.store.close()
 
@@ -73,45 +78,43 @@ def test_groups_that_are_not_due(started, change, message: str) -> None:
 def test_shaped_rewards_want_outcomes(tmp_path: Path) -> None:
     stages = [{"reward": "format", "expand": False}]
     loop = begin(make_config(2, stages=stages), tmp_path)
-    tasks = next(loop.steps(loop.next_epoch()))
-    groups = [Group(t.id, t.category, (0.5, 1.0), 0, 1, 2) for t in tasks]
+    groups = [GroupRewards(task.id, (0.5, 1.0)) for task in loop.next_tasks()]
     with pytest.raises(ValueError, match="the format reward is shaped: give the progress"):
-        loop.observe(groups)
-    loop.observe([replace(g, rewards=(0.5, 2.0), outcomes=(0.0, 0.0)) for g in groups])
+        loop.add_groups(groups)
+    loop.add_groups([g._replace(rewards=[0.5, 2.0], outcomes=[0.0, 0.0]) for g in groups])
     assert [g.mean for g in loop.latest] == [0.0, 0.0]
     loop.store.close()
 
 
 def test_a_group_of_another_order_is_the_same(started) -> None:
-    loop, _, groups = started
-    loop.observe(groups[::-1])
+    loop, groups = started
+    loop.add_groups(groups[::-1])
     assert loop.step == 2
     loop.store.close()
 
 
 def test_no_step_is_due_before_an_epoch_or_after_it(tmp_path: Path) -> None:
     loop = begin(make_config(2), tmp_path)
-    with pytest.raises(ValueError, match="no step is due: none was drawn"):
-        loop.observe([])
-    with pytest.raises(ValueError, match="no epoch can end now: none was drawn"):
+    with pytest.raises(ValueError, match="step 1 was not begun; call next_tasks"):
+        loop.add_groups([])
+    with pytest.raises(ValueError, match="step 0: no epoch can end now"):
         loop.end_epoch()
-    epoch = loop.next_epoch()
-    with pytest.raises(ValueError, match="no epoch can end now: 0 of 8 tasks of epoch 0"):
-        loop.end_epoch()
-    for tasks in loop.steps(epoch):
-        last = play(tasks, 0, loop.step + 1)
-        loop.observe(last)
-    with pytest.raises(ValueError, match="no step is due: 8 of 8 tasks"):
-        loop.observe(last)
+    for tasks in steps(loop):
+        with pytest.raises(ValueError, match="no epoch can end now"):
+            loop.end_epoch()
+        last = play(tasks, loop.step + 1)
+        loop.add_groups(last)
+    with pytest.raises(ValueError, match="step 5 was not begun"):
+        loop.add_groups(last)
     loop.end_epoch()
     events = loop.store.events()
-    with pytest.raises(ValueError, match="no epoch can end now: epoch 0 has ended"):
+    with pytest.raises(ValueError, match="step 4: no epoch can end now"):
         loop.end_epoch()
-    with pytest.raises(ValueError, match="no step is due: epoch 0 has ended"):
-        loop.observe(last)
+    with pytest.raises(ValueError, match="step 5 was not begun"):
+        loop.add_groups(last)
     assert loop.store.events() == events
     with pytest.raises(ValueError, match="step -1"):
-        loop.resume(-1)
+        loop.load(-1)
     assert loop.store.events() == events
     loop.store.close()
 
@@ -121,7 +124,7 @@ def test_no_seeds_are_no_run(tmp_path: Path, arm: str) -> None:
     with pytest.raises(UserError, match="no seeds"):
         Loop(make_config(2, arm=arm), Store(tmp_path), [], RenamingSynthesis())
     loop = begin(make_config(2, arm=arm), tmp_path / "run")
-    loop.next_epoch()
+    loop.next_tasks()
     loop.store.close()
 
 
@@ -131,7 +134,7 @@ def test_seeds_that_stand_there_twice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="seeds: other is the same task as one; remove one of them"):
         Loop(make_config(2), store, [*SEEDS, one, other], RenamingSynthesis())
     assert not store.has_events() and not store.tasks()
-    Loop(make_config(2), store, [*SEEDS, one], RenamingSynthesis()).next_epoch()
+    Loop(make_config(2), store, [*SEEDS, one], RenamingSynthesis()).next_tasks()
     store.close()
 
 
@@ -149,7 +152,7 @@ def test_a_stage_that_no_fresh_task_belongs_to(tmp_path: Path) -> None:
     config = make_config(2, arm="fresh", stages=[{"categories": ["miss_func"]}])
     loop = Loop(config, Store(tmp_path), SEEDS, NoneOfThem())
     with pytest.raises(UserError, match=r"--arm fresh: synthesis makes no new tasks.*miss_func"):
-        loop.next_epoch()
+        loop.next_tasks()
     loop.store.close()
 
 
@@ -159,11 +162,11 @@ def test_a_stage_has_no_quota_for_other_categories(tmp_path: Path) -> None:
     config = make_config(8, stages=[{"categories": ["base"]}], boundary=rule)
     more = [make_task(f"more {i}") for i in range(8)]
     loop = Loop(config, Store(tmp_path), [*SEEDS, *more])
-    tasks = next(loop.steps(loop.next_epoch()))
+    tasks = loop.next_tasks()
     assert {task.category for task in tasks} == {Category.BASE}
-    loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, 1, 2) for t in tasks])
-    assert len(loop.buffer.selection.seeds) == 1
-    assert dict(loop.buffer.selection.unfilled) == {}
+    loop.add_groups(with_signal(tasks))
+    assert len(loop.curriculum.selection.parents) == 1
+    assert dict(loop.curriculum.selection.unfilled) == {}
     loop.store.close()
 
 
@@ -171,7 +174,52 @@ def test_a_stage_that_no_task_belongs_to_trains_and_varies_all(tmp_path: Path) -
     rule = {"rule": "random"}
     config = make_config(4, stages=[{"categories": ["long_context"]}], boundary=rule)
     loop = Loop(config, Store(tmp_path), [make_task(f"seed {i}") for i in range(4)])
-    tasks = next(loop.steps(loop.next_epoch()))
-    loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, 1, 2) for t in tasks])
-    assert len(loop.buffer.selection.seeds) == 4
+    loop.add_groups(with_signal(loop.next_tasks()))
+    assert len(loop.curriculum.selection.parents) == 4
     loop.store.close()
+
+
+def test_tasks_may_be_read_ahead_within_an_epoch(tmp_path: Path) -> None:
+    loop = begin(make_config(2), tmp_path)
+    ahead = [loop.next_tasks() for _ in range(6)]
+    assert [len(tasks) for tasks in ahead] == [2, 2, 2, 2, 0, 0], "groups must come first"
+    assert {task.id for tasks in ahead for task in tasks} == {task.id for task in SEEDS}
+    for tasks in ahead[:4]:
+        loop.add_groups(play(tasks, loop.step + 1))
+    assert loop.next_tasks()
+    assert loop.epoch.number == 1
+    loop.store.close()
+
+
+def test_no_tasks_beyond_the_last_step(tmp_path: Path) -> None:
+    loop = begin(make_config(2), tmp_path)
+    loop.until = 5
+    while tasks := loop.next_tasks():
+        loop.add_groups(play(tasks, loop.step + 1))
+    assert loop.step == 5
+    loop.load(2)
+    while tasks := loop.next_tasks():
+        loop.add_groups(play(tasks, loop.step + 1))
+    assert loop.step == 5
+    loop.store.close()
+
+
+def test_a_lost_rollout_is_no_reward(started) -> None:
+    loop, groups = started
+    given = [groups[0]._replace(rewards=(None, 0.5)), groups[1]._replace(rewards=(None, None))]
+    found = loop.add_groups(given)
+    assert [(g.rewards, g.size, g.complete) for g in found] == [((0.5,), 2, False), ((), 2, False)]
+    loop.store.close()
+
+
+def test_a_new_loop_goes_on_where_the_store_ends(tmp_path: Path) -> None:
+    """Whoever names no step loses nothing."""
+    whole, loop = (begin(make_config(2), tmp_path / name) for name in ("whole", "broken"))
+    go(whole, 9)
+    go(loop, 7)
+    loop.store.close()
+    store = Store(tmp_path / "broken", durable=False)
+    loop = Loop(make_config(2), store, SEEDS, RenamingSynthesis())
+    assert loop.step == 7
+    go(loop, 9)
+    assert finish(loop) == finish(whole)

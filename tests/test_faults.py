@@ -35,7 +35,7 @@ def test_nothing_is_lost_and_nobody_sees_a_traceback(rows: dict[str, dict]) -> N
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ("disk full in `observe`", "2", "see whether the disk is full"),
+        ("disk full in `add_groups`", "2", "see whether the disk is full"),
         ("disk full in `end_epoch`", "2", "see whether the disk is full"),
         ("folder cannot be written", "2", "make it writable, or use another folder"),
         ("file locked by another program for ever", "2", "end the process that holds it"),
@@ -65,7 +65,7 @@ def test_what_stops_nobody(rows: dict[str, dict], fault: str) -> None:
 
 
 def test_a_trainer_was_killed_in_every_phase(rows: dict[str, dict]) -> None:
-    phases = ("_seed", "next_epoch", "observe", "take", "finish", "end_epoch", "rollback")
+    phases = ("begin", "_begin_epoch", "add_groups", "take", "finish", "end_epoch", "rollback")
     for phase in phases:
         assert rows[f"trainer killed in `{phase}`"]["codes"] == {"SIGKILL": 3}
     for name in ("cut", "overwritten"):

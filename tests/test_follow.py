@@ -20,11 +20,10 @@ from pathlib import Path
 import pytest
 
 from commandline import RODS, call, refused
-from doubles import SEEDS, RenamingSynthesis, make_config
+from doubles import SEEDS, RenamingSynthesis, make_config, steps, with_signal
 from hostile import Hostile
 from rods import follow
 from rods.errors import BusyError
-from rods.group import Group
 from rods.identity import check_settings
 from rods.loop import Loop
 from rods.staging.supervisor import BUSY, Supervisor
@@ -94,9 +93,8 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = make_config(2, pool={"beta": 1.0}, synthesis={"mode": "background"})
     loop = Loop(config, Store(tmp_path, durable=False), SEEDS)
     check_settings(loop.store, config, tmp_path)
-    for tasks in loop.steps(loop.next_epoch()):
-        step = loop.step + 1
-        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    for tasks in steps(loop):
+        loop.add_groups(with_signal(tasks))
     loop.store.close()
     monkeypatch.setattr(follow, "prepare", lambda config: None)
     monkeypatch.setattr(follow, "synthesis_of", lambda *_: RenamingSynthesis())

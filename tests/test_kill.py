@@ -14,12 +14,12 @@ import pytest
 
 import kill_test
 from doubles import make_task
-from rods.boundary.selection import Seed
+from rods.curriculum.pool import Event
+from rods.curriculum.selector import Parent
 from rods.envs.base import Step
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
-from rods.pool.event import Event
 from rods.store.queue import Queue
 from rods.store.rows import Job, Made
 from rods.store.store import Store
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Path:
         for step in (1, 2):
             store.add_groups([Group(parent.id, "base", (0.0, 1.0), 0, step)])
         store.add_events([Event(2, 1, made[0].id, "injected", parent.id)])
-        queue.add_jobs(1, 0, [Seed(parent.id, "base", 1.0)])
+        queue.add_jobs(1, 0, [Parent(parent.id, "base", 1.0)])
     queue.finish(Job(1, 0, parent.id, 1.0), Made("made", made, {}, [], 0.1), 2)
     store.close()
     whole = tmp_path / "run" / "checkpoints" / "checkpoint-1"

@@ -24,9 +24,12 @@ from doubles import (
     go,
     make_config,
     make_seeds,
+    play,
+    steps,
+    with_signal,
 )
 from rods.config import Config
-from rods.group import Group
+from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.store.rows import Fates
 from rods.store.store import Store
@@ -42,7 +45,9 @@ def test_what_every_arm_promises(tmp_path_factory, config: Config) -> None:
     size = config.rollout.tasks_per_step
     assert faults_of(loop.store, config) == []
     tasks, groups, events, stored, *_ = finish(loop)
-    assert [(e.index, e.first_step, e.ids) for e in epochs] == [(e, s, i) for e, s, _, i in stored]
+    assert [(e.number, e.first_step, e.task_ids) for e in epochs] == [
+        (e, s, i) for e, s, _, i in stored
+    ]
     originals, seen = {t.id for t in SEEDS}, Counter(i for *_, ids in stored for i in ids)
     assert all(len(ids) % size == 0 and ids for *_, ids in stored)
     assert {g.task_id for g in groups} <= set(seen) <= set(tasks)
@@ -66,10 +71,11 @@ def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None
     loop = begin(config, tmp_path_factory.mktemp("run"))
     beta, joined, allowed = Fraction(str(config.pool.beta)), 0, Fraction(0)
     for _ in range(5):
-        epoch = loop.next_epoch()
-        go(loop, loop.step + len(epoch.ids) // config.rollout.tasks_per_step)
-        pool, before = deepcopy(loop.pool), loop.store.events()
-        carried = loop.buffer.admission.carried
+        for tasks in steps(loop):
+            loop.add_groups(play(tasks, loop.step + 1))
+        epoch = loop.epoch
+        pool, before = deepcopy(loop.curriculum.pool), loop.store.events()
+        carried = loop.curriculum.admission.carried
         told = loop.end_epoch()
         for event in itertools.takewhile(
             lambda e: e.reason != "pruned" and e.kind != "injected", told
@@ -79,12 +85,12 @@ def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None
         joined, allowed = joined + len(injected), allowed + beta * len(pool.live)
         assert len(injected) <= floor(carried + beta * len(pool.live))
         assert joined <= allowed
-        assert loop.pool.generated <= config.pool.p_max
-        live = set(loop.pool.live)
+        assert loop.curriculum.pool.generated <= config.pool.p_max
+        live = set(loop.curriculum.pool.live)
         assert {e.task_id for e in injected} <= live
         assert not {e.task_id for e in loop.store.events() if e.kind == "retired"} & live
         assert all(loop.task(e.task_id).parent == e.reason for e in injected)
-        recent = range(epoch.index - config.synthesis.patience, epoch.index + 1)
+        recent = range(epoch.number - config.synthesis.patience, epoch.number + 1)
         chosen = {e.task_id for e in before if e.kind == "chosen" and e.epoch in recent}
         assert {e.reason for e in injected} <= chosen, "varied though not chosen lately"
     loop.store.close()
@@ -94,10 +100,8 @@ def at_the_boundary(loop: Loop, ends: int) -> list[int]:
     """So many epochs in which all groups have a signal; how many tasks joined at each end."""
     joined = []
     for _ in range(ends):
-        epoch = loop.next_epoch()
-        for tasks in loop.steps(epoch):
-            step = loop.step + 1
-            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step) for t in tasks])
+        for tasks in steps(loop):
+            loop.add_groups(with_signal(tasks))
         joined.append(sum(event.kind == "injected" for event in loop.end_epoch()))
     return joined
 
@@ -118,7 +122,7 @@ def test_a_small_pool_grows(tmp_path: Path) -> None:
     loop = growing(tmp_path, 3, 0.2)
     # 3/5, 3/5 + 3/5, 1/5 + 4/5, 5/5, 6/5, 1/5 + 7/5, 3/5 + 8/5
     assert at_the_boundary(loop, 7) == [0, 1, 1, 1, 1, 1, 2]
-    assert loop.buffer.admission.carried == Fraction(1, 5)
+    assert loop.curriculum.admission.carried == Fraction(1, 5)
     assert loop.queue.fates(6) == Fates(7, 7, 0, 0), "no more is made than joins"
     assert faults_of(loop.store, loop.config) == []
     loop.store.close()
@@ -163,7 +167,7 @@ def test_what_is_carried_over_goes_back_with_the_run(tmp_path: Path, back: int) 
     while len(loop.store.epochs.ends()) < 5:
         at_the_boundary(loop, 1)
     assert loop.store.epochs.ends() == whole.store.epochs.ends()
-    assert loop.buffer.admission.carried == whole.buffer.admission.carried
+    assert loop.curriculum.admission.carried == whole.curriculum.admission.carried
     assert finish(loop) == finish(whole)
 
 
@@ -188,16 +192,17 @@ def test_stages_filter_and_do_not_expand(tmp_path: Path) -> None:
     ]
     loop = begin(make_config(2, stages=stages, pool={"rest_epochs": 1}), tmp_path / "rods")
     epochs = go(loop, 12)
-    first, second = ([loop.task(i).category for i in epoch.ids] for epoch in epochs[:2])
+    first, second = ([loop.task(i).category for i in epoch.task_ids] for epoch in epochs[:2])
     assert first == [Category.BASE] * 2
     assert Counter(second) == {Category.BASE: 2, Category.MISS_FUNC: 2}
-    assert [e.stage.reward for e in epochs[:3]] == ["format", "progress", "progress"]
+    rewards = [loop.config.stage(epoch.number).reward for epoch in epochs[:3]]
+    assert rewards == ["format", "progress", "progress"]
     assert {e.kind for e in loop.store.events() if e.epoch <= 2} <= {"seeded", "chosen"}
     assert not [e for e in loop.store.events() if e.kind == "chosen" and e.epoch < 2]
     assert [e for e in loop.store.events() if e.kind == "injected"]
     loop.store.close()
     loop = begin(make_config(2, arm="fresh", stages=stages), tmp_path / "fresh")
-    assert {loop.task(i).category for i in loop.next_epoch().ids} == {Category.BASE}
+    assert {task.category for tasks in steps(loop) for task in tasks} == {Category.BASE}
     loop.store.close()
 
 
@@ -220,14 +225,13 @@ def test_originals_are_drawn_where_all_of_them_rest(tmp_path: Path, watchdog: No
     loop = begin(make_config(1, pool={"rest_epochs": 3, "beta": 1.0}), tmp_path / "run")
     drawn = []
     for rewards in ((0.0, 1.0), (0.0, 0.0)):
-        drawn.append(loop.next_epoch())
-        for (task,) in loop.steps(drawn[-1]):
-            step = loop.step + 1
-            loop.observe([Group(task.id, task.category, rewards, drawn[-1].index, step)])
-    last, originals = loop.next_epoch(), {task.id for task in SEEDS}
-    assert not set(drawn[1].ids) <= originals
-    assert set(last.ids) == originals
-    assert last.index == 2
+        for (task,) in steps(loop):
+            loop.add_groups([GroupRewards(task.id, rewards)])
+        drawn.append(loop.epoch.task_ids)
+    last, originals = [task.id for (task,) in steps(loop)], {task.id for task in SEEDS}
+    assert not set(drawn[1]) <= originals
+    assert set(last) == originals
+    assert loop.epoch.number == 2
     loop.store.close()
 
 
@@ -246,7 +250,7 @@ def test_a_repeated_fresh_task_is_not_used_again(tmp_path: Path) -> None:
         make_config(2, arm="fresh"), Store(tmp_path, durable=False), SEEDS, RepeatingSynthesis()
     )
     epochs = go(loop, 8)
-    drawn = [task_id for epoch in epochs for task_id in epoch.ids]
+    drawn = [task_id for epoch in epochs for task_id in epoch.task_ids]
     assert len(set(drawn)) == len(drawn) == 16
     loop.store.close()
 
@@ -254,6 +258,6 @@ def test_a_repeated_fresh_task_is_not_used_again(tmp_path: Path) -> None:
 def test_a_small_pool_fills_a_step_by_repetition(tmp_path: Path) -> None:
     store = Store(tmp_path / "run", durable=False)
     loop = Loop(make_config(3), store, SEEDS[:2], RenamingSynthesis(SEEDS))
-    counts = Counter(loop.next_epoch().ids)
+    counts = Counter(task.id for task in loop.next_tasks())
     assert sorted(counts.values()) == [1, 2]
     store.close()

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from doubles import SEEDS, begin, configs, content, faults_of, play
+from doubles import SEEDS, begin, configs, content, faults_of, go, play
 from rods.config import Config
-from rods.loop import Epoch, Loop
-from rods.pool.pool import fold
+from rods.curriculum.pool import fold
+from rods.loop import Loop
+from rods.task import Task
 
 
 class Training(RuleBasedStateMachine):
@@ -32,33 +33,33 @@ class Training(RuleBasedStateMachine):
     def start(self, config: Config) -> None:
         self.root = Path(tempfile.mkdtemp())
         self.config, self.checkpoint = config, 0
-        self.loop, self.epoch = self.open()
+        self.loop = self.open()
 
-    def open(self, name: str = "run", step: int = 0) -> tuple[Loop, Epoch]:
-        loop = begin(self.config, self.root / name, step)
-        return loop, loop.next_epoch()
-
-    def train(self, loop: Loop, epoch: Epoch) -> Epoch:
-        """One step, and the next epoch if that was the last one of this."""
-        size = self.config.rollout.tasks_per_step
-        done = (loop.step - epoch.first_step + 1) * size
-        tasks = [loop.task(i) for i in epoch.ids[done : done + size]]
-        loop.observe(play(tasks, epoch.index, loop.step + 1))
-        return loop.next_epoch() if loop.epoch_done() else epoch
+    def open(self, name: str = "run", step: int = 0) -> Loop:
+        self.ahead: list[list[Task]] = []
+        return begin(self.config, self.root / name, step)
 
     @rule(steps=st.integers(1, 4))
     def steps(self, steps: int) -> None:
         for _ in range(steps):
-            self.epoch = self.train(self.loop, self.epoch)
+            tasks = self.ahead.pop(0) if self.ahead else self.loop.next_tasks()
+            self.loop.add_groups(play(tasks, self.loop.step + 1))
+
+    @rule(steps=st.integers(1, 3))
+    def read_ahead(self, steps: int) -> None:
+        """As a trainer does that prefetches; what it read is lost when it dies."""
+        for _ in range(steps):
+            if tasks := self.loop.next_tasks():
+                self.ahead.append(tasks)
 
     @rule()
     def save(self) -> None:
-        self.checkpoint = self.loop.step
+        self.checkpoint = self.loop.save()
 
     @rule()
     def die(self) -> None:
         self.loop.store.close()
-        self.loop, self.epoch = self.open(step=self.checkpoint)
+        self.loop = self.open(step=self.checkpoint)
         assert self.loop.step == self.checkpoint
 
     @precondition(lambda self: self.loop.step > self.checkpoint)
@@ -66,19 +67,27 @@ class Training(RuleBasedStateMachine):
     def die_and_die_again(self) -> None:
         self.loop.store.close()
         begin(self.config, self.root / "run", self.checkpoint).store.close()
-        self.loop, self.epoch = self.open(step=self.checkpoint)
+        self.loop = self.open(step=self.checkpoint)
+
+    @rule()
+    def go_back(self) -> None:
+        """Without a new process."""
+        self.ahead.clear()
+        self.loop.load(self.checkpoint)
 
     @invariant()
     def the_stored_history_keeps_its_promises(self) -> None:
         assert faults_of(self.loop.store, self.config) == []
         again = fold(self.loop.store.events(), self.loop.store.categories()).entries
-        shown = {i: replace(entry, seen=-1) for i, entry in self.loop.pool.entries.items()}
+        entries = self.loop.curriculum.pool.entries
+        shown = {i: replace(entry, seen=-1) for i, entry in entries.items()}
         assert again == shown, "its events make another pool"
-        states = {i: e.state for i, e in self.loop.pool.entries.items()}
+        states = {i: e.state for i, e in entries.items()}
         assert {task.id for task in SEEDS} <= states.keys(), "an original is gone"
         assert not [task.id for task in SEEDS if states[task.id] == "retired"]
         size = self.config.rollout.tasks_per_step
-        assert len(set(self.epoch.ids)) == len(self.epoch.ids) or len(self.epoch.ids) == size
+        ids = self.loop.epoch.task_ids if self.loop.epoch else []
+        assert len(set(ids)) == len(ids) or len(ids) == size
 
     @invariant()
     def selection_keeps_to_quotas_and_cooldown(self) -> None:
@@ -104,11 +113,13 @@ class Training(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
-        whole, epoch = self.open("whole")
-        while whole.step < self.loop.step:
-            epoch = self.train(whole, epoch)
-        assert whole.pool == self.loop.pool
-        assert epoch.ids == self.epoch.ids
+        whole = self.open("whole")
+        go(whole, self.loop.step)
+        self.loop.load(self.loop.step)  # what was only read ahead is not of the history
+        whole.load(whole.step)
+        assert whole.curriculum.state() == self.loop.curriculum.state()
+        assert whole.curriculum.pool == self.loop.curriculum.pool
+        assert whole.next_ids() == self.loop.next_ids()
         assert content(whole.store) == content(self.loop.store)
         for loop in (whole, self.loop):
             loop.store.close()

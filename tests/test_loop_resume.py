@@ -27,7 +27,7 @@ def test_no_interruption_leaves_a_trace(
         loop.store.close()
         loop = begin(config, root / "broken", step=min(checkpoint, loop.step))
     go(loop, 14)
-    assert loop.pool == whole.pool
+    assert loop.curriculum.pool == whole.curriculum.pool
     assert finish(loop) == finish(whole)
 
 
@@ -70,5 +70,5 @@ def test_outcomes_apart_from_rewards_come_back(tmp_path: Path, rule: str) -> Non
     loop.store.close()
     loop = begin(config, tmp_path / "broken", step=6)
     go(loop, 14)
-    assert loop.pool == whole.pool
+    assert loop.curriculum.pool == whole.curriculum.pool
     assert finish(loop) == finish(whole)

@@ -35,6 +35,18 @@ def test_the_index_finds_what_a_comparison_of_all_finds(seed: int, changes: int)
         assert index.near(copy) == known[0].id
 
 
+def test_what_was_removed_is_near_to_nothing() -> None:
+    rng, index = random.Random(0), NearIndex()
+    calls = tuple(Call(name="f", arguments={"a": i}) for i in range(4))
+    one, two = task_of(rng.choices(WORDS, k=30), calls), task_of(rng.choices(WORDS, k=30))
+    for task in (one, two, one):
+        index.add(task)
+    index.remove(one.id)
+    assert index.near(one) == "" and index.near(two) == two.id
+    index.add(one)
+    assert index.near(one) == one.id
+
+
 def test_equal_calls_are_near_whatever_the_words() -> None:
     rng = random.Random(0)
     calls = tuple(Call(name="f", arguments={"a": i}) for i in range(4))

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rods.curriculum.pool import Event, Pool
+from rods.curriculum.sampling import sample
 from rods.group import Group
-from rods.pool.event import Event
-from rods.pool.order import draw
-from rods.pool.pool import Pool
 
 KINDS = ("base", "miss_func")
 BOTH = frozenset(KINDS)
@@ -25,7 +24,7 @@ def pool_of(count: int) -> Pool:
 
 
 def test_an_order_is_the_same_on_every_machine_and_with_every_numpy() -> None:
-    assert draw(pool_of(8), 4, BOTH, 0, Random("0 epoch 0")) == [
+    assert sample(pool_of(8), 4, BOTH, 0, Random("0 epoch 0")) == [
         *("task 6", "task 7", "task 3", "task 5"),
         *("task 0", "task 4", "task 2", "task 1"),
     ]
@@ -35,7 +34,7 @@ def test_an_order_is_the_same_on_every_machine_and_with_every_numpy() -> None:
 def test_epochs_are_whole_steps_and_nobody_sits_out_twice(count: int, size: int, seed: int) -> None:
     pool, idle = pool_of(count), set[str]()
     for epoch in range(4):
-        ids = draw(pool, size, BOTH, epoch, Random(f"{seed} epoch {epoch}"))
+        ids = sample(pool, size, BOTH, epoch, Random(f"{seed} epoch {epoch}"))
         assert ids
         assert len(ids) % size == 0
         assert idle <= set(ids)
@@ -47,16 +46,16 @@ def test_epochs_are_whole_steps_and_nobody_sits_out_twice(count: int, size: int,
 
 def test_a_category_that_is_not_wanted_is_not_drawn_unless_there_is_no_other() -> None:
     pool = pool_of(6)
-    only = draw(pool, 3, frozenset({"base"}), 0, Random(0))
+    only = sample(pool, 3, frozenset({"base"}), 0, Random(0))
     assert {pool.entries[i].category for i in only} == {"base"}
-    assert set(draw(pool, 3, frozenset({"long_context"}), 0, Random(0))) == set(pool.entries)
+    assert set(sample(pool, 3, frozenset({"long_context"}), 0, Random(0))) == set(pool.entries)
 
 
 def test_where_all_rest_the_originals_are_drawn() -> None:
     pool = pool_of(4)
     for task_id in list(pool.entries):
         pool.apply(Event(1, 1, task_id, "rested", "mastered"))
-    assert set(draw(pool, 2, BOTH, 1, Random(0))) == set(pool.entries)
+    assert set(sample(pool, 2, BOTH, 1, Random(0))) == set(pool.entries)
 
 
 def test_a_category_of_which_all_rest_draws_no_other() -> None:
@@ -64,14 +63,14 @@ def test_a_category_of_which_all_rest_draws_no_other() -> None:
     pool, base = pool_of(6), frozenset({"base"})
     for task_id in [i for i, e in pool.entries.items() if e.category == "base"]:
         pool.apply(Event(1, 1, task_id, "rested", "mastered"))
-    drawn = draw(pool, 3, base, 1, Random(0))
+    drawn = sample(pool, 3, base, 1, Random(0))
     assert sorted(drawn) == ["task 0", "task 2", "task 4"]
     pool.apply(Event(2, 2, "made", "injected", "task 0"), "base")
-    assert draw(pool, 1, base, 2, Random(0)) == ["made"]
+    assert sample(pool, 1, base, 2, Random(0)) == ["made"]
     pool.apply(Event(3, 3, "made", "retired", "too hard"))
-    assert sorted(draw(pool, 3, base, 3, Random(0))) == ["task 0", "task 2", "task 4"]
+    assert sorted(sample(pool, 3, base, 3, Random(0))) == ["task 0", "task 2", "task 4"]
 
 
 def test_an_empty_pool_is_refused() -> None:
     with pytest.raises(ValueError, match="the pool is empty"):
-        draw(Pool(), 3, BOTH, 0, Random(0))
+        sample(Pool(), 3, BOTH, 0, Random(0))

@@ -13,16 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from doubles import make_config
-from rods.boundary.latest import MeanRule, VarianceRule
-from rods.boundary.named import make_rule
-from rods.boundary.rule import BoundaryRule, Thresholds
 from rods.config import PoolConfig
+from rods.curriculum.admission import Admission
+from rods.curriculum.boundary import BoundaryRule, MeanRule, Thresholds, VarianceRule
+from rods.curriculum.curriculum import make_rule
+from rods.curriculum.pool import Event, Pool, fold
+from rods.curriculum.retirement import Retirement
+from rods.curriculum.sampling import sample
 from rods.group import Group
-from rods.pool.admission import Admission
-from rods.pool.event import Event
-from rods.pool.order import draw
-from rods.pool.pool import Pool, fold
-from rods.pool.retirement import Retirement
 from rods.store.rows import Candidate
 
 KINDS = ("base", "miss_func")
@@ -67,7 +65,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(data=st.data())
     def train(self, data: st.DataObject) -> None:
         self.step += 1
-        ids = draw(self.pool, 1, frozenset(KINDS), self.epoch, Random(self.step))
+        ids = sample(self.pool, 1, frozenset(KINDS), self.epoch, Random(self.step))
         groups = []
         for i in ids:
             if data.draw(st.integers(0, 3)):

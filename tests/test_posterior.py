@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles import make_config
-from rods.boundary.latest import MeanRule, RandomRule, VarianceRule
-from rods.boundary.named import make_rule
-from rods.boundary.posterior import PRIOR, PosteriorRule
-from rods.boundary.rule import Standing
+from rods.curriculum.boundary import MeanRule, RandomRule, Standing, VarianceRule
+from rods.curriculum.curriculum import make_rule
+from rods.curriculum.posterior import PRIOR, PosteriorRule
 from rods.group import Group
 
 K = 16
@@ -55,25 +54,25 @@ def test_expectations_are_those_of_drawing_from_the_urn(values: list[float]) -> 
     assert found.priority == pytest.approx(4 * variance, abs=1e-12)
     assert 0 <= found.priority <= 1
     constant = sum(prod((w + i) / (total + i) for i in range(K)) for w in weights.values())
-    assert found.silent == (1 - constant < 0.5)
-    assert found.boundary == (not found.silent)
+    assert found.no_signal == (1 - constant < 0.5)
+    assert found.boundary == (not found.no_signal)
 
 
 def test_one_lucky_group_does_not_make_a_task_silent() -> None:
     half, solved = (0.0, 1.0) * 8, (1.0,) * K
-    assert standing(seen(solved), 0).silent
-    assert not standing(seen(half, solved), 1).silent
-    assert standing(seen(half, solved, solved, solved), 3).silent
+    assert standing(seen(solved), 0).no_signal
+    assert not standing(seen(half, solved), 1).no_signal
+    assert standing(seen(half, solved, solved, solved), 3).no_signal
     latest = VarianceRule()
     for epoch, values in enumerate((half, solved)):
         latest.observe(Group("t", "base", values, epoch, epoch + 1))
-    assert latest.standing("t", 1).silent  # type: ignore[union-attr]
+    assert latest.standing("t", 1).no_signal  # type: ignore[union-attr]
 
 
 def test_constant_in_between_is_silent_whatever_its_mean() -> None:
     found = standing(seen((0.5,) * K), 0)
     assert found.mean == pytest.approx(0.5)
-    assert found.silent
+    assert found.no_signal
     assert found.priority < 0.1
 
 
@@ -81,8 +80,8 @@ def test_old_evidence_fades() -> None:
     rule = seen((0.0,) * K)
     sure = standing(rule, 0)
     later = [standing(rule, epoch) for epoch in range(1, 9)]
-    assert sure.silent
-    assert not later[-1].silent
+    assert sure.no_signal
+    assert not later[-1].no_signal
     means = [sure.mean, *(s.mean for s in later)]
     assert means == sorted(means)
     never = standing(seen((0.0,) * K, memory=1.0), 8)
@@ -131,7 +130,7 @@ def test_any_history_gives_shares(looks: list[tuple[int, list[float]]], ahead: i
         found = standing(rule, len(looks) + ahead, task)
         assert 0 <= found.mean <= 1
         assert 0 <= found.priority <= 1
-        assert found.boundary != found.silent
+        assert found.boundary != found.no_signal
 
 
 def test_rules_by_name() -> None:

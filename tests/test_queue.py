@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubles import make_task
-from rods.boundary.selection import Seed
+from rods.curriculum.pool import Event
+from rods.curriculum.selector import Parent
 from rods.errors import UserError
-from rods.pool.event import Event
 from rods.staging.account import Account
 from rods.store.queue import TRIES, Queue
 from rods.store.rows import Candidate, Fates, Job, Made
@@ -41,7 +41,7 @@ def queue(tmp_path: Path):
 
 def add(queue: Queue, *jobs: Job) -> None:
     for job in jobs:
-        queue.add_jobs(job.step, job.epoch, [Seed(job.task_id, "base", job.priority)])
+        queue.add_jobs(job.step, job.epoch, [Parent(job.task_id, "base", job.priority)])
 
 
 def variant(name: str, parent: Task = PARENT) -> Task:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from rods.curriculum.pool import Event
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.errors import UserError
 from rods.group import Group
-from rods.pool.event import Event
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
 from rods.store.rows import Evaluation

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doubles import make_seeds, make_task
+from rods.curriculum.pool import Event
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
 from rods.group import Group
-from rods.pool.event import Event
 from rods.store.rows import Evaluation
 from rods.store.schema import TRAINER
 from rods.store.store import Store

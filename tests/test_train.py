@@ -53,7 +53,7 @@ def test_no_task_is_lost_or_doubled(runs: Runs) -> None:
     events = Counter((e.kind, e.task_id) for e in found["events"] if e.kind != "chosen")
     assert {n for (kind, _), n in events.items() if kind in ("seeded", "injected")} == {1}
     assert any(kind == "injected" for kind, _ in events), "this seed tests no injection"
-    drawn = [(row.epoch, i) for row in found["epochs"] for i in row.task_ids]
+    drawn = [(row.number, i) for row in found["epochs"] for i in row.task_ids]
     trained = [(g.epoch, g.task_id) for g in found["groups"]]
     assert trained == drawn[: len(trained)]
     assert len(set(trained)) == len(trained) == 2 * STEPS

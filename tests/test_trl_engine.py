@@ -30,8 +30,8 @@ def test_a_group_that_is_trained_on_equal_rewards_has_no_signal(
     for group in made.store.groups():
         assert (group.rewards, group.verified) == ((0.0,) * 4, (0.0,) * 4)
         assert group.signal is Signal.ALL_FAILED
-        assert made.loop.buffer.rule.standing(group.task_id, 0).silent
-    assert not made.loop.buffer.selection.seeds, "a group without signal is varied"
+        assert made.loop.curriculum.rule.standing(group.task_id, 0).no_signal
+    assert not made.loop.curriculum.selection.parents, "a group without signal is varied"
     assert changed == set()
 
 
@@ -57,7 +57,7 @@ def test_a_shaped_reward_decides_no_boundary(tools: Fragile, tmp_path: Path) -> 
     (group,) = made.store.groups()
     assert group.signal is Signal.SIGNAL
     assert (group.mean, group.variance) == (0.0, 0.0)
-    assert not made.loop.buffer.selection.seeds
+    assert not made.loop.curriculum.selection.parents
 
 
 def test_what_the_environment_lost_is_not_trained_on(tools: Fragile, tmp_path: Path) -> None:

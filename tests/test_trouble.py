@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from doubles import SEEDS, RenamingSynthesis, content, make_config
+from doubles import SEEDS, RenamingSynthesis, content, make_config, steps, with_signal
 from rods import secret
 from rods.config import Config
-from rods.group import Group
 from rods.loop import Loop
 from rods.metrics import summarise
 from rods.staging import supervisor
@@ -68,10 +67,8 @@ def begin(
 def epochs(loop: Loop, count: int) -> None:
     """Whole epochs in which all groups have a signal."""
     for _ in range(count):
-        epoch = loop.next_epoch()
-        for tasks in loop.steps(epoch):
-            step = loop.step + 1
-            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step, 2) for t in tasks])
+        for tasks in steps(loop):
+            loop.add_groups(with_signal(tasks))
         loop.end_epoch()
 
 
@@ -123,7 +120,7 @@ def test_what_is_made_or_refused_ends_the_row(tmp_path: Path, at: Sequence[int])
     epochs(loop, 3)
     in_a_row = at == (0, 1, 2)
     assert bool(loop.producer.trouble.gave_up) == in_a_row
-    assert (loop.pool.injected == 0) == in_a_row
+    assert (loop.curriculum.pool.injected == 0) == in_a_row
     assert len(messages) == 1 + in_a_row
     loop.store.close()
 
@@ -136,7 +133,7 @@ def test_the_same_command_tries_again(tmp_path: Path) -> None:
     loop, messages = begin(tmp_path, RenamingSynthesis(), step=loop.step, errors=2)
     epochs(loop, 1)  # its end is done again too, whose errors went back with the run
     assert (messages, loop.queue.errors()) == ([], None)
-    assert loop.pool.injected > 0
+    assert loop.curriculum.pool.injected > 0
     loop.store.close()
 
 
@@ -145,7 +142,7 @@ def test_errors_go_back_with_the_run(tmp_path: Path) -> None:
     loop, _ = begin(tmp_path / "broken", Ailing(broken), errors=99)
     epochs(whole, 3)
     epochs(loop, 2)
-    loop.resume(3)
+    loop.load(3)
     while len(loop.store.epochs.ends()) < 3:
         epochs(loop, 1)
     assert content(loop.store) == content(whole.store)
@@ -189,7 +186,7 @@ def test_the_same_variant_again_is_none(tmp_path: Path) -> None:
     loop, _ = begin(tmp_path, Stubborn())
     epochs(loop, 1)
     assert loop.queue.outcomes() == {"made": 1, "known already": 7}
-    assert loop.queue.fates(0).made == loop.pool.injected == 1
+    assert loop.queue.fates(0).made == loop.curriculum.pool.injected == 1
     loop.store.close()
 
 
@@ -253,7 +250,7 @@ def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) ->
         "an error in synthesis", "synthesis is given up"
     ]  # fmt: skip
     assert loop.queue.outcomes() == {"error": 3, "": 13}
-    assert loop.pool.injected == 0
+    assert loop.curriculum.pool.injected == 0
     loop.store.close()
     config = jobs_for_a_worker(tmp_path / "beside", errors=3)
     store = Store(tmp_path / "beside", role="worker", durable=False)
@@ -265,10 +262,8 @@ def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) ->
 
 def test_a_parent_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     loop, messages = begin(tmp_path, RenamingSynthesis())
-    epoch = loop.next_epoch()
-    for tasks in loop.steps(epoch):
-        step = loop.step + 1
-        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    for tasks in steps(loop):
+        loop.add_groups(with_signal(tasks))
     loop.store.db.write("UPDATE tasks SET body = '{}'")
     loop.end_epoch()
     assert "run.sqlite: task" in messages[0] and "damaged" in messages[0]
@@ -278,10 +273,8 @@ def test_a_parent_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def jobs_for_a_worker(folder: Path, **options: int) -> Config:
     """A run in background mode that has chosen its eight seeds, and whose trainer is at rest."""
     loop, _ = begin(folder, None, mode="background", **options)
-    epoch = loop.next_epoch()
-    for tasks in loop.steps(epoch):
-        step = loop.step + 1
-        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    for tasks in steps(loop):
+        loop.add_groups(with_signal(tasks))
     loop.store.close()
     return loop.config
 

@@ -21,9 +21,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from doubles import SEEDS, RenamingSynthesis, faults_of, go, make_config, play
-from rods.boundary.selection import Seed
+from doubles import SEEDS, RenamingSynthesis, faults_of, go, make_config, play, steps, with_signal
 from rods.config import Config
+from rods.curriculum.selector import Parent
 from rods.errors import BusyError
 from rods.group import Group
 from rods.loop import Loop
@@ -68,10 +68,8 @@ class Beside:
 def folder(tmp_path: Path) -> Path:
     """Of a run that has chosen seeds in its first epoch."""
     loop = trainer(background(pool={"beta": 1.0}), tmp_path)
-    epoch = loop.next_epoch()
-    for tasks in loop.steps(epoch):
-        step = loop.step + 1
-        loop.observe([Group(t.id, t.category, (0.0, 1.0), 0, step, 2) for t in tasks])
+    for tasks in steps(loop):
+        loop.add_groups(with_signal(tasks))
     assert len(loop.queue.open_jobs(0)) == len(SEEDS)
     loop.store.close()
     return tmp_path
@@ -143,7 +141,7 @@ def test_it_pauses_where_enough_waits(folder: Path) -> None:
     assert count.jobs == 0
     loop = trainer(background(pool={"beta": 1.0}), folder, step=4)
     assert sum(e.kind == "injected" for e in loop.end_epoch()) == 2
-    loop.next_epoch()
+    loop.next_tasks()
     loop.store.close()
     count, _ = work(folder, waiting=2)
     assert count.candidates == 2
@@ -161,14 +159,13 @@ def beside_by_turns(
     loop = trainer(config, folder)
     loop.until = until
     for _ in range(epochs):
-        epoch = loop.next_epoch()
-        for tasks in loop.steps(epoch):
-            step = loop.step + 1
-            loop.observe([Group(t.id, t.category, (0.0, 1.0), epoch.index, step) for t in tasks])
+        for tasks in steps(loop):
+            loop.add_groups(with_signal(tasks))
         store = Store(folder, role="worker", durable=False)
         count = Worker(config, store, RenamingSynthesis(), pause=0).run(once=True)
         store.close()
-        joined = sum(event.kind == "injected" for event in loop.end_epoch())
+        events = loop.end_epoch() if loop.epoch_done() else []  # else the trainer has ended
+        joined = sum(event.kind == "injected" for event in events)
         found.append((count.bound, count.waiting, joined))
     return loop, found
 
@@ -202,7 +199,7 @@ def test_an_explicit_number_is_enough(tmp_path: Path) -> None:
     assert found == [(4, 4, 1), (4, 4, 2)]
     account = Account.of(loop.store, 0)
     assert account.fates == (8, 3, 2, 3)
-    loop.next_epoch()
+    loop.next_tasks()
     assert Account.of(loop.store, 0).fates == (8, 3, 0, 5)
     loop.store.close()
 
@@ -273,7 +270,7 @@ def test_a_variant_of_a_candidate(folder: Path) -> None:
     work(folder)
     queue = Queue(Store(folder), 1)
     first = next(queue.candidates())
-    queue.add_jobs(5, 1, [Seed(first.id, "base", 0.5)])
+    queue.add_jobs(5, 1, [Parent(first.id, "base", 0.5)])
     queue.store.close()
     for _ in range(3):  # the double may give nothing
         work(folder, waiting=99)
@@ -303,8 +300,9 @@ def test_while_there_is_nothing_to_do(folder: Path) -> None:
 
 def train_until_injected(loop: Loop, steps: int) -> None:
     """So many steps at least, and until something of the worker's has come."""
-    last, before, end = loop.step + steps, loop.pool.injected, time.monotonic() + PATIENCE
-    while loop.step < last or loop.pool.injected == before:
+    last, end = loop.step + steps, time.monotonic() + PATIENCE
+    before = loop.curriculum.pool.injected
+    while loop.step < last or loop.curriculum.pool.injected == before:
         assert time.monotonic() < end, "nothing of the worker's ever comes"
         go(loop, loop.step + 1)
         time.sleep(0.001)
@@ -408,15 +406,14 @@ class Crashes(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 4))
     def train(self, steps: int = 1) -> None:
         for _ in range(steps):
-            epoch = self.loop.next_epoch()
-            tasks = next(iter(self.loop.steps(epoch)))
-            self.loop.observe(play(tasks, epoch.index, self.loop.step + 1, self.lives))
-            self.trained += self.loop.latest
+            tasks = self.loop.next_tasks()
+            self.trained += self.loop.add_groups(play(tasks, self.loop.step + 1, self.lives))
 
     @precondition(lambda self: self.loop.epoch_done())
     @rule()
     def end_epoch(self) -> None:
-        active, carried = len(self.loop.pool.live), self.loop.buffer.admission.carried
+        curriculum = self.loop.curriculum
+        active, carried = len(curriculum.pool.live), curriculum.admission.carried
         events = self.loop.end_epoch()
         gone = sum(e.kind in ("retired", "rested") and e.reason != "pruned" for e in events)
         joined = sum(e.kind == "injected" for e in events)
@@ -479,7 +476,7 @@ class Crashes(RuleBasedStateMachine):
         rows = store.db.read("SELECT id FROM candidates WHERE epoch >= ?", oldest)
         wanted = {i for (i,) in rows if self.made[i].parent in tasks}
         assert wanted == waiting | wanted & tasks
-        assert self.loop.pool.generated <= self.config.pool.p_max
+        assert self.loop.curriculum.pool.generated <= self.config.pool.p_max
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):

@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rods.config import Config
+from rods.curriculum.audit import faults
+from rods.curriculum.pool import fold
 from rods.errors import UserError
 from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
-from rods.pool.audit import faults
-from rods.pool.pool import fold
 from rods.staging.account import count_of
 from rods.store.queue import Queue
 from rods.store.store import Store

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rods.group import Group
+from rods.group import Group, GroupRewards
 
 SHOWN = 3  # task ids in a message
 
@@ -29,32 +29,27 @@ class Due:
     category: Callable[[str], str]
     shaped: bool
 
-    def fault(self, groups: Sequence[Group]) -> str:
-        """Why these are not the groups that are due, or ""."""
-        due, given = Counter(self.task_ids), Counter(group.task_id for group in groups)
-        wrong = _listed("missing", due - given) + _listed("not due", given - due)
+    def groups(self, given: Sequence[GroupRewards]) -> list[Group]:
+        """The groups as they are stored.
+
+        Raises:
+            ValueError: they are not those of this step, or cannot be what was measured.
+        """
+        due, found = Counter(self.task_ids), Counter(group.task_id for group in given)
+        wrong = _listed("missing", due - found) + _listed("not due", found - due)
         if wrong:
             tasks = f"its {len(self.task_ids)} tasks"
-            return f"step {self.step}: one group is due for each of {tasks}; {'; '.join(wrong)}"
-        faults = ((group.task_id, self._fault_of(group)) for group in groups)
-        name, fault = next((found for found in faults if found[1]), ("", ""))
-        return f"step {self.step}: group of task {name}: {fault}" if fault else ""
+            message = f"one group is due for each of {tasks}; {'; '.join(wrong)}"
+            raise ValueError(f"step {self.step}: {message}")
+        return [self._group(group) for group in given]
 
-    def _fault_of(self, group: Group) -> str:
-        wanted = {
-            "step": (group.step, self.step),
-            "epoch": (group.epoch, self.epoch),
-            "category": (group.category, self.category(group.task_id)),
-            "size": (group.size or len(group.rewards), self.size),
-        }
-        for name, (found, right) in wanted.items():
-            if found != right:
-                few = name == "size" and not group.size
-                hint = "; give size where rollouts were lost" * few
-                return f"{name} is {found!r}, not {right!r}{hint}"
-        if self.shaped and group.outcomes is None:
-            return "the format reward is shaped: give the progress as outcomes"
-        return group.fault()
+    def _group(self, given: GroupRewards) -> Group:
+        fault = given.fault(self.size)
+        if not fault and self.shaped and given.outcomes is None:
+            fault = "the format reward is shaped: give the progress as outcomes"
+        if fault:
+            raise ValueError(f"step {self.step}: group of task {given.task_id}: {fault}")
+        return given.measured(self.category(given.task_id), self.epoch, self.step)
 
 
 def _listed(what: str, tasks: Counter[str]) -> list[str]:

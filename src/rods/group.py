@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, pvariance
+from typing import NamedTuple, TypeGuard
 
 MOST = 1e300  # of a reward, either way
 
@@ -33,7 +34,7 @@ class Group:
 
     Attributes:
         rewards: that the policy is trained on, of the rollouts that came to an end, shape [<= K].
-        size: K, the rollouts that were asked for; 0 for as many as there are rewards.
+        size: K, the rollouts that were started; 0 for as many as there are rewards.
         outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
     """
 
@@ -87,22 +88,49 @@ class Group:
         ends = {1.0: Signal.ALL_SOLVED, 0.0: Signal.ALL_FAILED}
         return Signal.CONSTANT if self.undecided else ends.get(self.mean, Signal.CONSTANT)
 
-    def fault(self) -> str:
-        """What makes its numbers unusable, or ""."""
-        if not isinstance(self.rewards, tuple) or not isinstance(self.verified, tuple):
-            return "rewards and outcomes must be tuples of numbers"
-        if self.outcomes is not None and len(self.outcomes) != len(self.rewards):
-            return f"{len(self.outcomes)} outcomes for {len(self.rewards)} rewards"
-        if self.size and len(self.rewards) > self.size:
-            return f"{len(self.rewards)} rewards of {self.size} rollouts"
-        for reward in self.rewards:
+
+class GroupRewards(NamedTuple):
+    """What a trainer returns of one task's K rollouts.
+
+    Attributes:
+        rewards: that the policy is trained on, one a rollout; None for a rollout that was lost, to
+            a broken environment for instance.
+        outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
+    """
+
+    task_id: str
+    rewards: Sequence[float | None]
+    outcomes: Sequence[float | None] | None = None
+
+    def fault(self, size: int) -> str:
+        """What makes them unusable as a group of `size` rollouts, or ""."""
+        rewards, outcomes = self.rewards, self.outcomes
+        if not isinstance(rewards, tuple | list) or not isinstance(outcomes, tuple | list | None):
+            return "rewards and outcomes must be lists or tuples of numbers"
+        if outcomes is not None and len(outcomes) != len(rewards):
+            return f"{len(outcomes)} outcomes for {len(rewards)} rewards"
+        if len(rewards) != size:
+            hint = "give one for each rollout, and None for a rollout that was lost"
+            return f"{len(rewards)} rewards of {size} rollouts; {hint}"
+        for reward, outcome in zip(rewards, rewards if outcomes is None else outcomes, strict=True):
+            if reward is None:
+                continue
             if not _number(reward):
                 return f"a reward of {reward!r}; it must be a finite Python number"
-        for outcome in self.verified:
             if not _number(outcome) or not 0 <= outcome <= 1:
                 hint = "if rewards are shaped, give the verified results as outcomes"
                 return f"an outcome of {outcome!r}, which is not within [0, 1]; {hint}"
         return ""
+
+    def measured(self, category: str, epoch: int, step: int) -> Group:
+        """The group of the rollouts that came to an end."""
+        outcomes = None
+        if self.outcomes is not None:
+            pairs = zip(self.rewards, self.outcomes, strict=True)
+            outcomes = tuple([o for r, o in pairs if r is not None and o is not None])
+        rewards = tuple([reward for reward in self.rewards if reward is not None])
+        size = len(self.rewards)
+        return Group(self.task_id, category, rewards, epoch, step, size, outcomes)
 
 
 def signal_share(groups: Iterable[Group]) -> float:
@@ -115,5 +143,5 @@ def _constant(values: Sequence[float]) -> bool:
     return not values or values.count(values[0]) == len(values)
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and abs(value) <= MOST  # which nan is not

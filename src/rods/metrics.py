@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rods.boundary.rule import Thresholds, Zone
 from rods.config import Config
+from rods.curriculum.boundary import Thresholds, Zone
 from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.output import Output
@@ -39,7 +39,7 @@ def step_metrics(
         gave_up: why no variants are made any more, or "".
     """
     errors = loop.queue.errors()
-    groups, chosen, pool = loop.latest, loop.buffer.selection, loop.pool
+    groups = loop.latest
     limits = Thresholds(loop.config.boundary.low, loop.config.boundary.high)
     whole, measured = [g for g in groups if g.complete], scored(rollouts)
     zones = {z.value: [g for g in whole if limits.zone(g.mean) is z] for z in Zone}
@@ -53,19 +53,8 @@ def step_metrics(
         "signals": dict(Counter(g.signal.value for g in groups)),
         "zones": {name: len(found) for name, found in zones.items()},
         "variance": {n: fmean(g.variance for g in f) for n, f in zones.items() if f},
-        "pool": {
-            "active": len(pool.live),
-            "seeds": len(pool.live) - pool.generated,
-            "generated": pool.generated,
-            "resting": len(pool.resting),
-        },
-        "chosen": len(chosen.seeds),
-        "cooling": chosen.cooling,
-        "unfilled": dict(chosen.unfilled),
-        "injected": pool.injected,
-        "retired": sum(pool.retired.values()),
+        **loop.curriculum.metrics(),
         "synthesis": {"errors": errors.jobs if errors else 0, "gave_up": gave_up},
-        "kept_by_floor": dict(loop.buffer.retirement.kept),
         "endings": dict(Counter(r.ending.value for r in rollouts)),
         "failures": _failures(rollouts),
         "refusals": dict(sum((Counter(r.refusals) for r in rollouts), Counter())),

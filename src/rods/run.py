@@ -174,7 +174,7 @@ class _Run:
         )
         if start == 0:
             self._evaluate("test", 0)
-            self._on_epoch(0)
+            self._on_epoch(0, 0)
         if start < config.steps:
             self._prolong()
             with self._worker():
@@ -250,9 +250,8 @@ class _Run:
         task = self.loop.task(task_id)
         return task.source or task.id
 
-    def _on_epoch(self, step: int) -> None:
+    def _on_epoch(self, epoch: int, step: int) -> None:
         every = self.config.evaluation.validation_every
-        epoch = self.store.epochs.last_index() + 1
         if every and epoch % every == 0:
             self._evaluate("validation", step)
 

@@ -1,9 +1,9 @@
 """The loop inside TRL's `GRPOTrainer`: a live stream of tasks, rollouts by `rollout_func`.
 
-Each pass over the stream is one epoch of the loop: TRL calls the generator again when it is
-exhausted, and by then the epoch's end has changed the pool. TRL repeats each task K times, the
-rollout function plays the whole generation batch, and the loop sees the groups at once. Every
-checkpoint has a consistent state of the store (`Loop.resume`).
+Each pass over the stream is one epoch of the loop: TRL reads ahead, so the stream ends where the
+groups of the epoch must come first, and TRL calls the generator again when they have come. TRL
+repeats each task K times, the rollout function plays the whole generation batch, and the loop gets
+the groups at once. Every checkpoint has a consistent state of the store (`Loop.load`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ import torch
 from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from rods.config import Config, Stage
+from rods.config import Config
 from rods.errors import UserError
 from rods.files import sync_tree
-from rods.group import Group
+from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Policy, Runner
 from rods.stopper import Stopper
-from rods.task import Task
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
@@ -45,8 +44,8 @@ class TrlEngine:
         tokenizer: only used by TRL for padding and logging.
         policy: samples from `model`; called with a seed before each batch of episodes.
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
-        on_epoch: called between epochs with the number of updates so far; after a resume it may
-            be called again with the same number, but never in the middle of an epoch.
+        on_epoch: called when a further epoch begins, with its index and the number of updates so
+            far; after a resume it may be called again with the same numbers.
         stopper: a signal that it notes ends the training after the step in progress.
     """
 
@@ -60,7 +59,7 @@ class TrlEngine:
         policy: Callable[[int], Policy],
         folder: Path,
         on_step: Callable[[int, Sequence[Rollout], dict[str, float], float], None],
-        on_epoch: Callable[[int], None],
+        on_epoch: Callable[[int, int], None],
         stopper: Stopper | None = None,
     ) -> None:
         self.config, self.loop, self.runner, self.policy = config, loop, runner, policy
@@ -68,8 +67,6 @@ class TrlEngine:
         loop.until = config.steps
         self.stopper, self.finished = stopper or Stopper(), False
         self.rollouts: list[Rollout] = []
-        self.epoch_index = 0
-        self._stage: Stage = config.stages[0]
         self._clock = time.monotonic()
         self._trainer = self._build(model, tokenizer)
 
@@ -90,15 +87,13 @@ class TrlEngine:
 
     def stream(self) -> Iterator[dict[str, str]]:
         """One epoch of prompts; a prompt is a task's id."""
-        if self.loop.step >= self.config.steps:
-            return
-        if self.loop.epoch_done():
-            self.loop.end_epoch()
-            self.on_epoch(self.loop.step)
-        epoch = self.loop.next_epoch()
-        self.epoch_index, self._stage = epoch.index, epoch.stage
-        for task_id in epoch.ids[epoch.skip :]:
-            yield {"prompt": task_id}
+        before = self.loop.epoch
+        while ids := self.loop.next_ids():
+            epoch = self.loop.epoch
+            if before and epoch and epoch.number > before.number:
+                self.on_epoch(epoch.number, self.loop.step)
+            before = epoch
+            yield from ({"prompt": task_id} for task_id in ids)
 
     def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         """TRL's `rollout_func`: play all prompts, tell the loop, return token rows."""
@@ -109,7 +104,7 @@ class TrlEngine:
         policy = self.policy(self.config.seed * 1_000_003 + step)
         self.rollouts = self.runner.run(tasks, policy)
         trainer.model.train()
-        self.loop.observe(self._groups(tasks, step))
+        self.loop.add_groups(self._groups())
         return {
             "prompt_ids": [r.prompt_ids for r in self.rollouts],
             "completion_ids": [r.completion_ids for r in self.rollouts],
@@ -117,15 +112,12 @@ class TrlEngine:
             "env_mask": [r.mask for r in self.rollouts],
             # None where the environment failed: TRL masks the row, and its group's advantages come
             # from the others.
-            "reward": [r.reward(self._stage.reward) for r in self.rollouts],
+            "reward": [r.reward(self.loop.stage.reward) for r in self.rollouts],
         }
 
-    def _groups(self, tasks: Sequence[Task], step: int) -> list[Group]:
-        size, name = self.config.rollout.group_size, self._stage.reward
-        return [
-            group_of(tasks[i], self.rollouts[i : i + size], name, epoch=self.epoch_index, step=step)
-            for i in range(0, len(tasks), size)
-        ]
+    def _groups(self) -> list[GroupRewards]:
+        size, name, rollouts = self.config.rollout.group_size, self.loop.stage.reward, self.rollouts
+        return [group_of(rollouts[i : i + size], name) for i in range(0, len(rollouts), size)]
 
     def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
         from trl.trainer.grpo_config import GRPOConfig

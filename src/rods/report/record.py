@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rods.boundary.rule import Thresholds
 from rods.config import SynthesisConfig
+from rods.curriculum.boundary import Thresholds
+from rods.curriculum.pool import AFTER, LIVE, Event
 from rods.group import Group
-from rods.pool.event import AFTER, LIVE, Event
 from rods.staging.account import Account
 from rods.store.rows import Evaluation
 from rods.store.store import Store

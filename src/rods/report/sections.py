@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rods.boundary.rule import Zone
+from rods.curriculum.boundary import Zone
 from rods.group import Group
 from rods.report import figures, supply
 from rods.report.record import Record

@@ -12,7 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rods.boundary.rule import Zone
+from rods.curriculum.boundary import Zone
 from rods.group import Signal
 
 GREY = "#8a8f98"

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from rods.boundary.rule import Zone
+from rods.curriculum.boundary import Zone
 from rods.report.record import Record
 from rods.report.style import (
     FLOWS,

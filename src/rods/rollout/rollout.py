@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rods.config import RewardName
-from rods.group import Group
+from rods.group import GroupRewards
 from rods.rollout.episode import Ending, Message
-from rods.task import Task
 
 
 class Rollout(NamedTuple):
@@ -62,25 +61,14 @@ class Rollout(NamedTuple):
         return float(self.complete) if name == "binary" else self.progress
 
 
-def group_of(
-    task: Task, rollouts: Sequence[Rollout], name: RewardName, *, epoch: int, step: int
-) -> Group:
-    """The group of a task's K rollouts, without those that were lost.
+def group_of(rollouts: Sequence[Rollout], name: RewardName) -> GroupRewards:
+    """The rewards of one task's K rollouts.
 
     Args:
         name: of the reward that is trained on.
     """
-    outcomes = tuple(r.outcome(name) for r in scored(rollouts))
-    shaped = tuple(r.format for r in scored(rollouts)) if name == "format" else None
-    return Group(
-        task_id=task.id,
-        category=task.category.value,
-        rewards=outcomes if shaped is None else shaped,
-        epoch=epoch,
-        step=step,
-        size=len(rollouts),
-        outcomes=None if shaped is None else outcomes,
-    )
+    outcomes = [None if r.lost else r.outcome(name) for r in rollouts] if name == "format" else None
+    return GroupRewards(rollouts[0].task_id, [r.reward(name) for r in rollouts], outcomes)
 
 
 def scored(rollouts: Sequence[Rollout]) -> list[Rollout]:

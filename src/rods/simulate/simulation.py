@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from rods.config import Config
-from rods.group import Group
-from rods.loop import Epoch, Loop
-from rods.simulate.items import CATEGORIES
-from rods.simulate.learner import Ints, Learner
+from rods.group import GroupRewards
+from rods.loop import Loop
+from rods.simulate.learner import Learner
 from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
 from rods.simulate.synthesis import SimulatedSynthesis
@@ -22,8 +21,6 @@ from rods.simulate.world import World
 from rods.staging.producer import Producer
 from rods.staging.trouble import Trouble
 from rods.store.store import Store
-
-NAMES = [category.value for category in CATEGORIES]
 
 
 class Simulation:
@@ -56,52 +53,51 @@ class Simulation:
             tell: told after each step how many groups it had.
         """
         size = self.config.rollout.tasks_per_step
-        while steps := (budget - self.trajectories) // (size * self.size):
-            epoch = self.loop.next_epoch()
-            numbers = self.world.items.numbers(epoch.ids)
-            for start in range(0, len(numbers), size)[:steps]:
-                before, part = self.trajectories, slice(start, start + size)
-                self._step(epoch, epoch.ids[part], numbers[part])
-                if self.loop.epoch_done():
-                    self._synthesise(epoch.index)
-                    self.loop.end_epoch()
-                if before // self.window < self.trajectories // self.window:
-                    self.curve.append(self._point())
-                tell(size)
+        while budget - self.trajectories >= size * self.size:
+            before = self.trajectories
+            self._step(self.loop.next_ids())
+            if self.loop.epoch_done():
+                self._synthesise()
+                self.loop.end_epoch()
+            if before // self.window < self.trajectories // self.window:
+                self.curve.append(self._point())
+            tell(size)
         if self.tally.groups:
             self.curve.append(self._point())
         return self.curve
 
-    def _step(self, epoch: Epoch, ids: Sequence[str], numbers: Ints) -> None:
+    def _step(self, ids: Sequence[str]) -> None:
         """One training step."""
+        numbers = self.world.items.numbers(ids)
         rows = self.world.items.rows[numbers]
         solved = self.learner.rollout(rows, numbers, self.size)
-        binary = epoch.stage.reward == "binary"
-        rewards = self.learner.train(rows, numbers, solved, binary=binary)
-        step, names = self.loop.step + 1, [NAMES[c] for c in rows["category"].tolist()]
-        shaped = epoch.stage.reward == "format"  # of which nothing is simulated
-        groups = [
-            Group(i, name, values, epoch.index, step, self.size, values if shaped else None)
-            for i, name, values in zip(ids, names, map(tuple, rewards.tolist()), strict=True)
-        ]
-        self.loop.observe(groups)
+        reward = self.loop.stage.reward
+        rewards = self.learner.train(rows, numbers, solved, binary=reward == "binary")
+        shaped = reward == "format"  # of which nothing is simulated
+        self.loop.add_groups(
+            [
+                GroupRewards(i, values, values if shaped else None)
+                for i, values in zip(ids, rewards.tolist(), strict=True)
+            ]
+        )
         self.tally.add(rewards)
         self.trajectories += rewards.size
 
-    def _synthesise(self, index: int) -> None:
+    def _synthesise(self) -> None:
         """Be the worker of a run whose variants come late: do the jobs that are old enough."""
-        if not self.latency:
-            return
         loop = self.loop
+        if not self.latency or loop.epoch is None:
+            return
+        index = loop.epoch.number
         trouble = Trouble(tell=_fail)
         producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed, trouble)
-        missing = loop.buffer.room() - len(loop.queue.waiting(index))
+        missing = loop.curriculum.room() - len(loop.queue.waiting(index))
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:
                 missing -= producer.do(job, loop.step)
 
     def _point(self) -> Point:
-        pool, tally = self.loop.pool, self.tally
+        pool, tally = self.loop.curriculum.pool, self.tally
         self.tally = Tally()
         return Point(
             self.trajectories,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from rods.simulate.items import ORIGIN, Rows, as_row, as_task
@@ -27,6 +28,9 @@ class SimulatedSynthesis:
 
     def learn(self, task: Task) -> None:
         """Difficulties are real numbers, so no two tasks are alike."""
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """No two tasks are alike."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         self.funnel["tried"] += 1

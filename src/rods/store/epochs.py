@@ -10,7 +10,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.store.database import DAMAGED, Database
-from rods.store.rows import EndRow, EpochRow
+from rods.store.rows import EndRow, Epoch
 
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
@@ -41,16 +41,16 @@ class Epochs:
         """
         self.db.write("INSERT INTO ends VALUES (?, ?, ?)", epoch, step, str(carried))
 
-    def all(self) -> list[EpochRow]:
+    def all(self) -> list[Epoch]:
         """All epochs, in order."""
         rows = self.db.rows(f"{_EPOCHS} ORDER BY epoch")
-        return [EpochRow(e, s, closed, self.db.load(ids)) for e, s, closed, ids in rows]
+        return [Epoch(e, s, closed, self.db.load(ids)) for e, s, closed, ids in rows]
 
-    def last(self) -> EpochRow | None:
+    def last(self) -> Epoch | None:
         """The latest epoch."""
         query = f"{_EPOCHS} ORDER BY epoch DESC LIMIT 1"
         for epoch, step, closed, ids in self.db.read(query):
-            return EpochRow(epoch, step, closed, self.db.load(ids))
+            return Epoch(epoch, step, closed, self.db.load(ids))
         return None
 
     def last_index(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from rods.boundary.selection import Seed
+from rods.curriculum.selector import Parent
 from rods.store.rows import Candidate, Errors, Fates, Job, Made, Trace
 from rods.store.store import Store
 from rods.synthesis.backend import Spent
@@ -42,9 +42,9 @@ class Queue:
     def __init__(self, store: Store, patience: int) -> None:
         self.store, self.db, self.patience = store, store.db, patience
 
-    def add_jobs(self, step: int, epoch: int, seeds: Iterable[Seed]) -> None:
-        """A job a seed. One that is there already stays as it is."""
-        rows = [(step, epoch, seed.task_id, seed.priority) for seed in seeds]
+    def add_jobs(self, step: int, epoch: int, parents: Iterable[Parent]) -> None:
+        """A job for each parent. One that is there already stays as it is."""
+        rows = [(step, epoch, parent.task_id, parent.priority) for parent in parents]
         self.db.insert("INSERT OR IGNORE INTO jobs (step, epoch, task_id, priority)", rows)
 
     def open_jobs(self, epoch: int) -> list[Job]:

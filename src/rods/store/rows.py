@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -24,19 +25,24 @@ class Evaluation(NamedTuple):
     episodes: int
 
 
-class EpochRow(NamedTuple):
+class Epoch(NamedTuple):
     """An epoch that was drawn.
 
     Attributes:
-        step: training step of its first tasks.
+        first_step: training step of its first tasks.
         closed: the step after its end, or None while it goes on.
         task_ids: its fixed order.
     """
 
-    epoch: int
-    step: int
+    number: int
+    first_step: int
     closed: int | None
     task_ids: list[str]
+
+    def ids(self, step: int, size: int) -> Sequence[str]:
+        """Tasks of a training step, `size` or none: none of a step that is not of this epoch."""
+        start = (step - self.first_step) * size
+        return [] if self.closed is not None else self.task_ids[start : start + size]
 
 
 class EndRow(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rods.curriculum.pool import BEFORE, Event
 from rods.errors import UserError, first_problem
 from rods.group import Group
-from rods.pool.event import BEFORE, Event
 from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
@@ -210,20 +210,20 @@ class Store:
             self.db.load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
         ]
 
-    def rollback(self, step: int, *, queues: bool) -> bool:
-        """Forget what the trainer wrote of later steps; returns whether there was anything.
+    def rollback(self, step: int, *, queues: bool) -> list[str]:
+        """Forget what the trainer wrote of later steps; returns the ids of the tasks among that.
 
         Args:
             queues: jobs and candidates too, which then are made again; a worker's stay.
         """
-        changed = 0
         with self.transaction():
             for table in TRAINER + (WORKER if queues else ()):
-                changed += self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
+                self.db.write(f"DELETE FROM {table} WHERE step > ?", step)
             if queues:
                 self.db.write(_UNDO_JOBS, step)
-            changed += self.db.write(_UNDO_TASKS, step)
-        return changed > 0
+            gone = [task_id for (task_id,) in self.db.read(f"SELECT id FROM {_LATER}", step)]
+            self.db.write(f"DELETE FROM {_LATER}", step)
+        return gone
 
 
 _GROUP = "task_id, category, rewards, epoch, step, size, outcomes"
@@ -243,4 +243,4 @@ _TASKS = "SELECT id, body FROM tasks"
 _JOINED = "WHERE id NOT IN (SELECT id FROM waiting) ORDER BY rowid"
 _UNDO_JOBS = """UPDATE jobs SET taken = 0, outcome = '', seconds = NULL, done = NULL,
     tokens_in = NULL, tokens_out = NULL, cost = NULL WHERE done > ? OR outcome = ''"""
-_UNDO_TASKS = "DELETE FROM tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"
+_LATER = "tasks WHERE step > ? AND id NOT IN (SELECT id FROM candidates)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -23,6 +23,9 @@ class Synthesis(Protocol):
 
     def learn(self, task: Task) -> None:
         """From now on the task counts among those that exist: no near-copy of it is made."""
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """These tasks do not exist any more, so they may be made again."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile, or None after all attempts failed."""
@@ -63,6 +66,9 @@ class NoSynthesis:
 
     def learn(self, task: Task) -> None:
         """Nothing is made, so nothing can resemble it."""
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """Nothing was made."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         return None

@@ -35,6 +35,10 @@ class Siblings:
         self._ids.add(task.id)
         self._index.add(task)
 
+    def remove(self, task_id: str) -> None:
+        self._ids.discard(task_id)
+        self._index.remove(task_id)
+
 
 class Critic:
     """Knows what is held out and what exists already.
@@ -96,6 +100,11 @@ class Critic:
     def admit(self, task: Task) -> None:
         """From now on the task counts among those that exist."""
         self.siblings.add(task)
+
+    def forget(self, task_ids: Iterable[str]) -> None:
+        """These tasks do not exist any more."""
+        for task_id in task_ids:
+            self.siblings.remove(task_id)
 
     def _profile(self, parent: Task | None) -> Profile | None:
         if parent is None:

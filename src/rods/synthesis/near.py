@@ -19,6 +19,7 @@ TEXT = 0.7  # Jaccard similarity of texts from which on two tasks are near
 CALLS = 0.75  # the same for calls with their arguments
 MIN_CALLS = 2  # calls with arguments that a task must have for these to tell anything
 BANDS, ROWS = 10, 3  # finds 98 % of pairs at 0.7 and nearly all above
+NOTHING: frozenset[int] = frozenset()
 WORD = re.compile(r"\w+")
 # Each puts the hashes into another order: exclusive or is a bijection, and fast.
 ORDERS = [int.from_bytes(blake2b(bytes([i]), digest_size=8).digest()) for i in range(BANDS * ROWS)]
@@ -34,6 +35,8 @@ class NearIndex:
         self._by_call: dict[int, list[str]] = defaultdict(list)
 
     def add(self, task: Task) -> None:
+        if task.id in self._texts:
+            return
         text, calls, bands = _marks(task)
         self._texts[task.id], self._calls[task.id] = text, calls
         for band in bands:
@@ -42,15 +45,20 @@ class NearIndex:
             for mark in calls:
                 self._by_call[mark].append(task.id)
 
+    def remove(self, task_id: str) -> None:
+        """Its marks stay in the tables by hash; `near` skips them."""
+        self._texts.pop(task_id, None)
+        self._calls.pop(task_id, None)
+
     def near(self, task: Task) -> str:
         """The id of some task that this one is a near-copy of, or ""."""
         text, calls, bands = _marks(task)
         for candidate in {i for band in bands for i in self._bands.get(band, ())}:
-            if jaccard(text, self._texts[candidate]) >= TEXT:
+            if jaccard(text, self._texts.get(candidate, NOTHING)) >= TEXT:
                 return candidate
         if len(calls) >= MIN_CALLS:
             for candidate in {i for mark in calls for i in self._by_call.get(mark, ())}:
-                if jaccard(calls, self._calls[candidate]) >= CALLS:
+                if jaccard(calls, self._calls.get(candidate, NOTHING)) >= CALLS:
                     return candidate
         return ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -107,6 +107,10 @@ class Pipeline:
     def learn(self, task: Task) -> None:
         """From now on the task counts among those that exist."""
         self.critic.admit(task)
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """These tasks do not exist any more."""
+        self.critic.forget(task_ids)
 
     def take_failures(self) -> list[dict[str, Any]]:
         """Histories of the seeds that were given up since this was last asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,6 +98,10 @@ class Program:
     def learn(self, task: Task) -> None:
         """From now on the task counts among those that exist."""
         self.critic.admit(task)
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """These tasks do not exist any more."""
+        self.critic.forget(task_ids)
 
     def take_failures(self) -> list[dict[str, Any]]:
         """See `Pipeline.take_failures`."""

@@ -132,7 +132,7 @@ class ModelSynthesis:
 
     def __init__(self, pipeline: Pipeline, program: Program, client: Endpoint) -> None:
         self._pipeline, self.fresh, self._client = pipeline, program.fresh, client
-        self.vary, self.learn = pipeline.vary, pipeline.learn
+        self.vary, self.learn, self.forget = pipeline.vary, pipeline.learn, pipeline.forget
         self.take_failures = pipeline.take_failures
 
     @property

@@ -1,13 +1,56 @@
-"""The pool: every task that ever was in it, with its state, and counts that are kept up to date."""
+"""The pool: every task that ever was in it, with its state; the state is the fold of all events."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rods.group import Group
-from rods.pool.event import AFTER, BEFORE, LIVE, Event, ImpossibleEventError
+
+
+class ImpossibleEventError(ValueError):
+    """An event that cannot happen to its task: the history is not one of this pool."""
+
+
+class Event(NamedTuple):
+    """One change of the pool, or a use of one of its tasks.
+
+    Kinds: seeded; chosen (as a parent of variants); injected (reason: the parent's id); passed (a
+    trial: burn-in of a new task, or an original's re-examination, then with the reason); rested
+    (originals, reason: why), woken (reason: why it rested); retired (reason: why).
+
+    Attributes:
+        step: training step that it belongs to, from 1; an epoch's end belongs to the step after.
+        epoch: the first epoch that it takes effect in.
+    """
+
+    step: int
+    epoch: int
+    task_id: str
+    kind: str
+    reason: str = ""
+
+
+BEFORE: dict[str, tuple[str, ...]] = {  # kind -> states in which it may happen to a task
+    "seeded": ("",),
+    "injected": ("",),
+    "chosen": ("trial", "active", "resting"),
+    "passed": ("trial",),
+    "rested": ("trial", "active"),
+    "woken": ("resting",),
+    "retired": ("trial", "active"),
+}
+AFTER = {
+    "seeded": "active",
+    "injected": "trial",
+    "passed": "active",
+    "rested": "resting",
+    "woken": "trial",
+    "retired": "retired",
+}
+LIVE = ("trial", "active")  # states in which a task is drawn
 
 
 @dataclass(slots=True)
@@ -18,7 +61,7 @@ class Entry:
         place: in the order of arrival, from 0.
         state: trial (burn-in or re-examination), active, resting or retired.
         since: epoch from which on it has been in that state.
-        chosen: step at which it was last chosen as a seed, or None.
+        chosen: step at which it was last chosen as a parent, or None.
         rests: how often in a row an original was sent to rest.
         reason: of the event that brought it into its state.
         seen: last epoch in which it had a complete group, or -1; groups tell it, not events.
@@ -38,14 +81,14 @@ class Entry:
 
 @dataclass
 class Pool:
-    """State of the replay buffer. It changes by `apply` alone.
+    """The tasks and their states. It changes by `apply` alone.
 
     Attributes:
         live: tasks that may be drawn, in order of arrival or return.
         resting: originals that rest.
         size: category -> live tasks.
         generated: live tasks that were made by synthesis.
-        chosen: task id -> step at which it was last chosen as a seed.
+        chosen: task id -> step at which it was last chosen as a parent.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)

@@ -1,13 +1,13 @@
 """A posterior over each task's outcomes, from all its groups, the recent ones counting more.
 
-Ours, not the paper's. One group of K = 16 is a noisy look at a moving target; the latest-group
-rules take it at its word. Here a task's outcomes follow an unknown distribution over the values
-that they can take, with a Dirichlet posterior: each rollout adds one to the weight of its outcome,
-and weights fade by `memory` an epoch. Everything the pool asks is then in closed form, for binary
-and for per-turn outcomes alike:
+Ours, not the paper's. One group of K = 16 is a noisy measurement of a quantity that changes; the
+latest-group rules use nothing else. Here a task's outcomes follow an unknown distribution over the
+values that they can take, with a Dirichlet posterior: each rollout adds one to the weight of its
+outcome, and weights fade by `memory` an epoch. Everything the pool asks is then in closed form, for
+binary and for per-turn outcomes alike:
 
 - the expected mean, sum_v a_v v / A, with weights a_v and A = sum_v a_v;
-- the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks seeds;
+- the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks parents;
 - the probability that the next group is constant, sum_v E[p_v^K], where for a Dirichlet
   E[p_v^K] = G(a_v + K) G(A) / (G(a_v) G(A + K)), G being the gamma function.
 
@@ -22,11 +22,11 @@ from collections import defaultdict
 from math import exp, lgamma
 from typing import NamedTuple
 
-from rods.boundary.rule import Standing
+from rods.curriculum.boundary import Standing
 from rods.group import Group
 
 PRIOR = 0.5  # weight of one success and of one failure before anything was seen (Jeffreys)
-SILENT = 0.5  # chance of a signal below which a task counts as silent
+LEAST_CHANCE = 0.5  # of a signal, below which no signal is expected
 FADING = 0.99  # of the drift's evidence, a look
 MOST_DRIFT = 0.5  # share of failures that an epoch may turn, at most
 
@@ -103,8 +103,8 @@ class PosteriorRule:
         mean = sum(w * value for value, w in weights.items()) / total
         square = sum(w * value * value for value, w in weights.items()) / total
         variance = total / (total + 1) * max(0.0, square - mean * mean)
-        silent = 1 - self._constant(weights, total) < SILENT
-        return Standing(mean, 4 * variance, not silent, silent)
+        no_signal = 1 - self._constant(weights, total) < LEAST_CHANCE
+        return Standing(mean, 4 * variance, not no_signal, no_signal)
 
     def drift(self) -> dict[str, float]:
         """Share of failures that turn into successes an epoch, by category."""

@@ -1,12 +1,11 @@
-"""Letting go: burn-in, retirement of generated tasks, rest and re-examination of originals.
+"""Retirement: burn-in, retirement of generated tasks, rest and re-examination of originals.
 
-Verdicts fall when a task is seen, so that the end of an epoch costs what changes and not what
-stays.
+Tasks are judged when their groups are observed, so the end of an epoch costs O(changed tasks).
 
-Departures from the paper: under a rule that looks at the signal, a generated task that is silent
-retires too ("no signal"); originals may rest (`rest_epochs`) and are re-examined after a while, at
-first after `rest_epochs`, then after twice as long each time they are found unchanged; a floor of
-live tasks a category is protected, the most valuable ones staying.
+Departures from the paper: under a rule that looks at the signal, a generated task whose next group
+is expected to have none retires too ("no signal"); originals may rest (`rest_epochs`) and are
+re-examined, at first after `rest_epochs`, then after twice as long each time they are found
+unchanged; a floor of live tasks a category is protected: the most valuable ones stay.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from rods.boundary.rule import BoundaryRule, Standing
 from rods.config import PoolConfig
+from rods.curriculum.boundary import BoundaryRule, Standing
+from rods.curriculum.pool import Entry, Event, Pool
 from rods.group import Group
-from rods.pool.event import Event
-from rods.pool.pool import Entry, Pool
 
 DOUBLINGS = 3  # of the time to an original's next examination, at most
 UNSEEN = 2  # epochs without a group after which a rule's forecast may judge
@@ -29,13 +27,14 @@ class Retirement:
     """Judges tasks as they are seen, and carries the verdicts out at the end of the epoch.
 
     Attributes:
+        verdicts: task id -> what the epoch's end will do with it: PASS, or why it has to leave.
         kept: category -> tasks that only the floor kept, at the latest end of an epoch.
     """
 
     def __init__(self, config: PoolConfig, rule: BoundaryRule) -> None:
         self.config, self.rule = config, rule
         self.kept: Counter[str] = Counter()
-        self._due: dict[str, str] = {}
+        self.verdicts: dict[str, str] = {}
 
     def observe(self, groups: Iterable[Group], pool: Pool) -> None:
         """Judge the tasks of groups that the rule has observed; an incomplete group judges none."""
@@ -55,13 +54,13 @@ class Retirement:
         left = pool.surplus(self.config.floor)
         left.update(pool.entries[event.task_id].category for event in woken)
         passed, leaving = [], []
-        for task_id, reason in self._due.items():
+        for task_id, reason in self.verdicts.items():
             entry = pool.entries[task_id]
             if reason == PASS:
                 passed.append(Event(step, after, task_id, "passed", _examined(entry)))
             else:
                 leaving.append((task_id, reason, entry))
-        self._due, self.kept = {}, Counter()
+        self.verdicts, self.kept = {}, Counter()
         if self.config.floor:  # the least valuable go first
             leaving.sort(key=lambda found: (self._value(found[2], epoch), found[0]))
         gone = []
@@ -79,9 +78,9 @@ class Retirement:
     def _judge(self, entry: Entry, standing: Standing, epoch: int) -> None:
         reason = self._reason(entry, standing, epoch)
         if reason or entry.state == "trial":
-            self._due[entry.task_id] = reason
+            self.verdicts[entry.task_id] = reason
         else:
-            self._due.pop(entry.task_id, None)
+            self.verdicts.pop(entry.task_id, None)
 
     def _reason(self, entry: Entry, standing: Standing, epoch: int) -> str:
         """Why a task has to go, or PASS."""
@@ -94,7 +93,7 @@ class Retirement:
             return "mastered"
         if standing.mean < config.hard:
             return "too hard"
-        if standing.silent and self.rule.by_signal:
+        if standing.no_signal and self.rule.by_signal:
             return "no signal"
         stale = config.stale_epochs
         return "stale" if stale is not None and epoch + 1 - entry.since >= stale else PASS
@@ -102,7 +101,7 @@ class Retirement:
     def _weary(self, standing: Standing) -> str:
         if standing.mean > self.config.mastered:
             return "mastered"
-        if not standing.silent:
+        if not standing.no_signal:
             return PASS
         return "too hard" if standing.mean < self.config.hard else "no signal"
 

@@ -17,10 +17,9 @@ from heapq import nsmallest
 from math import floor
 from typing import Protocol
 
-from rods.boundary.rule import BoundaryRule
 from rods.config import PoolConfig
-from rods.pool.event import Event
-from rods.pool.pool import Entry, Pool
+from rods.curriculum.boundary import BoundaryRule
+from rods.curriculum.pool import Entry, Event, Pool
 
 
 class Waiting(Protocol):

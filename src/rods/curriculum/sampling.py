@@ -10,10 +10,10 @@ from random import Random
 
 import numpy as np
 
-from rods.pool.pool import Pool
+from rods.curriculum.pool import Pool
 
 
-def draw(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
+def sample(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
     """Task ids of an epoch, a whole number of steps of `size` tasks, in random order.
 
     What is left over when the tasks do not divide into steps sits out one epoch and not two: tasks

@@ -1,7 +1,7 @@
-"""Choosing seeds for variants among the groups of a training step (paper section 5).
+"""Choosing parents for variants among the groups of a training step (paper section 5).
 
 Departure from the paper: it says that quotas keep the task types balanced and no more. Here a quota
-that a type cannot fill is counted, and may be given to the best of the other types.
+that a category cannot fill is counted, and may be given to the best tasks of the others.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rods.boundary.rule import BoundaryRule
+from rods.curriculum.boundary import BoundaryRule
 from rods.group import Group
 
 
-class Seed(NamedTuple):
-    """A task that is to be varied, and how much its group was worth."""
+class Parent(NamedTuple):
+    """A task of which variants are to be made; `priority` says how much its group was worth."""
 
     task_id: str
     category: str
@@ -28,18 +28,18 @@ class Selection:
     """What was chosen at a step.
 
     Attributes:
-        seeds: best first.
+        parents: best first.
         unfilled: category -> places of its quota for which it had no boundary task.
         cooling: boundary tasks that were passed over because they were chosen lately.
     """
 
-    seeds: tuple[Seed, ...] = ()
+    parents: tuple[Parent, ...] = ()
     unfilled: Mapping[str, int] = field(default_factory=dict)
     cooling: int = 0
 
 
 @dataclass
-class Chooser:
+class Selector:
     """Takes the best boundary tasks of a step, at most `quota` a category.
 
     Args:
@@ -53,7 +53,7 @@ class Chooser:
     cooldown: int
     redistribute: bool = False
 
-    def choose(
+    def select(
         self, groups: Iterable[Group], last: Mapping[str, int], categories: Collection[str]
     ) -> Selection:
         """Choose by priority, ties by task id.
@@ -62,7 +62,7 @@ class Chooser:
             last: task id -> step at which it was last chosen, of those that ever were.
             categories: those that have a quota.
         """
-        fit: dict[str, Seed] = {}
+        fit: dict[str, Parent] = {}
         cooling = 0
         for group in groups:
             standing = self.rule.standing(group.task_id, group.epoch) if group.complete else None
@@ -71,23 +71,25 @@ class Chooser:
             if group.step - last.get(group.task_id, -self.cooldown - 1) < self.cooldown:
                 cooling += 1
                 continue
-            fit[group.task_id] = Seed(group.task_id, group.category, standing.priority)
-        ranked = sorted(fit.values(), key=lambda s: (-s.priority, s.task_id))
+            fit[group.task_id] = Parent(group.task_id, group.category, standing.priority)
+        ranked = sorted(fit.values(), key=lambda p: (-p.priority, p.task_id))
         chosen, spare = _within(ranked, dict.fromkeys(categories, self.quota))
         unfilled = {category: n for category, n in sorted(spare.items()) if n}
         if self.redistribute and unfilled:
-            taken = {seed.task_id for seed in chosen}
-            rest = [seed for seed in ranked if seed.task_id not in taken]
+            taken = {parent.task_id for parent in chosen}
+            rest = [parent for parent in ranked if parent.task_id not in taken]
             chosen += rest[: sum(unfilled.values())]
-            chosen.sort(key=lambda s: (-s.priority, s.task_id))
+            chosen.sort(key=lambda p: (-p.priority, p.task_id))
         return Selection(tuple(chosen), unfilled, cooling)
 
 
-def _within(ranked: Iterable[Seed], quotas: Mapping[str, int]) -> tuple[list[Seed], Counter[str]]:
+def _within(
+    ranked: Iterable[Parent], quotas: Mapping[str, int]
+) -> tuple[list[Parent], Counter[str]]:
     """The first of each category up to its quota, and the places that stayed empty."""
     left, chosen = Counter(quotas), []
-    for seed in ranked:
-        if left[seed.category] > 0:
-            left[seed.category] -= 1
-            chosen.append(seed)
+    for parent in ranked:
+        if left[parent.category] > 0:
+            left[parent.category] -= 1
+            chosen.append(parent)
     return chosen, left

@@ -1,26 +1,33 @@
-"""Whether a run's stored history keeps the pool's promises (`rods doctor`, and the tests)."""
+"""Whether a run's stored history keeps the pool's promises (`rods doctor`, and the tests).
+
+The number of injected tasks and the fraction carried over are computed a second time here, so that
+the audit does not rely on the code that it checks.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import groupby
+from math import floor
 from typing import Protocol
 
 from rods.config import Config
-from rods.pool.event import Event, ImpossibleEventError
-from rods.pool.limit import End, Limit
-from rods.pool.pool import Pool
+from rods.curriculum.pool import Event, ImpossibleEventError, Pool
+
+End = tuple[int, int, Fraction]
+"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.rows.EndRow`."""
 
 
 class Drawn(Protocol):
-    """An epoch's order; see `rods.store.rows.EpochRow`."""
+    """An epoch's order; see `rods.store.rows.Epoch`."""
 
     @property
-    def epoch(self) -> int: ...
+    def number(self) -> int: ...
 
     @property
-    def step(self) -> int: ...
+    def first_step(self) -> int: ...
 
     @property
     def task_ids(self) -> Sequence[str]: ...
@@ -41,7 +48,7 @@ def faults(
         trained: step -> the tasks of its groups.
         ends: in the order of the epochs.
     """
-    pool, orders, fresh = Pool(), {e.epoch: e for e in epochs}, config.arm == "fresh"
+    pool, orders, fresh = Pool(), {e.number: e for e in epochs}, config.arm == "fresh"
     limit = Limit(config, ends)
     for (step, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
         yield from limit.before(step, epoch, len(pool.live))
@@ -67,7 +74,7 @@ def faults(
     for drawn in orders.values():
         unknown = sum(i not in categories for i in drawn.task_ids)
         if unknown:
-            yield f"epoch {drawn.epoch}: {unknown} tasks of its order are not stored"
+            yield f"epoch {drawn.number}: {unknown} tasks of its order are not stored"
     if not fresh:
         strangers = {i for e in epochs for i in e.task_ids if i in categories} - set(pool.entries)
         yield from (f"task {i} was drawn and never in the pool" for i in sorted(strangers))
@@ -80,9 +87,47 @@ def _trained(
     """Every step's groups against the epoch's order; no step is missing."""
     for epoch in epochs:
         for place in range(0, len(epoch.task_ids), size):
-            step = epoch.step + place // size
+            step = epoch.first_step + place // size
             wanted = Counter(epoch.task_ids[place : place + size])
             if step in trained and Counter(trained[step]) != wanted:
                 yield f"step {step}: its groups are not those of the epoch's order"
     missing = set(range(1, max(trained, default=0) + 1)) - set(trained)
     yield from (f"step {step} has no groups" for step in sorted(missing))
+
+
+class Limit:
+    """How many tasks each epoch's end may admit, given the fraction that it inherits."""
+
+    def __init__(self, config: Config, ends: Sequence[End]) -> None:
+        self.config, self.beta = config, Fraction(str(config.pool.beta))
+        self.left, self.carried = deque(ends), Fraction(0)
+
+    def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
+        """Check the ends without events before a given step; None: all that are left."""
+        while self.left and (step is None or self._place() < (step, epoch)):
+            yield from self.at(*self._place(), active, 0)
+
+    def at(self, step: int, epoch: int, active: int, joined: int) -> Iterator[str]:
+        """Check one end of an epoch, or an injection outside of any.
+
+        Args:
+            active: tasks after retirement, before anything was pruned or injected.
+        """
+        if not self.left or self._place() != (step, epoch):
+            if joined:
+                yield f"epoch {epoch}: {joined} injected, at no end of an epoch"
+            return
+        (ended, _, carried), allowed = self.left.popleft(), Fraction(0)
+        if self.config.arm == "rods" and self.config.stage(ended).expand:
+            allowed = self.carried + self.beta * active
+            self.carried = allowed % 1
+        if joined > floor(allowed):
+            yield f"epoch {epoch}: {joined} injected, over {floor(allowed)}"
+        if carried != self.carried:
+            found = f"{carried} of a task was carried over, its pool says {self.carried}"
+            yield f"epoch {epoch}: {found}"
+
+    def _place(self) -> tuple[int, int]:
+        """Step and epoch that the events of the next end carry."""
+        epoch, step, _ = self.left[0]
+        return step, epoch + 1

@@ -1,1 +1,0 @@
-"""The capability boundary, read off the rewards that training computes anyway (paper section 5)."""

@@ -1,0 +1,150 @@
+"""Boundary rules: where a task stands, read off its groups; three rules by the latest group.
+
+Departure from the paper: its rule by the mean of a task's latest group is one of four. Under a
+per-turn reward a group can be constant in between (every rollout fails at the same turn): its mean
+says boundary, its advantage is zero. The fourth rule is in `rods.curriculum.posterior`. Where a
+task stands is read off verified outcomes (`Group.verified`); whether its next group will have
+signal is judged on the rewards that are trained on, by `posterior` on the outcomes too, since it
+forecasts them alone.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import NamedTuple, Protocol
+
+from rods.group import Group
+
+
+class Zone(StrEnum):
+    """Where a task lies with respect to the agent's ability."""
+
+    MASTERED = "mastered"
+    BOUNDARY = "boundary"
+    HARD = "hard"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Zone limits alpha-minus and alpha-plus on the mean reward."""
+
+    low: float = 0.20
+    high: float = 0.85
+
+    def zone(self, mean: float) -> Zone:
+        """The paper's zones; the limits belong to the boundary."""
+        if mean > self.high:
+            return Zone.MASTERED
+        return Zone.BOUNDARY if mean >= self.low else Zone.HARD
+
+
+class Standing(NamedTuple):
+    """Where a task stands, as far as a rule can tell.
+
+    Attributes:
+        mean: the mean reward that is expected of it, in [0, 1].
+        priority: how much a group of it is worth, in [0, 1]; higher is better.
+        boundary: whether it may be a parent of variants.
+        no_signal: whether its next group is expected to have none.
+    """
+
+    mean: float
+    priority: float
+    boundary: bool
+    no_signal: bool
+
+
+class BoundaryRule(Protocol):
+    """Learns from groups where tasks stand. Its state is a function of the groups it was shown.
+
+    Attributes:
+        by_signal: tasks whose next group is expected to have no signal leave the pool.
+        forecasts: the standing of a task may change while the task is not seen.
+    """
+
+    name: str
+    by_signal: bool
+    forecasts: bool
+
+    def observe(self, group: Group) -> None: ...
+
+    def standing(self, task_id: str, epoch: int) -> Standing | None:
+        """Where the task stands in that epoch; None if nothing is known of it."""
+
+
+class LatestGroupRule:
+    """What three rules share: only the latest complete group of a task counts."""
+
+    name = ""
+    by_signal = False
+    forecasts = False
+
+    def __init__(self) -> None:
+        # Numbers, four a task: garbage collections would walk an object for each.
+        self._places: dict[str, int] = {}
+        self._numbers = array("d")
+
+    def observe(self, group: Group) -> None:
+        if group.complete:
+            start = 4 * self._places.setdefault(group.task_id, len(self._places))
+            self._numbers[start : start + 4] = array("d", self.judge(group))
+
+    def standing(self, task_id: str, epoch: int) -> Standing | None:
+        place = self._places.get(task_id)
+        if place is None:
+            return None
+        mean, priority, boundary, no_signal = self._numbers[4 * place : 4 * place + 4]
+        return Standing(mean, priority, bool(boundary), bool(no_signal))
+
+    def judge(self, group: Group) -> Standing:
+        """Where a task stands after one complete group."""
+        raise AssertionError("a rule says how it judges")
+
+
+class MeanRule(LatestGroupRule):
+    """The paper's rule: mean within the limits, phi = 4 * mean * (1 - mean)."""
+
+    name = "mean"
+
+    def __init__(self, limits: Thresholds) -> None:
+        super().__init__()
+        self.limits = limits
+
+    def judge(self, group: Group) -> Standing:
+        mean = group.mean
+        boundary = self.limits.zone(mean) is Zone.BOUNDARY
+        return Standing(mean, 4 * mean * (1 - mean), boundary, group.constant)
+
+
+class VarianceRule(LatestGroupRule):
+    """A task is at the boundary while the outcomes of its group differ; 4 * variance ranks it.
+
+    4 * variance is at most phi, with equality for binary outcomes (Bhatia-Davis).
+    """
+
+    name = "variance"
+    by_signal = True
+
+    def judge(self, group: Group) -> Standing:
+        return Standing(group.mean, 4 * group.variance, group.undecided, group.constant)
+
+
+class RandomRule(LatestGroupRule):
+    """Any task may be a parent, in an order drawn anew at each step: the paper's ablation.
+
+    Args:
+        seed: of the drawing.
+    """
+
+    name = "random"
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def judge(self, group: Group) -> Standing:
+        drawn = Random(f"{self.seed} {group.step} {group.task_id}").random()
+        return Standing(group.mean, drawn, True, group.constant)

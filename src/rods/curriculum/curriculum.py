@@ -1,0 +1,177 @@
+"""The curriculum: the pool, the rule that reads the boundary, and the rules that act on the pool.
+
+It lives in memory. Its state is a function of the events and groups that it was shown, and of the
+fraction that the latest end of an epoch carried over, so `replay` restores it from a history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from itertools import groupby
+from random import Random
+from typing import Any
+
+from rods.config import Config
+from rods.curriculum.admission import Admission, Waiting
+from rods.curriculum.boundary import (
+    BoundaryRule,
+    MeanRule,
+    RandomRule,
+    Thresholds,
+    VarianceRule,
+)
+from rods.curriculum.pool import Event, Pool, fold
+from rods.curriculum.posterior import PosteriorRule
+from rods.curriculum.retirement import Retirement
+from rods.curriculum.sampling import sample
+from rods.curriculum.selector import Selection, Selector
+from rods.group import Group
+
+
+class Curriculum:
+    """Samples an epoch, observes its groups, and changes the pool at the epoch's end.
+
+    Attributes:
+        pool: the state.
+        rule: where each task stands.
+        selection: the parents that were chosen at the latest step.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.pool, self.rule = config, Pool(), make_rule(config)
+        limits = config.boundary
+        self.selector = Selector(self.rule, limits.quota, limits.cooldown, limits.redistribute)
+        self.retirement = Retirement(config.pool, self.rule)
+        self.admission = Admission(config.pool, self.rule)
+        self.selection = Selection()
+
+    def expands(self, epoch: int) -> bool:
+        """Whether variants are made in an epoch, and its tasks are judged."""
+        return self.config.arm == "rods" and self.config.stage(epoch).expand
+
+    def sample(self, epoch: int) -> list[str]:
+        """Task ids of an epoch in their order, a whole number of steps."""
+        categories = frozenset(self.config.stage(epoch).categories)
+        rng = Random(f"{self.config.seed} epoch {epoch}")
+        return sample(self.pool, self.config.rollout.tasks_per_step, categories, epoch, rng)
+
+    def apply(self, events: Iterable[Event], categories: Mapping[str, str] = {}) -> None:
+        """Take events that happened.
+
+        Args:
+            categories: of tasks that join, by id.
+
+        Raises:
+            ImpossibleEventError: an event cannot happen to its task.
+        """
+        for event in events:
+            self.pool.apply(event, categories.get(event.task_id))
+
+    def observe(self, groups: Sequence[Group]) -> list[Event]:
+        """Take the groups of a training step; the events say which became parents."""
+        epoch, step = groups[0].epoch, groups[0].step
+        expands = self.expands(epoch)
+        self._see(groups, judge=expands)
+        self.selection = Selection()
+        if expands:
+            stage, known = self.config.stage(epoch).categories, self.pool.categories()
+            categories = [c for c in known if c in stage] or known  # as in `sample`
+            self.selection = self.selector.select(groups, self.pool.chosen, categories)
+        events = [Event(step, epoch, p.task_id, "chosen") for p in self.selection.parents]
+        self.apply(events)
+        return events
+
+    def retire(self, step: int, epoch: int) -> list[Event]:
+        """Carry out the verdicts on the tasks of `epoch`, which has ended."""
+        gone = self.retirement.end(self.pool, step, epoch)
+        self.apply(gone)
+        return gone
+
+    def wanted(self) -> int:
+        """How many candidates the end of an epoch could admit at most, as the pool is now."""
+        return self.admission.wanted(self.pool)
+
+    def room(self) -> int:
+        """How many candidates could be admitted now."""
+        return self.admission.room(self.pool)
+
+    def admit(self, waiting: Sequence[Waiting], step: int, epoch: int) -> list[Event]:
+        """Admit the first of the waiting candidates at the end of `epoch`."""
+        came = self.admission.admit(self.pool, waiting, step, epoch)
+        self.apply(came, {candidate.task_id: candidate.category for candidate in waiting})
+        return came
+
+    def replay(
+        self,
+        events: Iterable[Event],
+        categories: Mapping[str, str],
+        groups: Iterable[Group],
+        open_epoch: int | None,
+        carried: Fraction,
+    ) -> None:
+        """Restore the state after a history.
+
+        Args:
+            open_epoch: the epoch that has not ended: verdicts on its tasks are still to be carried
+                out. None if there is no such epoch.
+            carried: see `Admission.carried`.
+
+        Raises:
+            ImpossibleEventError: the history cannot have happened.
+        """
+        self.pool, self.admission.carried = fold(events, categories), carried
+        for _, step in groupby(groups, key=lambda group: group.step):
+            found = list(step)
+            epoch = found[0].epoch
+            self._see(found, judge=epoch == open_epoch and self.expands(epoch))
+
+    def state(self) -> dict[str, Any]:
+        """All that decides on the future, as plain data: equal states behave equally.
+
+        Where tasks stand is left out; that is a function of the groups.
+        """
+        return {
+            "tasks": {task_id: asdict(entry) for task_id, entry in self.pool.entries.items()},
+            "order": list(self.pool.live),
+            "carried": str(self.admission.carried),
+            "verdicts": self.retirement.verdicts,
+        }
+
+    def metrics(self) -> dict[str, Any]:
+        """Counts for the line of a training step."""
+        pool, selection = self.pool, self.selection
+        return {
+            "pool": {
+                "active": len(pool.live),
+                "seeds": len(pool.live) - pool.generated,
+                "generated": pool.generated,
+                "resting": len(pool.resting),
+            },
+            "chosen": len(selection.parents),
+            "cooling": selection.cooling,
+            "unfilled": dict(selection.unfilled),
+            "injected": pool.injected,
+            "retired": sum(pool.retired.values()),
+            "kept_by_floor": dict(self.retirement.kept),
+        }
+
+    def _see(self, groups: Sequence[Group], *, judge: bool) -> None:
+        for group in groups:
+            self.rule.observe(group)
+        self.pool.observe(groups)
+        if judge:
+            self.retirement.observe(groups, self.pool)
+
+
+def make_rule(config: Config) -> BoundaryRule:
+    """The rule that `boundary.rule` names, with nothing observed yet."""
+    boundary = config.boundary
+    if boundary.rule == "mean":
+        return MeanRule(Thresholds(boundary.low, boundary.high))
+    if boundary.rule == "variance":
+        return VarianceRule()
+    if boundary.rule == "posterior":
+        return PosteriorRule(config.rollout.group_size, boundary.memory)
+    return RandomRule(config.seed)
