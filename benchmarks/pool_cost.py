@@ -32,15 +32,16 @@ from typing import Any
 
 from rods.boundary.selection import Seed
 from rods.config import Config
+from rods.envs.bfcl_data import CATEGORIES
 from rods.group import Group
 from rods.loop import Epoch, Loop
 from rods.pool.event import Event
 from rods.store.rows import Job, Made
 from rods.store.store import Store
-from rods.task import Category, Task, Turn
+from rods.task import Task, Turn
 
 K, PER_STEP = 16, 32
-KINDS = list(Category)
+KINDS = CATEGORIES
 
 
 def task(number: int, parent: str = "") -> Task:

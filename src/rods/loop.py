@@ -223,13 +223,13 @@ class Loop:
         while len(made) < wanted:
             task = self.synthesis.fresh(rng, index)
             known = task.id in made or self.store.has_task(task.id)
-            if task.category in stage.categories and not known:
+            if stage.covers(task.category) and not known:
                 made.add(task.id)
                 barren = 0
                 yield task
             elif (barren := barren + 1) >= BARREN:
-                names = ", ".join(category.value for category in stage.categories)
-                found = f"the last {BARREN} of them are known or none of {names}"
+                names = f" or none of {', '.join(stage.categories)}" if stage.categories else ""
+                found = f"the last {BARREN} of them are known{names}"
                 raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
 
     def _seed(self) -> None:
@@ -243,7 +243,7 @@ class Loop:
         with self.store.transaction():
             for batch in _batches(self.seeds):
                 events = [Event(0, 0, task.id, "seeded") for task in batch]
-                categories = {task.id: task.category.value for task in batch}
+                categories = {task.id: task.category for task in batch}
                 self.store.add_tasks(batch, 0)
                 self.store.add_events(events)
                 try:
@@ -298,7 +298,7 @@ class Loop:
 
     def _category(self, task_id: str) -> str:
         entry = self.pool.entries.get(task_id)
-        return entry.category if entry else self.task(task_id).category.value
+        return entry.category if entry else self.task(task_id).category
 
     def _progress(self) -> str:
         """Where the run is, for messages."""

@@ -74,7 +74,7 @@ def group_of(
     shaped = tuple(r.format for r in scored(rollouts)) if name == "format" else None
     return Group(
         task_id=task.id,
-        category=task.category.value,
+        category=task.category,
         rewards=outcomes if shaped is None else shaped,
         epoch=epoch,
         step=step,

@@ -13,7 +13,6 @@ import numpy as np
 from rods.config import Config
 from rods.group import Group
 from rods.loop import Epoch, Loop
-from rods.simulate.items import CATEGORIES
 from rods.simulate.learner import Ints, Learner
 from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
@@ -22,8 +21,6 @@ from rods.simulate.world import World
 from rods.staging.producer import Producer
 from rods.staging.trouble import Trouble
 from rods.store.store import Store
-
-NAMES = [category.value for category in CATEGORIES]
 
 
 class Simulation:
@@ -78,7 +75,8 @@ class Simulation:
         solved = self.learner.rollout(rows, numbers, self.size)
         binary = epoch.stage.reward == "binary"
         rewards = self.learner.train(rows, numbers, solved, binary=binary)
-        step, names = self.loop.step + 1, [NAMES[c] for c in rows["category"].tolist()]
+        step = self.loop.step + 1
+        names = [self.world.categories[c] for c in rows["category"].tolist()]
         shaped = epoch.stage.reward == "format"  # of which nothing is simulated
         groups = [
             Group(i, name, values, epoch.index, step, self.size, values if shaped else None)
