@@ -69,7 +69,7 @@ class Loop:
 
     Raises:
         UserError: `synthesis.mode` is background and `synthesis` is given; or there are no seeds,
-            or a seed occurs twice.
+            a seed occurs twice, or none is of a category that a stage names.
 
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
@@ -236,7 +236,7 @@ class Loop:
         """Begin: all seeds at once or none.
 
         Raises:
-            UserError: there are none, or one occurs twice.
+            UserError: there are none, one occurs twice, or none is of a stage's category.
         """
         if not len(self.seeds):
             raise UserError("no seeds: a run begins with at least one task")
@@ -252,6 +252,7 @@ class Loop:
                     raise UserError(_doubled(self.seeds)) from None
                 for task in batch:
                     self.synthesis.learn(task)
+            self.config.check_categories(self.pool.categories())
 
     def _replay(self) -> None:
         """The state as if never interrupted: from the events, and from what rules saw."""
