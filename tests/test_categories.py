@@ -88,10 +88,19 @@ def test_a_stage_of_a_category_without_tasks_is_refused(rods: Any, own: Path) ->
     refused(rods("train", "--run", "run", *TINY, *wrong), *there, *CATEGORIES)
     refused(rods("simulate", *wrong), *there, *CATEGORIES)
     assert not (own / "run").exists() and not list(own.glob("**/cache"))
-    config = make_config(stages=[{"categories": ["late"]}])
-    with pytest.raises(UserError, match=r"stages\.0\.categories: .*'late'; there are early"):
-        Loop(config, Store(own / "loop"), [make_task("one two", "early")])
-    assert not Store(own / "loop").has_events()
+    few = ("--tasks", 3, "--set", "stages=[{categories: [long_context]}]")
+    refused(rods("simulate", *few), "'long_context'; there are base, miss_func, miss_param")
+
+
+def test_a_stage_of_tasks_that_are_all_held_out_is_refused(rods: Any, own: Path) -> None:
+    """The sixth and the twelfth task are the test side."""
+    rows = [json.loads(line) for line in (own / "tasks.jsonl").read_text("utf-8").splitlines()]
+    rows[5]["category"] = rows[11]["category"] = "rare"
+    (own / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    stage = ("--set", "stages=[{categories: [rare]}]")
+    done = rods("train", "--run", "run", *OPTIONS, *TINY, *stage)
+    assert done.code == 2 and not (own / "run").exists()
+    assert "'rare'; there are early hours, late" in done.err.splitlines()[-1]
 
 
 def test_an_unknown_category_is_told_what_there_is(rods: Any, own: Path) -> None:

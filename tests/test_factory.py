@@ -86,7 +86,7 @@ def test_categories_follow_the_seeds(tmp_path: Path) -> None:
     for category in CATEGORIES:
         share = sum(t.category == category for t in parents.values()) / len(parents)
         assert abs(sum(t.category == category for t in made) - 40 * share) < 7
-    assert all(parents[task.parent].category is task.category for task in made)
+    assert all(parents[task.parent].category == task.category for task in made)
     assert len({task.id for task in made}) == 40
 
 

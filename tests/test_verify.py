@@ -122,7 +122,7 @@ def test_an_unreadable_line_is_named(tmp_path: Path) -> None:
         "{": "line 2: ",
         "[]": "line 2: ",
         "{}": "line 2: category",
-        good.replace('"category":"base"', '"category":"bass"'): "line 2: category",
+        good.replace('"category":"base"', '"category":" base"'): "line 2: category",
         good.replace('"classes":["', '"classes":[7,"'): "line 2: classes.0",
         good.replace('"born":3', '"born":"soon"'): "line 2: born",
         good.replace('"born":3', '"age":1'): "line 2: age",

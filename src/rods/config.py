@@ -27,10 +27,6 @@ class Stage(Setting):
     expand: bool = True
     epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
 
-    def covers(self, category: str) -> bool:
-        """Whether its tasks are trained on."""
-        return not self.categories or category in self.categories
-
 
 class RolloutConfig(Setting):
     """Groups and episodes."""
@@ -194,20 +190,16 @@ class Config(Setting):
         return self.stages[-1]
 
     def check_categories(self, known: Iterable[str]) -> None:
-        """Refuse a stage that names a category of which there is no task.
-
-        Args:
-            known: categories of the tasks to train on; may hold one more than once.
+        """Refuse a stage that names another category than these, of which there are tasks.
 
         Raises:
             UserError: naming the stage, the category, and what there is.
         """
         there = dict.fromkeys(known)
         for number, stage in enumerate(self.stages):
-            for name in stage.categories:
-                if name not in there:
-                    message = f"no task to train on is of {name!r}; there are {', '.join(there)}"
-                    raise UserError(f"stages.{number}.categories: {message}")
+            for name in (c for c in stage.categories if c not in there):
+                message = f"no task to train on is of {name!r}; there are {', '.join(there)}"
+                raise UserError(f"stages.{number}.categories: {message}")
 
 
 def preset_names() -> list[str]:

@@ -69,7 +69,7 @@ class Loop:
 
     Raises:
         UserError: `synthesis.mode` is background and `synthesis` is given; or there are no seeds,
-            a seed occurs twice, or none is of a category that a stage names.
+            or a seed occurs twice.
 
     Attributes:
         buffer: the replay buffer, rebuilt from the store.
@@ -223,7 +223,8 @@ class Loop:
         while len(made) < wanted:
             task = self.synthesis.fresh(rng, index)
             known = task.id in made or self.store.has_task(task.id)
-            if stage.covers(task.category) and not known:
+            fits = task.category in stage.categories or not stage.categories
+            if fits and not known:
                 made.add(task.id)
                 barren = 0
                 yield task
@@ -236,7 +237,7 @@ class Loop:
         """Begin: all seeds at once or none.
 
         Raises:
-            UserError: there are none, one occurs twice, or none is of a stage's category.
+            UserError: there are none, or one occurs twice.
         """
         if not len(self.seeds):
             raise UserError("no seeds: a run begins with at least one task")
@@ -252,7 +253,6 @@ class Loop:
                     raise UserError(_doubled(self.seeds)) from None
                 for task in batch:
                     self.synthesis.learn(task)
-            self.config.check_categories(self.pool.categories())
 
     def _replay(self) -> None:
         """The state as if never interrupted: from the events, and from what rules saw."""

@@ -142,6 +142,7 @@ class _Run:
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
         seeds = choose_seeds(prepared.tasks.train, config)
+        config.check_categories(task.category for task in seeds)
         beside = config.arm == "static" or self._by_worker
         synthesis = (
             None if beside else synthesis_of(config, prepared, self.folder, self.watch.notice)

@@ -60,7 +60,7 @@ class Augmentation:
         withholds: whether the second turn restores tools, and says nothing. They are not on offer
             before.
         word_gates: what the words of its tasks must prove, besides what those of all tasks must.
-        gates: what its tasks must prove by being run; asked last, since it takes longest.
+        gates: what its tasks must prove by being run; asked late, since it takes long.
         wrong: wrong answers that the reward must tell from the right one, besides those of all.
         structure: what the two turns are like, for a model that judges.
     """

@@ -139,7 +139,7 @@ def _disturbed(scored: Sequence[Scored]) -> bool:
     return any(row.lost or not STOPPED.isdisjoint(row.refusals) for row in scored)
 
 
-WORD_GATES = (
+EARLY_GATES = (
     Gate("plan", "too large", small),
     Gate("augment", "not of its category", formed),
     Gate("augment", "tool not available", available),
@@ -150,7 +150,7 @@ WORD_GATES = (
     Gate("ground", "ungrounded argument", grounded),
     Gate("ground", "told in another turn", timely),
 )
-REPLAY_GATES = (
+LATE_GATES = (  # which run a task many times
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", alike),
 )
@@ -160,5 +160,5 @@ DECISIVE = Gate("critique", "reward cannot tell", decisive)
 def gates_of(category: str) -> tuple[Gate, ...]:
     """All gates for tasks of a category, in the order in which they are asked."""
     found = augmentation_of(category)
-    words, replays = (found.word_gates, found.gates) if found else ((), ())
-    return *WORD_GATES, *words, *REPLAY_GATES, *replays, DECISIVE
+    early, late = (found.word_gates, found.gates) if found else ((), ())
+    return *EARLY_GATES, *early, *LATE_GATES, *late, DECISIVE
