@@ -69,8 +69,20 @@ def test_a_run_on_own_categories(rods: Any, own: Path) -> None:
     store.close()
     page = (own / "run" / "report.html").read_text("utf-8")
     assert OWN[0] in page and OWN[1] not in page and escape(OWN[1]) in page
-    shown = rods("train", "--run", "run", *OPTIONS, *TINY, "--arm", "static")
-    assert all(name in shown.out for name in OWN)
+    again = ("train", "--run", "run", *OPTIONS, *TINY, "--arm", "static")
+    name_in_stages(own / "run", *OWN)  # as a run of before stages could leave their names out
+    shown = rods(*again)
+    assert shown.code == 0 and all(name in shown.out for name in OWN)
+    name_in_stages(own / "run", OWN[0])
+    refused(rods(*again), "holds a run with stages")
+
+
+def name_in_stages(run: Path, *categories: str) -> None:
+    store = Store(run)
+    config = store.meta("config")
+    stages = [{**stage, "categories": categories} for stage in config["stages"]]
+    store.set_meta("config", {**config, "stages": stages})
+    store.close()
 
 
 def test_a_stage_trains_on_one_of_them(rods: Any, own: Path) -> None:
