@@ -37,7 +37,7 @@ def digests(order: int) -> dict[str, str]:
     from rods.envs.bfcl_data import benchmark_tasks, tool_specs
     from rods.envs.notation import parse_calls
     from rods.reward import gold_trace
-    from rods.task import Category, Task, Turn
+    from rods.task import Task, Turn
 
     env = BfclEnvironment()
     tasks = list(benchmark_tasks().items())
@@ -58,7 +58,7 @@ def digests(order: int) -> dict[str, str]:
         "TicketAPI": {"ticket_queue": [{"id": 1}], "current_user": "A"},
     }
     session = env.open(
-        Task(category=Category.BASE, classes=tuple(start), start=start, turns=(Turn(user="-"),))
+        Task(category="base", classes=tuple(start), start=start, turns=(Turn(user="-"),))
     )
     for call in parse_calls(f"[{LEAKS.strip().replace(')' + chr(10), '),')}]", tool_specs()):
         found[call.name] = session.call(call).text

@@ -17,12 +17,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
 from rods.files import read_tasks
 from rods.output import Output
 from rods.synthesis.near import WORD, jaccard, shingles
 from rods.synthesis.world import benchmark_world
-from rods.task import Category, Task
+from rods.task import Task
 
 PAIRS = 20_000  # drawn for the mean similarity
 LENGTHS = (1, 2, 3, 4)
@@ -32,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--sample", type=int, help="tasks of each; as many as the smallest has")
-    parser.add_argument("--category", choices=list(Category), help="only these tasks")
+    parser.add_argument("--category", choices=CATEGORIES, help="only these tasks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

@@ -27,14 +27,14 @@ from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
 from rods.envs.calls import CallError
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 CORPUS = Path(__file__).parent / "corpus" / "hostile.jsonl"
 TOOLS = tool_specs()
 BATCH = 250
 HONEST = ("multi_turn_base_3", "multi_turn_long_context_150")
 WORLD = Task(
-    category=Category.BASE,
+    category="base",
     classes=tuple(SIMULATORS),
     start={"TwitterAPI": {"authenticated": True}, "VehicleControlAPI": {}},
     turns=(Turn(user="-"),),

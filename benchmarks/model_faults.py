@@ -85,7 +85,7 @@ def attempted(
         "stages": dict(passed),
         "admitted": len(tasks),
         "outcomes": dict(funnel.most_common()),
-        "categories": dict(Counter(task.category.value for task in tasks)),
+        "categories": dict(Counter(task.category for task in tasks)),
         "seconds": round(time.monotonic() - began, 1),
     }
     return told, tasks

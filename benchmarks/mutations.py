@@ -30,7 +30,7 @@ from edits import (
     words,
 )
 from rods.grounding import leaves
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 
 class Mutant(NamedTuple):
@@ -261,7 +261,7 @@ def known_parameter(task: Task, m: Materials, rng: random.Random) -> Mutant | No
 
     Faulty since nothing is missing then: every value that the answer tells has been put in.
     """
-    if task.category is not Category.MISS_PARAM:
+    if task.category != "miss_param":
         return None
     empty = next(i for i, turn in enumerate(task.turns) if not turn.ground_truth)
     answer = task.turns[empty + 1].user
@@ -297,7 +297,7 @@ def unneeded_tool(task: Task, m: Materials, rng: random.Random) -> Mutant | None
     the calculator answer with the same text: a sum of two numbers, or the largest, the smallest or
     the sum of one. The other tool is called too, to see that it does.
     """
-    if task.category is not Category.MISS_FUNC:
+    if task.category != "miss_func":
         return None
     release = next(i for i, turn in enumerate(task.turns) if turn.restores)
     used = {call.name for call in task.calls}

@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rods.envs.bfcl_data import data_folder
-from rods.task import Call, Category, Task
+from rods.envs.bfcl_data import CATEGORIES, data_folder
+from rods.task import Call, Task
 
 Answer = Sequence[Sequence[Call]]
 DECODERS = {
@@ -58,7 +58,7 @@ class OfficialChecker:
         self.rows: dict[str, dict[str, Any]] = {}
         self.gold: dict[str, list[list[str]]] = {}
         folder = folder or data_folder()
-        for category in Category:
+        for category in CATEGORIES:
             name = f"BFCL_v4_multi_turn_{category}.json"
             if not (folder / name).exists():
                 continue

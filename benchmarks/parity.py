@@ -22,11 +22,11 @@ from corruption import DRAWS, READS, Corruption
 from official import OfficialChecker
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks, tool_specs
+from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, tool_specs
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.reward import GoldTrace, gold_trace, score_many
-from rods.task import Call, Category
+from rods.task import Call
 
 BATCH = 64
 
@@ -50,7 +50,7 @@ def compare(episodes: int, seed: int, guarded: bool = False) -> dict[str, object
     """Counts over `episodes` transcripts, the four categories in turn."""
     env: Environment = GuardedEnvironment(BfclEnvironment()) if guarded else BfclEnvironment()
     official, tasks = OfficialChecker(), list(benchmark_tasks().values())
-    groups = {c: [t for t in tasks if t.category is c] for c in Category}
+    groups = {c: [t for t in tasks if t.category == c] for c in CATEGORIES}
     corruption = Corruption(tasks, _read(READS), _read(DRAWS))
     traces: dict[str, GoldTrace] = {}
     counts: Counter[str] = Counter()
@@ -60,7 +60,7 @@ def compare(episodes: int, seed: int, guarded: bool = False) -> dict[str, object
         jobs = []
         for number in range(first, min(first + BATCH, episodes)):
             rng = random.Random(f"{seed} {number}")
-            task = rng.choice(groups[list(Category)[number % len(Category)]])
+            task = rng.choice(groups[CATEGORIES[number % len(CATEGORIES)]])
             answer, faults = corruption.draw(task, rng)
             kinds.update(faults)
             if task.source not in traces:

@@ -33,14 +33,15 @@ from typing import Any
 from rods.config import Config
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
+from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.store.rows import Job, Made
 from rods.store.store import Store
-from rods.task import Category, Task, Turn
+from rods.task import Task, Turn
 
 K, PER_STEP = 16, 32
-KINDS = list(Category)
+KINDS = CATEGORIES
 
 
 def task(number: int, parent: str = "") -> Task:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rods.envs.bfcl_data import CATEGORIES
 from rods.simulate.estimate import estimate
-from rods.simulate.items import CATEGORIES
 from rods.simulate.learner import chances, complete
 from rods.simulate.simulation import Simulation
 from rods.simulate.study import Setup, Study, plan
@@ -23,7 +23,7 @@ from rods.simulate.summary import Row, summarise
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "simulate_calibration.json"
 SMALL = ("rollout.group_size=8", "boundary.cooldown=8", "learner.headroom=3.3")
-SMALL += ("world.miss_func=0", "world.miss_param=0", "world.long_context=0")
+SMALL += tuple(f"world.harder.{name}=0" for name in CATEGORIES)
 FEW = (*SMALL, "pool.seeds=48", "pool.p_max=48", "rollout.tasks_per_step=24")
 FEW += ("world.level=-0.25", "learner.rate=0.35")
 MANY = (*SMALL, "pool.seeds=128", "pool.p_max=128", "rollout.tasks_per_step=16")

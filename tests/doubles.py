@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 
 from rods.config import Config, load_config
 from rods.curriculum.audit import faults
+from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.store.queue import Queue
 from rods.store.rows import Epoch
 from rods.store.store import Store
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron")
 
 
-def make_task(name: str, category: Category = Category.BASE, **fields: object) -> Task:
+def make_task(name: str, category: str = "base", **fields: object) -> Task:
     """A task that differs from others by its first words."""
     call = Call(name="cd", arguments={"folder": "z"})
     turns = (Turn(user=f"{name} open z", ground_truth=(call,)), Turn(user="then stop"))
@@ -38,7 +39,7 @@ def make_task(name: str, category: Category = Category.BASE, **fields: object) -
 
 def make_seeds(count: int) -> list[Task]:
     """Originals, the categories in turn."""
-    kinds = list(Category)
+    kinds = CATEGORIES
     return [make_task(f"seed {i}", kinds[i % len(kinds)]) for i in range(count)]
 
 
@@ -114,7 +115,7 @@ class RenamingSynthesis:
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
         while True:
-            category = rng.choice(list(Category))
+            category = rng.choice(CATEGORIES)
             task = self._renamed(make_task("seed 0", category), rng, epoch, "")
             if task.id not in self.known:
                 self.known.add(task.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.micro.dialect import MicroDialect, build_tokenizer
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 MODULE = '''
 import pathlib
@@ -73,7 +73,7 @@ class Fragile:
         """Two turns of one call each."""
         start = {"Tally": {"folder": str(self.folder), "name": name}}
         return Task(
-            category=Category.BASE,
+            category="base",
             classes=("Tally",),
             start=start,
             turns=turns,

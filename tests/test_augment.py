@@ -7,22 +7,20 @@ import pytest
 
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
-from rods.synthesis.augment import augment
+from rods.synthesis.augment import augment, base_form
 from rods.synthesis.catalogue import phrases
-from rods.synthesis.draft import Executed, Plan, base_form
+from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.ground import ProgramGrounder
 from rods.synthesis.story import PlainVoice
-from rods.task import Category, Turn
+from rods.task import Turn
 
 GROUNDER = ProgramGrounder(phrases(), PlainVoice())
 
 DRAWS = range(40)
 
 
-def split_last(
-    category: Category, *script: str, draw: int
-) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
+def split_last(category: str, *script: str, draw: int) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
     """Turns and withheld tools where these calls (a string a turn) are augmented at the end."""
     calls = tuple(parse_calls(turn, tool_specs()) for turn in script)
     answers = tuple(("{}",) * len(turn) for turn in calls)
@@ -45,7 +43,7 @@ def test_no_choice_of_words_says_the_missing_value(script: tuple[str, ...], valu
     before, refused = [], 0
     for draw in DRAWS:
         try:
-            turns, withheld = split_last(Category.MISS_PARAM, *script, draw=draw)
+            turns, withheld = split_last("miss_param", *script, draw=draw)
         except SynthesisError:
             refused += 1
             continue
@@ -60,23 +58,21 @@ def test_no_choice_of_words_says_the_missing_value(script: tuple[str, ...], valu
 def test_a_value_that_was_said_cannot_be_left_out() -> None:
     for draw in DRAWS:
         with pytest.raises(SynthesisError, match="nothing to leave out"):
-            split_last(
-                Category.MISS_PARAM, "set_navigation('nvda')", "set_navigation('nvda')", draw=draw
-            )
+            split_last("miss_param", "set_navigation('nvda')", "set_navigation('nvda')", draw=draw)
 
 
 def test_only_a_tool_that_was_not_used_before_is_withheld() -> None:
     first, second = "setHeadlights('off')", "[setHeadlights('on'), lockDoors(True, ['driver'])]"
     for draw in DRAWS:
-        turns, withheld = split_last(Category.MISS_FUNC, first, second, draw=draw)
+        turns, withheld = split_last("miss_func", first, second, draw=draw)
         assert withheld == turns[-1].restores == ("lockDoors",)
         assert turns[-2].user and not turns[-2].ground_truth and not turns[-1].user
         with pytest.raises(SynthesisError, match="nothing to withhold"):
-            split_last(Category.MISS_FUNC, first, "setHeadlights('on')", draw=draw)
+            split_last("miss_func", first, "setHeadlights('on')", draw=draw)
 
 
 def test_augmented_seeds_have_the_base_form_of_their_base() -> None:
-    for category in (Category.MISS_FUNC, Category.MISS_PARAM):
+    for category in ("miss_func", "miss_param"):
         same = 0
         for index in range(200):
             form, augmented = base_form(benchmark_tasks()[f"multi_turn_{category}_{index}"])

@@ -13,7 +13,7 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.bfcl_mends import PACKAGE, SIMULATORS
 from rods.envs.notation import parse_calls
 from rods.reward import GoldTrace, gold_trace, progress, score
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
 
@@ -57,7 +57,7 @@ def test_equal_responses_are_counted() -> None:
     """A response that the gold answer has twice is wanted twice, in whatever turn it was seen."""
     once, twice, three = (parse_calls(f"[{', '.join(['pwd()'] * n)}]", TOOLS) for n in (1, 2, 3))
     turns = tuple(Turn(user="-", ground_truth=calls) for calls in (twice, three))
-    task = Task(category=Category.BASE, classes=("GorillaFileSystem",), start={}, turns=turns)
+    task = Task(category="base", classes=("GorillaFileSystem",), start={}, turns=turns)
 
     def passed(*answer: tuple[Call, ...]) -> list[bool]:
         return [verdict.passed for verdict in score(task, ENV, answer)]
@@ -91,7 +91,7 @@ print(json.dumps({
 
 
 def run_hostile(owner: str, *texts: str) -> list[tuple[str, bool]]:
-    task = Task(category=Category.BASE, classes=(owner,), start={}, turns=(Turn(user="-"),))
+    task = Task(category="base", classes=(owner,), start={}, turns=(Turn(user="-"),))
     session = ENV.open(task)
     seen = [session.call(call) for text in texts for call in parse_calls(text, TOOLS)]
     return [(o.text, o.raised) for o in seen]

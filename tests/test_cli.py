@@ -84,7 +84,7 @@ def test_score_names_the_field(rods, tmp_path: Path, line: str, field: str) -> N
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"category": "tool"}, "category"),
+        ({"category": "a\nb"}, "category"),
         ({"turns": [{"user": 3}]}, "turns.0.user"),
         ({"extra": 1}, "extra"),
         ({"start": []}, "start"),

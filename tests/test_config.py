@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.config import Config, Stage, load_config, preset_names
+from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
-from rods.task import Category
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -84,7 +84,8 @@ def test_the_last_override_wins() -> None:
         ("arm=best", "arm"),
         ("stages=[]", "stages"),
         ("stages=[{reward: fame}]", "stages.0.reward"),
-        ("stages=[{categories: [tool]}]", "stages.0.categories"),
+        ("stages=[{categories: [overall]}]", "stages.0.categories"),
+        (r'stages=[{categories: ["a\u0007"]}]', "stages.0.categories"),
         ("stages=[{}, {}]", "epochs"),
         ("boundary.low=0.9", "boundary.low"),
         ("boundary.rule=median", "boundary.rule"),
@@ -130,7 +131,7 @@ def test_no_such_preset() -> None:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans(), st.integers(0, 20))
 def test_the_stage_of_an_epoch(lengths: list[int], endless: bool, epoch: int) -> None:
-    kinds = list(Category)
+    kinds = CATEGORIES
     stages = [Stage(categories=(kinds[i],), epochs=n) for i, n in enumerate(lengths)]
     if endless:
         stages[-1] = stages[-1].model_copy(update={"epochs": None})

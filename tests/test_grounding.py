@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rods.grounding import Source, leaves, says, sources, told
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 TOLD = [
     (5, "take 5 of them"),
@@ -49,7 +49,7 @@ def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:
         Call(name="g", arguments={"c": "shown", "d": ["here", "nowhere"]}),
     )
     turns = (Turn(user="before"), Turn(user="here it is", ground_truth=calls))
-    task = Task(category=Category.BASE, classes=("X",), start={}, turns=turns)
+    task = Task(category="base", classes=("X",), start={}, turns=turns)
     assert sources(task, [[], ["shown", "-"]]) == [
         {"a": Source.HERE, "b": Source.BEFORE},
         {"c": Source.OUTPUT, "d": Source.NOWHERE},
@@ -58,7 +58,7 @@ def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:
 
 def test_a_call_does_not_see_its_own_response() -> None:
     turn = Turn(user="-", ground_truth=(Call(name="f", arguments={"a": "late"}),))
-    task = Task(category=Category.BASE, classes=("X",), start={}, turns=(turn,))
+    task = Task(category="base", classes=("X",), start={}, turns=(turn,))
     assert sources(task, [["late"]]) == [{"a": Source.NOWHERE}]
 
 

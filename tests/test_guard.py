@@ -10,7 +10,7 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.reward import gold_trace, score_many
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 TOOLS = tool_specs()
 LOCAL = BfclEnvironment()
@@ -34,7 +34,7 @@ def calls(*texts: str) -> list[Call]:
 
 def files() -> Task:
     turns = (Turn(user="-"),)
-    return Task(category=Category.BASE, classes=("GorillaFileSystem",), start={}, turns=turns)
+    return Task(category="base", classes=("GorillaFileSystem",), start={}, turns=turns)
 
 
 def test_a_call_that_hangs_is_undone_and_its_neighbours_are_unharmed(

@@ -23,7 +23,7 @@ from rods.micro.dialect import HINT_TOKENS, MicroDialect, build_tokenizer
 from rods.reward import gold_trace
 from rods.rollout.episode import HINT, Action, Episode, Message
 from rods.rollout.runner import Runner
-from rods.task import Call, Category, Task, ToolSpec, Turn
+from rods.task import Call, Task, ToolSpec, Turn
 from wrong_calls import Failure, failures, gold_values, leaked, misspelt
 
 ENV = BfclEnvironment()
@@ -243,7 +243,7 @@ class Library:
 def lend(*calls: Call, broken: bool = False) -> list[Message]:
     gold = Call(name="lend", arguments={"title": "Emma"})
     turn = Turn(user="I want Emma", ground_truth=(Call(name="unlock_shelf"), gold))
-    task = Task(category=Category.BASE, classes=("Shelf",), start={}, turns=(turn,))
+    task = Task(category="base", classes=("Shelf",), start={}, turns=(turn,))
     env = Library(broken=False)
     episode = Episode(task, Library(broken), gold_trace(task, env), hinter=Hinter())
     return episode.act(Action(calls=calls))

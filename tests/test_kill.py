@@ -23,7 +23,7 @@ from rods.group import Group
 from rods.store.queue import Queue
 from rods.store.rows import Job, Made
 from rods.store.store import Store
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 
 @pytest.mark.slow
@@ -140,9 +140,7 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardedE
 
 def texts(env: GuardedEnvironment, *episodes: list[Call]) -> list[list[str]]:
     turns = (Turn(user="-"),)
-    task = Task(
-        category=Category.BASE, environment=env.name, classes=("Mortal",), start={}, turns=turns
-    )
+    task = Task(category="base", environment=env.name, classes=("Mortal",), start={}, turns=turns)
     outcomes = env.execute([Step(env.open(task), tuple(calls)) for calls in episodes])
     assert not any(outcome.lost for outcome in outcomes)
     return [[seen.text for seen in outcome.observations] for outcome in outcomes]

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.synthesis.near import TEXT, NearIndex, jaccard, near, shingles
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 WORDS = [f"w{i}" for i in range(400)]
 
 
 def task_of(words: list[str], calls: tuple[Call, ...] = ()) -> Task:
     turns = (Turn(user=" ".join(words), ground_truth=calls),)
-    return Task(category=Category.BASE, classes=("X",), start={}, turns=turns)
+    return Task(category="base", classes=("X",), start={}, turns=turns)
 
 
 @settings(max_examples=30, deadline=None)

@@ -11,14 +11,12 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.profile import Profile, distance, profile
-from rods.task import Category, Task, Turn
+from rods.task import Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
 
 
-def profile_of(
-    *script: tuple[str, str], classes: str, category: Category = Category.BASE
-) -> Profile:
+def profile_of(*script: tuple[str, str], classes: str, category: str = "base") -> Profile:
     turns = tuple(Turn(user=u, ground_truth=parse_calls(c, TOOLS)) for u, c in script)
     start = {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": {}}}}}
     return profile(Task(category=category, classes=(classes,), start=start, turns=turns), ENV)
@@ -109,5 +107,5 @@ def test_each_change_costs_its_part() -> None:
     less = profile_of(*script[:2], classes="GorillaFileSystem")
     # Five of the seven parts (two turns, two calls, the category) and an edge are left.
     assert distance(whole, less) == 1 - 2 * 6 / (8 + 6)
-    other = profile_of(*script, classes="GorillaFileSystem", category=Category.LONG_CONTEXT)
+    other = profile_of(*script, classes="GorillaFileSystem", category="long_context")
     assert distance(whole, other) == 1 - 2 * 7 / 16

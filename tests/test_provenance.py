@@ -11,14 +11,14 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.provenance import Link, field, fields, find_links
 from rods.reward import gold_trace
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
 
 
 def task_of(*turns: str) -> Task:
     made = tuple(Turn(user="-", ground_truth=parse_calls(calls, TOOLS)) for calls in turns)
-    return Task(category=Category.BASE, classes=("TradingBot",), start={}, turns=made)
+    return Task(category="base", classes=("TradingBot",), start={}, turns=made)
 
 
 LOGIN = "trading_login('a', 'b')"

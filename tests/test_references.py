@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rods.synthesis.catalogue import phrases
 from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.references import References
-from rods.task import Call, Category
+from rods.task import Call
 
 Step = tuple[str, dict[str, object], object]
 
@@ -16,7 +16,7 @@ def references(turns: Sequence[Sequence[Step]], whole: bool = False) -> Referenc
     """With what responses produced, and with what the user said before the last turn."""
     calls = tuple(tuple(Call(name=n, arguments=a) for n, a, _ in turn) for turn in turns)
     responses = tuple(tuple(json.dumps(r) for _, _, r in turn) for turn in turns)
-    plan = Plan(Category.BASE, ("TradingBot",), ())
+    plan = Plan("base", ("TradingBot",), ())
     found = References(Executed(plan, {}, calls, responses), phrases(), whole, random.Random(0))
     found.add_responses(str)
     found.add_words(frozenset({len(turns) - 1}))

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from rods.curriculum.pool import Event
-from rods.envs.bfcl_data import benchmark_tasks
+from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
 from rods.errors import UserError
 from rods.group import Group
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
 from rods.store.rows import Evaluation
 from rods.store.store import Store
-from rods.task import Category, Task, Turn
+from rods.task import Task, Turn
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--\u2028 & \"'"
-NAMES = [f"multi_turn_{category}_{i}" for category in Category for i in (0, 1)]
+NAMES = [f"multi_turn_{category}_{i}" for category in CATEGORIES for i in (0, 1)]
 
 
 class Elements(HTMLParser):
@@ -101,7 +101,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         for step, side in ((0, "test"), (0, "validation"), (2, "test"), (2, "validation")):
             store.add_evaluation(
                 Evaluation(step, side, name, 0.25 + step / 10, 0.125 + step / 10, 8)
-                for name in (*Category, "overall")
+                for name in (*CATEGORIES, "overall")
             )
     store.close()
     return folder, made

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from replay import Ids, Replay
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks, tool_specs
+from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, tool_specs
 from rods.micro.dialect import MicroDialect, build_tokenizer
 from rods.micro.tasks import LIMITS, carries, demonstration
 from rods.rollout.episode import Ending
 from rods.rollout.runner import Runner
-from rods.task import Category, Task
+from rods.task import Task
 
 ENV = BfclEnvironment()
 SAMPLE = list(benchmark_tasks().values())[::8]
@@ -25,7 +25,7 @@ DIALECT = MicroDialect(build_tokenizer(WORDS, tool_specs()))
 @cache
 def carried() -> tuple[Task, ...]:
     tasks = tuple(task for task in SAMPLE if carries(task, ENV, DIALECT))
-    assert {task.category for task in tasks} == set(Category)
+    assert {task.category for task in tasks} == set(CATEGORIES)
     return tasks
 
 
@@ -61,7 +61,7 @@ def test_a_replayed_gold_episode_is_the_demonstration() -> None:
 
 
 def test_equal_tasks_in_one_batch_do_not_meet() -> None:
-    task = next(t for t in carried() if t.category is Category.MISS_FUNC)
+    task = next(t for t in carried() if t.category == "miss_func")
     silent = [DIALECT.write([])]
     one, two, three = Runner(ENV, DIALECT).run([task] * 3, Replay([gold(task), silent, gold(task)]))
     assert one == three and one.progress == 1.0
@@ -69,9 +69,9 @@ def test_equal_tasks_in_one_batch_do_not_meet() -> None:
     assert two.format == 0.0
 
 
-@pytest.mark.parametrize("category", list(Category))
-def test_the_token_budget_ends_an_episode(category: Category) -> None:
-    task = next(t for t in carried() if t.category is category)
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_token_budget_ends_an_episode(category: str) -> None:
+    task = next(t for t in carried() if t.category == category)
     (whole,) = Runner(ENV, DIALECT).run([task], Replay([gold(task)]))
     full = len(whole.prompt_ids) + len(whole.completion_ids)
     endings = set()

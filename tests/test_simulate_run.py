@@ -60,7 +60,7 @@ def test_held_out_tasks_stay_out(tmp_path: Path, arm: str) -> None:
     simulation.run(20 * STEP)
     known = simulation.store.tasks()
     simulation.store.close()
-    held_out = {as_task(row).id for row in simulation.world.heldout}
+    held_out = {as_task(row, simulation.world.categories).id for row in simulation.world.heldout}
     assert len(held_out) == KNOWN.world.heldout
     assert len(known) > (24 if arm != "static" else 23)
     assert not held_out & set(known)

@@ -16,7 +16,7 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.envs.state import State, decode, encode
 from rods.reward import gold_trace, score
-from rods.task import Call, Category, Task, Turn
+from rods.task import Call, Task, Turn
 
 NAN = math.nan
 numbers = st.sampled_from([0, 1, -1, 0.0, -0.0, 1.0, 0.1, True, False, math.inf, NAN, -NAN, 10**20])
@@ -88,9 +88,7 @@ def test_a_right_answer_that_leads_to_nan(tmp_path: Path, monkeypatch: pytest.Mo
     here = load_environment("gauge:Gauge")
     clear, fill = (Call(name=name, arguments={}) for name in ("clear", "fill"))
     turns = (Turn(user="clear it", ground_truth=(clear,)),)
-    task = Task(
-        category=Category.BASE, classes=("Gauge",), start={}, turns=turns, environment=here.name
-    )
+    task = Task(category="base", classes=("Gauge",), start={}, turns=turns, environment=here.name)
     apart = GuardedEnvironment(here)
     for env in (here, apart):
         assert gold_trace(task, env) == gold_trace(task, env)
@@ -105,7 +103,7 @@ def test_nan_in_a_simulator() -> None:
     call = Call(name="fillFuelTank", arguments={"fuelAmount": 1.0})
     start = {"VehicleControlAPI": {"fuelLevel": NAN}}
     turns = (Turn(user="fill", ground_truth=(call,)),)
-    task = Task(category=Category.BASE, classes=("VehicleControlAPI",), start=start, turns=turns)
+    task = Task(category="base", classes=("VehicleControlAPI",), start=start, turns=turns)
     session = env.open(task)
     (before,) = env.execute([Step(session, (), None, True)])
     assert before.state is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
 from rods.reading import parse_yaml
-from rods.setting import Setting, read_override
+from rods.setting import Setting, put, read_override
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]
@@ -23,7 +23,7 @@ class Stage(Setting):
     """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
 
     reward: RewardName = "progress"
-    categories: tuple[Category, ...] = tuple(Category)
+    categories: tuple[Category, ...] = Field((), description="none named: all that there are")
     expand: bool = True
     epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
 
@@ -69,7 +69,7 @@ class BoundaryConfig(Setting):
 class PoolConfig(Setting):
     """Lifecycle of generated tasks (paper section 8)."""
 
-    seeds: int = Field(400, ge=4, description="human-made tasks in the pool")
+    seeds: int = Field(400, ge=1, description="human-made tasks in the pool")
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
     p_max: int = Field(400, ge=0, description="most generated tasks that are active")
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
@@ -189,6 +189,18 @@ class Config(Setting):
             epoch -= stage.epochs
         return self.stages[-1]
 
+    def check_categories(self, known: Iterable[str]) -> None:
+        """Refuse a stage that names another category than these, of which there are tasks.
+
+        Raises:
+            UserError: naming the stage, the category, and what there is.
+        """
+        there = dict.fromkeys(known)
+        for number, stage in enumerate(self.stages):
+            for name in (c for c in stage.categories if c not in there):
+                message = f"no task to train on is of {name!r}; there are {', '.join(there)}"
+                raise UserError(f"stages.{number}.categories: {message}")
+
 
 def preset_names() -> list[str]:
     """Shipped presets."""
@@ -223,9 +235,9 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
         key, value = read_override(override, "key.name")
         if key in OPTIONS:
             raise UserError(f"--set {override}: use {OPTIONS[key]} for that")
-        _put(data, key, value, f"--set {override}")
+        put(data, key, value, f"--set {override}")
     for path, value in top.items():
-        _put(data, path.replace("__", "."), value, path)
+        put(data, path.replace("__", "."), value, path)
     try:
         return Config.model_validate({**data, "preset": preset})
     except ValidationError as error:
@@ -233,12 +245,3 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
         raise UserError(
             f"preset {preset}: {problem}" if error.errors()[0]["loc"] else problem
         ) from None
-
-
-def _put(data: dict[str, Any], key: str, value: Any, option: str) -> None:
-    *path, last = key.split(".")
-    for part in path:
-        data = data.setdefault(part, {})
-        if not isinstance(data, dict):
-            raise UserError(f"{option}: {part} has no keys of its own")
-    data[last] = value

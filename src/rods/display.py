@@ -15,9 +15,8 @@ from rich.text import Text
 
 from rods.config import Config
 from rods.group import Signal
+from rods.task import OVERALL
 from rods.terminal import SELDOM, Screen
-
-CATEGORIES = ("base", "miss_func", "miss_param", "long_context", "overall")
 
 
 class Display:
@@ -118,8 +117,8 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
     for name in ("progress before", "after", "change", "complete before", "after"):
         table.add_column(name, justify="right")
     before, after = summary["heldout"]["before"], summary["heldout"]["after"]
-    for category in CATEGORIES:
-        if category in before and category in after:
+    for category in sorted(before, key=lambda name: name == OVERALL):  # that one last
+        if category in after:
             one, two = before[category], after[category]
             table.add_row(
                 category,
@@ -128,7 +127,7 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
                 f"{two['progress'] - one['progress']:+.3f}",
                 f"{one['complete']:.1%}",
                 f"{two['complete']:.1%}",
-                style="bold" if category == "overall" else None,
+                style="bold" if category == OVERALL else None,
             )
     screen.show(table)
     pool, signal = summary["pool"], summary["signal"]

@@ -9,7 +9,7 @@ from rods.errors import UserError
 from rods.rollout.rollout import Rollout, scored
 from rods.rollout.runner import Policy, Runner
 from rods.store.rows import Evaluation
-from rods.task import Task
+from rods.task import OVERALL, Task
 
 
 def evaluate(
@@ -40,9 +40,9 @@ def evaluate(
     for start in range(0, len(jobs), rows):
         rollouts += runner.run(jobs[start : start + rows], policy)
         tick(len(rollouts) / len(jobs))
-    by_category: dict[str, list[Rollout]] = {"overall": rollouts}
+    by_category: dict[str, list[Rollout]] = {OVERALL: rollouts}
     for task, rollout in zip(jobs, rollouts, strict=True):
-        by_category.setdefault(task.category.value, []).append(rollout)
+        by_category.setdefault(task.category, []).append(rollout)
     return [
         _measured(step, side, category, played, scored(played))
         for category, played in by_category.items()

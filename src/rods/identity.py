@@ -39,7 +39,8 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
     now = {"rods": __version__, **config.model_dump(mode="json")}
     before = store.meta("config")
     if before is not None:
-        was, wanted = dict(_settings(before)), dict(_settings(now))
+        there = set(store.categories().values())
+        was, wanted = (dict(_settings(_unnamed(each, there))) for each in (before, now))
         differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]
         if differ:
             kept = ", ".join(f"{key} = {_short(was, key)}" for key in differ)
@@ -59,6 +60,15 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
 
 def _short(settings: dict[str, Any], key: str) -> str:
     return json.dumps(settings.get(key))[:MOST_SHOWN]
+
+
+def _unnamed(config: dict[str, Any], there: set[str]) -> dict[str, Any]:
+    """With no category named in a stage that names all that there are, which means the same."""
+    stages = [
+        {**stage, "categories": []} if there and there <= set(stage["categories"]) else stage
+        for stage in config["stages"]
+    ]
+    return {**config, "stages": stages}
 
 
 def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,7 @@ from rods.envs.base import Environment
 from rods.grounding import Source, sources
 from rods.provenance import find_links
 from rods.reward import GoldTrace, trusted_trace
-from rods.task import Category, Task
+from rods.task import Task
 
 Role = Literal["read", "write", "open"]
 Edge = tuple[int, int, Literal["value", "state"]]
@@ -46,7 +46,7 @@ class Profile:
         tools: the calls' names, which do not count in comparisons.
     """
 
-    category: Category
+    category: str
     shape: tuple[tuple[tuple[str, Role], ...], ...]
     edges: frozenset[Edge]
     refers: frozenset[int]
@@ -75,7 +75,7 @@ class Profile:
         """Plain data for people and programs."""
         kinds = Counter(kind for _, _, kind in self.edges)
         return {
-            "category": self.category.value,
+            "category": self.category,
             "turns": len(self.shape),
             "calls": [len(turn) for turn in self.shape],
             "roles": dict(Counter(role for turn in self.shape for _, role in turn)),

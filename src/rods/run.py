@@ -36,7 +36,7 @@ from rods.rollout.runner import Runner
 from rods.staging.supervisor import Supervisor
 from rods.stopper import Stopper
 from rods.store.store import Store
-from rods.task import Category, Task
+from rods.task import OVERALL, Task, by_category
 
 MIN_FREE_BYTES = 200_000_000
 LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
@@ -142,6 +142,7 @@ class _Run:
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
         seeds = choose_seeds(prepared.tasks.train, config)
+        config.check_categories(task.category for task in seeds)
         beside = config.arm == "static" or self._by_worker
         synthesis = (
             None if beside else synthesis_of(config, prepared, self.folder, self.watch.notice)
@@ -271,7 +272,7 @@ class _Run:
             )
             with self.store.transaction():
                 self.store.add_evaluation(found)
-        overall = next(e for e in found if e.category == "overall")
+        overall = next(e for e in found if e.category == OVERALL)
         if side == "validation":
             self.watch.heldout(step, overall.progress, overall.complete)
 
@@ -289,16 +290,14 @@ def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
     """The run's seeds: as many of each category, drawn by the run's seed; all of the user's own.
 
     Raises:
-        UserError: there are not as many training tasks.
+        UserError: that are none, or more than there are training tasks.
     """
     if config.environment.tasks is not None:
         return list(tasks)
-    each = config.pool.seeds // len(Category)
     rng = random.Random(f"seeds {config.seed}")
-    chosen: list[Task] = []
-    for category in Category:
-        found = [t for t in tasks if t.category is category]
-        if len(found) < each:
-            raise UserError(f"pool.seeds: at most {len(found) * len(Category)} are available")
-        chosen += rng.sample(found, each)
-    return chosen
+    groups = list(by_category(tasks).values())
+    each, most = config.pool.seeds // max(1, len(groups)), min(map(len, groups), default=0)
+    if not 1 <= each <= most:
+        bounds = f"at least {len(groups)} and at most {most * len(groups)}"
+        raise UserError(f"pool.seeds: {bounds}, as many of each category")
+    return [task for found in groups for task in rng.sample(found, each)]

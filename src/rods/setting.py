@@ -41,3 +41,20 @@ def read_override(override: str, form: str) -> tuple[str, Any]:
         return key, parse_yaml(text)
     except ReadError as error:
         raise UserError(f"--set {override}: {error.message}") from None
+
+
+def put(data: dict[str, Any], key: str, value: Any, option: str) -> None:
+    """Set what stands at a key with dots.
+
+    Args:
+        option: for messages.
+
+    Raises:
+        UserError: a part of the key names what has no keys.
+    """
+    *path, last = key.split(".")
+    for part in path:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise UserError(f"{option}: {part} has no keys of its own")
+    data[last] = value

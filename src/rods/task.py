@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+BASE = "base"  # category of a task that names none
+OVERALL = "overall"  # stands for all categories together where each has its figures
 
 
-class Category(StrEnum):
-    """The four task types of BFCL multi-turn (paper section 2, tau)."""
+def _tag(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("has a character that cannot be printed")
+    if name != name.strip():
+        raise ValueError("begins or ends with a space")
+    if name == OVERALL:
+        raise ValueError(f"{OVERALL!r} stands for all categories together; choose another name")
+    return name
 
-    BASE = "base"
-    MISS_FUNC = "miss_func"
-    MISS_PARAM = "miss_param"
-    LONG_CONTEXT = "long_context"
+
+Category = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_tag)]
+"""A kind of task (paper section 2, tau), by its name; any name will do."""
 
 
 class Frozen(BaseModel):
@@ -75,7 +82,7 @@ class Task(Frozen):
     """A verified multi-turn task.
 
     Attributes:
-        category: its type.
+        category: its kind; seeds have a quota, and results figures, by category.
         classes: names of the simulators in play.
         start: start state, one entry a class. Key order matters: BFCL's file system loads the
             first root.
@@ -129,3 +136,11 @@ class Task(Frozen):
     def calls(self) -> list[Call]:
         """All ground-truth calls in order."""
         return [call for turn in self.turns for call in turn.ground_truth]
+
+
+def by_category(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """The tasks of each category, in the order in which the categories first appear."""
+    found: dict[str, list[Task]] = {}
+    for task in tasks:
+        found.setdefault(task.category, []).append(task)
+    return found

@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from rods.errors import UserError
-from rods.task import Category
-
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 EnvOption = Annotated[
     str, typer.Option(help="bfcl, or package.module:Class, several joined by commas.")
@@ -20,16 +17,6 @@ SeedFile = Annotated[
     Path | None, typer.Option(help="Tasks for classes of your own, YAML or JSON lines.")
 ]
 SidesOption = Annotated[str, typer.Option(help="Of bfcl: train, or train+validation.")]
-
-
-def known_category(category: str | None) -> None:
-    """Refuse a category that does not exist.
-
-    Raises:
-        UserError: it is none.
-    """
-    if category is not None and category not in tuple(Category):
-        raise UserError(f"--category {category}: choose one of {', '.join(Category)}")
 
 
 def counted(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rods.cli.common import CategoryOption, JsonFlag, counted, known_category
+from rods.cli.common import CategoryOption, JsonFlag, counted
 from rods.errors import UserError
 from rods.terminal import complain, say, stdout
 
@@ -68,10 +68,10 @@ def audit(
     from rods.audit import audit_tools
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks, split
+    from rods.synthesis.world import of_category
 
-    known_category(category)
+    tasks = of_category(benchmark_tasks().values(), category)
     env, sides = BfclEnvironment(), split()
-    tasks = [t for t in benchmark_tasks().values() if category in (None, t.category)]
     found = [*audit_tools(), *(f for task in tasks for f in audit_task(task, env))]
     shown = [f for f in found if f.faulty or notes or not f.task]
     for f in shown:

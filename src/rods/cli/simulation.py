@@ -18,7 +18,7 @@ from rods.terminal import Bar, Screen, say
 
 def simulate(
     preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "simulate",
-    tasks: Annotated[int | None, typer.Option(min=4, help="Seed tasks; else the preset's.")] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="Seed tasks; else the preset's.")] = None,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Training steps; else the preset's, at least one epoch."),

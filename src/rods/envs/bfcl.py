@@ -15,13 +15,13 @@ from functools import cache
 from typing import Any
 
 from rods.envs.base import Observation, Outcome, Step, execute_here
-from rods.envs.bfcl_data import SIMULATORS, tool_specs
+from rods.envs.bfcl_data import LONG_CONTEXT, SIMULATORS, tool_specs
 from rods.envs.bfcl_mends import deep_copy, mutable_defaults, refuse_hazards, simulator, steady
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
 from rods.envs.state import State, same
 from rods.errors import UserError
 from rods.extras import installed, missing
-from rods.task import Call, Category, Task, ToolSpec
+from rods.task import Call, Task, ToolSpec
 
 STATELESS = {"MathAPI"}
 PLAIN = (dict, list, set)
@@ -44,7 +44,7 @@ class BfclEnvironment:
 
     def open(self, task: Task) -> BfclSession:
         instances: dict[str, Any] = {}
-        long = task.category is Category.LONG_CONTEXT
+        long = task.category == LONG_CONTEXT
         for name in task.classes:
             if name not in SIMULATORS:
                 raise UserError(f"task {task.source or task.id}: no BFCL class {name!r}")

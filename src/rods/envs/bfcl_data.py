@@ -20,7 +20,7 @@ from typing import Any
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
 from rods.extras import missing
-from rods.task import Category, Task, ToolSpec, Turn
+from rods.task import BASE, Task, ToolSpec, Turn
 
 # Class -> stem of its module and of its document.
 SIMULATORS = {
@@ -33,6 +33,8 @@ SIMULATORS = {
     "TravelAPI": "travel_booking",
     "VehicleControlAPI": "vehicle_control",
 }
+MISS_FUNC, MISS_PARAM, LONG_CONTEXT = "miss_func", "miss_param", "long_context"
+CATEGORIES = (BASE, MISS_FUNC, MISS_PARAM, LONG_CONTEXT)
 JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array"}
 INDICES = 200
 
@@ -94,7 +96,7 @@ def benchmark_tasks() -> dict[str, Task]:
         UserError: a data file is missing or torn; the message names file and line.
     """
     folder = data_folder()
-    return {task.source: task for c in Category for task in read_category(folder, c)}
+    return {task.source: task for c in CATEGORIES for task in read_category(folder, c)}
 
 
 @cache
@@ -118,7 +120,7 @@ def _rank(index: int) -> str:
     return hashlib.sha256(f"rods split {index}".encode()).hexdigest()
 
 
-def read_category(folder: Path, category: Category) -> list[Task]:
+def read_category(folder: Path, category: str) -> list[Task]:
     """Tasks of one category in a folder laid out as the benchmark's data.
 
     Raises:
@@ -135,7 +137,7 @@ def read_category(folder: Path, category: Category) -> list[Task]:
     return tasks
 
 
-def read_row(category: Category, row: dict[str, Any], answer: list[list[str]]) -> Task:
+def read_row(category: str, row: dict[str, Any], answer: list[list[str]]) -> Task:
     """The task of a question and its ground truth.
 
     Raises:

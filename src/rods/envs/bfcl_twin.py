@@ -14,8 +14,9 @@ from collections import Counter
 from typing import Any
 
 from rods.envs.bfcl import BfclEnvironment, BfclSession
+from rods.envs.bfcl_data import LONG_CONTEXT
 from rods.envs.bfcl_mends import mutable_defaults, shared_records
-from rods.task import Call, Category, Task
+from rods.task import Call, Task
 
 TABLES = ("credit_card_list", "booking_record")
 
@@ -27,7 +28,7 @@ def accepts_ground_truth(task: Task, env: BfclEnvironment) -> bool:
         UserError: the task cannot be opened.
     """
     answer = TwinSession(env.open(task))
-    truth = TwinSession(env.open(task), answer, task.category is Category.LONG_CONTEXT)
+    truth = TwinSession(env.open(task), answer, task.category == LONG_CONTEXT)
     seen: Counter[str] = Counter()
     for turn in task.turns:
         seen.update(answer.call(call).text for call in turn.ground_truth)

@@ -16,7 +16,7 @@ from typing import Any
 from rods.envs.guard import CallLimits, GuardedEnvironment, GuardedSession
 from rods.envs.python import PythonEnvironment
 from rods.errors import UserError
-from rods.task import Call, Category, Task, ToolSpec, Turn
+from rods.task import BASE, Call, Task, ToolSpec, Turn
 
 READS = re.compile(r"(get|list|find|show|search|count|view|check|read|is|has|lookup)(_|$)")
 PROCESSES = (
@@ -164,7 +164,7 @@ def _strings(value: Any) -> list[str]:
 
 def _blank(env: PythonEnvironment) -> Task:
     turns = (Turn(user="-"),)
-    return Task(category=Category.BASE, classes=tuple(env.classes), start={}, turns=turns)
+    return Task(category=BASE, classes=tuple(env.classes), start={}, turns=turns)
 
 
 @contextmanager

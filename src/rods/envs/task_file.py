@@ -18,7 +18,7 @@ from rods.errors import UserError, first_problem
 from rods.plain_data import ReadError, named, plain
 from rods.reading import entries
 from rods.reward import TraceError, trusted_trace
-from rods.task import Call, Category, Task, ToolSpec, Turn
+from rods.task import BASE, Call, Category, Task, ToolSpec, Turn
 
 
 class _Entry(BaseModel):
@@ -41,7 +41,7 @@ class TaskEntry(_Entry):
     """One task."""
 
     id: str = Field(min_length=1, max_length=200, description="your name for it, unique")
-    category: Category = Field(Category.BASE, description="base, miss_func, miss_param, ...")
+    category: Category = Field(BASE, description="your name for its kind")
     start: dict[str, JsonValue] = Field(
         default_factory=dict, description="start state: {class: {attribute: value}}"
     )

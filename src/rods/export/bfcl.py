@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import read_category, read_row
+from rods.envs.bfcl_data import CATEGORIES, MISS_FUNC, read_category, read_row
 from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
 from rods.export.lines import LineFiles
 from rods.export.source import Item, equipped
-from rods.task import Category, Task, ToolSpec
+from rods.task import Task, ToolSpec
 
 CONTENT = ("classes", "start", "withheld", "turns")
 
@@ -41,6 +41,11 @@ def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     environment, left = BfclEnvironment(), []
     with LineFiles(folder) as files:
         for position, (item, tools) in enumerate(equipped(items, env)):
+            if item.task.category not in CATEGORIES:
+                message = (
+                    f"the benchmark has no {item.task.category!r}, but {', '.join(CATEGORIES)}"
+                )
+                raise UserError(f"{item.where}: category: {message}")
             name = f"BFCL_v4_multi_turn_{item.task.category}.json"
             question, answer = _rows(item, position, tools)
             try:
@@ -60,7 +65,7 @@ def read(folder: Path) -> list[Task]:
     Raises:
         UserError: see `read_category`.
     """
-    there = [c for c in Category if (folder / f"BFCL_v4_multi_turn_{c}.json").exists()]
+    there = [c for c in CATEGORIES if (folder / f"BFCL_v4_multi_turn_{c}.json").exists()]
     return [task for category in there for task in read_category(folder, category)]
 
 
@@ -87,7 +92,7 @@ def _rows(
         "path": [f"{tools[call.name].owner}.{call.name}" for call in task.calls],
         "involved_classes": list(task.classes),
     }
-    if task.category is Category.MISS_FUNC or task.withheld:
+    if task.category == MISS_FUNC or task.withheld:
         question["missed_function"] = {
             str(i): list(turn.restores) for i, turn in enumerate(task.turns) if turn.restores
         }

@@ -29,7 +29,7 @@ def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
                 "tools": json.dumps(first_tools(task, tools)),
                 "restores": json.dumps(restored_tools(task, tools)),
                 "task_id": task.id,
-                "category": task.category.value,
+                "category": task.category,
                 "environment": task.environment,
                 "task": task.model_dump_json(),
             }

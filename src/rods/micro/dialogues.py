@@ -12,17 +12,18 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
+from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
 from rods.micro.dialect import MicroDialect
 from rods.micro.tasks import MAX_TOKENS, demonstration
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.near import signature
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import Program
-from rods.task import Category, Task
+from rods.task import BASE, Task
 
 LONGER_CALLS = (5, 4, 2)  # weights of one, two and three calls in a turn of a longer dialogue
 LATE = 0.7  # share of dialogues with a withheld tool that need it in their last turn
-CATEGORIES = (Category.BASE, Category.BASE, Category.MISS_FUNC, Category.MISS_PARAM)
+CATEGORIES = (BASE, BASE, MISS_FUNC, MISS_PARAM)
 
 
 def short_dialogues(
@@ -53,12 +54,12 @@ def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | Non
     else:
         sizes = [1] * rng.randint(1, 2)
     category = rng.choice(CATEGORIES)
-    if category is Category.MISS_FUNC and len(sizes) == 1:
+    if category == MISS_FUNC and len(sizes) == 1:
         sizes = [1, 1]  # a withheld tool must not come to mean silence throughout
-    if category is Category.BASE and rng.random() < 0.3:
-        category = Category.LONG_CONTEXT
-    split = rng.randrange(len(sizes)) if category.value.startswith("miss") else None
-    if category is Category.MISS_FUNC and rng.random() < LATE:
+    if category == BASE and rng.random() < 0.3:
+        category = LONG_CONTEXT
+    split = rng.randrange(len(sizes)) if category in (MISS_FUNC, MISS_PARAM) else None
+    if category == MISS_FUNC and rng.random() < LATE:
         split = len(sizes) - 1  # most turns before the restored tool need another one
     classes = rng.choice(program.seeds).classes
     plan = plan_fresh(classes, sizes, category, program.graph, rng, split)

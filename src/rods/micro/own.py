@@ -42,7 +42,8 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
     """Tasks of `environment.tasks` over the classes of `environment.name`.
 
     Raises:
-        UserError: the classes or the tasks are unusable, or the cache cannot be written.
+        UserError: the classes or the tasks are unusable, a stage names a category that no task has,
+            or the cache cannot be written.
     """
     settings = config.environment
     env = load_environment(settings.name, settings.bounds)
@@ -51,6 +52,7 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
     guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
     try:
         tasks = read_task_file(path, guarded, tuple(env.classes))
+        config.check_categories(task.category for task in tasks)
         tools = {name: method.spec for name, method in env.methods.items()}
 
         def make(folder: Path) -> dict[str, Any]:

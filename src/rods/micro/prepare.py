@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rods.config import Config
+from rods.envs.bfcl_data import CATEGORIES
 from rods.micro.base_policy import Prepared
 from rods.micro.benchmark import prepare_benchmark
 from rods.micro.cache import Progress
@@ -13,8 +14,10 @@ def prepare(config: Config, progress: Progress = lambda what, share: None) -> Pr
     """Load the policy, pretraining it first where it neither ships nor is cached (once).
 
     Raises:
-        UserError: the cache cannot be written, or the run's own tools or tasks are unusable.
+        UserError: the cache cannot be written, the run's own tools or tasks are unusable, or no
+            task is of a stage's category.
     """
     if config.environment.name == "bfcl":
+        config.check_categories(CATEGORIES)
         return prepare_benchmark(config.micro, progress)
     return prepare_own(config, progress)

@@ -26,8 +26,9 @@ from rods.micro.dialect import MicroDialect
 from rods.reward import TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
+from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan, Step, base_form
+from rods.synthesis.draft import Executed, Plan, Step
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import Program

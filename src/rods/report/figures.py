@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 
 from rods.report.record import Record
 from rods.report.style import (
-    CATEGORIES,
     GREY,
     INK,
     SIGNALS,
@@ -17,7 +16,9 @@ from rods.report.style import (
     epoch_axis,
     figure,
     label,
+    line_of,
 )
+from rods.task import OVERALL
 
 SYMBOLS = ("circle", "square", "diamond")
 
@@ -29,9 +30,10 @@ def held_out_curve(record: Record) -> go.Figure | None:
         if seen.side == "validation":
             points[seen.category][seen.step] = seen.progress
     traces = []
-    for name in sorted(points, key=lambda n: ([*CATEGORIES, n, "overall"].index(n), n)):
-        colour, symbol, dash = CATEGORIES.get(name, (GREY, "circle", "solid"))
-        bold = name == "overall"
+    in_order = sorted(points, key=lambda name: name == OVERALL)  # that one last
+    for place, name in enumerate(in_order):
+        bold = name == OVERALL
+        colour, symbol, dash = (GREY, "circle", "solid") if bold else line_of(place)
         traces.append(
             go.Scatter(
                 name=label(name),

@@ -26,12 +26,12 @@ SIGNALS = {
     Signal.ALL_FAILED: ZONES[Zone.HARD],
     Signal.INCOMPLETE: "#d0679d",
 }
-CATEGORIES = {  # colour, marker, dash
-    "base": ("#0072b2", "circle", "solid"),
-    "miss_func": ("#d55e00", "square", "dash"),
-    "miss_param": ("#cc79a7", "diamond", "dot"),
-    "long_context": ("#999933", "triangle-up", "dashdot"),
-}
+LINES = (  # colour, marker and dash of a category, by its place
+    ("#0072b2", "circle", "solid"),
+    ("#d55e00", "square", "dash"),
+    ("#cc79a7", "diamond", "dot"),
+    ("#999933", "triangle-up", "dashdot"),
+)
 ORIGINS = {"seeds": GREY, "generated": "#009e73"}
 FLOWS = {
     "injected": ORIGINS["generated"],
@@ -48,6 +48,12 @@ SPARE = "#d0679d"
 REFUSED = "#d55e00"
 HEIGHT = 310
 FAINT = "rgba(128,128,128,0.25)"
+
+
+def line_of(place: int) -> tuple[str, str, str]:
+    """Colour, marker and dash of the category at a place; no two of the first 16 look alike."""
+    colour, _, dash = LINES[place % len(LINES)]
+    return colour, LINES[(place + place // len(LINES)) % len(LINES)][1], dash
 
 
 def label(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rods.group import signal_share
 from rods.report.record import Record
 from rods.store.rows import Evaluation
-from rods.task import Category
+from rods.task import OVERALL
 
 NONE = "-"
 
@@ -32,7 +32,7 @@ class HeldOut(NamedTuple):
 def tiles(record: Record) -> list[Tile]:
     """The run in six numbers."""
     before, after = _ends(record)
-    first, last = before.get("overall"), after.get("overall")
+    first, last = before.get(OVERALL), after.get(OVERALL)
     kinds = [event.kind for event in record.events]
     retired = {e.task_id for e in record.events if e.kind == "retired"}
     fresh = len(record.generated)
@@ -52,18 +52,11 @@ def held_out(record: Record) -> list[HeldOut]:
     """First and last measurement on the test side, by category."""
     before, after = _ends(record)
     rows = []
-    for name in [*(str(c) for c in Category), "overall"]:
+    for name in sorted({**before, **after}, key=lambda name: name == OVERALL):  # that one last
         first, last = before.get(name), after.get(name)
-        if first or last:
-            counts = dict.fromkeys(str(e.episodes) for e in (first, last) if e)
-            rows.append(
-                HeldOut(
-                    name,
-                    _pair(first, last, "progress"),
-                    _pair(first, last, "complete"),
-                    " / ".join(counts),
-                )
-            )
+        counts = dict.fromkeys(str(e.episodes) for e in (first, last) if e)
+        progress, complete = _pair(first, last, "progress"), _pair(first, last, "complete")
+        rows.append(HeldOut(name, progress, complete, " / ".join(counts)))
     return rows
 
 

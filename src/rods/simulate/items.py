@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rods.errors import UserError
-from rods.task import Category, Task
+from rods.task import Task
 
 TURNS = 5  # most turns of a task (paper section 7)
 SKILLS = 2  # most skills that a turn needs
@@ -31,18 +31,18 @@ ROW = np.dtype(
 """A task: index of its category, number of turns, for each turn the numbers of its skills (the same
 one twice if it needs one) and its difficulty in logits. Unused turns are zero."""
 
-CATEGORIES = tuple(Category)
 Rows = npt.NDArray[Any]
 
 
-def as_task(row: Any, **fields: Any) -> Task:
+def as_task(row: Any, categories: Sequence[str], **fields: Any) -> Task:
     """The task with these parameters.
 
     Args:
+        categories: of the world, by their index.
         fields: of the task, as its parent.
     """
     return Task(
-        category=CATEGORIES[row["category"]],
+        category=categories[row["category"]],
         classes=(),
         start={"row": b64encode(row.tobytes()).decode()},
         turns=(),

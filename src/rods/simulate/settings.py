@@ -11,12 +11,16 @@ are plausible, and a conclusion that depends on them is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
 from rods.errors import UserError, first_problem
-from rods.setting import Setting, read_override
+from rods.setting import Setting, put, read_override
+from rods.task import BASE, Category
+
+MOST_CATEGORIES = 250  # a task's row has a byte for its category's index
 
 
 class WorldSettings(Setting):
@@ -33,9 +37,12 @@ class WorldSettings(Setting):
     task_spread: float = Field(4.4, ge=0, le=9, description="of difficulty over tasks (micro)")
     turn_spread: float = Field(2.7, ge=0, le=9, description="within a task (micro)")
     later: float = Field(0.4, ge=0, le=9, description="difficulty that a turn adds; chosen")
-    miss_func: float = Field(0.7, ge=0, le=9, description="harder than base (paper)")
-    miss_param: float = Field(2.4, ge=0, le=9, description="harder than base (paper)")
-    long_context: float = Field(0.2, ge=0, le=9, description="harder than base (paper)")
+    harder: dict[Category, Annotated[float, Field(ge=0, le=9, strict=True)]] = Field(
+        {BASE: 0.0, MISS_FUNC: 0.7, MISS_PARAM: 2.4, LONG_CONTEXT: 0.2},
+        min_length=1,
+        max_length=MOST_CATEGORIES,
+        description="the categories, each with the difficulty that it adds (paper)",
+    )
     two_skills: float = Field(0.5, ge=0, le=1, description="share of turns; chosen")
     heldout: int = Field(1_000, ge=1, le=100_000, description="tasks never trained on")
 
@@ -85,13 +92,13 @@ def load_settings(overrides: Sequence[str]) -> Settings:
     Raises:
         UserError: no such key, or a value that does not fit.
     """
-    data: dict[str, dict[str, Any]] = {name: {} for name in Settings.model_fields}
+    data = Settings().model_dump()
     for override in overrides:
         key, value = read_override(override, "section.name")
         section, _, name = key.partition(".")
         if not name or section not in data:
             raise UserError(f"--set {override}: write it as section.name=value")
-        data[section][name] = value
+        put(data, key, value, f"--set {override}")
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

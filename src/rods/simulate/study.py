@@ -128,6 +128,7 @@ def _grid(
         every = (*overrides, *values)
         config = load_config(preset, [v for v in every if not ours(v)], arm=arm)
         settings = load_settings([v for v in every if ours(v)])
+        config.check_categories([*settings.world.harder][: config.pool.seeds])
         names = [_short(value) for value in values]
         shown = names if sweeps and len(arms) == 1 else [arm, *names]
         found.append(Setup(" ".join(shown), config, settings))

@@ -49,6 +49,6 @@ class SimulatedSynthesis:
         return self._made(self._fresh.pop(), born=epoch)
 
     def _made(self, row: Rows, **fields: Any) -> Task:
-        task = as_task(row[0], origin=ORIGIN, **fields)
+        task = as_task(row[0], self.world.categories, origin=ORIGIN, **fields)
         self.world.items.name(self.world.items.add(row), task.id)
         return task

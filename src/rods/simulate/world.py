@@ -8,12 +8,11 @@ its category's, plus each turn's; later turns are harder.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
 from rods.simulate.items import (
-    CATEGORIES,
     ENVIRONMENT,
     ROW,
     SKILLS,
@@ -25,7 +24,7 @@ from rods.simulate.items import (
 )
 from rods.simulate.learner import IN_USE, Floats
 from rods.simulate.settings import Settings
-from rods.task import Category, Task
+from rods.task import Task
 
 
 class World:
@@ -36,6 +35,7 @@ class World:
         rng: source of everything that is drawn, now and later.
 
     Attributes:
+        categories: in the order of their indices.
         ability: of the base model in each skill, in logits.
         items: parameters of all tasks that may be trained on, the seeds first.
         heldout: parameters of tasks that never are.
@@ -43,16 +43,17 @@ class World:
 
     def __init__(self, settings: Settings, seeds: int, rng: np.random.Generator) -> None:
         self.settings, self.rng = settings, rng
+        self.categories = tuple(settings.world.harder)
         self.ability = self._abilities()
         self.heldout = self.draw(settings.world.heldout)
         self.items = Items()
-        self.seeds = Seeds(self.items, self.draw(seeds))
+        self.seeds = Seeds(self.items, self.draw(seeds), self.categories)
 
     def draw(self, count: int) -> Rows:
         """Parameters of new tasks, the categories in turn."""
         world, rng = self.settings.world, self.rng
         rows = np.zeros(count, ROW)
-        rows["category"] = np.arange(count) % len(CATEGORIES)
+        rows["category"] = np.arange(count) % len(self.categories)
         rows["turns"] = rng.integers(2, TURNS, count, endpoint=True)
         used = rows["turns"][:, None] > IN_USE
         shape = (count, TURNS, SKILLS)
@@ -62,8 +63,7 @@ class World:
         single = rng.random(shape[:2]) >= world.two_skills
         skills[single, 1] = skills[single, 0]
         rows["skills"] = skills * used[..., None]
-        harder = {c: getattr(world, c.value, 0.0) for c in Category}
-        difficulty = np.array([harder[c] for c in CATEGORIES])[rows["category"], None]
+        difficulty = np.array(list(world.harder.values()))[rows["category"], None]
         difficulty = difficulty + world.task_spread * rng.standard_normal((count, 1))
         difficulty = difficulty + world.turn_spread * rng.standard_normal((count, TURNS))
         rows["difficulty"] = (difficulty + world.later * IN_USE) * used
@@ -100,8 +100,8 @@ class World:
 class Seeds(Collection[Task]):
     """The tasks to begin with; each is made when it is asked for, so that millions fit."""
 
-    def __init__(self, items: Items, rows: Rows) -> None:
-        self.items, self._count = items, len(rows)
+    def __init__(self, items: Items, rows: Rows, categories: Sequence[str]) -> None:
+        self.items, self._count, self._categories = items, len(rows), categories
         items.add(rows)
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Seeds(Collection[Task]):
 
     def __iter__(self) -> Iterator[Task]:
         for number, row in enumerate(self.items.rows[: self._count]):
-            task = as_task(row)
+            task = as_task(row, self._categories)
             self.items.name(number, task.id)
             yield task
 

@@ -236,7 +236,7 @@ def _group_row(g: Group) -> tuple[Any, ...]:
 
 def _row(task: Task, step: int) -> tuple[Any, ...]:
     body = task.model_dump_json()
-    return task.id, step, task.category.value, task.origin, task.parent, task.born, body
+    return task.id, step, task.category, task.origin, task.parent, task.born, body
 
 
 _TASKS = "SELECT id, body FROM tasks"

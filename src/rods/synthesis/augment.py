@@ -1,46 +1,37 @@
-"""Stage V, augment: a base task becomes one with a missing tool, a missing value, or long context.
+"""Stage V, augment: a base task becomes one of its category, and back.
 
-As BFCL builds them: one turn is split into an empty one, in which the right answer is to call
-nothing, and one that brings what was missing and carries the ground truth. That what is missing was
-needed, and could not be had otherwise, is proved by the gates.
+What that means to a category is in `augmentation`; most change nothing.
 """
 
 from __future__ import annotations
 
 import random
+from typing import Any
 
-from rods.grounding import says
 from rods.reward import record_of
+from rods.synthesis.augmentation import Moment
 from rods.synthesis.draft import Executed, Words
-from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.ground import say
-from rods.task import Call, Category, Task, Turn
+from rods.synthesis.registry import augmentation_of
+from rods.task import Task, Turn
 
 
 def augment(executed: Executed, words: Words, environment: str, rng: random.Random) -> Task:
     """The task, with its words and what is withheld.
 
     Raises:
-        SynthesisError: nothing in the planned turn can be withheld.
+        SynthesisError: the planned turn cannot be split.
     """
     plan, calls = executed.plan, executed.calls
+    found = augmentation_of(plan.category)
     turns: list[Turn] = []
     withheld: tuple[str, ...] = ()
     for index, gold in enumerate(calls):
-        if index != plan.augmented:
+        if found is None or index != plan.augmented:
             turns.append(Turn(user=words.turn(index), ground_truth=gold))
-        elif plan.category is Category.MISS_FUNC:
-            earlier = {c.name for turn in calls[:index] for c in turn}
-            free = sorted({c.name for c in gold} - earlier)
-            if not free:
-                raise SynthesisError(Kind.CONVERSATION, "nothing to withhold")
-            withheld = (rng.choice(free),)
-            turns.append(Turn(user=words.turn(index)))
-            turns.append(Turn(user="", ground_truth=gold, restores=withheld))
         else:
-            seen = [turn.user for turn in turns]
-            seen += [text for turn in executed.responses[:index] for text in turn]
-            turns += _asked_and_told(gold, words, index, seen, rng)
+            request, answer = found.split(Moment(executed, words, index, tuple(turns)), rng)
+            turns += request, answer
+            withheld = answer.restores
     return Task(
         category=plan.category,
         classes=plan.classes,
@@ -53,23 +44,23 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
     )
 
 
-def _asked_and_told(
-    gold: tuple[Call, ...], words: Words, index: int, seen: list[str], rng: random.Random
-) -> list[Turn]:
-    """A request with one stated value left out that nothing seen before gives away, and the value.
+def base_form(task: Task) -> tuple[Task, int | None]:
+    """The task without what augmentation added to it, and the index of the turn it split.
 
-    Args:
-        seen: everything that was said and shown before this turn.
+    The words of the split turn are those of the request and of the answer.
     """
-    options = words.stated(index)
-    rng.shuffle(options)
-    for which, name in options:
-        value = say(gold[which].arguments[name])
-        request = words.turn(index, (which, name))
-        if value and not any(says(text, value) for text in [*seen, request]):
-            told = words.told(gold[which], name)
-            return [Turn(user=request), Turn(user=told, ground_truth=gold)]
-    raise SynthesisError(Kind.CONVERSATION, "nothing to leave out")
+    found = augmentation_of(task.category)
+    for index, turn in enumerate(task.turns[:-1]):
+        if found is None or turn.ground_truth:
+            continue
+        following = task.turns[index + 1]
+        if following.ground_truth and (following.restores or not found.withholds):
+            user = f"{turn.user} {following.user}".strip()
+            whole = turn.model_copy(update={"user": user, "ground_truth": following.ground_truth})
+            turns = (*task.turns[:index], whole, *task.turns[index + 2 :])
+            changes: dict[str, Any] = {"turns": turns, "withheld": (), "record": ()}
+            return task.model_copy(update=changes), index
+    return task, None
 
 
 def _record(executed: Executed) -> tuple[str, ...]:

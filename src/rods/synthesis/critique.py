@@ -13,7 +13,7 @@ from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
 from rods.profile import Profile, profile
 from rods.synthesis.case import Case, Gate, Limits
-from rods.synthesis.gates import GATES
+from rods.synthesis.gates import gates_of
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 
@@ -56,7 +56,7 @@ class Critic:
         more: Iterable[Gate] = (),
     ) -> None:
         self.env, self.limits, self.siblings = env, limits or Limits(), Siblings()
-        self._gates = (*GATES, *more)
+        self._more = tuple(more)
         self._held_out = NearIndex()
         for task in held_out:
             self._held_out.add(task)
@@ -84,7 +84,8 @@ class Critic:
             return "plan: its parent cannot be run"
         case = Case(task, self.env, self.limits, theirs)
         try:
-            return next((f"{g.stage}: {g.name}" for g in self._gates if not g.passes(case)), "")
+            gates = (*gates_of(task.category), *self._more)
+            return next((f"{g.stage}: {g.name}" for g in gates if not g.passes(case)), "")
         except NoProcessError:
             raise
         except UserError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rods.task import Call, Category, Task
+from rods.task import Call
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Plan:
         narrative: the story behind the turns, if there is one.
     """
 
-    category: Category
+    category: str
     classes: tuple[str, ...]
     turns: tuple[tuple[Step, ...], ...]
     augmented: int | None = None
@@ -76,21 +76,3 @@ class Words(Protocol):
 
     def told(self, call: Call, parameter: str) -> str:
         """The words that supply a missing value."""
-
-
-def base_form(task: Task) -> tuple[Task, int | None]:
-    """The task without what augmentation added to it, and the index of the turn it split.
-
-    The words of the split turn are those of the request and of the answer.
-    """
-    for index, turn in enumerate(task.turns[:-1]):
-        if turn.ground_truth or task.category not in (Category.MISS_FUNC, Category.MISS_PARAM):
-            continue
-        following = task.turns[index + 1]
-        if following.ground_truth and (following.restores or task.category == Category.MISS_PARAM):
-            user = f"{turn.user} {following.user}".strip()
-            whole = turn.model_copy(update={"user": user, "ground_truth": following.ground_truth})
-            turns = (*task.turns[:index], whole, *task.turns[index + 2 :])
-            changes: dict[str, Any] = {"turns": turns, "withheld": (), "record": ()}
-            return task.model_copy(update=changes), index
-    return task, None

@@ -29,10 +29,12 @@ def fresh_tasks(
     rng, made, barren = random.Random(f"{config.seed} epoch {epoch}"), set[str](), 0
     while len(made) < wanted:
         task = synthesis.fresh(rng, epoch)
-        if task.category in categories and task.id not in made and not known(task.id):
+        fits = task.category in categories or not categories
+        if fits and task.id not in made and not known(task.id):
             made.add(task.id)
             barren = 0
             yield task
         elif (barren := barren + 1) >= BARREN:
-            found = f"the last {BARREN} of them are known or none of {', '.join(categories)}"
+            names = f" or none of {', '.join(categories)}" if categories else ""
+            found = f"the last {BARREN} of them are known{names}"
             raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")

@@ -17,10 +17,10 @@ from rods.envs.retry import retried
 from rods.profile import distance
 from rods.reward import Scored, gold_trace, score_many
 from rods.synthesis.case import Case, Gate
-from rods.synthesis.withheld import replaceable
-from rods.synthesis.word_gates import discreet, grounded, missing, plain_spoken, timely
+from rods.synthesis.registry import augmentation_of
+from rods.synthesis.word_gates import discreet, grounded, plain_spoken, timely
 from rods.synthesis.wrong import wrong_answers
-from rods.task import Call, Category
+from rods.task import Call
 
 # Tools that say with a false flag, and no error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
@@ -45,18 +45,19 @@ def small(case: Case) -> bool:
 def formed(case: Case) -> bool:
     """Empty turns, withheld tools and silent turns are just those of the category.
 
-    A missing function or parameter makes one empty turn, and the next one answers it.
+    An augmentation makes one empty turn, and the next one answers it; other tasks have none.
     """
     task = case.task
     empty = [i for i, turn in enumerate(task.turns) if not turn.ground_truth]
     silent = [i for i, turn in enumerate(task.turns) if not turn.user.strip()]
     restoring = [i for i, turn in enumerate(task.turns) if turn.restores]
-    if task.category in (Category.BASE, Category.LONG_CONTEXT):
+    found = augmentation_of(task.category)
+    if found is None:
         return not (empty or silent or restoring or task.withheld) and bool(task.turns)
     if len(empty) != 1 or empty[0] + 1 >= len(task.turns):
         return False
     after = [empty[0] + 1]
-    wanted = after if task.category is Category.MISS_FUNC else []
+    wanted = after if found.withholds else []
     return silent == wanted == restoring and bool(task.withheld) == bool(wanted)
 
 
@@ -116,11 +117,6 @@ def needed(case: Case) -> bool:
     return True
 
 
-def irreplaceable(case: Case) -> bool:
-    """No other tool on offer does what the withheld one does."""
-    return case.task.category is not Category.MISS_FUNC or not replaceable(case.task, case.env)
-
-
 def alike(case: Case) -> bool:
     """The profile is the parent's, within the distance."""
     return case.parent is None or distance(case.profile, case.parent) <= case.limits.distance
@@ -143,7 +139,7 @@ def _disturbed(scored: Sequence[Scored]) -> bool:
     return any(row.lost or not STOPPED.isdisjoint(row.refusals) for row in scored)
 
 
-GATES: Sequence[Gate] = (
+EARLY_GATES = (
     Gate("plan", "too large", small),
     Gate("augment", "not of its category", formed),
     Gate("augment", "tool not available", available),
@@ -153,9 +149,16 @@ GATES: Sequence[Gate] = (
     Gate("execute", "a call fails", unfailing),
     Gate("ground", "ungrounded argument", grounded),
     Gate("ground", "told in another turn", timely),
-    Gate("augment", "missing value is known", missing),
+)
+LATE_GATES = (  # which run a task many times
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", alike),
-    Gate("augment", "withheld tool replaceable", irreplaceable),
-    Gate("critique", "reward cannot tell", decisive),
 )
+DECISIVE = Gate("critique", "reward cannot tell", decisive)
+
+
+def gates_of(category: str) -> tuple[Gate, ...]:
+    """All gates for tasks of a category, in the order in which they are asked."""
+    found = augmentation_of(category)
+    early, late = (found.word_gates, found.gates) if found else ((), ())
+    return *EARLY_GATES, *early, *LATE_GATES, *late, DECISIVE

@@ -26,7 +26,7 @@ from typing import Any
 from rods.errors import UserError
 from rods.processes import safe_path, undisturbed
 from rods.synthesis.pipeline import Pipeline
-from rods.task import Category, Task
+from rods.task import Task, by_category
 
 PARENTS = 6  # seeds that a job tries before it gives up
 SIZE = 16  # jobs of a batch
@@ -65,11 +65,7 @@ class Maker:
     parents: int = PARENTS
 
     def __post_init__(self) -> None:
-        self._by_category = {
-            c: [t for t in self.seeds if t.category is c]
-            for c in Category
-            if any(t.category is c for t in self.seeds)
-        }
+        self._by_category = by_category(self.seeds)
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
     def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> Batch:
@@ -99,7 +95,7 @@ class Maker:
         return None
 
 
-def _spread(sizes: dict[Category, int]) -> list[Category]:
+def _spread(sizes: dict[str, int]) -> list[str]:
     """One entry a seed, the categories mixed as evenly as their sizes allow."""
     return [c for _, c in sorted(((i + 0.5) / n, c) for c, n in sizes.items() for i in range(n))]
 

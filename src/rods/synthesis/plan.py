@@ -16,10 +16,11 @@ from rods.envs.base import Environment
 from rods.profile import Profile, profile
 from rods.provenance import Link, find_links
 from rods.reward import trusted_trace
-from rods.synthesis.draft import Plan, Step, base_form
+from rods.synthesis.augment import base_form
+from rods.synthesis.draft import Plan, Step
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
-from rods.task import Category, Task
+from rods.task import Task
 
 TRIES = 3  # plans drawn until one differs from those that failed (paper, appendix J)
 CHOICES = 6  # tools that a step may fall back on
@@ -126,7 +127,7 @@ def _cut(
 def plan_fresh(
     classes: Sequence[str],
     sizes: Sequence[int],
-    category: Category,
+    category: str,
     graph: ToolGraph,
     rng: random.Random,
     augmented: int | None = None,

@@ -7,7 +7,6 @@ from typing import Any
 
 from rods.grounding import Source, leaves, told
 from rods.synthesis.case import Case
-from rods.task import Category
 
 SCAFFOLDING = re.compile(
     r"thought process|construct query|ground[ -]truth|function calls?\b|tool calls?\b"
@@ -69,26 +68,3 @@ def discreet(case: Case) -> bool:
 def plain_spoken(case: Case) -> bool:
     """No scaffolding of the synthesis is left in the words."""
     return not any(SCAFFOLDING.search(turn.user) for turn in case.task.turns)
-
-
-def missing(case: Case) -> bool:
-    """What a missing parameter's turn lacks is told in the next turn and nowhere before."""
-    task = case.task
-    if task.category is not Category.MISS_PARAM:
-        return True
-    index = next(i for i, turn in enumerate(task.turns) if not turn.ground_truth)
-    before = "\n".join(turn.user for turn in task.turns[: index + 1])
-    shown = "\n".join(t for turn in case.gold.responses[: index + 1] for t in turn)
-    first = sum(len(turn.ground_truth) for turn in task.turns[: index + 1])
-    told_now = [
-        (value, name)
-        for offset, call in enumerate(task.turns[index + 1].ground_truth)
-        for name, value in call.arguments.items()
-        if name in case.tools[call.name].required
-        and case.sources[first + offset][name] is Source.HERE
-    ]
-    return any(
-        not told(leaf, before) and not told(leaf, shown)
-        for value, _ in told_now
-        for leaf in leaves(value)
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
 from rods.synthesis.program import Program
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
-from rods.task import Category, Task, ToolSpec
+from rods.task import Task, ToolSpec, by_category
 
 REFUSED = "official checker refuses it"  # because its two sides share tables, see bfcl_twin
 SIDES = {"train": ("train",), "train+validation": ("train", "validation")}
@@ -125,17 +125,15 @@ def named_tasks(name: str, world: World) -> list[Task]:
     return found
 
 
-def of_category(seeds: tuple[Task, ...], category: str | None) -> tuple[Task, ...]:
-    """The seeds of one category, or all.
+def of_category(tasks: Iterable[Task], category: str | None) -> tuple[Task, ...]:
+    """The tasks of one category, or all.
 
     Raises:
-        UserError: no such category, or no seed of it.
+        UserError: no task is of it; the message names the categories that there are.
     """
     if category is None:
-        return seeds
-    if category not in tuple(Category):
-        raise UserError(f"--category {category}: choose one of {', '.join(Category)}")
-    found = tuple(task for task in seeds if task.category == category)
-    if not found:
-        raise UserError(f"--category {category}: no seed is of it")
-    return found
+        return tuple(tasks)
+    found = by_category(tasks)
+    if category not in found:
+        raise UserError(f"--category {category}: choose one of {', '.join(found)}")
+    return tuple(found[category])

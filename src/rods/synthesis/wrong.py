@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rods.task import Call, Category, Task
+from rods.synthesis.registry import augmentation_of
+from rods.task import Call, Task
 
 
 def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
-    """Silence, the last turn left out, a turn's arguments altered, a call in an empty turn.
+    """Silence, the last turn left out, a turn's arguments altered, and those of the category.
 
     Single calls left out are the gate `needed`. All arguments of a turn but its flags are altered
     at once: many tools take one that changes nothing, which is no fault of the task.
@@ -22,11 +23,8 @@ def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
         altered = [_altered(call) for call in gold[index]]
         if altered != gold[index]:
             yield [*gold[:index], altered, *gold[index + 1 :]]
-    if task.category in (Category.MISS_FUNC, Category.MISS_PARAM):
-        yield [
-            gold[index + 1] if not calls and index + 1 < len(gold) else list(calls)
-            for index, calls in enumerate(gold)
-        ]
+    if found := augmentation_of(task.category):
+        yield from found.wrong(task)
 
 
 def _altered(call: Call) -> Call:

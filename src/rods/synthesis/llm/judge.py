@@ -13,6 +13,7 @@ from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Classified, Judged, Refined
 from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.registry import structures
 from rods.task import Task
 
 REJECTED = "critique: the judge rejects"
@@ -45,7 +46,8 @@ class LlmJudge:
             "judge",
             Judged,
             rng,
-            category=task.category.value,
+            category=task.category,
+            structures=structures(),
             narrative=executed.plan.narrative,
             turns=_turns(task),
             responses=[[shown(text, 300) for text in turn] for turn in executed.responses],

@@ -12,7 +12,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from rods.synthesis.draft import Plan, Step, base_form
+from rods.synthesis.augment import base_form
+from rods.synthesis.draft import Plan, Step
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.composites import Composite, composites
 from rods.synthesis.llm.forms import Planned
