@@ -34,8 +34,9 @@ from rods.boundary.selection import Seed
 from rods.config import Config
 from rods.group import Group
 from rods.loop import Epoch, Loop
+from rods.made import Made
 from rods.pool.event import Event
-from rods.store.rows import Job, Made
+from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Category, Task, Turn
 

@@ -14,7 +14,6 @@ from rods.config import Config, load_config
 from rods.group import Group
 from rods.loop import Epoch, Loop
 from rods.pool.audit import faults
-from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.task import Call, Category, Task, Turn
 
@@ -183,6 +182,6 @@ def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.funnel()]
     wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
     errors = store.db.read("SELECT * FROM errors ORDER BY rowid")
-    found += [store.db.read(query), [*Queue(store, 0).candidates()]]
+    found += [store.db.read(query), [*store.queue.candidates()]]
     found += [store.db.read("SELECT * FROM failures ORDER BY rowid"), errors]
     return [*found, store.epochs.ends(), wanted]

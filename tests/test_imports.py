@@ -14,6 +14,7 @@ HEAVY = ("torch", "trl", "transformers", "ray")
 OUTER = ("engines", "micro", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
+    "made",
     "errors",
     "reward",
     "group",
@@ -23,7 +24,7 @@ SINGLE = [
     "config",
 ]
 SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
-FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store", "staging")
+FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store")
 
 
 def core() -> dict[str, Path]:

@@ -18,12 +18,12 @@ import test_trouble
 from commandline import refused
 from rods.errors import UserError
 from rods.secret import hidden
-from rods.staging.worker import Worker
 from rods.store.store import Store
 from rods.synthesis.llm import live
 from rods.synthesis.llm.backend import STAGES, model_synthesis
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
+from rods.synthesis.worker import Worker
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import MODES, outcome
 from test_factory import world

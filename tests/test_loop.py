@@ -30,7 +30,7 @@ from rods.group import Group
 from rods.loop import Loop
 from rods.store.rows import Fates
 from rods.store.store import Store
-from rods.synthesis.backend import NoSynthesis
+from rods.synthesis.jobs import NoSynthesis
 from rods.task import Category, Task
 
 

@@ -14,7 +14,7 @@ from rods.errors import UserError
 from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
 from rods.pool.audit import faults
 from rods.pool.pool import fold
-from rods.staging.account import count_of
+from rods.store.account import count_of
 from rods.store.queue import Queue
 from rods.store.store import Store
 
@@ -108,7 +108,7 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     Args:
         inline: jobs go back with the trainer; a worker's stay, so some may be of no choice.
     """
-    queue, found = Queue(store, 0), defaultdict[str, set[tuple[str, int]]](set)
+    queue, found = store.queue, defaultdict[str, set[tuple[str, int]]](set)
     for event in store.iter_events():
         found[event.kind].add((event.task_id, event.step))
     candidates = {task.id for task in queue.candidates()}

@@ -4,8 +4,8 @@ Any trainer can drive it: `next_epoch()` gives the tasks in their fixed order, `
 the groups of each training step, `end_epoch()` retires, synthesises and injects. Everything is on
 disk before the call returns; `resume(step)` goes back to what belongs to a checkpoint.
 
-Departures from the paper: synthesis runs in a process of its own (`rods.staging.worker`) or inline
-at the epoch's end, then for exactly as many variants as may be injected, so that a run is
+Departures from the paper: synthesis runs in a process of its own (`rods.synthesis.worker`) or
+inline at the epoch's end, then for exactly as many variants as may be injected, so that a run is
 repeatable; the comparison arms "static" (no variants) and "fresh" (a new task for every group) are
 the same loop with that step left out or replaced.
 """
@@ -27,13 +27,11 @@ from rods.pool.buffer import ReplayBuffer
 from rods.pool.event import Event, ImpossibleEventError
 from rods.pool.order import draw
 from rods.pool.pool import Pool
-from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble
 from rods.store.database import DAMAGED, FILE
-from rods.store.queue import Queue
 from rods.store.rows import EpochRow
 from rods.store.store import Store
-from rods.synthesis.backend import NoSynthesis, Synthesis
+from rods.synthesis.jobs import NoSynthesis, Synthesis
+from rods.synthesis.worker import Producer
 from rods.task import Task
 
 CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn
@@ -93,9 +91,10 @@ class Loop:
         if synthesis is not None and config.arm == "rods" and not self.inline:
             message = "is background, where a worker makes the variants; set it to inline"
             raise UserError(f"synthesis.mode: {message}, or hand no synthesis to the loop")
-        self.queue = Queue(store, config.synthesis.patience)
-        trouble = Trouble(config.synthesis.errors, tell)
-        self.producer = Producer(store, self.queue, self.synthesis, config.seed, trouble)
+        self.queue = store.queue
+        self.queue.patience = config.synthesis.patience
+        most = config.synthesis.errors
+        self.producer = Producer(store, self.synthesis, config.seed, most, tell)
         self.until: int | None = None
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.resume(step)

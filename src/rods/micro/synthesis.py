@@ -9,7 +9,7 @@ from rods.config import Config
 from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.micro.base_policy import Prepared
-from rods.synthesis.backend import NoSynthesis, Synthesis
+from rods.synthesis.jobs import NoSynthesis, Synthesis
 
 JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
 

@@ -19,9 +19,8 @@ from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
 from rods.simulate.synthesis import SimulatedSynthesis
 from rods.simulate.world import World
-from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble
 from rods.store.store import Store
+from rods.synthesis.worker import Producer
 
 NAMES = [category.value for category in CATEGORIES]
 
@@ -93,8 +92,7 @@ class Simulation:
         if not self.latency:
             return
         loop = self.loop
-        trouble = Trouble(tell=_fail)
-        producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed, trouble)
+        producer = Producer(self.store, self.synthesis, self.config.seed, tell=_fail)
         missing = loop.buffer.room() - len(loop.queue.waiting(index))
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.made import Spent
 from rods.notice import tell_log
 from rods.plain_data import ReadError
 from rods.reading import parse_yaml, read_text
 from rods.secret import declare
-from rods.synthesis.backend import Spent
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
