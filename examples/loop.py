@@ -46,7 +46,7 @@ def main(epochs: int = 5) -> None:
     world = benchmark_world()
     seeds = random.Random(1).sample(world.seeds, CONFIG.pool.seeds)
     with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(CONFIG, Store(Path(folder)), seeds, world.program())
+        loop = Loop(CONFIG, Store(Path(folder)), seeds, world.pipeline())
         for _ in range(epochs):
             epoch = loop.next_epoch()
             seen: list[Group] = []

@@ -11,7 +11,7 @@ from test_factory import world
 
 @cache
 def graph() -> ToolGraph:
-    return world().program().graph
+    return world().pipeline().program.graph
 
 
 def test_the_benchmark_has_the_papers_examples() -> None:

@@ -18,14 +18,13 @@ from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.llm.backend import STAGES, with_model
 from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
 from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.program import Program
 from rods.task import Call, Category, Task
 from test_factory import world
 
 
 @cache
-def program() -> Program:
-    return world().program()
+def program() -> Pipeline:
+    return world().pipeline()
 
 
 @cache

@@ -98,7 +98,7 @@ class Trouble:
             self._row = 0
             return
         self.errors, self._row = self.errors + 1, self._row + 1
-        if self._row >= self.most:
+        if self._row == self.most:
             self.gave_up = f"{self._row} errors in a row; last: {error.line}"
 
 
