@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from rods.synthesis.llm.composites import MAX_CALLS, composites
+from rods.synthesis.llm.planner import MAX_CALLS, composites
 from rods.synthesis.toolgraph import Fragment, ToolGraph
 from test_factory import world
 

@@ -22,7 +22,7 @@ from rods.rollout.rollout import group_of
 from rods.rollout.runner import Runner
 from rods.scoring import Scorer
 from rods.synthesis import gates
-from rods.synthesis.case import Case, Limits
+from rods.synthesis.gates import Case, Limits
 from rods.task import Task
 
 LINE = {"task": "one", "turns": [["add(amount=2)"], ["add(amount=2)"]]}

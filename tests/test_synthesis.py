@@ -14,9 +14,9 @@ from rods.envs.python import PythonEnvironment
 from rods.grounding import leaves, says
 from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
-from rods.synthesis.case import Limits
 from rods.synthesis.critique import Critic
 from rods.synthesis.facts import Facts
+from rods.synthesis.gates import Limits
 from rods.synthesis.ground import say
 from rods.synthesis.near import signature
 from rods.synthesis.pipeline import Pipeline

@@ -25,7 +25,7 @@ from rods.envs.retry import retried
 from rods.micro.dialect import MicroDialect
 from rods.reward import TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
-from rods.synthesis import case
+from rods.synthesis import gates
 from rods.synthesis.critique import Critic
 from rods.synthesis.draft import Executed, Plan, Step, base_form
 from rods.synthesis.failures import SynthesisError
@@ -36,7 +36,7 @@ from rods.task import Call, Task
 
 MAX_TOKENS = 352
 MAX_CALLS = 5
-MAX_TURNS = case.Limits().turns
+MAX_TURNS = gates.Limits().turns
 LIMITS = Limits(attempts=MAX_CALLS + 1)
 MAX_VALUE_TOKENS = 14
 REPLANS = 40

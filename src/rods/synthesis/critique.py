@@ -7,15 +7,32 @@ and it can only refuse.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
 from rods.profile import Profile, profile
-from rods.synthesis.case import Case, Gate, Limits
-from rods.synthesis.gates import GATES
+from rods.synthesis import gates, word_gates
+from rods.synthesis.gates import Case, Gate, Limits
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
+
+GATES: Sequence[Gate] = (
+    Gate("plan", "too large", gates.small),
+    Gate("augment", "not of its category", gates.formed),
+    Gate("augment", "tool not available", gates.available),
+    Gate("ground", "name leaked", word_gates.discreet),
+    Gate("ground", "scaffolding", word_gates.plain_spoken),
+    Gate("execute", "replay differs", gates.repeats),
+    Gate("execute", "a call fails", gates.unfailing),
+    Gate("ground", "ungrounded argument", word_gates.grounded),
+    Gate("ground", "told in another turn", word_gates.timely),
+    Gate("augment", "missing value is known", word_gates.missing),
+    Gate("plan", "superfluous call", gates.needed),
+    Gate("plan", "profile differs", gates.alike),
+    Gate("augment", "withheld tool replaceable", gates.irreplaceable),
+    Gate("critique", "reward cannot tell", gates.decisive),
+)
 
 
 class Siblings:

@@ -1,29 +1,80 @@
-"""Gates: what a task must prove by execution and by its words before it is admitted.
+"""A task on trial, and what it must prove by execution before it is admitted.
 
-Each gate answers for one kind of fault and belongs to the stage that is to blame for it. They are
-code, and no judge overrules them. Thresholds that the paper leaves open are measured in
-docs/gates.md.
+Each gate answers for one kind of fault and belongs to the stage that is to blame for it; `critique`
+has their order. They are code, and no judge overrules them. Thresholds that the paper leaves open
+are measured in docs/gates.md.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
+from rods.ablation import Ablation, ablate
+from rods.envs.base import Environment
 from rods.envs.calls import STOPPED
 from rods.envs.retry import retried
-from rods.profile import distance
-from rods.reward import Scored, gold_trace, score_many
-from rods.synthesis.case import Case, Gate
-from rods.synthesis.withheld import replaceable
-from rods.synthesis.word_gates import discreet, grounded, missing, plain_spoken, timely
-from rods.synthesis.wrong import wrong_answers
-from rods.task import Call, Category
+from rods.grounding import Source, sources
+from rods.profile import Profile, distance, profile_of
+from rods.reward import GoldTrace, Scored, gold_trace, score_many
+from rods.synthesis.wrong import replaceable, wrong_answers
+from rods.task import Call, Category, Task, ToolSpec
 
 # Tools that say with a false flag, and no error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes and distances that a synthetic task keeps to (paper section 7, IV; distance ours)."""
+
+    string: int = 200
+    items: int = 5
+    turns: int = 5
+    distance: float = 0.25
+
+
+@dataclass
+class Case:
+    """A task on trial, and what its execution shows, computed when it is first asked for."""
+
+    task: Task
+    env: Environment
+    limits: Limits
+    parent: Profile | None = None
+
+    @cached_property
+    def tools(self) -> dict[str, ToolSpec]:
+        return self.env.tools(self.task)
+
+    @cached_property
+    def gold(self) -> GoldTrace:
+        return gold_trace(self.task, self.env)
+
+    @cached_property
+    def ablations(self) -> list[Ablation]:
+        return ablate(self.task, self.env, self.gold)
+
+    @cached_property
+    def sources(self) -> list[dict[str, Source]]:
+        return sources(self.task, self.gold.responses)
+
+    @cached_property
+    def profile(self) -> Profile:
+        owners = {name: tool.owner for name, tool in self.tools.items()}
+        return profile_of(self.task, self.gold, self.ablations, owners)
+
+
+class Gate(NamedTuple):
+    """`passes` tells whether a case is free of the fault."""
+
+    stage: str
+    name: str
+    passes: Callable[[Case], bool]
 
 
 def small(case: Case) -> bool:
@@ -141,21 +192,3 @@ def decisive(case: Case) -> bool:
 
 def _disturbed(scored: Sequence[Scored]) -> bool:
     return any(row.lost or not STOPPED.isdisjoint(row.refusals) for row in scored)
-
-
-GATES: Sequence[Gate] = (
-    Gate("plan", "too large", small),
-    Gate("augment", "not of its category", formed),
-    Gate("augment", "tool not available", available),
-    Gate("ground", "name leaked", discreet),
-    Gate("ground", "scaffolding", plain_spoken),
-    Gate("execute", "replay differs", repeats),
-    Gate("execute", "a call fails", unfailing),
-    Gate("ground", "ungrounded argument", grounded),
-    Gate("ground", "told in another turn", timely),
-    Gate("augment", "missing value is known", missing),
-    Gate("plan", "superfluous call", needed),
-    Gate("plan", "profile differs", alike),
-    Gate("augment", "withheld tool replaceable", irreplaceable),
-    Gate("critique", "reward cannot tell", decisive),
-)

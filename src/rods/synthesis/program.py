@@ -15,7 +15,7 @@ from rods.synthesis.failures import History
 from rods.synthesis.ground import ProgramGrounder
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
-from rods.synthesis.references import Visible
+from rods.synthesis.speech import Visible
 from rods.synthesis.start import Starts
 from rods.synthesis.story import PlainVoice, Voice
 from rods.synthesis.toolgraph import ToolGraph

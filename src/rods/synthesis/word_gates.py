@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from rods.grounding import Source, leaves, told
-from rods.synthesis.case import Case
+from rods.synthesis.gates import Case
 from rods.task import Category
 
 SCAFFOLDING = re.compile(

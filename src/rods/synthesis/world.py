@@ -17,8 +17,8 @@ from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files import read_tasks
-from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
+from rods.synthesis.gates import Gate
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
