@@ -311,3 +311,15 @@ def test_stages_can_be_mixed() -> None:
     assert model.asked.keys() == {"query", "verify"}
     assert task.lineage["stages"] == ["ground"]
     assert set(STAGES) == {"plan", "execute", "ground", "judge"}
+
+
+def test_fresh_tasks_are_made_by_program() -> None:
+    model = Said()
+    task = with_model(model, program(), env(), "said").fresh(random.Random(0), 2)
+    assert (task.origin, task.parent, task.born, task.lineage) == (
+        "program",
+        "",
+        2,
+        {"attempts": 1},
+    )
+    assert not model.asked

@@ -15,7 +15,6 @@ from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
 from rods.pool.audit import faults
 from rods.pool.pool import fold
 from rods.store.account import count_of
-from rods.store.queue import Queue
 from rods.store.store import Store
 
 MOST = 5  # faults that are shown
@@ -92,9 +91,9 @@ def _history(store: Store, config: Config) -> list[Finding]:
     ]
 
 
-def _errors(queue: Queue) -> Finding:
+def _errors(store: Store) -> Finding:
     """Refused attempts are a part of synthesis; an exception means that some part is broken."""
-    errors = queue.errors()
+    errors = store.queue.errors()
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
     shows = "`rods report` shows its traceback"
@@ -123,7 +122,7 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     faults = f"; {len(lost)} of lost tasks" * bool(lost)
     faults += f"; {len(apart)} differ from the choices that the events name" * bool(apart)
     return [
-        _errors(queue),
+        _errors(store),
         ("candidates", not wrong, made + missing * bool(wrong)),
         ("jobs", not faults, (outcomes or "none") + faults),
     ]

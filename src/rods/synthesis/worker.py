@@ -81,10 +81,11 @@ class Producer:
 
     def _note(self, error: Trace | None) -> None:
         self.trouble.note(error)
-        if error is not None and self.trouble.errors == 1:
+        if error is None:
+            return
+        if self.trouble.errors == 1:
             self.tell(f"an error in synthesis: {error.line}; the report shows its traceback")
-        if self.trouble.gave_up:
-            why = self.trouble.gave_up
+        if why := self.trouble.gave_up:
             self.tell(f"synthesis is given up: {why}; training continues without it")
 
 
