@@ -26,9 +26,10 @@ from rods.display import Display
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.made import Made
 from rods.run import train
 from rods.stopper import Stopper
-from rods.store.rows import Job, Made
+from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Turn
 from rods.terminal import Screen

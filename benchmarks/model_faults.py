@@ -72,13 +72,13 @@ def attempted(
     began = time.monotonic()
     batches = in_threads(maker, THREADS)(0)
     while funnel["tried"] < attempts:
-        batch = next(batches)
-        funnel.update(batch.funnel)
-        passed.update(batch.passed)
-        for task in batch.tasks:
-            if task is not None and not siblings.fault(task):
-                siblings.add(task)
-                tasks.append(task)
+        for made in next(batches):
+            funnel.update(made.funnel)
+            passed.update(made.passed)
+            for task in made.variants:
+                if not siblings.fault(task):
+                    siblings.add(task)
+                    tasks.append(task)
     batches.close()
     told = {
         "tried": funnel["tried"],

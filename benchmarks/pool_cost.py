@@ -36,7 +36,8 @@ from rods.curriculum.selector import Parent
 from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
-from rods.store.rows import Job, Made
+from rods.made import Made
+from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Task, Turn
 

@@ -52,12 +52,11 @@ from doubles import (
 from rods.cli import main as command_line
 from rods.errors import UserError
 from rods.loop import Loop
-from rods.staging.producer import Producer
-from rods.staging.supervisor import Supervisor
 from rods.store import database
 from rods.store.database import FILE
-from rods.store.queue import Queue
 from rods.store.store import Store
+from rods.synthesis.supervisor import Supervisor
+from rods.synthesis.worker import Producer
 from rods.terminal import complain
 
 END, HALF = 16, 8  # steps of a run
@@ -293,7 +292,7 @@ class Desk:
     def read_back(self, row: Row, ended: Ended, folder: Path, inline: bool) -> None:
         store = Store(folder, role="reader")
         groups = [group for group in store.groups() if group.step <= ended.step]
-        known = {*store.tasks(), *(task.id for task in Queue(store, 0).candidates())}
+        known = {*store.tasks(), *(task.id for task in store.queue.candidates())}
         store.close()
         if inline:
             wanted = [group for group in self.whole[1] if group.step <= ended.step]
@@ -636,8 +635,9 @@ def work(folder: Path, number: int, moment: str) -> None:
     """All jobs, as a worker does them."""
     store = Store(folder, role="worker")
     in_transactions(store, number, moment)
-    queue = Queue(store, BACKGROUND.synthesis.patience)
-    producer = Producer(store, queue, RenamingSynthesis(), BACKGROUND.seed)
+    queue = store.queue
+    queue.patience = BACKGROUND.synthesis.patience
+    producer = Producer(store, RenamingSynthesis(), BACKGROUND.seed)
     producer.catch_up()
     before_ids = {task.id for task in queue.candidates()}
     for job in queue.open_jobs(store.epochs.last_index()):

@@ -40,7 +40,8 @@ def main() -> int:
         funnel: Counter[str] = Counter()
         end = time.monotonic() + args.seconds
         while time.monotonic() < end:
-            funnel.update(next(batches).funnel)
+            for made in next(batches):
+                funnel.update(made.funnel)
         seen = server.seen()
         batches.close()
     arrivals = seen["arrivals"]

@@ -46,7 +46,7 @@ def main(epochs: int = 8) -> None:
     world = benchmark_world()
     seeds = random.Random(1).sample(world.seeds, CONFIG.pool.seeds)
     with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(CONFIG, Store(Path(folder)), seeds, world.program())
+        loop = Loop(CONFIG, Store(Path(folder)), seeds, world.pipeline())
         seen, variants = list[Group](), 0
         while True:
             tasks = loop.next_tasks()  # where an epoch has ended: retire, synthesise, inject

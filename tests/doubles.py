@@ -15,7 +15,6 @@ from rods.curriculum.audit import faults
 from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
-from rods.store.queue import Queue
 from rods.store.rows import Epoch
 from rods.store.store import Store
 from rods.task import Call, Task, Turn
@@ -200,6 +199,6 @@ def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.funnel()]
     wanted = store.db.read("SELECT wanted FROM epochs ORDER BY epoch")
     errors = store.db.read("SELECT * FROM errors ORDER BY rowid")
-    found += [store.db.read(query), [*Queue(store, 0).candidates()]]
+    found += [store.db.read(query), [*store.queue.candidates()]]
     found += [store.db.read("SELECT * FROM failures ORDER BY rowid"), errors]
     return [*found, store.epochs.ends(), wanted]

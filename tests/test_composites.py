@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from rods.synthesis.llm.composites import MAX_CALLS, composites
+from rods.synthesis.llm.planner import MAX_CALLS, composites
 from rods.synthesis.toolgraph import Fragment, ToolGraph
 from test_factory import world
 
 
 @cache
 def graph() -> ToolGraph:
-    return world().program().graph
+    return world().pipeline().program.graph
 
 
 def test_the_benchmark_has_the_papers_examples() -> None:

@@ -58,7 +58,7 @@ def test_a_task_that_cannot_be_traced_is_an_environment_failure(tools: Fragile) 
         True
     }
     assert all(len(r.completion_ids) == len(r.mask) == 1 and not any(r.mask) for r in rollouts)
-    group = group_of(task, rollouts, "progress", epoch=0, step=1)
+    group = group_of(rollouts, "progress").measured(task.category, 0, 1)
     assert (group.rewards, group.size, group.signal) == ((), 2, Signal.INCOMPLETE)
     tools.unmark("fail")
     assert [r.progress for r in roll(runner, tools, task)] == [1.0, 1.0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from rods.synthesis.factory import Factory
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.order import Order
+from rods.synthesis.pipeline import Planner
 from rods.synthesis.world import World
 from rods.task import Task
 
@@ -33,7 +34,7 @@ def world() -> World:
 
 @cache
 def maker() -> Maker:
-    return Maker(world().program().pipeline, world().parents, seed=5, size=3)
+    return Maker(world().pipeline(), world().parents, seed=5, size=3)
 
 
 def make(out: Path, batches: int = 1000, seed: int = 5) -> Factory:
@@ -127,3 +128,63 @@ def test_barren_seeds_end_the_run(tmp_path: Path) -> None:
         "tried": factory.funnel["tried"],
         "no_pattern": factory.funnel["tried"],
     }
+
+
+@dataclass
+class Ailing:
+    """A planner that raises at some attempts, or always."""
+
+    planner: Planner
+    every: int
+    tried: int = 0
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        self.tried += 1
+        if self.tried % self.every == 0:
+            raise ZeroDivisionError("a part of it is broken")
+        return self.planner.plan(parent, history, rng, keep=keep)
+
+
+def ailing(every: int) -> Maker:
+    pipeline = maker().pipeline
+    broken = replace(pipeline, planner=Ailing(pipeline.planner, every))
+    return Maker(broken, world().parents, seed=1, size=4)
+
+
+def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
+    said: list[str] = []
+    factory = Factory(tmp_path / "tasks.jsonl", {}, tell=said.append)
+    list(factory.run(WANTED, in_threads(ailing(7), 1)))
+    assert len(read_tasks(tmp_path / "tasks.jsonl")) == WANTED
+    lines = (tmp_path / "tasks.jsonl.given_up.jsonl").read_text().splitlines()
+    lost = [row for line in lines if "error" in (row := json.loads(line)["given up"])]
+    assert len(lost) == factory.funnel["error"] == factory.errors.errors > 1
+    error = "ZeroDivisionError: a part of it is broken"
+    assert {row["error"] for row in lost} == {error}
+    assert ["traceback" in row for row in lost] == [True] + [False] * (len(lost) - 1)
+    assert "in plan" in lost[0]["traceback"]
+    told = f"an error in synthesis: {error}; its traceback goes to tasks.jsonl.given_up.jsonl"
+    assert said == [told]
+
+
+def test_exceptions_in_a_row_end_the_run(tmp_path: Path) -> None:
+    factory = Factory(tmp_path / "tasks.jsonl", {}, tell=lambda line: None)
+    told = "only 0 of 3 tasks .*; 10 errors in a row; last: ZeroDivisionError: .*tasks.jsonl.part"
+    with pytest.raises(UserError, match=told):
+        list(factory.run(3, in_threads(ailing(1), 1)))
+    assert '"traceback"' in (tmp_path / "tasks.jsonl.part").read_text()
+
+
+class Unusable:
+    """A planner that a person must do something about."""
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        raise UserError("endpoint: no such model")
+
+
+def test_what_a_person_must_mend_ends_the_run_at_once(tmp_path: Path) -> None:
+    pipeline = replace(maker().pipeline, planner=Unusable())
+    factory = Factory(tmp_path / "tasks.jsonl", {})
+    with pytest.raises(UserError, match=r"^endpoint: no such model$"):
+        list(factory.run(3, in_threads(Maker(pipeline, world().parents, seed=1), 1)))
+    assert factory.funnel == {}

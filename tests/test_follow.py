@@ -26,12 +26,11 @@ from rods import follow
 from rods.errors import BusyError
 from rods.identity import check_settings
 from rods.loop import Loop
-from rods.staging.supervisor import BUSY, Supervisor
-from rods.staging.worker import Count
 from rods.stopper import Stopper
-from rods.store.queue import Queue
 from rods.store.store import Store
 from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.supervisor import BUSY, Supervisor
+from rods.synthesis.worker import Count
 from runs import STEPS, Runs
 from scripted_endpoint import ScriptedEndpoint
 
@@ -73,7 +72,7 @@ def supervised(patched: pytest.MonkeyPatch) -> list[Supervisor]:
 def look(folder: Path) -> tuple[dict[str, int], list[str], list[str]]:
     """Jobs by outcome, candidates, and the tasks that were injected."""
     store = Store(folder, role="reader")
-    queue = Queue(store, 0)
+    queue = store.queue
     injected = [e.task_id for e in store.events() if e.kind == "injected"]
     found = queue.outcomes(), [t.id for t in queue.candidates()], injected
     store.close()

@@ -14,6 +14,7 @@ HEAVY = ("torch", "trl", "transformers", "ray")
 OUTER = ("engines", "micro", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
+    "made",
     "errors",
     "reward",
     "group",
@@ -23,7 +24,7 @@ SINGLE = [
     "config",
 ]
 SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
-FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store", "staging")
+FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store")
 
 
 def core() -> dict[str, Path]:
@@ -80,3 +81,18 @@ def test_only_the_engine_knows_the_trainer() -> None:
         if any(target.split(".")[0] in ("trl", "datasets") for target in imported(path))
     }
     assert users == {"engines"}
+
+
+def test_the_store_knows_nothing_of_who_synthesises_or_trains() -> None:
+    outer = {f"rods.{name}" for name in (*OUTER, "synthesis", "loop", "metrics")}
+    targets = {t for path in (SOURCE / "store").rglob("*.py") for t in imported(path)}
+    assert {".".join(target.split(".")[:2]) for target in targets} & outer == set()
+
+
+def test_only_the_store_makes_its_queue() -> None:
+    users = {
+        path.relative_to(SOURCE).parts[0]
+        for path in SOURCE.rglob("*.py")
+        if "rods.store.queue.Queue" in imported(path)
+    }
+    assert users == {"store"}

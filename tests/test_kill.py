@@ -20,8 +20,8 @@ from rods.envs.base import Step
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
-from rods.store.queue import Queue
-from rods.store.rows import Job, Made
+from rods.made import Made
+from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Call, Task, Turn
 
@@ -54,7 +54,7 @@ def run(tmp_path: Path) -> Path:
     """With a candidate that was injected, one that waits, and a checkpoint at step 1 of 2."""
     store = Store(tmp_path / "run")
     parent, *made = (make_task(text) for text in ("parent", "injected", "waiting"))
-    queue = Queue(store, 1)
+    queue = store.queue
     with store.transaction():
         store.add_tasks([parent], 0)
         for step in (1, 2):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from rods.synthesis.llm.answers import read
 from rods.synthesis.llm.fault import Cause, Fault
+from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.tagged import to_tags
 
 

@@ -17,12 +17,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rods.errors import UserError
 from rods.synthesis.llm import live, transport
-from rods.synthesis.llm.answers import read, response_format, spoken
 from rods.synthesis.llm.endpoint import Cause, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.fault import Fault
+from rods.synthesis.llm.forms import read, response_format, spoken
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.refusal import retry_after
-from rods.synthesis.llm.repetition import period, repeating
+from rods.synthesis.llm.response import period, repeating
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 
 KEY = "sk-very-secret-0123456789"

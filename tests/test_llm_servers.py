@@ -18,12 +18,12 @@ import test_trouble
 from commandline import refused
 from rods.errors import UserError
 from rods.secret import hidden
-from rods.staging.worker import Worker
 from rods.store.store import Store
 from rods.synthesis.llm import live
-from rods.synthesis.llm.backend import STAGES, model_synthesis
+from rods.synthesis.llm.backend import STAGES, model_pipeline
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
+from rods.synthesis.worker import Worker
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import MODES, outcome
 from test_factory import world
@@ -307,7 +307,7 @@ def test_a_worker_gives_up_visibly(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with ScriptedEndpoint(lambda request: refusal(401, f"bad key {KEY}")) as server:
         file.write_text(json.dumps({"url": server.url, "model": "m"}))
         journal = tmp_path / "calls.jsonl"
-        synthesis = model_synthesis(file, STAGES, here.program(), here.env, journal, notices.append)
+        synthesis = model_pipeline(file, STAGES, here.pipeline(), here.env, journal, notices.append)
         count = Worker(config, store, synthesis, pause=0, notice=notices.append).run()
     store.close()
     assert (count.jobs, count.errors) == (3, 3)

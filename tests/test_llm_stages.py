@@ -19,14 +19,13 @@ from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.llm.backend import STAGES, with_model
 from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
 from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.program import Program
 from rods.task import Call, Task
 from test_factory import world
 
 
 @cache
-def program() -> Program:
-    return world().program()
+def program() -> Pipeline:
+    return world().pipeline()
 
 
 @cache
@@ -313,3 +312,15 @@ def test_stages_can_be_mixed() -> None:
     assert model.asked.keys() == {"query", "verify"}
     assert task.lineage["stages"] == ["ground"]
     assert set(STAGES) == {"plan", "execute", "ground", "judge"}
+
+
+def test_fresh_tasks_are_made_by_program() -> None:
+    model = Said()
+    task = with_model(model, program(), env(), "said").fresh(random.Random(0), 2)
+    assert (task.origin, task.parent, task.born, task.lineage) == (
+        "program",
+        "",
+        2,
+        {"attempts": 1},
+    )
+    assert not model.asked

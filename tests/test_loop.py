@@ -33,7 +33,7 @@ from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.store.rows import Fates
 from rods.store.store import Store
-from rods.synthesis.backend import NoSynthesis
+from rods.synthesis.jobs import NoSynthesis
 from rods.task import Task
 
 

@@ -14,11 +14,11 @@ from doubles import make_task
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
 from rods.errors import UserError
-from rods.staging.account import Account
+from rods.made import Made, Spent
+from rods.store.account import Account
 from rods.store.queue import TRIES, Queue
-from rods.store.rows import Candidate, Fates, Job, Made
+from rods.store.rows import Candidate, Fates, Job
 from rods.store.store import Store
-from rods.synthesis.backend import Spent
 from rods.task import Task
 
 PARENT = make_task("parent")
@@ -29,7 +29,8 @@ def open_queue(folder: Path, patience: int = PATIENCE) -> Queue:
     """Of a run with one task."""
     store = Store(folder, durable=False)
     store.add_tasks([PARENT], 0)
-    return Queue(store, patience)
+    store.queue.patience = patience
+    return store.queue
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
     assert queue.fates(2) == Fates(4, 1, 3, 0)
     assert queue.fates(4) == Fates(4, 1, 2, 1)
     queue.store.epochs.add(4, 9, [])
-    account = Account.of(queue.store, PATIENCE)
+    account = Account.of(queue.store)
     assert (account.seconds, account.spent) == (8.0, Spent(400, 40, 2.0))
     assert account.lost == (2.0, Spent(100, 10, 0.5))
     assert account.summary()["expired"] == {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rods.synthesis.catalogue import phrases
 from rods.synthesis.draft import Executed, Plan
-from rods.synthesis.references import References
+from rods.synthesis.speech import References
 from rods.task import Call
 
 Step = tuple[str, dict[str, object], object]

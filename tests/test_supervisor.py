@@ -16,9 +16,9 @@ import pytest
 
 from doubles import SEEDS, faults_of, go, make_config
 from rods.loop import Loop
-from rods.staging import supervisor
-from rods.staging.supervisor import BROKEN, BUSY, LONGEST_PAUSE, Supervisor
 from rods.store.store import Store
+from rods.synthesis import supervisor
+from rods.synthesis.supervisor import BROKEN, BUSY, LONGEST_PAUSE, Supervisor
 
 WORK = "import json, os, sys, time\ntell = lambda n: print(json.dumps({'jobs': n}), flush=True)\n"
 IDLE = "tell(0)\nsys.stdin.read()\n"
@@ -239,7 +239,7 @@ def test_close_interrupts_a_pause() -> None:
 
 TRAINER = """
 import sys, time
-from rods.staging.supervisor import Supervisor
+from rods.synthesis.supervisor import Supervisor
 watched = Supervisor([sys.executable, "-c", sys.argv[1]], restarts=0, silence=60).start()
 while not watched.state.last:
     time.sleep(0.01)

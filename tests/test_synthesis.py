@@ -19,7 +19,7 @@ from rods.synthesis.critique import Critic
 from rods.synthesis.facts import Facts
 from rods.synthesis.ground import say
 from rods.synthesis.near import signature
-from rods.synthesis.program import Program
+from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.values import EXCERPT_WORDS
 from rods.synthesis.world import benchmark_world, of_category
 from rods.synthesis.wrong import wrong_answers
@@ -31,14 +31,14 @@ SEEDS = [seed for c in CATEGORIES for seed in of_category(WORLD.seeds, c)[::5][:
 
 
 @cache
-def varied() -> tuple[Program, list[tuple[Task, Task]]]:
-    """A program, and its variants by their seeds."""
-    program, pairs = WORLD.program(), []
+def varied() -> tuple[Pipeline, list[tuple[Task, Task]]]:
+    """A pipeline by program, and its variants by their seeds."""
+    pipeline, pairs = WORLD.pipeline(), []
     for seed in SEEDS:
-        task = program.vary(seed, random.Random(seed.source), epoch=3)
+        task = pipeline.vary(seed, random.Random(seed.source), epoch=3)
         if task is not None:
             pairs.append((seed, task))
-    return program, pairs
+    return pipeline, pairs
 
 
 def variants(*categories: str) -> list[Task]:
@@ -57,10 +57,10 @@ def seen_before(task: Task, turn: int) -> str:
 
 
 def test_every_category_is_varied_and_every_attempt_counted() -> None:
-    program, pairs = varied()
+    pipeline, pairs = varied()
     for category in CATEGORIES:
         assert len(variants(category)) >= 3
-    counts = dict(program.funnel)
+    counts = dict(pipeline.funnel)
     assert counts["admitted"] == len(pairs)
     assert counts.pop("tried") == sum(counts.values())
 
@@ -74,13 +74,13 @@ def test_a_variant_keeps_the_profile_and_knows_its_parent() -> None:
 
 
 def test_a_variant_is_new() -> None:
-    program, pairs = varied()
+    pipeline, pairs = varied()
     tasks, sides = variants(), split()
     assert len({task.id for task in tasks}) == len(tasks)
     held_out = {signature(t) for n, t in benchmark_tasks().items() if sides[n] != "train"}
     assert not held_out & {signature(task) for task in tasks}
     assert all(signature(task) != signature(seed) for seed, task in pairs)
-    assert all(program.critic.review(task) == "critique: duplicate" for task in tasks)
+    assert all(pipeline.critic.review(task) == "critique: duplicate" for task in tasks)
 
 
 def test_only_the_right_answer_is_rewarded_in_full() -> None:
@@ -115,22 +115,22 @@ def test_a_missing_tool_is_needed_on_its_release() -> None:
 
 
 def test_a_fresh_task_has_the_structure_of_a_seed_and_no_parent() -> None:
-    program, _ = varied()
+    pipeline, _ = varied()
 
-    kinds = {(seed.category, seed.classes) for seed in program.seeds}
+    kinds = {(seed.category, seed.classes) for seed in pipeline.program.seeds}
     for number in range(8):
-        task = program.fresh(random.Random(number), 4)
+        task = pipeline.fresh(random.Random(number), 4)
         assert (task.born, task.parent) == (4, "")
         assert (task.category, task.classes) in kinds and len(task.turns) <= Limits().turns
         assert Critic(ENV).review(task) == ""
-        assert program.critic.review(task) == "critique: duplicate"
+        assert pipeline.critic.review(task) == "critique: duplicate"
 
 
 def test_an_excerpt_stands_in_some_text_of_a_seed() -> None:
-    program, _ = varied()
-    calls = [call for task in program.seeds for call in task.calls]
+    pipeline, _ = varied()
+    calls = [call for task in pipeline.program.seeds for call in task.calls]
     texts = [" ".join(str(v).split()) for c in calls for v in c.arguments.values()]
-    excerpts = {program.bank.excerpt(random.Random(number)) for number in range(50)}
+    excerpts = {pipeline.program.bank.excerpt(random.Random(number)) for number in range(50)}
     assert len(excerpts) > 20 and all(excerpts)
     assert all(any(e in text for text in texts) for e in excerpts)
     assert max(len(e.split()) for e in excerpts) == EXCERPT_WORDS[1]

@@ -213,7 +213,7 @@ def test_the_sides_are_fixed_and_apart() -> None:
     assert [t.source for t in tasks.validation] == ["new-kitten", "no-way-to-cancel"]
     assert [t.source for t in tasks.test] == ["move-the-rabbit", "what-note"]
     assert len(tasks.train) == 8 and not tasks.left_out
-    assert replace(prepare_own(config).tasks, program=tasks.program) == tasks
+    assert replace(prepare_own(config).tasks, pipeline=tasks.pipeline) == tasks
 
 
 def test_variants_of_ones_own_tasks_are_made_and_trained_on(rods: Any, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from doubles import SEEDS, RenamingSynthesis, content, make_config, steps, with_
 from rods import secret
 from rods.config import Config
 from rods.loop import Loop
+from rods.made import FRAMES, MAX_TRACE, traced
 from rods.metrics import summarise
-from rods.staging import supervisor
-from rods.staging.supervisor import Supervisor
-from rods.staging.trouble import FRAMES, MAX_TRACE, traced
-from rods.staging.worker import Count, Worker
 from rods.store.store import Store
+from rods.synthesis import supervisor
 from rods.synthesis.llm.fault import Cause, ModelError
+from rods.synthesis.supervisor import Supervisor
+from rods.synthesis.worker import Count, Worker
 from rods.task import Task
 
 KEY = "sk-0123456789-of-nobody"

@@ -27,13 +27,12 @@ from rods.curriculum.selector import Parent
 from rods.errors import BusyError
 from rods.group import Group
 from rods.loop import Loop
-from rods.staging.account import Account
-from rods.staging.producer import Producer
-from rods.staging.trouble import MAX_LINE
-from rods.staging.worker import Count, Worker
+from rods.made import MAX_LINE
+from rods.store.account import Account
 from rods.store.queue import Queue
 from rods.store.rows import Job
 from rods.store.store import Store
+from rods.synthesis.worker import Count, Producer, Worker
 from rods.task import Task
 
 PATIENCE = 300.0  # seconds until a test says that something never happens
@@ -55,9 +54,10 @@ class Beside:
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.store = Store(folder, role="worker", durable=False)
-        self.queue = Queue(self.store, config.synthesis.patience)
+        self.queue = self.store.queue
+        self.queue.patience = config.synthesis.patience
         self.synthesis = RenamingSynthesis()
-        self.producer = Producer(self.store, self.queue, self.synthesis, config.seed)
+        self.producer = Producer(self.store, self.synthesis, config.seed)
         self.producer.catch_up()
 
     def next_job(self) -> Job | None:
@@ -93,7 +93,9 @@ def work(
 
 
 def queue_of(folder: Path) -> Queue:
-    return Queue(Store(folder, role="reader"), 1)
+    queue = Store(folder, role="reader").queue
+    queue.patience = 1
+    return queue
 
 
 class Failing(RenamingSynthesis):
@@ -197,10 +199,10 @@ def test_an_explicit_number_is_enough(tmp_path: Path) -> None:
     pool, told = {"seeds": 400, "beta": 0.2}, {"waiting": 4, "patience": 0}
     loop, found = beside_by_turns(tmp_path, 2, pool=pool, synthesis=told)
     assert found == [(4, 4, 1), (4, 4, 2)]
-    account = Account.of(loop.store, 0)
+    account = Account.of(loop.store)
     assert account.fates == (8, 3, 2, 3)
     loop.next_tasks()
-    assert Account.of(loop.store, 0).fates == (8, 3, 0, 5)
+    assert Account.of(loop.store).fates == (8, 3, 0, 5)
     loop.store.close()
 
 
@@ -268,7 +270,7 @@ def test_one_worker_at_a_time(folder: Path) -> None:
 def test_a_variant_of_a_candidate(folder: Path) -> None:
     """The trainer went back to before that was injected, and its job is still there."""
     work(folder)
-    queue = Queue(Store(folder), 1)
+    queue = Store(folder).queue
     first = next(queue.candidates())
     queue.add_jobs(5, 1, [Parent(first.id, "base", 0.5)])
     queue.store.close()
@@ -343,7 +345,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from doubles import RenamingSynthesis, make_config
 from rods.config import Config
-from rods.staging.worker import Worker
+from rods.synthesis.worker import Worker
 from rods.store.store import Store
 store = Store(Path(sys.argv[1]), role="worker", durable=False)
 config = Config.model_validate_json(sys.argv[3])

@@ -14,8 +14,7 @@ from rods.curriculum.audit import faults
 from rods.curriculum.pool import fold
 from rods.errors import UserError
 from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
-from rods.staging.account import count_of
-from rods.store.queue import Queue
+from rods.store.account import count_of
 from rods.store.store import Store
 
 MOST = 5  # faults that are shown
@@ -92,9 +91,9 @@ def _history(store: Store, config: Config) -> list[Finding]:
     ]
 
 
-def _errors(queue: Queue) -> Finding:
+def _errors(store: Store) -> Finding:
     """Refused attempts are a part of synthesis; an exception means that some part is broken."""
-    errors = queue.errors()
+    errors = store.queue.errors()
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
     shows = "`rods report` shows its traceback"
@@ -108,7 +107,7 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     Args:
         inline: jobs go back with the trainer; a worker's stay, so some may be of no choice.
     """
-    queue, found = Queue(store, 0), defaultdict[str, set[tuple[str, int]]](set)
+    queue, found = store.queue, defaultdict[str, set[tuple[str, int]]](set)
     for event in store.iter_events():
         found[event.kind].add((event.task_id, event.step))
     candidates = {task.id for task in queue.candidates()}
@@ -123,7 +122,7 @@ def _queues(store: Store, *, inline: bool) -> list[Finding]:
     faults = f"; {len(lost)} of lost tasks" * bool(lost)
     faults += f"; {len(apart)} differ from the choices that the events name" * bool(apart)
     return [
-        _errors(queue),
+        _errors(store),
         ("candidates", not wrong, made + missing * bool(wrong)),
         ("jobs", not faults, (outcomes or "none") + faults),
     ]

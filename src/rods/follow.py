@@ -17,9 +17,9 @@ from rods.extras import TRAINER, require
 from rods.metrics import SUMMARY
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
-from rods.staging.worker import Count, Worker
 from rods.stopper import Stopper
 from rods.store.store import Store
+from rods.synthesis.worker import Count, Worker
 
 TOLD = 2.0  # seconds between two words while there is nothing to do
 

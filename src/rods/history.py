@@ -11,7 +11,7 @@ from rods.curriculum.pool import Event, ImpossibleEventError
 from rods.errors import UserError
 from rods.store.database import DAMAGED, FILE
 from rods.store.store import Store
-from rods.synthesis.backend import Synthesis
+from rods.synthesis.jobs import Synthesis
 from rods.task import Task
 
 SEEDING = 2_000  # tasks a batch

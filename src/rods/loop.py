@@ -7,8 +7,8 @@
 
 The loop begins and ends epochs itself. Everything is on disk before a call returns.
 
-Departures from the paper: synthesis runs in a process of its own (`rods.staging.worker`) or inline
-at the epoch's end, then for exactly as many variants as may be injected, so that a run is
+Departures from the paper: synthesis runs in a process beside the trainer (`rods.synthesis.worker`),
+or inline at the epoch's end, then for exactly as many variants as may be injected, so that a run is
 repeatable; the arms "static" (no variants) and "fresh" (a new task for every group) are this loop
 without that step, or with another one.
 """
@@ -26,13 +26,11 @@ from rods.errors import UserError
 from rods.group import Group, GroupRewards
 from rods.history import begin, check_reached, restore, sound
 from rods.notice import tell_log
-from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble
-from rods.store.queue import Queue
 from rods.store.rows import Epoch
 from rods.store.store import Store
-from rods.synthesis.backend import NoSynthesis, Synthesis
 from rods.synthesis.fresh import fresh_tasks
+from rods.synthesis.jobs import NoSynthesis, Synthesis
+from rods.synthesis.worker import Producer
 from rods.task import Task
 
 CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn
@@ -82,9 +80,9 @@ class Loop:
         if synthesis is not None and config.arm == "rods" and not self.inline:
             message = "is background, where a worker makes the variants; set it to inline"
             raise UserError(f"synthesis.mode: {message}, or hand no synthesis to the loop")
-        self.queue = Queue(store, config.synthesis.patience)
-        trouble = Trouble(config.synthesis.errors, tell)
-        self.producer = Producer(store, self.queue, self.synthesis, config.seed, trouble)
+        self.queue = store.queue
+        self.queue.patience = config.synthesis.patience
+        self.producer = Producer(store, self.synthesis, config.seed, config.synthesis.errors, tell)
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.load(store.last_step() if step is None else step)
 

@@ -17,8 +17,7 @@ from rods.loop import Loop
 from rods.output import Output
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
-from rods.staging.account import Account
-from rods.store.queue import Queue
+from rods.store.account import Account
 from rods.store.store import Store
 
 MOST_FAILURES = 5  # tasks a step whose failures are listed
@@ -79,7 +78,7 @@ def summarise(
     Args:
         gave_up: why no variants were made any more, or "".
     """
-    account = Account.of(store, config.synthesis.patience)
+    account = Account.of(store)
     test: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
     for row in store.evaluations():
         if row.side == "test":
@@ -100,8 +99,8 @@ def summarise(
         "lost": sum(line["endings"].get(Ending.ENVIRONMENT_FAILURE.value, 0) for line in lines),
         "generated_tokens": sum(line["generated_tokens"] for line in lines),
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
-        "jobs": Queue(store, 0).outcomes(),
-        "synthesis_s": round(Queue(store, 0).seconds(), 1),
+        "jobs": store.queue.outcomes(),
+        "synthesis_s": round(store.queue.seconds(), 1),
         "synthesis": {**account.summary(), "gave_up": gave_up},
         "heldout": {
             "before": test.get(0, {}),

@@ -33,9 +33,9 @@ from rods.processes import module_command
 from rods.rollout.episode import Limits
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
-from rods.staging.supervisor import Supervisor
 from rods.stopper import Stopper
 from rods.store.store import Store
+from rods.synthesis.supervisor import Supervisor
 from rods.task import OVERALL, Task, by_category
 
 MIN_FREE_BYTES = 200_000_000

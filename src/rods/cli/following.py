@@ -15,7 +15,7 @@ from rods.stopper import Stopper
 from rods.terminal import SELDOM, complain, is_terminal, say, stdout
 
 if TYPE_CHECKING:
-    from rods.staging.worker import Count
+    from rods.synthesis.worker import Count
 
 TO_THE_END = "\x1b[K"  # has a terminal clear the rest of the line
 
@@ -28,7 +28,7 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
         typer.Exit: with a status of its own where synthesis is given up.
     """
     from rods.follow import follow
-    from rods.staging.supervisor import BROKEN, BUSY
+    from rods.synthesis.supervisor import BROKEN, BUSY
 
     live, said = is_terminal(stdout()), time.monotonic()
 

@@ -28,8 +28,8 @@ from rods.stopper import Stopper
 from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
+    from rods.made import Made
     from rods.synthesis.factory import Factory
-    from rods.synthesis.maker import Batch
     from rods.synthesis.order import Order
 
 
@@ -99,7 +99,11 @@ def synth(
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
     factory = Factory(
-        out, order.settings(), patience=patience or order.patience, trouble=order.trouble
+        out,
+        order.settings(),
+        patience=patience or order.patience,
+        trouble=order.trouble,
+        tell=complain,
     )
     with Stopper() as stopper:
         try:
@@ -117,7 +121,7 @@ def synth(
 
 
 def _make(factory: Factory, count: int, order: Order, workers: int) -> None:
-    def batches(first: int, left: Callable[[], int]) -> Generator[Batch]:
+    def batches(first: int, left: Callable[[], int]) -> Generator[list[Made]]:
         """Made late, so that another command on this output is refused while this one loads."""
         return order.batches(workers)(first, left)
 

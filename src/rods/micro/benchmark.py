@@ -137,9 +137,10 @@ def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
     if not _WORKER:
         dialect = _dialect(Path(policy))
         tasks = load_tasks(Path(place), BfclEnvironment(), dialect)
+        assert tasks.pipeline is not None
         every = (*tasks.train, *tasks.validation, *tasks.test)
         _WORKER.update(
-            dialect=dialect, program=tasks.program, forbidden={signature(t) for t in every}
+            dialect=dialect, program=tasks.pipeline.program, forbidden={signature(t) for t in every}
         )
     program, dialect = _WORKER["program"], _WORKER["dialect"]
     rng = random.Random(f"dialogues {seed} {index}")

@@ -18,7 +18,7 @@ from rods.micro.tasks import MAX_TOKENS, demonstration
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.near import signature
 from rods.synthesis.plan import plan_fresh
-from rods.synthesis.program import Program
+from rods.synthesis.program import ProgramStages
 from rods.task import BASE, Task
 
 LONGER_CALLS = (5, 4, 2)  # weights of one, two and three calls in a turn of a longer dialogue
@@ -27,7 +27,7 @@ CATEGORIES = (BASE, BASE, MISS_FUNC, MISS_PARAM)
 
 
 def short_dialogues(
-    program: Program,
+    program: ProgramStages,
     dialect: MicroDialect,
     forbidden: set[str],
     longer: float,
@@ -48,7 +48,7 @@ def short_dialogues(
             yield ids, mask
 
 
-def _dialogue(program: Program, longer: float, rng: random.Random) -> Task | None:
+def _dialogue(program: ProgramStages, longer: float, rng: random.Random) -> Task | None:
     if rng.random() < longer:
         sizes = rng.choices((1, 2, 3), LONGER_CALLS, k=rng.randint(1, 3))
     else:

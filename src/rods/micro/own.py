@@ -27,7 +27,8 @@ from rods.micro.tasks import MicroTasks, carries, demonstration
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
 from rods.synthesis.critique import Critic
-from rods.synthesis.program import Program
+from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.program import program_pipeline
 from rods.task import Task
 
 LEAST = 6
@@ -72,7 +73,7 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
         folder = cached("own", [env.name, env.version, ids, config.micro.model_dump()], make)
         dialect = MicroDialect(MicroTokenizer.load(folder / "tokenizer.json"))
         sides = _sides(tasks, guarded, dialect, path)
-        sides = replace(sides, program=_program(sides, env, guarded, dialect))
+        sides = replace(sides, pipeline=_pipeline(sides, env, guarded, dialect))
         return Prepared(env, dialect, sides, folder / "model", NOTICE)
     finally:
         guarded.close()
@@ -90,9 +91,9 @@ def _sides(tasks: list[Task], env: Environment, dialect: MicroDialect, path: Pat
     return MicroTasks(tuple(train), tuple(fitting[2::LEAST]), tuple(fitting[5::LEAST]), left_out)
 
 
-def _program(
+def _pipeline(
     sides: MicroTasks, env: PythonEnvironment, guarded: Environment, dialect: MicroDialect
-) -> Program:
+) -> Pipeline:
     """Synthesis from the training tasks; drawn arguments may hang a class, so calls are guarded."""
 
     def fits(task: Task) -> bool:
@@ -103,10 +104,10 @@ def _program(
 
     tools = {name: method.spec for name, method in env.methods.items()}
     critic = Critic(guarded, [*sides.validation, *sides.test])
-    program = Program(guarded, tools, sides.train, critic, visible, fits)
+    pipeline = program_pipeline(guarded, tools, sides.train, critic, visible, fits)
     for task in sides.train:
         critic.admit(task)
-    return program
+    return pipeline
 
 
 def _texts(task: Task, env: Environment) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who makes variants in a run: the program that knows the training side, or a model beside it."""
+"""Who makes variants in a run: the pipeline that knows the training side, or a model within it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rods.config import Config
 from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.micro.base_policy import Prepared
-from rods.synthesis.backend import NoSynthesis, Synthesis
+from rods.synthesis.jobs import NoSynthesis, Synthesis
 
 JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
 
@@ -38,12 +38,12 @@ def synthesis_of(
     Raises:
         UserError: the tools have no synthesis, or the model's endpoint is unusable.
     """
-    program, endpoint = prepared.tasks.program, config.synthesis.endpoint
+    pipeline, endpoint = prepared.tasks.pipeline, config.synthesis.endpoint
     if endpoint is None:
-        return program or NoSynthesis()
-    if program is None:
+        return pipeline or NoSynthesis()
+    if pipeline is None:
         raise UserError("synthesis.endpoint: these tools have no synthesis; leave it out")
-    from rods.synthesis.llm.backend import model_synthesis
+    from rods.synthesis.llm.backend import model_pipeline
 
     journal, stages = folder / JOURNAL, config.synthesis.stages
-    return model_synthesis(Path(endpoint), stages, program, prepared.env, journal, notice)
+    return model_pipeline(Path(endpoint), stages, pipeline, prepared.env, journal, notice)

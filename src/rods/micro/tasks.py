@@ -30,8 +30,9 @@ from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
 from rods.synthesis.draft import Executed, Plan, Step
 from rods.synthesis.failures import SynthesisError
+from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import plan_fresh
-from rods.synthesis.program import Program
+from rods.synthesis.program import ProgramStages, program_pipeline
 from rods.task import Call, Task
 
 MAX_TOKENS = 352
@@ -49,14 +50,14 @@ class MicroTasks:
 
     Attributes:
         left_out: tasks that nobody trains on or is measured on, with the reason.
-        program: synthesis that knows the training side; None where there is none.
+        pipeline: synthesis that knows the training side; None where there is none.
     """
 
     train: tuple[Task, ...]
     validation: tuple[Task, ...]
     test: tuple[Task, ...]
     left_out: Mapping[str, str]
-    program: Program | None = None
+    pipeline: Pipeline | None = None
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Realisations by side."""
@@ -144,10 +145,10 @@ def load_tasks(folder: Path, env: Environment, dialect: MicroDialect) -> MicroTa
             row = json.loads(line)
             made[row["side"]].append(Task.model_validate(row["task"]))
     left_out = json.loads((folder / "left_out.json").read_text())
-    return _micro_tasks(made, left_out, _program(env, dialect))
+    return _micro_tasks(made, left_out, _pipeline(env, dialect))
 
 
-def _program(env: Environment, dialect: MicroDialect) -> Program:
+def _pipeline(env: Environment, dialect: MicroDialect) -> Pipeline:
     """Synthesis that knows the training side only."""
     sides = split()
     faulty = benchmark_faults()
@@ -159,18 +160,18 @@ def _program(env: Environment, dialect: MicroDialect) -> Program:
     def visible(text: str) -> str:
         return dialect.tokenizer.decode(dialect.observe(text))
 
-    return Program(env, tool_specs(), training, Critic(env), visible, fits)
+    return program_pipeline(env, tool_specs(), training, Critic(env), visible, fits)
 
 
 def _micro_tasks(
-    made: dict[str, list[Task]], left_out: dict[str, str], program: Program
+    made: dict[str, list[Task]], left_out: dict[str, str], pipeline: Pipeline
 ) -> MicroTasks:
-    program.critic = Critic(program.env, [*made["validation"], *made["test"]])
+    pipeline.critic = Critic(pipeline.program.env, [*made["validation"], *made["test"]])
     train, validation, test = (tuple(made[s]) for s in ("train", "validation", "test"))
     for task in train:
-        program.critic.admit(task)
-    program.funnel.clear()
-    return MicroTasks(train, validation, test, left_out, program)
+        pipeline.critic.admit(task)
+    pipeline.funnel.clear()
+    return MicroTasks(train, validation, test, left_out, pipeline)
 
 
 def realise_benchmark(
@@ -178,21 +179,22 @@ def realise_benchmark(
 ) -> MicroTasks:
     """The tasks of the first base indices (200: all 800), deterministic by `seed`."""
     sources, sides = benchmark_tasks(), split()
-    program = _program(env, dialect)
+    pipeline = _pipeline(env, dialect)
     made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
     left_out = {n: reason for n, reason in benchmark_faults().items() if sides[n] != "test"}
     for name, source in sources.items():
         if name in left_out or int(name.rsplit("_", 1)[1]) >= indices:
             continue
-        task = _realise(source, program, random.Random(f"{seed} {name}"))
+        task = _realise(source, pipeline, random.Random(f"{seed} {name}"))
         if task is None:
             left_out[name] = "no realisation fits the policy"
         else:
             made[sides[name]].append(task)
-    return _micro_tasks(made, left_out, program)
+    return _micro_tasks(made, left_out, pipeline)
 
 
-def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
+def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | None:
+    program = pipeline.program
     base, augmented = base_form(source)
     gold = tuple(turn.ground_truth for turn in base.turns)
     steps = tuple(tuple(Step((c.name,)) for c in calls) for calls in gold)
@@ -200,7 +202,7 @@ def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
     replaced: dict[str, str] = {}
     short = tuple(tuple(_shorten(c, program, rng, replaced) for c in calls) for calls in gold)
     for note, calls in ((KEPT, gold), (SHORTENED, short)):
-        task = _worded(source, plan, calls, note, program, rng)
+        task = _worded(source, plan, calls, note, pipeline, rng)
         if task is not None:
             return task
     for attempt in range(REPLANS):
@@ -215,7 +217,7 @@ def _realise(source: Task, program: Program, rng: random.Random) -> Task | None:
         except SynthesisError:
             continue
         task = task.model_copy(update={"source": source.source, "note": REPLANNED})
-        if program.fits(task) and not program.critic.review(task):
+        if pipeline.fits(task) and not pipeline.critic.review(task):
             return task
     return None
 
@@ -225,7 +227,7 @@ def _worded(
     plan: Plan,
     calls: tuple[tuple[Call, ...], ...],
     note: str,
-    program: Program,
+    pipeline: Pipeline,
     rng: random.Random,
 ) -> Task | None:
     """The source's own calls in new words, if they execute as before and fit."""
@@ -237,22 +239,24 @@ def _worded(
             ),
         }
     )
-    trace = gold_trace(draft, program.env)
+    trace = gold_trace(draft, pipeline.program.env)
     executed = Executed(plan, dict(source.start), calls, trace.responses)
     try:
-        task = program.word(executed, rng)
+        task = pipeline.program.word(executed, rng)
     except SynthesisError:
         return None
     task = task.model_copy(update={"source": source.source, "note": note, "origin": "benchmark"})
-    return task if program.fits(task) and _sound(task, program) else None
+    return task if pipeline.fits(task) and _sound(task, pipeline.program.env) else None
 
 
-def _sound(task: Task, program: Program) -> bool:
+def _sound(task: Task, env: Environment) -> bool:
     """Solvable as it stands; a benchmark's own call may be superfluous, a variant's may not."""
-    return all(v.passed for v in score(task, program.env, [t.ground_truth for t in task.turns]))
+    return all(v.passed for v in score(task, env, [t.ground_truth for t in task.turns]))
 
 
-def _shorten(call: Call, program: Program, rng: random.Random, replaced: dict[str, str]) -> Call:
+def _shorten(
+    call: Call, program: ProgramStages, rng: random.Random, replaced: dict[str, str]
+) -> Call:
     """The call with each long string replaced, the same string always by the same words."""
 
     def short(value: Any) -> Any:

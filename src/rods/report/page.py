@@ -18,7 +18,7 @@ from rods.report.browser import browser_data
 from rods.report.record import Record
 from rods.report.sections import sections
 from rods.report.style import ZONES
-from rods.staging.account import count_of
+from rods.store.account import count_of
 from rods.store.store import Store
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from rods.config import SynthesisConfig
 from rods.curriculum.boundary import Thresholds
 from rods.curriculum.pool import AFTER, LIVE, Event
 from rods.group import Group
-from rods.staging.account import Account
+from rods.store.account import Account
 from rods.store.rows import Evaluation
 from rods.store.store import Store
 from rods.task import Task
@@ -53,6 +53,7 @@ class Record:
         """Read it all; within a snapshot of the store where a trainer may be at work."""
         config = store.meta("config") or {}
         settings, lines = config.get("synthesis") or {}, store.metrics()
+        store.queue.patience = settings.get("patience", SynthesisConfig().patience)
         return Record(
             name=store.folder.resolve().name,
             config=config,
@@ -65,7 +66,7 @@ class Record:
             episodes=store.episodes(),
             evaluations=store.evaluations(),
             tasks=store.tasks(),
-            account=Account.of(store, settings.get("patience", SynthesisConfig().patience)),
+            account=Account.of(store),
             gave_up=(lines[-1].get("synthesis") or {}).get("gave_up", "") if lines else "",
         )
 

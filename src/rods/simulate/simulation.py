@@ -18,9 +18,8 @@ from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
 from rods.simulate.synthesis import SimulatedSynthesis
 from rods.simulate.world import World
-from rods.staging.producer import Producer
-from rods.staging.trouble import Trouble
 from rods.store.store import Store
+from rods.synthesis.worker import Producer
 
 
 class Simulation:
@@ -89,8 +88,7 @@ class Simulation:
         if not self.latency or loop.epoch is None:
             return
         index = loop.epoch.number
-        trouble = Trouble(tell=_fail)
-        producer = Producer(self.store, loop.queue, self.synthesis, self.config.seed, trouble)
+        producer = Producer(self.store, self.synthesis, self.config.seed, tell=_fail)
         missing = loop.curriculum.room() - len(loop.queue.waiting(index))
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:

@@ -15,7 +15,7 @@ BLOCK = 256  # fresh tasks that are drawn at a time
 
 
 class SimulatedSynthesis:
-    """Implements `rods.synthesis.backend.Synthesis` in a world."""
+    """Implements `rods.synthesis.jobs.Synthesis` in a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world

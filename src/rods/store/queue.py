@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from rods.curriculum.selector import Parent
-from rods.store.rows import Candidate, Errors, Fates, Job, Made, Trace
-from rods.store.store import Store
-from rods.synthesis.backend import Spent
+from rods.made import Made, Spent, Trace
+from rods.store.rows import Candidate, Errors, Fates, Job
 from rods.task import Task
+
+if TYPE_CHECKING:
+    from rods.store.store import Store
 
 TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
 
@@ -33,14 +36,17 @@ _DONE = "outcome = ?, seconds = ?, done = ?, tokens_in = ?, tokens_out = ?, cost
 
 
 class Queue:
-    """Jobs and candidates of a run.
+    """Jobs and candidates of a run; `store.queue`.
 
-    Args:
+    Attributes:
         patience: epochs after that of its choice in which a seed or a candidate is still wanted.
+            Whoever knows the run's settings sets it, before it asks for any of them.
     """
 
-    def __init__(self, store: Store, patience: int) -> None:
-        self.store, self.db, self.patience = store, store.db, patience
+    patience: int
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.db = store, store.db
 
     def add_jobs(self, step: int, epoch: int, parents: Iterable[Parent]) -> None:
         """A job for each parent. One that is there already stays as it is."""

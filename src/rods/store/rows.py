@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rods.synthesis.backend import Spent
-from rods.task import Task
+from rods.made import Trace
 
 
 class Evaluation(NamedTuple):
@@ -81,18 +80,6 @@ class Candidate(NamedTuple):
     category: str
 
 
-class Trace(NamedTuple):
-    """An exception in words.
-
-    Attributes:
-        line: its type and message.
-        text: the traceback.
-    """
-
-    line: str
-    text: str
-
-
 class Errors(NamedTuple):
     """The jobs that ended in an error, and the first one.
 
@@ -120,24 +107,3 @@ class Fates(NamedTuple):
     injected: int
     waiting: int
     expired: int
-
-
-class Made(NamedTuple):
-    """What became of a job.
-
-    Attributes:
-        outcome: "made", "given up", "error", or why a model gave no answer.
-        variants: verified tasks.
-        funnel: attempts by outcome.
-        failures: histories of seeds that were given up.
-        spent: of a model.
-        error: if it was one.
-    """
-
-    outcome: str
-    variants: list[Task]
-    funnel: dict[str, int]
-    failures: list[dict[str, Any]]
-    seconds: float
-    spent: Spent = Spent()
-    error: Trace | None = None

@@ -16,6 +16,7 @@ from rods.group import Group
 from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
+from rods.store.queue import Queue
 from rods.store.rows import Evaluation
 from rods.store.schema import TRAINER, WORKER
 from rods.task import Task
@@ -35,6 +36,7 @@ class Store:
 
     Attributes:
         epochs: the epochs of the run.
+        queue: its jobs and candidates.
     """
 
     def __init__(self, folder: Path, *, role: str = "trainer", durable: bool = True) -> None:
@@ -58,6 +60,7 @@ class Store:
             self._release()
             raise
         self.epochs = Epochs(self.db)
+        self.queue = Queue(self)
 
     def close(self) -> None:
         self.db.close()

@@ -6,7 +6,9 @@ ground truth, and every value in them was accepted by the tool in that very stat
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rods.envs.base import Environment, Session
@@ -14,9 +16,10 @@ from rods.errors import UserError
 from rods.provenance import field
 from rods.synthesis.draft import Executed, Plan, Step
 from rods.synthesis.facts import Facts
-from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.start import Starts
 from rods.synthesis.toolgraph import ToolGraph
-from rods.synthesis.values import ValueSource
+from rods.synthesis.values import ValueBank, ValueSource
 from rods.task import Call, Task, Turn
 
 PROPOSALS = 6
@@ -26,19 +29,40 @@ Done = tuple[Call, str]  # a call and what it was answered
 Doer = Callable[[Step, Session, Sequence[Done]], Done]
 
 
-def execute(
-    plan: Plan, start: dict[str, Any], env: Environment, graph: ToolGraph, source: ValueSource
-) -> Executed:
-    """Carry out a plan from a start state.
+@dataclass
+class ProgramExecutor:
+    """Start states and calls by program."""
 
-    Raises:
-        SynthesisError: some step found no tool and arguments that execute.
-    """
+    env: Environment
+    graph: ToolGraph
+    bank: ValueBank
+    starts: Starts
 
-    def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
-        return _step(step, session, graph, source, done)
+    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
+        """See `pipeline.Executor`."""
+        start, source = self.draw(plan, rng)
+        return self._carry_out(plan, start, source)
 
-    return carry_out(plan, start, env, do)
+    def execute_from(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Executed:
+        """The plan carried out in a given start state.
+
+        Raises:
+            SynthesisError: some step found no tool and arguments that execute.
+        """
+        return self._carry_out(plan, start, ValueSource(self.bank, self.graph.phrases, rng))
+
+    def draw(self, plan: Plan, rng: random.Random) -> tuple[dict[str, Any], ValueSource]:
+        """A start state for a plan, and where values for it come from."""
+        source = ValueSource(self.bank, self.graph.phrases, rng)
+        tools = {name for turn in plan.tools for name in turn}
+        start, source.near = self.starts.draw(plan.classes, tools, source)
+        return start, source
+
+    def _carry_out(self, plan: Plan, start: dict[str, Any], source: ValueSource) -> Executed:
+        def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
+            return _step(step, session, self.graph, source, done)
+
+        return carry_out(plan, start, self.env, do)
 
 
 def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> Executed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from rods.config import Config
 from rods.errors import UserError
-from rods.synthesis.backend import Synthesis
+from rods.synthesis.jobs import Synthesis
 from rods.task import Task
 
 BARREN = 1_000  # fresh tasks in a row that cannot be used

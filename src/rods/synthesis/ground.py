@@ -18,8 +18,7 @@ from typing import Any
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.references import References, Visible
-from rods.synthesis.speech import pick, singular, spoken, unlabelled
+from rods.synthesis.speech import References, Visible, pick, singular, spoken, unlabelled
 from rods.synthesis.story import Voice
 from rods.task import Call
 

@@ -12,39 +12,25 @@ import os
 import random
 import sys
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
-from typing import Any
 
 from rods.errors import UserError
+from rods.made import Made
 from rods.processes import safe_path, undisturbed
+from rods.synthesis.jobs import do_job
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Task, by_category
 
 PARENTS = 6  # seeds that a job tries before it gives up
 SIZE = 16  # jobs of a batch
-
-
-@dataclass
-class Batch:
-    """What a worker made of some jobs.
-
-    Attributes:
-        tasks: None for a job that failed.
-        funnel, passed, given_up: see `Pipeline`.
-    """
-
-    tasks: list[Task | None]
-    funnel: Counter[str]
-    passed: Counter[str]
-    given_up: list[dict[str, Any]]
 
 
 @dataclass
@@ -68,7 +54,7 @@ class Maker:
         self._by_category = by_category(self.seeds)
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
-    def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> Batch:
+    def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[Made]:
         """The jobs of a batch.
 
         Args:
@@ -76,23 +62,27 @@ class Maker:
 
         Raises:
             KeyboardInterrupt: it was stopped.
+            UserError: something that a person can mend keeps synthesis from working.
         """
-        # Counters of its own, since threads share the stages.
-        pipeline = replace(self.pipeline, funnel=Counter(), passed=Counter(), given_up=deque())
         jobs = range(number * self.size, (number + 1) * self.size)
-        tasks = [self._job(pipeline, job, stopped) for job in jobs]
-        return Batch(tasks, pipeline.funnel, pipeline.passed, list(pipeline.given_up))
+        return [self._job(job, stopped) for job in jobs]
 
-    def _job(self, pipeline: Pipeline, number: int, stopped: Callable[[], bool]) -> Task | None:
+    def _job(self, number: int, stopped: Callable[[], bool]) -> Made:
+        # Counters of its own, since threads share the stages; its siblings are compared later.
+        pipeline = self.pipeline.apart(learns=False)
         rng = random.Random(f"synth {self.seed} {number}")
-        parents = self._by_category[self._order[number % len(self._order)]]
+        parents = self._parents(number, rng, stopped)
+        made = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
+        return made._replace(passed=dict(pipeline.passed))
+
+    def _parents(
+        self, number: int, rng: random.Random, stopped: Callable[[], bool]
+    ) -> Iterator[Task]:
+        seeds = self._by_category[self._order[number % len(self._order)]]
         for _ in range(self.parents):
             if stopped():
                 raise KeyboardInterrupt
-            task = pipeline.make(rng.choice(parents), rng, 0)
-            if task is not None:
-                return task
-        return None
+            yield rng.choice(seeds)
 
 
 def _spread(sizes: dict[str, int]) -> list[str]:
@@ -121,12 +111,12 @@ def _end_with(parent: Connection) -> None:
     os._exit(0)
 
 
-def _batch(number: int) -> Batch:
+def _batch(number: int) -> list[Made]:
     assert _maker is not None
     return _maker.batch(number)
 
 
-Batches = Callable[[int, Callable[[], int]], Generator[Batch]]
+Batches = Callable[[int, Callable[[], int]], Generator[list[Made]]]
 """The batches from a number on, in order, given how many tasks are still wanted. When it is closed,
 what is under way ends within a second or so."""
 
@@ -139,7 +129,7 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
         size: jobs of a batch.
     """
 
-    def batches(first: int, left: Callable[[], int] = _many) -> Generator[Batch]:
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[Made]]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         with safe_path():  # it starts a process of Python's own
@@ -161,7 +151,7 @@ def in_threads(maker: Maker, workers: int, stop: Callable[[], None] = lambda: No
         stop: has what the jobs wait for end.
     """
 
-    def batches(first: int, left: Callable[[], int] = _many) -> Generator[Batch]:
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[Made]]:
         stopped = threading.Event()
         work = partial(maker.batch, stopped=stopped.is_set)
         with ThreadPoolExecutor(workers) as pool:
@@ -184,10 +174,10 @@ def _ahead(most: int, left: Callable[[], int], size: int) -> Callable[[], int]:
 
 
 def _ordered(
-    pool: Executor, work: Callable[[int], Batch], first: int, ahead: Callable[[], int]
-) -> Iterator[Batch]:
+    pool: Executor, work: Callable[[int], list[Made]], first: int, ahead: Callable[[], int]
+) -> Iterator[list[Made]]:
     """Results in the order of their numbers; at most `ahead` are under way or waiting."""
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[list[Made]]] = deque()
     try:
         for number in count(first):
             with undisturbed(), safe_path():

@@ -128,7 +128,7 @@ def model_order(
 
 def _maker(order: Order, world: World | None = None) -> Maker:
     world = world or order.world()
-    return Maker(world.program(stories=order.stories).pipeline, world.parents, order.seed)
+    return Maker(world.pipeline(stories=order.stories), world.parents, order.seed)
 
 
 def _seeds(path: Path) -> str:

@@ -9,18 +9,28 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from rods.made import Spent
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
 from rods.synthesis.draft import Executed, Plan, Words
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.task import Task
 
+if TYPE_CHECKING:
+    from rods.synthesis.program import ProgramStages
+
 T = TypeVar("T")
 ATTEMPTS = 3  # at a seed (paper, appendix J)
+FRESH_SEEDS = 20
+FRESH_ATTEMPTS = 5  # at each seed, before another is drawn: small ones succeed more easily
 MAX_GIVEN_UP = 1_000
+
+
+def _failures() -> deque[dict[str, Any]]:
+    return deque(maxlen=MAX_GIVEN_UP)
 
 
 class Planner(Protocol):
@@ -72,37 +82,48 @@ class Judge(Protocol):
 
 @dataclass
 class Pipeline:
-    """Makes verified tasks.
+    """Makes verified tasks; a `jobs.Synthesis`.
+
+    `program.program_pipeline` has all stages by program, `llm.backend.with_model` some by a model.
 
     Args:
+        program: the stages by program, for whatever nobody else does.
         critic: the gates.
         fits: whether the agent can carry a task at all.
         origin: who made the tasks.
         judge: who looks at what has passed the gates.
         signature: of whoever does the stages, for each task's lineage.
+        learns: whether a variant counts among those that exist as soon as it is made.
+        used: what a model was used for so far.
     """
 
+    program: ProgramStages
+    critic: Critic
     planner: Planner
     executor: Executor
     grounder: Grounder
-    critic: Critic
     fits: Callable[[Task], bool] = lambda task: True
     origin: str = "program"
     judge: Judge | None = None
     signature: Mapping[str, Any] = field(default_factory=dict)
+    learns: bool = True
+    used: Callable[[], Spent] = Spent
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
     """Attempts that got through each stage."""
-    given_up: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_GIVEN_UP))
+    given_up: deque[dict[str, Any]] = field(default_factory=_failures)
     """Seeds whose attempts all failed, each with its history; the latest ones."""
 
-    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile, or None after all attempts failed."""
-        task = self.make(parent, rng, epoch)
-        if task is not None:
-            self.critic.admit(task)
-        return task
+    def apart(self, **changes: Any) -> Pipeline:
+        """The same with counters of its own, and with other fields changed."""
+        own = replace(self, funnel=Counter(), passed=Counter(), given_up=_failures())
+        return replace(own, **changes)
+
+    @property
+    def spent(self) -> Spent:
+        """What a model was used for so far."""
+        return self.used()
 
     def learn(self, task: Task) -> None:
         """From now on the task counts among those that exist."""
@@ -118,29 +139,65 @@ class Pipeline:
         self.given_up.clear()
         return taken
 
-    def make(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """`vary`, but later tasks may be near-copies of this one."""
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        """A verified variant with the parent's profile, or None after all attempts failed."""
         history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1
             task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
-                return task.model_copy(update={"born": epoch})
+                return self._born(task, epoch)
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
         if history.patches:
             lost["patches"] = list(history.patches)
         self.given_up.append(lost)
         return None
 
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        """A verified new task with the structure of a random seed, tools redrawn half of the time.
+
+        It is made by program, whoever does the stages of variants.
+
+        Raises:
+            RuntimeError: no attempt succeeded, which means that the seeds are unusable.
+        """
+        stages = self.program
+        maker = replace(
+            self,
+            planner=stages.planner,
+            executor=stages.executor,
+            grounder=stages.grounder,
+            origin="program",
+            judge=None,
+            signature={},
+        )
+        for _ in range(FRESH_SEEDS):
+            like = rng.choice(stages.seeds)
+            for _ in range(FRESH_ATTEMPTS):
+                keep = rng.random() < 0.5
+                task = maker.attempt(like, History(), rng, keep=keep, fresh=True)
+                if task is not None:
+                    return self._born(task, epoch)
+        raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
+
     def attempt(
-        self, parent: Task, history: History, rng: random.Random, *, keep: bool
+        self, like: Task, history: History, rng: random.Random, *, keep: bool, fresh: bool = False
     ) -> Task | None:
-        """One way through all stages; a failure goes into the history and the funnel."""
+        """One way through all stages; a failure goes into the history and the funnel.
+
+        Args:
+            like: the task with the profile that is wanted.
+            keep: take its own sequence of tools.
+            fresh: it is no parent.
+        """
         self.funnel["tried"] += 1
         plan: Plan | None = None
         try:
-            plan = self._passed("planned", self.planner.plan(parent, history, rng, keep=keep))
-            task = self.finish(plan, parent, history, rng)
+            plan = self._passed("planned", self.planner.plan(like, history, rng, keep=keep))
+            if fresh:
+                task = self._finish(replace(plan, parent=""), None, history, rng)
+            else:
+                task = self._finish(plan, like, history, rng)
         except SynthesisError as failure:
             history.add(failure, plan.tools if plan else ())
             self.funnel[failure.cause] += 1
@@ -148,7 +205,9 @@ class Pipeline:
         self.funnel["admitted"] += 1
         return task
 
-    def finish(self, plan: Plan, parent: Task | None, history: History, rng: random.Random) -> Task:
+    def _finish(
+        self, plan: Plan, parent: Task | None, history: History, rng: random.Random
+    ) -> Task:
         """A plan's way through the other stages.
 
         Raises:
@@ -180,6 +239,12 @@ class Pipeline:
         if plan.narrative:
             lineage["narrative"] = plan.narrative
         return task.model_copy(update={"origin": self.origin, "lineage": lineage})
+
+    def _born(self, task: Task, epoch: int) -> Task:
+        born = task.model_copy(update={"born": epoch})
+        if self.learns:
+            self.learn(born)
+        return born
 
     def _passed(self, stage: str, made: T) -> T:
         self.passed[stage] += 1

@@ -19,7 +19,8 @@ from rods.errors import UserError
 from rods.files import read_tasks
 from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
-from rods.synthesis.program import Program
+from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.program import program_pipeline
 from rods.synthesis.story import PlainVoice, TellingVoice, themes
 from rods.task import Task, ToolSpec, by_category
 
@@ -51,7 +52,7 @@ class World:
         """All gates of this world, with nothing admitted yet."""
         return Critic(self.env, self.held_out, more=self.gates)
 
-    def program(self, *, stories: bool = True, plain: bool = False) -> Program:
+    def pipeline(self, *, stories: bool = True, plain: bool = False) -> Pipeline:
         """Synthesis by program over all seeds.
 
         Args:
@@ -59,7 +60,7 @@ class World:
             plain: compact requests instead of sentences.
         """
         voice = PlainVoice() if plain else TellingVoice(themes() if stories else ())
-        return Program(self.env, self.tools, self.seeds, self.critic(), voice=voice)
+        return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
 
 
 def benchmark_world(seeds: str = "train") -> World:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from pydantic import ValidationError
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, first_problem
+from rods.made import Spent
 from rods.notice import tell_log
 from rods.plain_data import ReadError
 from rods.reading import parse_yaml, read_text
 from rods.secret import declare
-from rods.synthesis.backend import Spent
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
@@ -26,7 +25,6 @@ from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.roles import Model, versions
 from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.program import Program
 from rods.synthesis.world import World
 
 STAGES = ("plan", "execute", "ground", "judge")
@@ -61,7 +59,7 @@ class ModelOrder:
         """
         self._calls = Journal(self.journal, self.replay) if self.journal else None
         self._client = Endpoint(self.endpoint, self._calls, self.notice)
-        program, env = world.program(stories=stories), GuardedEnvironment(world.env)
+        program, env = world.pipeline(stories=stories), GuardedEnvironment(world.env)
         name = self.endpoint.model
         return with_model(self._client, program, env, name, self.stages, self.rewrite)
 
@@ -99,25 +97,24 @@ class ModelOrder:
 
 def with_model(
     model: Model,
-    program: Program,
+    program: Pipeline,
     env: Environment,
     name: str,
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
 ) -> Pipeline:
-    """A pipeline of its own whose named stages are done by the model.
+    """A pipeline with counters of its own whose named stages are done by the model.
 
     Args:
-        program: does the other stages.
+        program: the pipeline whose other stages are taken.
         env: where the model's calls run; a guarded one, since a model proposes hostile calls too.
         name: the model's, for the lineage.
     """
-    critic = program.critic.within(env)
-    pipeline = replace(program.pipeline, critic=critic, funnel=Counter(), passed=Counter())
+    pipeline, others = program.apart(critic=program.critic.within(env)), program.program
     if "plan" in stages:
-        pipeline.planner = LlmPlanner(model, program.planner)
+        pipeline.planner = LlmPlanner(model, others.planner)
     if "execute" in stages:
-        pipeline.executor = LlmExecutor(model, env, program.executor)
+        pipeline.executor = LlmExecutor(model, env, others.executor)
     if "ground" in stages:
         pipeline.grounder = LlmGrounder(model, rewrite)
     if "judge" in stages:
@@ -127,39 +124,15 @@ def with_model(
     return pipeline
 
 
-class ModelSynthesis:
-    """A run's synthesis with a model in some of its stages; fresh tasks are made by program."""
-
-    def __init__(self, pipeline: Pipeline, program: Program, client: Endpoint) -> None:
-        self._pipeline, self.fresh, self._client = pipeline, program.fresh, client
-        self.vary, self.learn, self.forget = pipeline.vary, pipeline.learn, pipeline.forget
-        self.take_failures = pipeline.take_failures
-
-    @property
-    def funnel(self) -> Counter[str]:
-        """Attempts so far by outcome."""
-        return self._pipeline.funnel
-
-    @property
-    def spent(self) -> Spent:
-        """What the model was used for, answers that the journal remembers among it."""
-        used = self._client.usage.values()
-        return Spent(
-            sum(u.tokens_in for u in used),
-            sum(u.tokens_out for u in used),
-            sum(u.cost for u in used),
-        )
-
-
-def model_synthesis(
+def model_pipeline(
     file: Path,
     stages: Sequence[str],
-    program: Program,
+    program: Pipeline,
     env: Environment,
     journal: Path,
     notice: Callable[[str], None] = tell_log,
-) -> ModelSynthesis:
-    """Synthesis for a run, with the model that a file names.
+) -> Pipeline:
+    """A run's synthesis with the model that a file names in some stages of a pipeline.
 
     Args:
         notice: see `Endpoint`.
@@ -170,7 +143,15 @@ def model_synthesis(
     config = read_endpoint(file, None, None)
     client = Endpoint(config, Journal(journal), notice)
     pipeline = with_model(client, program, GuardedEnvironment(env), config.model, stages)
-    return ModelSynthesis(pipeline, program, client)
+    pipeline.used = lambda: _spent(client)
+    return pipeline
+
+
+def _spent(client: Endpoint) -> Spent:
+    """What a model was used for, answers that the journal remembers among it."""
+    used = client.usage.values()
+    tokens_in, tokens_out = sum(u.tokens_in for u in used), sum(u.tokens_out for u in used)
+    return Spent(tokens_in, tokens_out, sum(u.cost for u in used))
 
 
 def jobs_at_once(endpoint: EndpointConfig) -> int:

@@ -1,4 +1,4 @@
-"""One request to the endpoint: an answer's words, or a fault with its cause."""
+"""Requests to the endpoint: an answer's words, or a fault with its cause."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from rods.extras import MODEL, require
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, shortened
 from rods.synthesis.llm.refusal import refusal_of, retry_after
-from rods.synthesis.llm.repetition import repeating
 from rods.synthesis.llm.request import whole
-from rods.synthesis.llm.response import Words, words_of
+from rods.synthesis.llm.response import Words, repeating, words_of
 
 SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
 
@@ -119,3 +118,42 @@ class Connection:
             return Fault(Cause.REFUSED, message, status=status)
         wait = retry_after(response.headers.get("retry-after", ""))
         return refusal_of(status, response.text, self._hide, wait)
+
+
+class First:
+    """Holds the other threads back while one asks; shared by threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open = self._busy = False
+        self._unusable = [""]
+
+    def enter(self) -> None:
+        """Wait until this question may be asked; every call is followed by `leave`.
+
+        Raises:
+            UserError: the question that went ahead has shown that the endpoint is unusable.
+        """
+        with self._changed:
+            known = self._unusable
+            self._changed.wait_for(
+                lambda: self._open or not self._busy or self._unusable is not known
+            )
+            if self._unusable is not known:
+                raise UserError(self._unusable[0])
+            self._busy = True
+
+    def leave(self, unusable: str = "") -> None:
+        """Let the next question go on, or fail all that wait."""
+        with self._changed:
+            self._busy = False
+            if unusable and not self._open:
+                self._unusable = [unusable]
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Let all go on from now on."""
+        if not self._open:
+            with self._changed:
+                self._open = True
+                self._changed.notify_all()

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from rods.errors import UserError
 from rods.notice import tell_log
 from rods.secret import declare, shown
-from rods.synthesis.llm.answers import read
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
+from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.journal import FAILED, Entry, Journal, digest_of
 from rods.synthesis.llm.ledger import Ledger, Progress, Usage
 from rods.synthesis.llm.live import Live

@@ -1,13 +1,22 @@
-"""What each role of the model answers. Nothing in here is trusted before a program has checked it.
+"""What each role of the model answers, and how it is read from what the model said.
 
-A field's alias is its tag in the tagged form, which is the paper's where its prompts are printed.
+Nothing in here is trusted before a program has checked it. A field's alias is its tag in the tagged
+form, which is the paper's where its prompts are printed.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from rods.synthesis.llm.fault import Cause, Fault
+from rods.synthesis.llm.pieces import TOKEN, Pieces
+from rods.synthesis.llm.tagged import fields, parse_tags
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Answer(BaseModel):
@@ -91,3 +100,82 @@ class Refined(Answer):
     """Better words for one turn."""
 
     answer: str
+
+
+def read(text: str, model: type[M]) -> M:
+    """The one answer in some words, as JSON or in tags, that fits the form.
+
+    Raises:
+        Fault: EMPTY, UNREADABLE (also if there are two different answers) or INVALID.
+    """
+    found = Pieces(text, model)
+    if not TOKEN.sub("", found.words).strip():
+        raise Fault(Cause.EMPTY, "nothing but thinking")
+    if found.fault:
+        raise Fault(Cause.UNREADABLE, found.fault)
+    tagged = parse_tags(found.tagged, model)
+    answers: list[M | dict[str, Any]] = []
+    wrong = ""
+    for data in [*found.objects, *([tagged] if tagged else [])]:
+        try:
+            answer: M | dict[str, Any] = model.model_validate(data, by_alias=True, by_name=True)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            wrong = wrong or f"{where}: {first['msg']}".removeprefix(": ")
+            answer = data
+        if answer not in answers and (isinstance(answer, model) or _meant(data, model)):
+            answers.append(answer)
+        if len(answers) > 1:
+            raise Fault(Cause.UNREADABLE, "two different answers")
+    for answer in answers:
+        if isinstance(answer, model):
+            return answer
+    raise Fault(Cause.INVALID, wrong) if wrong else Fault(Cause.UNREADABLE, found.words)
+
+
+def spoken(text: str) -> str:
+    """The words without the thinking before them.
+
+    Some servers leave out where the thinking begins; its end tells them apart from an answer.
+    """
+    return Pieces(text).words
+
+
+def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:
+    """Whether an object that does not fit the form has fields of it."""
+    return any(field.name in data or field.tag in data for field in fields(model))
+
+
+@lru_cache(256)
+def response_format(model: type[BaseModel]) -> dict[str, Any]:
+    """The field `response_format` that asks for this model.
+
+    Strict, unless some part of the model is free, which strict schemas cannot say.
+    """
+    schema = model.model_json_schema()
+    strict = _closed(schema)
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", model.__name__)[:60]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": strict, "schema": schema},
+    }
+
+
+def _closed(schema: Any) -> bool:
+    """Close all objects of a schema in place; whether there is nothing free in it."""
+    if not isinstance(schema, dict):
+        return True
+    schema.pop("default", None)  # everything is to be filled in
+    closed = bool({"type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"} & schema.keys())
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object":
+        closed = bool(properties) and not schema.get("additionalProperties")
+        if closed:
+            schema["additionalProperties"] = False
+            schema["required"] = list(properties)
+    parts = [*properties.values(), *schema.get("$defs", {}).values()]
+    parts += [part for kind in ("anyOf", "allOf", "oneOf") for part in schema.get(kind, [])]
+    if schema.get("type") == "array":
+        parts += [*schema.get("prefixItems", []), schema.get("items", {})]
+    return all([closed, *map(_closed, parts)])

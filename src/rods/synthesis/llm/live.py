@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.connection import Connection
+from rods.synthesis.llm.connection import Connection, First
 from rods.synthesis.llm.fault import AGAIN, Cause, Fault
-from rods.synthesis.llm.first import First
 from rods.synthesis.llm.ledger import Ledger, Usage
 from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt

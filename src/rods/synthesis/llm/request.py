@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from rods.synthesis.llm.answers import response_format
 from rods.synthesis.llm.config import EndpointConfig
+from rods.synthesis.llm.forms import response_format
 from rods.synthesis.llm.prompts import Prompt
 from rods.synthesis.llm.tagged import form
 

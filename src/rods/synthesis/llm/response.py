@@ -1,14 +1,23 @@
-"""What a response says: the model's words, or why there are none."""
+"""What a response says: the model's words, or why there are none.
+
+Some servers stream although the request says not to, so an answer may come as events. Words that
+were cut off are looked at for text that goes round in a circle.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 from rods.synthesis.llm.fault import Cause, Fault
 from rods.synthesis.llm.refusal import Clean, error_in, fault_of
-from rods.synthesis.llm.repetition import repeating
-from rods.synthesis.llm.stream import whole_answer
 
+DONE = "[DONE]"  # the last event of a stream
+TAIL = 1_200  # characters at the end that are looked at for repetition
+ROUNDS = 4  # times that the same must stand there
+LINES = 8  # times that one line must stand among the last ones, and make up half of them
 CUT = ("length", "token", "context_window")  # in why an answer ended, in small letters
 BROKEN = ("error", "abort", "cancel", "insufficient", "timeout", "time_limit", "load")
 DECLINED = (
@@ -110,3 +119,94 @@ def _number(usage: Any, name: str) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:10])
     return value if type(value) is int and 0 <= value < 10**9 else 0
+
+
+def whole_answer(body: str) -> Any:
+    """The JSON of a body, whether it came as a whole or as the events of a stream.
+
+    Raises:
+        ValueError, RecursionError: it is neither.
+        Fault: the stream ends before the answer does.
+    """
+    body = body.strip()
+    try:
+        data, end = json.JSONDecoder().raw_decode(body)
+    except ValueError:
+        return _joined(body)
+    if body[end:].replace("data:", "").replace(DONE, "").strip():
+        raise ValueError("more than one value")
+    return data
+
+
+def _joined(body: str) -> dict[str, Any]:
+    """The chat completion that the events make up."""
+    message: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    finish, spoke, events = None, False, _events(body)
+    if not events:
+        raise ValueError("no events")
+    for data in events:
+        if data == DONE:
+            continue
+        fields |= {name: value for name, value in data.items() if name != "choices" and value}
+        for choice in data.get("choices") or ():
+            spoke = True
+            if choice.get("error"):
+                fields["error"] = choice["error"]
+            finish = choice.get("finish_reason") or finish
+            if not choice.get("index"):
+                _add(message, choice.get("delta") or choice.get("message") or {})
+    if finish is None and DONE not in events and "error" not in fields:
+        raise Fault(Cause.DOWN, "the stream ends before the answer does")
+    return {**fields, "choices": [{"message": message, "finish_reason": finish}] if spoke else []}
+
+
+def _events(body: str) -> list[Any]:
+    """What the events say; one may have several lines, and some servers part them by no blank."""
+    found: list[Any] = []
+    for event in re.split(r"\n\s*\n", re.sub(r"\r\n?", "\n", body)):
+        lines = [line.strip() for line in event.split("\n")]
+        parts = [line[5:].strip() for line in lines if line.startswith("data:")]
+        parts = [part for part in parts if part]
+        try:
+            found += [DONE if part == DONE else json.loads(part) for part in parts]
+        except ValueError:
+            found.append(json.loads("\n".join(parts)))
+    return found
+
+
+def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Append a part of the answer to what came before."""
+    for name, value in delta.items():
+        before = message.get(name)
+        if isinstance(value, str) and isinstance(before, str):
+            message[name] = before + value
+        elif isinstance(value, list) and isinstance(before, list):
+            message[name] = [*before, *value]
+        elif value:
+            message[name] = value
+
+
+def repeating(text: str) -> bool:
+    """Whether the end says the same over and over: a piece, or one line among others."""
+    tail = text[-TAIL:].rstrip("\r\n")
+    if len(tail) >= TAIL // 2 and ROUNDS * period(tail) <= len(tail):
+        return True
+    lines = [line.strip() for line in tail.replace("\\n", "\n").splitlines()]
+    found = Counter(line for line in lines if len(line) > 3).most_common(1)
+    return bool(found) and found[0][1] >= max(LINES, len(lines) // 2)
+
+
+def period(text: str) -> int:
+    """The least distance at which the end of the text repeats itself as far as it goes back.
+
+    In linear time: the text is read backwards, and of each beginning the longest border is kept.
+    """
+    back = text[::-1]
+    border = [0] * len(back)
+    for at in range(1, len(back)):
+        length = border[at - 1]
+        while length and back[at] != back[length]:
+            length = border[length - 1]
+        border[at] = length + (back[at] == back[length])
+    return len(back) - (border[-1] if back else 0)

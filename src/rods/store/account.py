@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rods.store.queue import Queue
+from rods.made import Spent
 from rods.store.rows import Errors, Fates
 from rods.store.store import Store
-from rods.synthesis.backend import Spent
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,9 @@ class Account:
     errors: Errors | None = None
 
     @staticmethod
-    def of(store: Store, patience: int) -> Account:
-        """Read it off a run.
-
-        Args:
-            patience: see `Queue`.
-        """
-        queue = Queue(store, patience)
+    def of(store: Store) -> Account:
+        """Read it off a run, whose queue must know its patience."""
+        queue = store.queue
         fates = queue.fates(store.epochs.last_index())
         return Account(fates, queue.seconds(), queue.spent(), queue.errors())
 
