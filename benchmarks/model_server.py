@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,9 +50,10 @@ def _serve(pipe: Connection, seed: int, faults: float, lies: float, latency: flo
     from hostile import Hostile
     from scripted_endpoint import Reply, ScriptedEndpoint
 
-    script = Hostile(seed, faults, lies)
+    script, arrivals = Hostile(seed, faults, lies), list[float]()
 
     def answer(request: dict[str, Any]) -> Reply:
+        arrivals.append(time.monotonic())
         reply = script(request)
         return replace(reply, delay=latency) if latency else reply
 
@@ -59,4 +61,4 @@ def _serve(pipe: Connection, seed: int, faults: float, lies: float, latency: flo
         pipe.send(server.url)
         while pipe.recv() == "seen":
             seen = {"requests": server.requests, "highest": server.highest}
-            pipe.send({**seen, "arrivals": list(server.arrivals), "kinds": dict(script.done)})
+            pipe.send({**seen, "arrivals": list(arrivals), "kinds": dict(script.done)})

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.request import Request, urlopen
 
 import pytest
 
 import loop_share
+import model_server
 import pool_cost
 
 
@@ -49,3 +51,12 @@ def test_the_cost_of_the_loop_at_the_papers_size(
     assert min(found["events_an_epoch"]) > 100
     figures = ("observe_ms", "observe_worst_ms", "end_epoch_ms", "end_epoch_worst_ms")
     assert [found[name] for name in figures] == [1000] * 4
+
+
+def test_the_server_of_the_benchmarks_counts_its_requests() -> None:
+    with model_server.served(0, 0.0, 0.0) as server:
+        request = Request(f"{server.url}/chat/completions", data=b"{}", method="POST")
+        with pytest.raises(OSError), urlopen(request):  # its script fails without messages
+            pass
+        seen = server.seen()
+    assert seen["requests"] == seen["highest"] == len(seen["arrivals"]) == 1
