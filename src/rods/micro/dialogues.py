@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-from rods.micro.dialect import MicroDialect
+from rods.micro.renderer import MicroRenderer
 from rods.micro.tasks import MAX_TOKENS, demonstration
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.near import signature
@@ -27,7 +27,7 @@ CATEGORIES = (Category.BASE, Category.BASE, Category.MISS_FUNC, Category.MISS_PA
 
 def short_dialogues(
     program: Program,
-    dialect: MicroDialect,
+    renderer: MicroRenderer,
     forbidden: set[str],
     longer: float,
     rng: random.Random,
@@ -42,7 +42,7 @@ def short_dialogues(
         task = _dialogue(program, longer, rng)
         if task is None or signature(task) in forbidden:
             continue
-        ids, mask = demonstration(task, program.env, dialect)
+        ids, mask = demonstration(task, program.env, renderer)
         if len(ids) <= MAX_TOKENS:
             yield ids, mask
 
@@ -84,9 +84,9 @@ class Renaming:
 
     SHARE = 0.5
 
-    def __init__(self, dialect: MicroDialect, kept: set[str]) -> None:
+    def __init__(self, renderer: MicroRenderer, kept: set[str]) -> None:
         """`kept`: words that keep their meaning."""
-        tokenizer = dialect.tokenizer
+        tokenizer = renderer.tokenizer
         said = {*kept, "the", "last", "previous", "true", "false", "is"}
         self._words = [
             i
