@@ -173,8 +173,9 @@ class Interrupted(Failing):
 def test_a_failure_of_the_policy_is_raised_once_and_closes_all_sessions() -> None:
     env, tasks = Counted(), [carried()[0]] * 5
     runner = prepared(env, tasks)
-    with pytest.raises(ConnectionError, match="the server is gone"):
+    with pytest.raises(ConnectionError, match="the server is gone") as caught:
         runner.run(tasks, Failing([gold(task) for task in tasks]))
+    assert caught.value.__context__ is None, "a person reads of something else as well"
     assert not env.open_sessions
     assert all(r.complete for r in runner.run(tasks, Replay([gold(t) for t in tasks])))
 

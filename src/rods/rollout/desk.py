@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, Step
 from rods.rollout.episode import Action, Ending, Episode
 from rods.rollout.messages import Message
 
@@ -74,18 +74,16 @@ class Desk:
         self._server = None
 
     def _together(self, visits: Sequence[_Visit]) -> list[list[Message]]:
-        acting = []
+        steps: list[Step | None] = []
         for episode, act, said, _ in visits:
             if isinstance(act, Ending):
                 episode.end(act)
-            else:
-                acting.append((episode, episode.begin(act, said)))
-        outcomes = iter(self._env.execute([step for _, step in acting if step]))
-        seen = {
-            id(episode): episode.finish(next(outcomes) if step else None)
-            for episode, step in acting
-        }
-        return [seen.get(id(visit.episode), []) for visit in visits]
+            steps.append(episode.begin(act, said) if isinstance(act, Action) else None)
+        outcomes = iter(self._env.execute([step for step in steps if step]))
+        return [
+            visit.episode.finish(next(outcomes) if step else None)
+            for visit, step in zip(visits, steps, strict=True)
+        ]
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

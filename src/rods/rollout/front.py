@@ -15,9 +15,7 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     What interrupts the waiting cancels the coroutine.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _within_loop():
         return asyncio.run(make())
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
 
@@ -35,3 +33,11 @@ def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
                 if not done.done():
                     loop.call_soon_threadsafe(task.cancel)
             raise
+
+
+def _within_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
