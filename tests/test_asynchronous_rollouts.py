@@ -7,7 +7,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 import pytest
@@ -149,6 +149,26 @@ def test_what_waits_during_one_visit_makes_up_the_next() -> None:
     first = [action for action in gold(tasks[0]) if len(action) > 1][:1]
     soon(runner.play(tasks, Staggered([[*first, RENDERER.write([])]] * 6)))
     assert env.visits[:2] == [1, 5]
+
+
+def test_a_session_lives_in_one_thread() -> None:
+    """As a connection to a database must; and not in that of the event loop."""
+    threads: set[int] = set()
+
+    class Noting(Counted):
+        def open(self, task: Task) -> BfclSession:
+            threads.add(get_ident())
+            return super().open(task)
+
+        def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+            threads.add(get_ident())
+            return super().execute(steps)
+
+    tasks = carried()[:3]
+    runner = prepared(Noting(), tasks)
+    threads.clear()
+    assert all(r.complete for r in runner.run(tasks, Replay([gold(t) for t in tasks])))
+    assert len(threads) == 1 and get_ident() not in threads
 
 
 class Failing(Replay):

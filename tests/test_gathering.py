@@ -109,10 +109,10 @@ def test_who_is_cancelled_is_not_waited_for() -> None:
 
 
 def test_two_runs_at_once_are_refused() -> None:
-    policy = Sums()
-    policy.enter(2)
-    with pytest.raises(RuntimeError, match="2 episodes are still in play"):
-        policy.enter(1)
+    for policy in (Sums(), Noted(micro())):
+        policy.enter(2)
+        with pytest.raises(RuntimeError, match="2 episodes are still in play"):
+            policy.enter(1)
 
 
 def test_a_failure_reaches_the_run_once_and_the_policy_can_go_on() -> None:

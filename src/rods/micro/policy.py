@@ -38,7 +38,8 @@ class MicroPolicy(Gathering):
         return self
 
     def enter(self, episodes: int) -> None:
-        self._sampler.start(episodes)
+        if not self.playing:  # else it is refused, and the others keep their cache
+            self._sampler.start(episodes)
         super().enter(episodes)
 
     def answer(self, requests: Sequence[Request]) -> list[Generation]:

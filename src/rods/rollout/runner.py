@@ -14,13 +14,14 @@ from rods.envs.base import Environment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
-from rods.rollout.desk import Desk, in_thread
+from rods.rollout.action_queue import ActionQueue
 from rods.rollout.episode import Ending, Episode, Limits
-from rods.rollout.front import wait_for
 from rods.rollout.policy import GatheringPolicy, Policy, Sampling
 from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
+from rods.rollout.synchronous import run_coroutine
 from rods.rollout.tokens import Tokens
+from rods.rollout.worker_thread import WorkerThread
 from rods.task import Task
 
 
@@ -50,7 +51,7 @@ class Runner:
         self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
     ) -> list[Rollout]:
         """`play`, for code that is not asynchronous; an event loop may be running already."""
-        return wait_for(lambda: self.play(tasks, policy, tick))
+        return run_coroutine(lambda: self.play(tasks, policy, tick))
 
     async def play(
         self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
@@ -66,58 +67,62 @@ class Runner:
         Raises:
             NoProcessError: nothing can be run at all.
         """
-        episodes = await in_thread(self._begin, tasks)
-        desk = Desk(self.env)
+        thread = WorkerThread()
+        episodes: list[Episode] = []
+        playing: list[asyncio.Task[Rollout]] = []
 
         def over(_: asyncio.Task[Rollout]) -> None:
             if isinstance(policy, GatheringPolicy):
                 policy.leave()
 
-        playing: list[asyncio.Task[Rollout]] = []
         try:
+            episodes = await thread.call(self._begin, tasks)
+            actions = ActionQueue(self.env, thread)
             if isinstance(policy, GatheringPolicy):
                 policy.enter(len(episodes))
             for number, episode in enumerate(episodes):
-                playing.append(asyncio.create_task(self._play(number, episode, policy, desk, tick)))
+                coroutine = self._play(number, episode, policy, actions, tick)
+                playing.append(asyncio.create_task(coroutine))
                 playing[-1].add_done_callback(over)  # also of one that never began
             return await asyncio.gather(*playing)
         finally:
             for task in playing:
                 task.cancel()
-            await asyncio.gather(*playing, return_exceptions=True)
+            thread.close()
             for episode in episodes:
                 if episode.ending is None:
                     episode.close()
+            await asyncio.gather(*playing, return_exceptions=True)
 
     async def _play(
         self,
         number: int,
         episode: Episode,
         policy: Policy,
-        desk: Desk,
+        actions: ActionQueue,
         tick: Callable[[], None] | None,
     ) -> Rollout:
         tokens = Tokens(self.renderer.begin(episode.conversation))
         tools = self.env.tools(episode.task)
         if episode.ending is None and len(tokens.ids) >= self.token_budget:
-            await desk.end(episode, Ending.TOKEN_BUDGET)
+            await actions.end(episode, Ending.TOKEN_BUDGET)
         if episode.ending is not None:  # a row without a token of its own
-            tokens.read(self.renderer.stop_ids[:1])
+            tokens.add_environment(self.renderer.stop_ids[:1])
         while episode.ending is None:
             left = self.token_budget - len(tokens.ids)
             sampling = self.sampling._replace(
                 max_tokens=min(self.sampling.max_tokens, left), episode=number
             )
             made = await policy.generate(tokens.ids, sampling)
-            tokens.write(made)
+            tokens.add_generation(made)
             action = self.renderer.parse(made.ids, tools)
-            seen = await desk.act(episode, action, self.renderer.show(made.ids))
+            seen = await actions.act(episode, action, self.renderer.show(made.ids))
             if episode.ending is None:
                 said = self.renderer.extend(seen)
                 if len(tokens.ids) + len(said) < self.token_budget:
-                    tokens.read(said)
+                    tokens.add_environment(said)
                 else:
-                    await desk.end(episode, Ending.TOKEN_BUDGET)
+                    await actions.end(episode, Ending.TOKEN_BUDGET)
             if tick:
                 tick()
         return Rollout.of(episode, tokens)

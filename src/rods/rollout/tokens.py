@@ -22,8 +22,8 @@ class Tokens:
         self.logprobs: list[float] = []
         self.versions: list[int] = []
 
-    def write(self, made: Generation) -> None:
-        """The policy's own.
+    def add_generation(self, made: Generation) -> None:
+        """An action of the policy.
 
         Raises:
             ValueError: it has not a log-probability for each token.
@@ -36,8 +36,8 @@ class Tokens:
         self.logprobs += made.logprobs
         self.versions.append(made.version)
 
-    def read(self, ids: Sequence[int]) -> None:
-        """The environment's."""
+    def add_environment(self, ids: Sequence[int]) -> None:
+        """What the environment says."""
         self.ids += ids
         self.mask += [0] * len(ids)
         self.logprobs += [0.0] * len(ids)

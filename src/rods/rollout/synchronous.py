@@ -1,4 +1,4 @@
-"""From ordinary code into asynchronous code."""
+"""Asynchronous code for callers that are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def wait_for(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine to its end; in a thread where this one runs an event loop already.
 
     What interrupts the waiting cancels the coroutine.
