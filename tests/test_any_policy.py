@@ -86,6 +86,8 @@ def test_a_stock_model_plays_and_learns(tools: Fragile, tmp_path: Path, adapters
 
     def noting(prompts: list[str], trainer: Any) -> Any:
         found = rollout(prompts, trainer)
+        for logprobs, mask in zip(found["logprobs"], found["env_mask"], strict=True):
+            assert [p < 0 for p in logprobs] == [own == 1 for own in mask]
         first.extend([] if first else [scores(model, r) for r in made.engine.rollouts])
         return found
 
