@@ -10,6 +10,7 @@ the GPU, interrupted after two steps and resumed. Exit code 0: all is well; 1: i
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import random
@@ -22,10 +23,10 @@ from pathlib import Path
 
 import torch
 
-from rods.config import RolloutConfig
-from rods.micro.dialect import MicroDialect, build_tokenizer
 from rods.micro.model import MicroConfig, MicroForCausalLM
 from rods.micro.policy import MicroPolicy
+from rods.micro.renderer import MicroRenderer, build_tokenizer
+from rods.rollout.policy import Generation, Sampling
 
 ROWS, ROUNDS, EQUAL, CLOSE = 32, 3, 0.95, 1e-3
 COMMAND = """import atexit, sys, torch; from rods.cli import main
@@ -35,20 +36,21 @@ main()"""  # the command line, which prints at its end how much GPU memory it us
 
 def compare(device: str) -> dict[str, object]:
     """Episodes of the CPU, and each of its greedy actions again on the device."""
-    dialect = MicroDialect(build_tokenizer([f"{x}{y}" for x in "abcdefgh" for y in "abcdefgh"], {}))
-    config = RolloutConfig(token_budget=256, action_tokens=24).model_copy(update={"temperature": 0})
+    renderer = MicroRenderer(
+        build_tokenizer([f"{x}{y}" for x in "abcdefgh" for y in "abcdefgh"], {})
+    )
     models, policies = [], []
     for _ in range(2):
         torch.manual_seed(0)
-        models.append(MicroForCausalLM(MicroConfig(vocab_size=len(dialect.tokenizer))))
-        policies.append(MicroPolicy(models[-1], dialect, config, ROWS).seeded(0))
-        policies[-1].start(ROWS)
+        models.append(MicroForCausalLM(MicroConfig(vocab_size=len(renderer.tokenizer))))
+        policies.append(MicroPolicy(models[-1], renderer, ROWS, context=256).seeded(0))
+        policies[-1].enter(ROWS)
     models[1].to(device)  # after the policy was made, as a trainer does
     rng, equal, apart = random.Random(0), 0, 0.0
     histories = [[rng.randrange(1, 60) for _ in range(rng.randrange(2, 60))] for _ in range(ROWS)]
     for _ in range(ROUNDS):
-        mine, its = (policy.generate(histories, range(ROWS)) for policy in policies)
-        for history, (ids, here), (others, there) in zip(histories, mine, its, strict=True):
+        mine, its = (asyncio.run(ask(policy, histories)) for policy in policies)
+        for history, (ids, here, _), (others, there, _) in zip(histories, mine, its, strict=True):
             if ids == others:
                 equal += 1
                 apart = max(abs(a - b) for a, b in zip([apart, *here], [0.0, *there], strict=True))
@@ -56,6 +58,15 @@ def compare(device: str) -> dict[str, object]:
     share, device = equal / (ROWS * ROUNDS), str(models[1].device)
     good = share >= EQUAL and apart < CLOSE
     return {"device": device, "actions_equal": share, "logprobs_apart": apart, "good": good}
+
+
+async def ask(policy: MicroPolicy, histories: list[list[int]]) -> list[Generation]:
+    """The likeliest action of each episode."""
+    asked = (
+        policy.generate(history, Sampling(24, 0.0, episode=row))
+        for row, history in enumerate(histories)
+    )
+    return await asyncio.gather(*asked)
 
 
 def train(folder: Path, device: str, stop_after: int) -> dict[str, object]:

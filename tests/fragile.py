@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
-from rods.micro.dialect import MicroDialect, build_tokenizer
+from rods.micro.renderer import MicroRenderer, build_tokenizer
 from rods.task import Call, Task, Turn
 
 MODULE = '''
@@ -51,7 +51,7 @@ TURNS = (Turn(user="add two", ground_truth=(ADD,)), Turn(user="and two more", gr
 
 
 class Fragile:
-    """A guarded environment of such tools, tasks in it, and its dialect.
+    """A guarded environment of such tools, tasks in it, and its renderer.
 
     Args:
         folder: an importable one. Put the file `stall` there to make the next call hang, `stall-N`
@@ -67,7 +67,7 @@ class Fragile:
         self.env = GuardedEnvironment(inner, CallLimits(seconds=seconds))
         tools = inner.tools(self.task("any"))
         words = ["add", "two", "and", "more"]
-        self.dialect = MicroDialect(build_tokenizer(words, tools))
+        self.renderer = MicroRenderer(build_tokenizer(words, tools))
 
     def task(self, name: str, turns: tuple[Turn, ...] = TURNS) -> Task:
         """Two turns of one call each."""
@@ -84,7 +84,7 @@ class Fragile:
     def right(self, turns: int = 2) -> list[list[int]]:
         """Actions that solve the first turns and end all of them, for `Replay`."""
         return [
-            self.dialect.write(calls)
+            self.renderer.write(calls)
             for turn in range(len(TURNS))
             for calls in ([(ADD,), ()] if turn < turns else [()])
         ]

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rods.rollout.policy import Generation, Sampling
+
 Ids = list[int]
 
 
 class Replay:
-    """Test double: an action a round for each row, and a memory of what it was shown."""
+    """Test double: an action a round for each episode, and a memory of what it was shown."""
 
     def __init__(self, scripts: Sequence[Sequence[Ids]]) -> None:
         self.scripts = scripts
+        self.shown: list[list[Ids]] = [[] for _ in scripts]
 
-    def start(self, rows: int) -> None:
-        assert rows == len(self.scripts)
-        self.shown: list[list[Ids]] = [[] for _ in range(rows)]
-
-    def generate(
-        self, histories: Sequence[Sequence[int]], rows: Sequence[int]
-    ) -> list[tuple[Ids, list[float]]]:
-        made = []
-        for history, row in zip(histories, rows, strict=True):
-            ids = self.scripts[row][len(self.shown[row]) % len(self.scripts[row])]
-            self.shown[row].append(list(history))
-            made.append((list(ids), [-float(i) for i in range(len(ids))]))
-        return made
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
+        script, shown = self.scripts[sampling.episode], self.shown[sampling.episode]
+        made = script[len(shown) % len(script)]
+        shown.append(list(ids))
+        return Generation(list(made), [-float(i) for i in range(len(made))])

@@ -53,20 +53,20 @@ class Harness:
         )
         self.store = Store(folder, durable=False)
         self.loop = Loop(self.config, self.store, tasks)
-        words = tools.dialect.tokenizer
+        words = tools.renderer.tokenizer
         torch.manual_seed(0)
         micro = MicroConfig(vocab_size=len(words), width=16, layers=2, heads=2, context=128)
         self.model = wrap(MicroForCausalLM(micro))
         self.rollouts: list[Sequence[Rollout]] = []
         self.advantages: list[torch.Tensor] = []
-        self.runner = Runner(tools.env, tools.dialect)
+        self.runner = Runner(tools.env, tools.renderer)
         self.engine = TrlEngine(
             self.config,
             self.loop,
             self.runner,
             self.model,
-            words.to_transformers(tools.dialect.eos),
-            lambda seed: Replay([*scripts] * per_step),
+            words.to_transformers(tools.renderer.eos),
+            lambda seed, version: Replay([*scripts] * per_step),
             folder,
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
             lambda epoch, step: None,

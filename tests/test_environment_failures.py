@@ -34,7 +34,7 @@ def roll(runner: Runner, tools: Fragile, task: Task, count: int = 2) -> list:
 
 def test_a_stall_in_the_ground_truth_is_forgotten(tools: Fragile) -> None:
     """The trace is taken while a call hangs; right answers are right from the first one on."""
-    runner, task = Runner(tools.env, tools.dialect), tools.task("one")
+    runner, task = Runner(tools.env, tools.renderer), tools.task("one")
     tools.mark("stall")
     assert [r.progress for r in roll(runner, tools, task)] == [1.0, 1.0]
     assert not (tools.folder / "stall").exists(), "nothing hung"
@@ -50,7 +50,7 @@ def test_a_raw_trace_is_not_trusted(tools: Fragile) -> None:
 
 def test_a_task_that_cannot_be_traced_is_an_environment_failure(tools: Fragile) -> None:
     """It has its name, judges nothing, and is tried again."""
-    runner, task = Runner(tools.env, tools.dialect), tools.task("one")
+    runner, task = Runner(tools.env, tools.renderer), tools.task("one")
     tools.mark("fail")
     rollouts = roll(runner, tools, task)
     assert {r.ending for r in rollouts} == {Ending.ENVIRONMENT_FAILURE}
@@ -66,7 +66,7 @@ def test_a_task_that_cannot_be_traced_is_an_environment_failure(tools: Fragile) 
 
 def test_a_visit_has_one_trace(tools: Fragile) -> None:
     """All rollouts of a task share its result after three tries; no group is split."""
-    runner, task = Runner(tools.env, tools.dialect), tools.task("one")
+    runner, task = Runner(tools.env, tools.renderer), tools.task("one")
     for start in range(3):
         tools.mark(f"fail-{start}")
     rollouts = roll(runner, tools, task, 8)
@@ -81,8 +81,8 @@ def test_what_an_environment_says_is_harmless(
     """It contains no control characters and no secret."""
     monkeypatch.setenv("DB_PASSWORD", "correct-horse")
     (tools.folder / "fail").write_text("\x1b[2J\x1b]0;owned\x07 correct-horse\n")
-    (rollout,) = roll(Runner(tools.env, tools.dialect), tools, tools.task("one"), 1)
-    last = rollout.transcript[-1].text
+    (rollout,) = roll(Runner(tools.env, tools.renderer), tools, tools.task("one"), 1)
+    last = rollout.conversation.messages[-1].text
     for text in (rollout.failure, last):
         assert "owned" in text and text.isprintable()
         assert "correct-horse" not in text
@@ -96,7 +96,7 @@ def test_a_trace_repeats_the_record(tools: Fragile) -> None:
     wrong = task.model_copy(update={"record": (right[1], right[0])})
     with pytest.raises(TraceError, match="task one: its record is not repeated"):
         trusted_trace(wrong, tools.env)
-    (rollout,) = roll(Runner(tools.env, tools.dialect), tools, wrong, 1)
+    (rollout,) = roll(Runner(tools.env, tools.renderer), tools, wrong, 1)
     assert rollout.ending is Ending.ENVIRONMENT_FAILURE
 
 
@@ -174,12 +174,12 @@ def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int, what: st
 def test_a_stall_while_an_example_is_made(tools: Fragile, what: str, session: int) -> None:
     """What the small policy is pretrained on shows no time limit that nothing had to do with."""
     task = tools.task("one")
-    right = demonstration(task, tools.env, tools.dialect)
+    right = demonstration(task, tools.env, tools.renderer)
     tools.mark(f"{what}-{tools.opened() + session}")
-    assert demonstration(task, tools.env, tools.dialect) == right
+    assert demonstration(task, tools.env, tools.renderer) == right
     tools.mark("fail")
     with pytest.raises(UserError, match="the database is away"):
-        demonstration(task, tools.env, tools.dialect)
+        demonstration(task, tools.env, tools.renderer)
 
 
 @pytest.mark.parametrize("what", ["stall", "fail"])
@@ -206,7 +206,7 @@ def test_a_stall_while_a_person_plays(tools: Fragile) -> None:
 
 def test_held_out_figures_leave_out_what_was_lost(tools: Fragile) -> None:
     tools.mark("fail-2")
-    runner, task = Runner(tools.env, tools.dialect), tools.task("one")
+    runner, task = Runner(tools.env, tools.renderer), tools.task("one")
     settings = {"rows": 4, "step": 0, "side": "test"}
     found = evaluate(runner, [task], Replay([tools.right()] * 3), samples=3, **settings)
     assert {(e.progress, e.complete, e.episodes) for e in found} == {(1.0, 1.0, 2)}

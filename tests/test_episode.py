@@ -10,7 +10,8 @@ from rods.envs.bfcl import BfclEnvironment, BfclSession
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.reward import format_reward, gold_trace
-from rods.rollout.episode import Action, Ending, Episode, Limits, Message
+from rods.rollout.episode import Action, Ending, Episode, Limits
+from rods.rollout.messages import Message, lines
 from rods.task import Task
 
 ENV = BfclEnvironment()
@@ -38,10 +39,10 @@ def test_gold_is_answered() -> None:
     seen = play(episode, *gold_turns(*range(6)))
     assert (episode.ending, episode.progress, episode.complete) == (Ending.ANSWERED, 1.0, True)
     assert episode.format == 2.0
-    assert [m.role for m in seen].count("observation") == 5
-    assert [m.text for m in seen if m.role == "tools"] == ["cancel_order"]
-    assert "cancel_order" not in episode.transcript[0].text
-    assert [m.text for m in episode.transcript if m.role == "user"] == [
+    assert [m.role for m in seen].count("tool") == 5
+    assert [text for kind, text in lines(seen) if kind == "tools"] == ["cancel_order"]
+    assert "cancel_order" not in episode.conversation.lines()[0][1]
+    assert [text for kind, text in episode.conversation.lines() if kind == "user"] == [
         turn.user for turn in TASK.turns if turn.user
     ]
 
@@ -84,7 +85,7 @@ def test_a_call_where_no_tool_fits() -> None:
     seen = play(episode, GOLD[3])
     assert episode.session.state() == before and episode.responses == responses
     assert (episode.turn, episode.progress) == (3, 2 / 6)
-    assert [m.role for m in seen] == ["error", "tools"]
+    assert [kind for kind, _ in lines(seen)] == ["error", "tools"]
     play(episode, *gold_turns(3, 4, 5))
     assert (episode.ending, episode.progress) == (Ending.ANSWERED, 5 / 6)
 
@@ -100,7 +101,7 @@ def test_rounds_with_a_call_that_fails_to_execute_are_told_from_clean_ones() -> 
     failing = parse_calls("[get_watchlist(), get_stock_info()]", tool_specs())
     refused = parse_calls("get_stock_info('no such stock')", tool_specs())
     seen = play(episode, Action(calls=failing), Action(calls=refused))
-    assert [m.role for m in seen] == ["observation", "error", "error"]
+    assert [kind for kind, _ in lines(seen)] == ["tool", "error", "error"]
     assert (episode.raised, episode.clean, episode.format) == (1, 1, 1.5)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import MAX_HINT, Hinter
 from rods.envs.notation import parse_calls
 from rods.envs.state import State
-from rods.micro.dialect import HINT_TOKENS, MicroDialect, build_tokenizer
+from rods.micro.renderer import HINT_TOKENS, MicroRenderer, build_tokenizer
 from rods.reward import gold_trace
-from rods.rollout.episode import HINT, Action, Episode, Message
+from rods.rollout.episode import Action, Episode
+from rods.rollout.messages import HINT, Message
 from rods.rollout.runner import Runner
 from rods.task import Call, Task, ToolSpec, Turn
 from wrong_calls import Failure, failures, gold_values, leaked, misspelt
@@ -97,8 +99,9 @@ def test_rewards_are_equal_with_and_without_hints() -> None:
         assert plain.ending is not None and plain.ending is hinted.ending
         assert (plain.progress, plain.format) == (hinted.progress, hinted.format)
         assert plain.verdicts == hinted.verdicts and plain.responses == hinted.responses
-        changed += plain.transcript != hinted.transcript
-        for one, other in zip(plain.transcript, hinted.transcript, strict=True):
+        said = plain.conversation.messages, hinted.conversation.messages
+        changed += said[0] != said[1]
+        for one, other in zip(*said, strict=True):
             assert one.role == other.role and other.text.split(HINT)[0] == one.text
     assert changed > 40
 
@@ -321,13 +324,13 @@ def test_hints_are_bounded_for_wordy_tools_and_huge_numbers() -> None:
 
 
 def test_the_micro_policy_reads_hints_behind_long_errors() -> None:
-    dialect = MicroDialect(build_tokenizer(["call", "first", "word"], tool_specs()))
-    long = Message("error", "word " * 90)
-    plain = dialect.extend([long])
-    hinted = dialect.extend([Message("error", f"{long.text}{HINT}{'call first ' * 40}")])
+    renderer = MicroRenderer(build_tokenizer(["call", "first", "word"], tool_specs()))
+    long = Message("tool", "word " * 90, error=True)
+    plain = renderer.extend([long])
+    hinted = renderer.extend([replace(long, hint="call first " * 40)])
     assert hinted[: len(plain) - 1] == plain[:-1]
     assert len(hinted) == len(plain) + HINT_TOKENS
-    assert dialect.tokenizer.decode(hinted[len(plain) - 1 : len(plain) + 1]) == "call first"
+    assert renderer.tokenizer.decode(hinted[len(plain) - 1 : len(plain) + 1]) == "call first"
 
 
 def test_hints_are_off_unless_asked_for() -> None:

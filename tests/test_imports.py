@@ -11,7 +11,7 @@ import rods
 
 SOURCE = Path(rods.__file__).parent
 HEAVY = ("torch", "trl", "transformers", "ray")
-OUTER = ("engines", "micro", "report", "simulate", "cli", "run")
+OUTER = ("engines", "micro", "policies", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
     "made",

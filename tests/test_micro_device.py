@@ -2,57 +2,77 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from typing import Any
 
 import pytest
 import torch
 
 from pretended_device import ELSEWHERE, move, pretending
-from rods.config import RolloutConfig
-from rods.micro.dialect import MicroDialect, build_tokenizer
 from rods.micro.model import MicroConfig, MicroForCausalLM
 from rods.micro.policy import MicroPolicy
 from rods.micro.pretrain import pretrain
+from rods.micro.renderer import MicroRenderer, build_tokenizer
+from rods.rollout.policy import Sampling
 
 ROWS = 6
-DIALECT = MicroDialect(build_tokenizer(["alpha", "beta", "gamma"], {}))
+RENDERER = MicroRenderer(build_tokenizer(["alpha", "beta", "gamma"], {}))
 
 
 def micro() -> MicroForCausalLM:
     torch.manual_seed(0)
     config = MicroConfig(
-        vocab_size=len(DIALECT.tokenizer), width=32, layers=2, heads=2, context=128
+        vocab_size=len(RENDERER.tokenizer), width=32, layers=2, heads=2, context=128
     )
     return MicroForCausalLM(config).train(False)
 
 
-def policy(model: MicroForCausalLM, temperature: float = 1.0) -> MicroPolicy:
-    config = RolloutConfig(temperature=temperature, token_budget=64, action_tokens=8)
-    return MicroPolicy(model, DIALECT, config, ROWS)
+def policy(model: MicroForCausalLM) -> MicroPolicy:
+    return MicroPolicy(model, RENDERER, ROWS, context=64)
 
 
-def played(policy: MicroPolicy, seed: int) -> list:
+def ask(policy: MicroPolicy, histories: list[list[int]], rows: Any, temperature: float) -> list:
+    """What these episodes get, who ask together."""
+
+    async def all_of_them() -> list:
+        asked = (
+            policy.generate(histories[row], Sampling(8, temperature, RENDERER.stop_ids, row))
+            for row in rows
+        )
+        return [(made.ids, made.logprobs) for made in await asyncio.gather(*asked)]
+
+    return asyncio.run(all_of_them())
+
+
+def played(policy: MicroPolicy, seed: int, temperature: float) -> list:
     """Three rounds of an episode batch, in the last of which some rows have ended."""
     rng, found = random.Random(seed), []
     histories = [[rng.randrange(1, 9) for _ in range(rng.randrange(1, 12))] for _ in range(ROWS)]
-    policy.seeded(seed).start(ROWS)
+    policy.seeded(seed).enter(ROWS)
     for rows in (range(ROWS), range(ROWS), [4, 1]):
-        made = policy.generate([histories[row] for row in rows], rows)
+        for _ in range(policy.playing - len(rows)):
+            policy.leave()
+        made = ask(policy, histories, rows, temperature)
         for row, (ids, _) in zip(rows, made, strict=True):
             histories[row] = [*histories[row], *ids, rng.randrange(1, 9)]
         found.append(made)
+    policy.leave()
+    policy.leave()
     return found
 
 
 @pytest.mark.parametrize("temperature", [1.0, 1e-6])
 def test_a_policy_follows_its_model(temperature: float) -> None:
     model = micro()
-    made, plain = policy(model, temperature), policy(micro(), temperature)
-    assert played(made, 1) == played(plain, 1), "before the trainer has the model"
+    made, plain = policy(model), policy(micro())
+    first = [played(each, 1, temperature) for each in (made, plain)]
+    assert first[0] == first[1], "before the trainer has the model"
     with pretending() as seen:
         move(model)
         assert model.device == ELSEWHERE
-        assert played(made, 2) == played(plain, 2), "the draws are those of the CPU"
+        found = [played(each, 2, temperature) for each in (made, plain)]
+        assert found[0] == found[1], "the draws are those of the CPU"
     assert {"torch.nn.functional.linear", "torch.searchsorted"} <= seen
 
 
@@ -60,15 +80,16 @@ def test_a_move_between_two_rounds_loses_nothing() -> None:
     model = micro()
     made, plain = policy(model), policy(micro())
     for each in (made, plain):
-        each.seeded(3).start(2)
+        each.seeded(3).enter(2)
+        each.leave()
     history = [3, 4, 5]
-    first = made.generate([history], [1])
-    assert first == plain.generate([history], [1])
+    first = ask(made, [[], history], [1], 1.0)
+    assert first == ask(plain, [[], history], [1], 1.0)
     history = history + first[0][0] + [6]
     with pretending() as seen:
         move(model)
-        ids, logprobs = made.generate([history], [1])[0]
-    expected = plain.generate([history], [1])[0]
+        ids, logprobs = ask(made, [[], history], [1], 1.0)[0]
+    expected = ask(plain, [[], history], [1], 1.0)[0]
     assert ids == expected[0]
     assert logprobs == pytest.approx(expected[1], abs=1e-5)
     assert "torch.nn.functional.linear" in seen

@@ -9,8 +9,8 @@ from rods.config import load_config
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import tool_specs
 from rods.micro.benchmark import SHIPPED, shipped, vocabulary
-from rods.micro.dialect import build_tokenizer
 from rods.micro.model import MicroForCausalLM
+from rods.micro.renderer import build_tokenizer
 from rods.micro.tokenizer import MicroTokenizer
 
 

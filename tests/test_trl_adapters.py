@@ -14,6 +14,7 @@ from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint
 from rods.loop import Loop
 from rods.micro.sampler import MicroSampler
 from rods.rollout.episode import Ending
+from rods.rollout.messages import Conversation
 from rods.rollout.rollout import Rollout
 from rods.stopper import Stopper
 from rods.store.store import Store
@@ -29,24 +30,21 @@ class Sampled:
     def __init__(self, model: Any) -> None:
         self.sampler, self.rng = MicroSampler(model, 0, [], 8, 64), torch.Generator()
 
-    def seeded(self, seed: int) -> Sampled:
+    def seeded(self, seed: int, version: int) -> Sampled:
         self.rng.manual_seed(seed)
         return self
 
-    def start(self, rows: int) -> None:
-        self.sampler.start(rows)
-
-    def generate(self, histories: Any, rows: Any) -> list[tuple[list[int], list[float]]]:
-        return self.sampler.generate(histories, 5, 1.0, self.rng, rows)
+    def sample(self, prompts: list[list[int]]) -> list[tuple[list[int], list[float]]]:
+        self.sampler.start(len(prompts))
+        return self.sampler.generate(prompts, 5, 1.0, self.rng)
 
 
 class OneAction:
     """A runner whose episodes are one action, and whose rewards say how much of it is even."""
 
     def run(self, tasks: Sequence[Task], policy: Any) -> list[Rollout]:
-        policy.start(len(tasks))
         prompt = [2, 3, 4]
-        made = policy.generate([prompt] * len(tasks), range(len(tasks)))
+        made = policy.sample([prompt] * len(tasks))
         return [
             Rollout(
                 task_id=task.id,
@@ -59,7 +57,7 @@ class OneAction:
                 format=1.0,
                 turns=[False],
                 ending=Ending.ANSWERED,
-                transcript=[],
+                conversation=Conversation(()),
                 refusals={},
             )
             for task, (ids, logprobs) in zip(tasks, made, strict=True)

@@ -49,8 +49,8 @@ def test_the_boundary_reads_the_progress(tools: Fragile, tmp_path: Path, reward:
 
 def test_a_shaped_reward_decides_no_boundary(tools: Fragile, tmp_path: Path) -> None:
     """All rollouts fail the task, and the format reward still differs between them."""
-    wrong = tools.dialect.write([tools.task("x").calls[0].model_copy(update={"arguments": {}})])
-    done = tools.dialect.write([])
+    wrong = tools.renderer.write([tools.task("x").calls[0].model_copy(update={"arguments": {}})])
+    done = tools.renderer.write([])
     scripts = [[done, done], [wrong, done, wrong, done]]
     made = Harness(tools, [tools.task("one")], scripts, tmp_path / "run", **stages("format"))
     assert made.train(), "it was trained on"

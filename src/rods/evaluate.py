@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from rods.errors import UserError
+from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, scored
-from rods.rollout.runner import Policy, Runner
+from rods.rollout.runner import Runner
 from rods.store.rows import Evaluation
 from rods.task import OVERALL, Task
 

@@ -8,7 +8,8 @@ from rods.envs.base import Environment
 from rods.envs.calls import Bounds, CallError
 from rods.envs.notation import parse_calls
 from rods.reward import trusted_trace
-from rods.rollout.episode import Action, Episode, Message
+from rods.rollout.episode import Action, Episode
+from rods.rollout.messages import lines as lines_of
 from rods.task import Task
 from rods.terminal import visible
 
@@ -29,8 +30,8 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     tools, known = env.tools(task), 0
     for name in sorted(set(tools) - set(task.withheld)):
         show(f"  {name}({', '.join(tools[name].parameters)})")
-    for message in episode.transcript:
-        _tell(message, show)
+    for kind, said in episode.conversation.lines():
+        _tell(kind, said, show)
     for line in lines:
         text, turn = line.strip(), episode.turn
         try:
@@ -43,8 +44,8 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
             state, answers = ("ok" if passed else "--" for passed in (verdict.state, verdict.exec))
             show(f"[turn {turn + 1} of {len(task.turns)}: state {state}, responses {answers}]")
             known = episode.turn
-        for message in seen:
-            _tell(message, show)
+        for kind, said in lines_of(seen):
+            _tell(kind, said, show)
         if episode.ending is not None:
             break
     else:
@@ -56,12 +57,12 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     return episode.progress
 
 
-def _tell(message: Message, show: Callable[[str], None]) -> None:
-    marks = {"tools": "now on offer", "observation": "<", "error": "!"}
-    if message.role == "agent":
+def _tell(kind: str, text: str, show: Callable[[str], None]) -> None:
+    marks = {"tools": "now on offer", "tool": "<", "error": "!"}
+    if kind == "assistant":
         return
-    text = message.text[:MAX_SHOWN] + ("..." if len(message.text) > MAX_SHOWN else "")
-    safe = visible(text)
-    if message.role == "tools" and len(text.split()) > 8:
-        safe = f"{len(text.split())} tools"
-    show(f"{marks.get(message.role, message.role)}: {safe}")
+    cut = text[:MAX_SHOWN] + ("..." if len(text) > MAX_SHOWN else "")
+    safe = visible(cut)
+    if kind == "tools" and len(cut.split()) > 8:
+        safe = f"{len(cut.split())} tools"
+    show(f"{marks.get(kind, kind)}: {safe}")

@@ -31,6 +31,7 @@ from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.output import Output
 from rods.processes import module_command
 from rods.rollout.episode import Limits
+from rods.rollout.policy import Sampling
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
 from rods.stopper import Stopper
@@ -152,21 +153,24 @@ class _Run:
         self.metrics = MetricsFile(self.folder, self.store)
         self.runner = Runner(
             self._environment(prepared.env),
-            prepared.dialect,
+            prepared.renderer,
             Limits(attempts=config.rollout.attempts),
             config.rollout.token_budget,
             Hinter() if config.rollout.hints else None,
+            Sampling(config.rollout.action_tokens, config.rollout.temperature),
         )
         # A run that was killed after its last step is only measured, and never gets to the engine.
         model = MicroForCausalLM.from_pretrained(checkpoint or prepared.model)
         self.rows = config.rollout.group_size * config.rollout.tasks_per_step
-        self.policy = MicroPolicy(model, prepared.dialect, config.rollout, max(self.rows, 128))
+        self.policy = MicroPolicy(
+            model, prepared.renderer, max(self.rows, 128), config.rollout.token_budget
+        )
         engine = TrlEngine(
             config,
             self.loop,
             self.runner,
             model,
-            prepared.dialect.tokenizer.to_transformers(prepared.dialect.eos),
+            prepared.renderer.tokenizer.to_transformers(prepared.renderer.eos),
             self.policy.seeded,
             self.folder,
             self._on_step,
@@ -263,7 +267,7 @@ class _Run:
             found = evaluate(
                 self.runner,
                 tasks.test if side == "test" else tasks.validation,
-                self.policy.seeded(self.config.seed * 1_000_003 + 500_000 + step),
+                self.policy.seeded(self.config.seed * 1_000_003 + 500_000 + step, step),
                 samples=config.test_samples if side == "test" else config.validation_samples,
                 rows=max(self.rows, 128),
                 step=step,
@@ -282,7 +286,7 @@ class _Run:
             rollout.task_id,
             rollout.progress,
             rollout.ending.value,
-            [[m.role, m.text] for m in rollout.transcript],
+            [[*line] for line in rollout.conversation.lines()],
         )
 
 

@@ -24,8 +24,9 @@ from rods.errors import UserError
 from rods.files import sync_tree
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, group_of
-from rods.rollout.runner import Policy, Runner
+from rods.rollout.runner import Runner
 from rods.stopper import Stopper
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -42,7 +43,8 @@ class TrlEngine:
     Args:
         model: a causal language model that TRL accepts.
         tokenizer: only used by TRL for padding and logging.
-        policy: samples from `model`; called with a seed before each batch of episodes.
+        policy: samples from `model`; called before each batch of episodes with a seed and with the
+            number of updates that the weights have had, which is their version.
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
         on_epoch: called when a further epoch begins, with its index and the number of updates so
             far; after a resume it may be called again with the same numbers.
@@ -56,7 +58,7 @@ class TrlEngine:
         runner: Runner,
         model: Any,
         tokenizer: PreTrainedTokenizerBase,
-        policy: Callable[[int], Policy],
+        policy: Callable[[int, int], Policy],
         folder: Path,
         on_step: Callable[[int, Sequence[Rollout], dict[str, float], float], None],
         on_epoch: Callable[[int, int], None],
@@ -101,14 +103,17 @@ class TrlEngine:
         tasks = [self.loop.task(p) for p in prompts]
         trainer.model.eval()
         torch.manual_seed(self.config.seed * 1_000_003 + step)  # TRL shuffles the rows of a step
-        policy = self.policy(self.config.seed * 1_000_003 + step)
+        policy = self.policy(self.config.seed * 1_000_003 + step, step - 1)
         self.rollouts = self.runner.run(tasks, policy)
         trainer.model.train()
         self.loop.add_groups(self._groups())
         return {
             "prompt_ids": [r.prompt_ids for r in self.rollouts],
             "completion_ids": [r.completion_ids for r in self.rollouts],
-            "logprobs": None,  # type: ignore[dict-item]  # TRL recomputes them
+            # Of the policy's own distribution. Without vLLM, TRL puts them into the batch and reads
+            # them only for `off_policy_mask_threshold`, which we leave off; the ratio of its loss
+            # is to log-probabilities that it computes itself.
+            "logprobs": [r.logprobs for r in self.rollouts],
             "env_mask": [r.mask for r in self.rollouts],
             # None where the environment failed: TRL masks the row, and its group's advantages come
             # from the others.

@@ -11,8 +11,8 @@ from typing import Any
 from rods.config import MicroConfig as PolicyConfig
 from rods.envs.base import Environment
 from rods.micro.cache import Progress
-from rods.micro.dialect import MicroDialect
 from rods.micro.dialogues import Renaming
+from rods.micro.renderer import MicroRenderer
 from rods.micro.tasks import MAX_TOKENS, MicroTasks
 from rods.micro.tokenizer import MicroTokenizer
 
@@ -30,7 +30,7 @@ class Prepared:
     """
 
     env: Environment
-    dialect: MicroDialect
+    renderer: MicroRenderer
     tasks: MicroTasks
     model: Path
     notice: str

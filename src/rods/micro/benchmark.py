@@ -17,8 +17,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.base_policy import Example, Prepared, make_base
 from rods.micro.cache import Progress, cached
-from rods.micro.dialect import MicroDialect, build_tokenizer, words_of
 from rods.micro.dialogues import Renaming, phrase_words, short_dialogues
+from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
 from rods.micro.tasks import load_tasks, realise_benchmark
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
@@ -52,8 +52,8 @@ def prepare_benchmark(config: PolicyConfig, progress: Progress) -> Prepared:
         "micro", [policy_key(config, env.version)], make
     )
     tasks = _tasks(env, policy, config.indices, progress)
-    dialect = _dialect(policy)
-    return Prepared(env, dialect, load_tasks(tasks, env, dialect), policy / "model", NOTICE)
+    renderer = _renderer(policy)
+    return Prepared(env, renderer, load_tasks(tasks, env, renderer), policy / "model", NOTICE)
 
 
 def make_policy(folder: Path, config: PolicyConfig, progress: Progress) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def make_policy(folder: Path, config: PolicyConfig, progress: Progress) -> dict[
     tokenizer.save(folder / TOKENIZER)
     tasks = _tasks(env, folder, config.indices, progress)
     examples = _dialogues(folder, tasks, config, progress)
-    renaming = Renaming(MicroDialect(tokenizer), phrase_words())
+    renaming = Renaming(MicroRenderer(tokenizer), phrase_words())
     return make_base(folder, tokenizer, config, examples, renaming, progress)
 
 
@@ -85,8 +85,8 @@ def policy_key(config: PolicyConfig, version: str) -> dict[str, Any]:
     return {"tools": version, **config.model_dump()}
 
 
-def _dialect(policy: Path) -> MicroDialect:
-    return MicroDialect(MicroTokenizer.load(policy / TOKENIZER))
+def _renderer(policy: Path) -> MicroRenderer:
+    return MicroRenderer(MicroTokenizer.load(policy / TOKENIZER))
 
 
 def _tasks(env: Environment, policy: Path, indices: int, progress: Progress) -> Path:
@@ -94,7 +94,7 @@ def _tasks(env: Environment, policy: Path, indices: int, progress: Progress) -> 
 
     def make(folder: Path) -> dict[str, Any]:
         progress("realising the benchmark's tasks", 0.0)
-        tasks = realise_benchmark(env, _dialect(policy), indices)
+        tasks = realise_benchmark(env, _renderer(policy), indices)
         tasks.save(folder)
         return tasks.counts()
 
@@ -135,14 +135,16 @@ _WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its ch
 def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
     policy, place, longer, seed, index, count = job
     if not _WORKER:
-        dialect = _dialect(Path(policy))
-        tasks = load_tasks(Path(place), BfclEnvironment(), dialect)
+        renderer = _renderer(Path(policy))
+        tasks = load_tasks(Path(place), BfclEnvironment(), renderer)
         assert tasks.pipeline is not None
         every = (*tasks.train, *tasks.validation, *tasks.test)
         _WORKER.update(
-            dialect=dialect, program=tasks.pipeline.program, forbidden={signature(t) for t in every}
+            renderer=renderer,
+            program=tasks.pipeline.program,
+            forbidden={signature(t) for t in every},
         )
-    program, dialect = _WORKER["program"], _WORKER["dialect"]
+    program, renderer = _WORKER["program"], _WORKER["renderer"]
     rng = random.Random(f"dialogues {seed} {index}")
-    stream = short_dialogues(program, dialect, _WORKER["forbidden"], longer, rng)
+    stream = short_dialogues(program, renderer, _WORKER["forbidden"], longer, rng)
     return list(islice(stream, count))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
-from rods.micro.dialect import MicroDialect
+from rods.micro.renderer import MicroRenderer
 from rods.micro.tasks import MAX_TOKENS, demonstration
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.near import signature
@@ -28,7 +28,7 @@ CATEGORIES = (BASE, BASE, MISS_FUNC, MISS_PARAM)
 
 def short_dialogues(
     program: ProgramStages,
-    dialect: MicroDialect,
+    renderer: MicroRenderer,
     forbidden: set[str],
     longer: float,
     rng: random.Random,
@@ -43,7 +43,7 @@ def short_dialogues(
         task = _dialogue(program, longer, rng)
         if task is None or signature(task) in forbidden:
             continue
-        ids, mask = demonstration(task, program.env, dialect)
+        ids, mask = demonstration(task, program.env, renderer)
         if len(ids) <= MAX_TOKENS:
             yield ids, mask
 
@@ -85,9 +85,9 @@ class Renaming:
 
     SHARE = 0.5
 
-    def __init__(self, dialect: MicroDialect, kept: set[str]) -> None:
+    def __init__(self, renderer: MicroRenderer, kept: set[str]) -> None:
         """`kept`: words that keep their meaning."""
-        tokenizer = dialect.tokenizer
+        tokenizer = renderer.tokenizer
         said = {*kept, "the", "last", "previous", "true", "false", "is"}
         self._words = [
             i

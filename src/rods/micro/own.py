@@ -21,8 +21,8 @@ from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.micro.base_policy import Prepared, make_base
 from rods.micro.cache import Progress, cached
-from rods.micro.dialect import MicroDialect, build_tokenizer, words_of
 from rods.micro.dialogues import Renaming
+from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
 from rods.micro.tasks import MicroTasks, carries, demonstration
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
@@ -62,25 +62,25 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
             words = words_of([*texts, *(f"{t.name} {list(t.parameters)}" for t in tools.values())])
             tokenizer = build_tokenizer(words, tools)
             tokenizer.save(folder / "tokenizer.json")
-            dialect = MicroDialect(tokenizer)
-            sides = _sides(tasks, guarded, dialect, path)
-            examples = [demonstration(task, guarded, dialect) for task in sides.train]
+            renderer = MicroRenderer(tokenizer)
+            sides = _sides(tasks, guarded, renderer, path)
+            examples = [demonstration(task, guarded, renderer) for task in sides.train]
             values = words_of(_values(task) for task in tasks)
-            renaming = Renaming(dialect, words - values)
+            renaming = Renaming(renderer, words - values)
             return make_base(folder, tokenizer, config.micro, examples, renaming, progress)
 
         ids = [task.id for task in tasks]
         folder = cached("own", [env.name, env.version, ids, config.micro.model_dump()], make)
-        dialect = MicroDialect(MicroTokenizer.load(folder / "tokenizer.json"))
-        sides = _sides(tasks, guarded, dialect, path)
-        sides = replace(sides, pipeline=_pipeline(sides, env, guarded, dialect))
-        return Prepared(env, dialect, sides, folder / "model", NOTICE)
+        renderer = MicroRenderer(MicroTokenizer.load(folder / "tokenizer.json"))
+        sides = _sides(tasks, guarded, renderer, path)
+        sides = replace(sides, pipeline=_pipeline(sides, env, guarded, renderer))
+        return Prepared(env, renderer, sides, folder / "model", NOTICE)
     finally:
         guarded.close()
 
 
-def _sides(tasks: list[Task], env: Environment, dialect: MicroDialect, path: Path) -> MicroTasks:
-    fitting = [task for task in tasks if carries(task, env, dialect)]
+def _sides(tasks: list[Task], env: Environment, renderer: MicroRenderer, path: Path) -> MicroTasks:
+    fitting = [task for task in tasks if carries(task, env, renderer)]
     if len(fitting) < LEAST:
         raise UserError(
             f"{path}: {len(fitting)} of {len(tasks)} tasks fit the micro policy; {LEAST} are needed"
@@ -92,15 +92,15 @@ def _sides(tasks: list[Task], env: Environment, dialect: MicroDialect, path: Pat
 
 
 def _pipeline(
-    sides: MicroTasks, env: PythonEnvironment, guarded: Environment, dialect: MicroDialect
+    sides: MicroTasks, env: PythonEnvironment, guarded: Environment, renderer: MicroRenderer
 ) -> Pipeline:
     """Synthesis from the training tasks; drawn arguments may hang a class, so calls are guarded."""
 
     def fits(task: Task) -> bool:
-        return carries(task, guarded, dialect)
+        return carries(task, guarded, renderer)
 
     def visible(text: str) -> str:
-        return dialect.tokenizer.decode(dialect.observe(text))
+        return renderer.tokenizer.decode(renderer.observe(text))
 
     tools = {name: method.spec for name, method in env.methods.items()}
     critic = Critic(guarded, [*sides.validation, *sides.test])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -114,7 +114,7 @@ class MicroSampler:
         if len(set(rows)) != len(rows) or len(rows) != len(histories):
             raise ValueError("one distinct row for each history is needed")
         results: dict[int, tuple[list[int], list[float]]] = {row: ([], []) for row in rows}
-        given = {row: list(history) for row, history in zip(rows, histories, strict=True)}
+        given = dict(zip(rows, histories, strict=True))
         if not all(given.values()):
             raise ValueError("a history needs at least one token")
         going = {row for row in rows if len(given[row]) < self._context}
@@ -137,7 +137,7 @@ class MicroSampler:
 
     def _decode(
         self,
-        given: dict[int, list[int]],
+        given: Mapping[int, Sequence[int]],
         results: dict[int, tuple[list[int], list[float]]],
         logits: Tensor,
         max_new_tokens: int,
@@ -186,13 +186,15 @@ class MicroSampler:
             self._rows = [self._rows[place] for place in order]
         return order
 
-    def _feed(self, histories: list[list[int]]) -> Tensor:
+    def _feed(self, histories: Sequence[Sequence[int]]) -> Tensor:
         """Bring the first places up to their histories; next-token logits [rows, vocabulary]."""
         starts = []
         for row, history in zip(self._rows, histories, strict=False):
             # The last token is fed again if need be, for its logits.
-            starts.append(min(_common(self._held[row], history), len(history) - 1))
-            self._held[row] = history.copy()
+            held = self._held[row]
+            common = _common(held, history)
+            starts.append(min(common, len(history) - 1))
+            held[common:] = history[common:]
         logits, first = [], 0
         while first < len(histories):
             last, longest = first, 0
@@ -205,7 +207,9 @@ class MicroSampler:
             first = last
         return torch.cat(logits)
 
-    def _feed_block(self, first: int, histories: list[list[int]], starts: list[int]) -> Tensor:
+    def _feed_block(
+        self, first: int, histories: Sequence[Sequence[int]], starts: list[int]
+    ) -> Tensor:
         """Feed `histories[i][starts[i]:]` at places from `first` on, padded on the right."""
         blocks = [self._window(h, start) for h, start in zip(histories, starts, strict=True)]
         width = max(len(block) for block in blocks)
@@ -215,9 +219,9 @@ class MicroSampler:
         positions = self._tensor(starts)[:, None] + columns
         return self._advance(first, windows, positions, fresh)
 
-    def _window(self, history: list[int], start: int) -> list[int]:
+    def _window(self, history: Sequence[int], start: int) -> list[int]:
         """The history from `start` on with the PAST tokens before it, padding at the beginning."""
-        return [self._pad_id] * max(0, PAST - start) + history[max(0, start - PAST) :]
+        return [self._pad_id] * max(0, PAST - start) + [*history[max(0, start - PAST) :]]
 
     def _advance(self, first: int, window: Tensor, positions: Tensor, fresh: Tensor) -> Tensor:
         """Run a block [rows, PAST + tokens]; logits [rows, vocabulary] after each row's last."""
@@ -244,8 +248,8 @@ def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Ten
     return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
 
 
-def _common(held: list[int], history: list[int]) -> int:
+def _common(held: list[int], history: Sequence[int]) -> int:
     """Length of the longest common prefix."""
-    if history[: len(held)] == held:
+    if list(history[: len(held)]) == held:
         return len(held)
     return next(i for i, (a, b) in enumerate(zip(held, [*history, -1], strict=False)) if a != b)

@@ -22,7 +22,7 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.calls import STOPPED
 from rods.envs.retry import retried
-from rods.micro.dialect import MicroDialect
+from rods.micro.renderer import MicroRenderer
 from rods.reward import TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, Limits
 from rods.synthesis import case
@@ -76,7 +76,7 @@ class MicroTasks:
 
 
 def demonstration(
-    task: Task, env: Environment, dialect: MicroDialect
+    task: Task, env: Environment, renderer: MicroRenderer
 ) -> tuple[list[int], list[bool]]:
     """Tokens of a perfect episode and which of them the agent wrote.
 
@@ -88,7 +88,7 @@ def demonstration(
         TraceError: the environment lost it each time.
     """
     ids, mask, episode = retried(
-        lambda: _demonstrated(task, env, dialect),
+        lambda: _demonstrated(task, env, renderer),
         lambda made: bool(made[2].failure) or not STOPPED.isdisjoint(made[2].refusals),
     )
     if episode.failure:
@@ -97,15 +97,15 @@ def demonstration(
 
 
 def _demonstrated(
-    task: Task, env: Environment, dialect: MicroDialect
+    task: Task, env: Environment, renderer: MicroRenderer
 ) -> tuple[list[int], list[bool], Episode]:
     episode = Episode(task, env, gold_trace(task, env), LIMITS)
-    ids = dialect.open(task, episode.transcript)
+    ids = renderer.begin(episode.conversation)
     mask = [False] * len(ids)
     for turn in task.turns:
         for calls in [*((call,) for call in turn.ground_truth), ()]:
-            said = dialect.write(calls)
-            seen = dialect.extend(episode.act(Action(calls=calls)))
+            said = renderer.write(calls)
+            seen = renderer.extend(episode.act(Action(calls=calls)))
             if episode.ending is not None:
                 seen = []
             ids += said + seen
@@ -113,31 +113,31 @@ def _demonstrated(
     return ids, mask, episode
 
 
-def carries(task: Task, env: Environment, dialect: MicroDialect) -> bool:
+def carries(task: Task, env: Environment, renderer: MicroRenderer) -> bool:
     """Whether the policy can express the calls and hold the episode."""
     tools = env.tools(task)
     for turn in task.turns:
         if len(turn.ground_truth) > MAX_CALLS:
             return False
         for call in turn.ground_truth:
-            if any(_too_long(value, dialect) for value in call.arguments.values()):
+            if any(_too_long(value, renderer) for value in call.arguments.values()):
                 return False
         if turn.ground_truth:
-            read = dialect.parse(dialect.write(turn.ground_truth), tools)
+            read = renderer.parse(renderer.write(turn.ground_truth), tools)
             if repr(read.calls) != repr(turn.ground_truth):  # 5 and 5.0 must stay apart
                 return False
-    return len(demonstration(task, env, dialect)[0]) <= MAX_TOKENS
+    return len(demonstration(task, env, renderer)[0]) <= MAX_TOKENS
 
 
-def _too_long(value: Any, dialect: MicroDialect) -> bool:
+def _too_long(value: Any, renderer: MicroRenderer) -> bool:
     if isinstance(value, list):
-        return len(value) > 4 or any(_too_long(v, dialect) for v in value)
+        return len(value) > 4 or any(_too_long(v, renderer) for v in value)
     if isinstance(value, dict):
         return True
-    return len(dialect.tokenizer.encode(str(value))) > MAX_VALUE_TOKENS
+    return len(renderer.tokenizer.encode(str(value))) > MAX_VALUE_TOKENS
 
 
-def load_tasks(folder: Path, env: Environment, dialect: MicroDialect) -> MicroTasks:
+def load_tasks(folder: Path, env: Environment, renderer: MicroRenderer) -> MicroTasks:
     """Read what `MicroTasks.save` wrote."""
     made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
     with (folder / "tasks.jsonl").open(encoding="utf-8") as file:
@@ -145,20 +145,20 @@ def load_tasks(folder: Path, env: Environment, dialect: MicroDialect) -> MicroTa
             row = json.loads(line)
             made[row["side"]].append(Task.model_validate(row["task"]))
     left_out = json.loads((folder / "left_out.json").read_text())
-    return _micro_tasks(made, left_out, _pipeline(env, dialect))
+    return _micro_tasks(made, left_out, _pipeline(env, renderer))
 
 
-def _pipeline(env: Environment, dialect: MicroDialect) -> Pipeline:
+def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
     """Synthesis that knows the training side only."""
     sides = split()
     faulty = benchmark_faults()
     training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in faulty]
 
     def fits(task: Task) -> bool:
-        return carries(task, env, dialect)
+        return carries(task, env, renderer)
 
     def visible(text: str) -> str:
-        return dialect.tokenizer.decode(dialect.observe(text))
+        return renderer.tokenizer.decode(renderer.observe(text))
 
     return program_pipeline(env, tool_specs(), training, Critic(env), visible, fits)
 
@@ -175,11 +175,11 @@ def _micro_tasks(
 
 
 def realise_benchmark(
-    env: Environment, dialect: MicroDialect, indices: int = 200, seed: int = 0
+    env: Environment, renderer: MicroRenderer, indices: int = 200, seed: int = 0
 ) -> MicroTasks:
     """The tasks of the first base indices (200: all 800), deterministic by `seed`."""
     sources, sides = benchmark_tasks(), split()
-    pipeline = _pipeline(env, dialect)
+    pipeline = _pipeline(env, renderer)
     made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
     left_out = {n: reason for n, reason in benchmark_faults().items() if sides[n] != "test"}
     for name, source in sources.items():

@@ -14,13 +14,12 @@ from enum import StrEnum
 from rods.envs.base import Environment, Observation, Outcome, Session, Step
 from rods.envs.hints import Hinter
 from rods.reward import NO_TRACE, GoldTrace, Verdict, format_reward, judge_turn, progress
+from rods.rollout.messages import Conversation, Message, ToolCall
 from rods.secret import shown
-from rods.task import Call, Task
+from rods.task import Call, Task, ToolSpec
 
-HINT = " Hint: "
-"""Stands between a response and its hint in the transcript."""
 FAILED = "environment failure: "
-"""Begins the transcript's last message where the environment lost the episode."""
+"""Begins the last message of a conversation where the environment lost the episode."""
 MAX_FAILURE = 300  # characters that are kept of why
 
 
@@ -51,25 +50,18 @@ class Action:
     malformed: str = ""
 
 
-@dataclass(frozen=True)
-class Message:
-    """One entry of the transcript. Roles: tools, user, agent, observation, error."""
-
-    role: str
-    text: str
-
-
 @dataclass
 class Episode:
     """One agent's run through one task. Feed `act` until `ending` is set.
 
-    With a `hinter`, failed calls are shown with a hint. It is in the transcript alone: the verdict
+    With a `hinter`, failed calls are shown with a hint. It is in the messages alone: the verdict
     compares the responses without it.
 
     Who plays many episodes at once calls `begin` on each, hands all the steps to the environment
     together, and gives each outcome to `finish`.
 
     Attributes:
+        conversation: what was said so far.
         failure: why the environment lost it, or "".
     """
 
@@ -78,7 +70,6 @@ class Episode:
     gold: GoldTrace
     limits: Limits = field(default_factory=Limits)
     verdicts: list[Verdict] = field(default_factory=list)
-    transcript: list[Message] = field(default_factory=list)
     ending: Ending | None = None
     hinter: Hinter | None = None
     failure: str = ""
@@ -97,11 +88,13 @@ class Episode:
         self.refusals: Counter[str] = Counter()
         self._attempts = self._malformed_in_row = 0
         self._called = self._spent = self._turn_over = self._spent_now = False
-        self._shown = 0
-        self._calls: Sequence[Call] = ()
+        self._shown = self._made = 0
+        self._calls: Sequence[ToolCall] = ()
         self._tools = self.env.tools(self.task)
         self._offered = {n: t for n, t in self._tools.items() if n not in self.task.withheld}
-        self.transcript.append(Message("tools", " ".join(self._offered)))
+        by_class = sorted(self._offered.values(), key=self._place)
+        withheld = tuple(self._tools[n] for n in self.task.withheld if n in self._tools)
+        self.conversation = Conversation(tuple(by_class), withheld)
         self._user_turn()
 
     @property
@@ -122,15 +115,15 @@ class Episode:
     def begin(self, action: Action, said: str = "") -> Step | None:
         """Take one action; the step is what the environment has to do for it, if anything."""
         self.rounds += 1
-        self.transcript.append(Message("agent", said or _as_text(action)))
-        self._shown = len(self.transcript)
+        calls = self._numbered(action.calls[: self.limits.calls])
+        self._say(Message("assistant", said or _as_text(action), calls))
+        self._shown = len(self.conversation.messages)
         self._turn_over = self._spent_now = False
-        calls = action.calls[: self.limits.calls]
         if action.malformed:
             self.malformed += 1
             self._malformed_in_row += 1
             self._attempts += 1
-            self.transcript.append(Message("error", action.malformed))
+            self._say(Message("user", action.malformed, error=True))
             if self._malformed_in_row >= self.limits.malformed:
                 self.end(Ending.FORMAT_FAILURES)
                 return None
@@ -140,8 +133,8 @@ class Episode:
                 self._turn_over = True
             elif not self.task.turns[self.turn].ground_truth:
                 self._called = self._turn_over = True
+                self._refuse(calls)
                 calls = ()
-                self.transcript.append(Message("error", "no tool fits this request"))
             else:
                 self._called = True
                 self._attempts += 1
@@ -152,21 +145,22 @@ class Episode:
             return None
         self._calls = calls
         assert self.session is not None, "the episode is over"
-        return Step(self.session, calls, self.gold.states[self.turn] if judged else None)
+        made = [made.call for made in calls]
+        return Step(self.session, made, self.gold.states[self.turn] if judged else None)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
         """Take the outcome of the step, None where there was none; returns what the agent sees."""
         if self.ending is not None:
-            return self.transcript[self._shown :]
+            return self.conversation.messages[self._shown :]
         if outcome is not None and outcome.lost:
             self._fail(outcome.lost)
             self.end(Ending.ENVIRONMENT_FAILURE)
-            return self.transcript[self._shown :]
+            return self.conversation.messages[self._shown :]
         if outcome is not None and outcome.observations:
             self._observe(outcome)
         if self._turn_over:
             self._end_turn(outcome.matches if outcome else None)
-        return self.transcript[self._shown :]
+        return self.conversation.messages[self._shown :]
 
     def end(self, ending: Ending) -> None:
         """Stop here; turns not reached count as failed."""
@@ -193,25 +187,44 @@ class Episode:
 
     def _fail(self, why: str) -> None:
         self.failure = shown(why, MAX_FAILURE)
-        self.transcript.append(Message("error", f"{FAILED}{self.failure}"))
+        self._say(Message("user", f"{FAILED}{self.failure}", error=True))
 
     def _observe(self, outcome: Outcome) -> None:
         failed = False
-        for call, seen in zip(self._calls, outcome.observations, strict=True):
+        for made, seen in zip(self._calls, outcome.observations, strict=True):
             failed = failed or seen.raised
             self.refusals.update([seen.refused] if seen.refused else [])
             self.responses.append(seen.text)
-            shown = seen.text + self._hint(call, seen)
-            self.transcript.append(Message("observation" if seen.ok else "error", shown))
+            hint = self._hint(made.call, seen)
+            self._say(Message("tool", seen.text, (), made.id, error=not seen.ok, hint=hint))
         self.raised += failed
         self.clean += not failed
 
     def _hint(self, call: Call, seen: Observation) -> str:
         if self.hinter is None or self.session is None or seen.ok:
             return ""
-        shown = "\n".join(m.text for m in self.transcript if m.role not in ("tools", "agent"))
-        hint = self.hinter.hint(call, seen, self.session, self._offered, shown)
-        return HINT + hint if hint else ""
+        said = (m for m in self.conversation.messages if m.role != "assistant" and not m.repeats)
+        told = "\n".join(m.text for m in said if m.text)
+        return self.hinter.hint(call, seen, self.session, self._offered, told)
+
+    def _refuse(self, calls: Sequence[ToolCall]) -> None:
+        """Where no tool fits: nothing is called, and each call is told so."""
+        for made in calls:
+            repeats = made is not calls[0]
+            text = "no tool fits this request"
+            self._say(Message("tool", text, (), made.id, error=True, repeats=repeats))
+
+    def _numbered(self, calls: Sequence[Call]) -> tuple[ToolCall, ...]:
+        first, self._made = self._made, self._made + len(calls)
+        return tuple(ToolCall(f"call_{first + i}", call) for i, call in enumerate(calls))
+
+    def _say(self, message: Message) -> None:
+        self.conversation.messages.append(message)
+
+    def _place(self, tool: ToolSpec) -> int:
+        """Of its class among the task's."""
+        classes = self.task.classes
+        return classes.index(tool.owner) if tool.owner in classes else len(classes)
 
     def _end_turn(self, matches: bool | None) -> None:
         self._spent = self._spent or self._spent_now
@@ -226,11 +239,10 @@ class Episode:
 
     def _user_turn(self) -> None:
         turn = self.task.turns[self.turn]
-        if turn.restores:
-            self._offered |= {n: t for n, t in self._tools.items() if n in turn.restores}
-            self.transcript.append(Message("tools", " ".join(turn.restores)))
-        if turn.user:
-            self.transcript.append(Message("user", turn.user))
+        restored = {n: self._tools[n] for n in turn.restores if n in self._tools}
+        self._offered |= {n: t for n, t in self._tools.items() if n in restored}
+        if turn.user or restored:
+            self._say(Message("user", turn.user, tools=tuple(restored.values())))
 
 
 def _as_text(action: Action) -> str:

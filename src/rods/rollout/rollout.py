@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from rods.config import RewardName
 from rods.group import GroupRewards
-from rods.rollout.episode import Ending, Message
+from rods.rollout.episode import Ending, Episode
+from rods.rollout.messages import Conversation
+from rods.rollout.tokens import Tokens
 
 
 class Rollout(NamedTuple):
@@ -18,6 +20,7 @@ class Rollout(NamedTuple):
     Attributes:
         turns: whether each turn that was reached passed.
         failure: why the environment lost it, or "".
+        versions: of the policy, one for each of its actions.
     """
 
     task_id: str
@@ -30,9 +33,31 @@ class Rollout(NamedTuple):
     format: float
     turns: list[bool]
     ending: Ending
-    transcript: list[Message]
+    conversation: Conversation
     refusals: dict[str, int]
     failure: str = ""
+    versions: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, episode: Episode, tokens: Tokens) -> Rollout:
+        """An episode that is over, and its tokens."""
+        assert episode.ending is not None
+        return cls(
+            task_id=episode.task.id,
+            prompt_ids=tokens.prompt,
+            completion_ids=tokens.completion,
+            mask=tokens.mask,
+            logprobs=tokens.logprobs,
+            progress=episode.progress,
+            complete=episode.complete,
+            format=episode.format,
+            turns=[v.passed for v in episode.verdicts],
+            ending=episode.ending,
+            conversation=episode.conversation,
+            refusals=dict(episode.refusals),
+            failure=episode.failure,
+            versions=tuple(tokens.versions),
+        )
 
     @property
     def generated(self) -> int:

@@ -1,4 +1,4 @@
-"""Runs many episodes together: one policy call a round for all that are still going.
+"""Plays episodes with a policy, each as a coroutine of its own: nobody waits for another's round.
 
 A task whose ground truth cannot be replayed, or that cannot be opened, is a failure of the
 environment: its rollouts are lost before they begin, and it is tried again at its next visit.
@@ -6,38 +6,23 @@ environment: its rollouts are lost before they begin, and it is tried again at i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from rods.envs.base import Environment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
-from rods.rollout.dialect import Dialect
-from rods.rollout.episode import Ending, Episode, Limits, Message
+from rods.rollout.action_queue import ActionQueue
+from rods.rollout.episode import Ending, Episode, Limits
+from rods.rollout.policy import GatheringPolicy, Policy, Sampling
+from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
+from rods.rollout.synchronous import run_coroutine
+from rods.rollout.tokens import Tokens
+from rods.rollout.worker_thread import WorkerThread
 from rods.task import Task
-
-
-class Policy(Protocol):
-    """Anything that continues token histories."""
-
-    def start(self, rows: int) -> None:
-        """A new batch of `rows` episodes begins."""
-
-    def generate(
-        self, histories: Sequence[Sequence[int]], rows: Sequence[int]
-    ) -> list[tuple[list[int], list[float]]]:
-        """Continue each history to a stop token or the limit of an action.
-
-        Args:
-            histories: full token histories, one a row in `rows`.
-            rows: which episode of the batch each history belongs to.
-
-        Returns:
-            For each history the new token ids and their log-probabilities.
-        """
 
 
 @dataclass
@@ -47,76 +32,106 @@ class Runner:
     Attributes:
         token_budget: most tokens of an episode, prompt included.
         hinter: makes the hints that failed calls are shown with; None: there are none.
+        sampling: of an action. The stop ids are the renderer's, and near the end of the budget an
+            action gets no more tokens than are left.
     """
 
     env: Environment
-    dialect: Dialect
+    renderer: Renderer
     limits: Limits = field(default_factory=Limits)
     token_budget: int = 512
     hinter: Hinter | None = None
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         self.traces = Traces(self.env)
+        self.sampling = self.sampling._replace(stop_ids=self.renderer.stop_ids)
 
     def run(
         self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
     ) -> list[Rollout]:
+        """`play`, for code that is not asynchronous; an event loop may be running already."""
+        return run_coroutine(lambda: self.play(tasks, policy, tick))
+
+    async def play(
+        self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
+    ) -> list[Rollout]:
         """One episode for each entry of `tasks`, in order.
 
+        Whatever ends this early, an exception of the policy for instance, cancels all episodes and
+        closes their sessions.
+
         Args:
-            tick: called after every round, for progress displays.
+            tick: called after every action, for progress displays.
 
         Raises:
             NoProcessError: nothing can be run at all.
         """
-        traces = self.traces.visit(tasks)
-        episodes = [self._begin(task, traces[task.id]) for task in tasks]
-        prompts = [self.dialect.open(e.task, e.transcript) for e in episodes]
-        completions: list[list[int]] = [[] for _ in episodes]
-        masks: list[list[int]] = [[] for _ in episodes]
-        logprobs: list[list[float]] = [[] for _ in episodes]
-        for i, episode in enumerate(episodes):
-            if episode.ending is not None:  # a row without a token of its own
-                completions[i], masks[i], logprobs[i] = [self.dialect.stop_ids[0]], [0], [0.0]
-        policy.start(len(episodes))
-        active = [i for i, episode in enumerate(episodes) if episode.ending is None]
-        while active:
-            made = policy.generate([prompts[i] + completions[i] for i in active], active)
-            for i, (ids, logp) in zip(active, made, strict=True):
-                completions[i] += ids
-                masks[i] += [1] * len(ids)
-                logprobs[i] += logp
-            seen = self._act([episodes[i] for i in active], [ids for ids, _ in made])
-            for i, messages in zip(active, seen, strict=True):
-                length = len(prompts[i]) + len(completions[i])
-                suffix = self._suffix(episodes[i], messages, length)
-                completions[i] += suffix
-                masks[i] += [0] * len(suffix)
-                logprobs[i] += [0.0] * len(suffix)
-            active = [i for i in active if episodes[i].ending is None]
+        thread = WorkerThread()
+        episodes: list[Episode] = []
+        playing: list[asyncio.Task[Rollout]] = []
+
+        def over(_: asyncio.Task[Rollout]) -> None:
+            if isinstance(policy, GatheringPolicy):
+                policy.leave()
+
+        try:
+            episodes = await thread.call(self._begin, tasks)
+            actions = ActionQueue(self.env, thread)
+            if isinstance(policy, GatheringPolicy):
+                policy.enter(len(episodes))
+            for number, episode in enumerate(episodes):
+                coroutine = self._play(number, episode, policy, actions, tick)
+                playing.append(asyncio.create_task(coroutine))
+                playing[-1].add_done_callback(over)  # also of one that never began
+            return await asyncio.gather(*playing)
+        finally:
+            for task in playing:
+                task.cancel()
+            thread.close()
+            for episode in episodes:
+                if episode.ending is None:
+                    episode.close()
+            await asyncio.gather(*playing, return_exceptions=True)
+
+    async def _play(
+        self,
+        number: int,
+        episode: Episode,
+        policy: Policy,
+        actions: ActionQueue,
+        tick: Callable[[], None] | None,
+    ) -> Rollout:
+        tokens = Tokens(self.renderer.begin(episode.conversation))
+        tools = self.env.tools(episode.task)
+        if episode.ending is None and len(tokens.ids) >= self.token_budget:
+            await actions.end(episode, Ending.TOKEN_BUDGET)
+        if episode.ending is not None:  # a row without a token of its own
+            tokens.add_environment(self.renderer.stop_ids[:1])
+        while episode.ending is None:
+            left = self.token_budget - len(tokens.ids)
+            sampling = self.sampling._replace(
+                max_tokens=min(self.sampling.max_tokens, left), episode=number
+            )
+            made = await policy.generate(tokens.ids, sampling)
+            tokens.add_generation(made)
+            action = self.renderer.parse(made.ids, tools)
+            seen = await actions.act(episode, action, self.renderer.show(made.ids))
+            if episode.ending is None:
+                said = self.renderer.extend(seen)
+                if len(tokens.ids) + len(said) < self.token_budget:
+                    tokens.add_environment(said)
+                else:
+                    await actions.end(episode, Ending.TOKEN_BUDGET)
             if tick:
                 tick()
-        return [
-            Rollout(
-                task_id=e.task.id,
-                prompt_ids=prompts[i],
-                completion_ids=completions[i],
-                mask=masks[i],
-                logprobs=logprobs[i],
-                progress=e.progress,
-                complete=e.complete,
-                format=e.format,
-                turns=[v.passed for v in e.verdicts],
-                ending=e.ending,
-                transcript=e.transcript,
-                refusals=dict(e.refusals),
-                failure=e.failure,
-            )
-            for i, e in enumerate(episodes)
-            if e.ending is not None
-        ]
+        return Rollout.of(episode, tokens)
 
-    def _begin(self, task: Task, trace: GoldTrace | TraceError) -> Episode:
+    def _begin(self, tasks: Sequence[Task]) -> list[Episode]:
+        traces = self.traces.visit(tasks)
+        return [self._open(task, traces[task.id]) for task in tasks]
+
+    def _open(self, task: Task, trace: GoldTrace | TraceError) -> Episode:
         """An episode at its first turn, or one that the environment has lost already."""
         if isinstance(trace, TraceError):
             return Episode.lost(task, self.env, str(trace))
@@ -126,27 +141,3 @@ class Runner:
             raise
         except UserError as error:
             return Episode.lost(task, self.env, str(error))
-
-    def _act(
-        self, episodes: Sequence[Episode], generated: Sequence[list[int]]
-    ) -> list[list[Message]]:
-        """Let each episode act on its generated ids, with one visit to the environment for all."""
-        steps = []
-        for episode, ids in zip(episodes, generated, strict=True):
-            action = self.dialect.parse(ids, self.env.tools(episode.task))
-            steps.append(episode.begin(action, said=self.dialect.show(ids)))
-        outcomes = iter(self.env.execute([step for step in steps if step]))
-        return [
-            episode.finish(next(outcomes) if step else None)
-            for episode, step in zip(episodes, steps, strict=True)
-        ]
-
-    def _suffix(self, episode: Episode, seen: Sequence[Message], length: int) -> list[int]:
-        """The environment's tokens after an action."""
-        if episode.ending is not None:
-            return []
-        suffix = self.dialect.extend(seen)
-        if length + len(suffix) >= self.token_budget:
-            episode.end(Ending.TOKEN_BUDGET)
-            return []
-        return suffix

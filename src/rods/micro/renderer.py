@@ -1,4 +1,4 @@
-"""The micro policy's dialect: tool and parameter names are single tokens, values are words.
+"""The micro policy's renderer: tool and parameter names are single tokens, values are words.
 
     <tools> GorillaFileSystem <without> fn:cp
     <user> make the directory temp <agent> <call> fn:mkdir arg:dir_name temp <run>
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
 from rods.micro.tokenizer import MicroTokenizer
-from rods.rollout.episode import HINT, Action, Message
-from rods.task import Call, Task, ToolSpec
+from rods.rollout.episode import Action
+from rods.rollout.messages import Conversation, Message
+from rods.task import Call, ToolSpec
 
 CONTROL = (
     *("<tools>", "<without>", "<now>", "<user>", "<agent>", "<call>", "<list>", "<item>"),
@@ -51,8 +52,8 @@ def words_of(texts: Iterable[str]) -> set[str]:
     return {w for text in texts for w in re.findall("[A-Za-z]+", text) if len(w) < MAX_WORD}
 
 
-class MicroDialect:
-    """Implements `rods.rollout.dialect.Dialect` over a `MicroTokenizer`."""
+class MicroRenderer:
+    """Implements `rods.rollout.renderer.Renderer` over a `MicroTokenizer`."""
 
     def __init__(self, tokenizer: MicroTokenizer) -> None:
         self.tokenizer = tokenizer
@@ -61,26 +62,22 @@ class MicroDialect:
         self.stop_ids: tuple[int, ...] = (self._id["<run>"], self._id["<done>"])
         self.eos = "<done>"
 
-    def open(self, task: Task, messages: Sequence[Message]) -> list[int]:
-        ids = [self._id["<tools>"], *(self._id[f"class:{c}"] for c in task.classes)]
-        if task.withheld:
-            ids += [self._id["<without>"], *(self._id[f"fn:{n}"] for n in task.withheld)]
-        return ids + self.extend([m for m in messages if m.role != "tools"])
+    def begin(self, conversation: Conversation) -> list[int]:
+        owners = dict.fromkeys(t.owner for t in (*conversation.tools, *conversation.withheld))
+        ids = [self._id["<tools>"], *(self._id[f"class:{owner}"] for owner in owners)]
+        if conversation.withheld:
+            ids += [self._id["<without>"], *self._functions(conversation.withheld)]
+        return ids + self.extend(conversation.messages)
 
     def extend(self, messages: Sequence[Message]) -> list[int]:
         ids: list[int] = []
         for message in messages:
-            if message.role == "user":
-                ids += [self._id["<user>"], *self.tokenizer.encode(message.text)]
-            elif message.role == "tools":
-                ids += [self._id["<now>"], *(self._id[f"fn:{n}"] for n in message.text.split())]
-            elif message.role in ("observation", "error"):
-                mark = "<seen>" if message.role == "observation" else "<failed>"
-                text, _, hint = (
-                    message.text.rpartition(HINT) if mark == "<failed>" else ("", "", "")
-                )
-                ids += [self._id[mark], *self.observe(text or message.text)]
-                ids += self.tokenizer.encode(hint)[:HINT_TOKENS] if text else []
+            if message.tools:
+                ids += [self._id["<now>"], *self._functions(message.tools)]
+            if message.role == "tool" or message.error:
+                ids += [] if message.repeats else self._answered(message)
+            elif message.role == "user" and message.content:
+                ids += [self._id["<user>"], *self.tokenizer.encode(message.content)]
         return [*ids, self._id["<agent>"]]
 
     def observe(self, text: str) -> list[int]:
@@ -98,7 +95,7 @@ class MicroDialect:
                 ids += [self._id[f"arg:{name}"], *self._value(value)]
         return [*ids, self._id["<run>"]]
 
-    def parse(self, ids: Sequence[int], tools: dict[str, ToolSpec]) -> Action:
+    def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
         if not ids or ids[-1] not in self.stop_ids:
             return Action(malformed="the action has no end")
         if ids[-1] == self._id["<done>"]:
@@ -128,6 +125,14 @@ class MicroDialect:
                 parts.append(name)
         return " ".join(parts)
 
+    def _functions(self, tools: Iterable[ToolSpec]) -> list[int]:
+        return [self._id[f"fn:{tool.name}"] for tool in tools]
+
+    def _answered(self, message: Message) -> list[int]:
+        mark = "<failed>" if message.error else "<seen>"
+        hint = self.tokenizer.encode(message.hint)[:HINT_TOKENS]
+        return [self._id[mark], *self.observe(message.content), *hint]
+
     def _value(self, value: JsonValue) -> list[int]:
         if isinstance(value, list):
             ids = [self._id["<list>"]]
@@ -136,7 +141,7 @@ class MicroDialect:
             return ids
         return self.tokenizer.encode(value if isinstance(value, str) else json.dumps(value))
 
-    def _parse_call(self, ids: Sequence[int], tools: dict[str, ToolSpec]) -> Call:
+    def _parse_call(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Call:
         name = self._name.get(ids[0], "") if ids else ""
         tool = tools.get(name.removeprefix("fn:")) if name.startswith("fn:") else None
         if tool is None:

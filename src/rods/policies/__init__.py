@@ -1,0 +1,1 @@
+"""Policies over models that are not ours. The core knows none of them."""

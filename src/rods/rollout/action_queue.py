@@ -1,0 +1,87 @@
+"""Actions of many episodes on their way to the environment: in batches, and in a thread.
+
+Whatever waits while one batch is under way makes up the next one. All that may call the environment
+is done in the thread, so nothing that it does stops an event loop: the calls of a step, the state
+that a hint reads, and the end of a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rods.envs.base import Environment, Step
+from rods.rollout.episode import Action, Ending, Episode
+from rods.rollout.messages import Message
+from rods.rollout.worker_thread import WorkerThread
+
+
+class _Entry(NamedTuple):
+    """An action that an episode takes, or how it ends without one."""
+
+    episode: Episode
+    act: Action | Ending
+    said: str
+    seen: asyncio.Future[list[Message]]
+
+
+class ActionQueue:
+    """Takes the actions of episodes to their environment, in batches.
+
+    Args:
+        thread: in which the episodes were opened. Some tools may be used in one thread only.
+    """
+
+    def __init__(self, env: Environment, thread: WorkerThread) -> None:
+        self._env, self._thread = env, thread
+        self._waiting: list[_Entry] = []
+        self._server: asyncio.Task[None] | None = None
+
+    async def act(self, episode: Episode, action: Action, said: str) -> list[Message]:
+        """`Episode.act`, together with others.
+
+        Raises:
+            NoProcessError: nothing can be run at all.
+        """
+        return await self._put(episode, action, said)
+
+    async def end(self, episode: Episode, ending: Ending) -> None:
+        """`Episode.end`."""
+        await self._put(episode, ending, "")
+
+    async def _put(self, episode: Episode, act: Action | Ending, said: str) -> list[Message]:
+        loop = asyncio.get_running_loop()
+        entry = _Entry(episode, act, said, loop.create_future())
+        self._waiting.append(entry)
+        if self._server is None:
+            self._server = loop.create_task(self._serve())
+        return await entry.seen
+
+    async def _serve(self) -> None:
+        """One batch after the other, until nobody waits."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                found = await self._thread.call(self._together, batch)
+            except Exception as error:  # each of them must know, or it would wait for ever
+                for entry in batch:
+                    if not entry.seen.done():
+                        entry.seen.set_exception(error)
+            else:
+                for entry, seen in zip(batch, found, strict=True):
+                    if not entry.seen.done():  # as of an episode that was cancelled
+                        entry.seen.set_result(seen)
+        self._server = None
+
+    def _together(self, batch: Sequence[_Entry]) -> list[list[Message]]:
+        steps: list[Step | None] = []
+        for episode, act, said, _ in batch:
+            if isinstance(act, Ending):
+                episode.end(act)
+            steps.append(episode.begin(act, said) if isinstance(act, Action) else None)
+        outcomes = iter(self._env.execute([step for step in steps if step]))
+        return [
+            entry.episode.finish(next(outcomes) if step else None)
+            for entry, step in zip(batch, steps, strict=True)
+        ]

@@ -1,0 +1,54 @@
+"""A thread for what would stop an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class WorkerThread:
+    """Calls functions one after the other, until it is closed. No exit of the program waits for a
+    function that hangs."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        Thread(target=self._work, daemon=True).start()
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What the function returns or raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():  # nobody waits any more
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # what `function` returned
+
+        def job() -> None:
+            result, error = None, None
+            try:
+                result = function(*arguments)
+            except BaseException as caught:
+                error = caught
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, result, error)
+
+        self._jobs.put(job)
+        return await future
+
+    def close(self) -> None:
+        """End with what is under way."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            job()

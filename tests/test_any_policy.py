@@ -1,0 +1,198 @@
+"""Models that are none of ours play and train through the same interfaces as the micro policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from doubles import make_config
+from fragile import ADD, Fragile
+from grpo import WORDS, lora, qwen2
+from replay import Ids, Replay
+from rods.engines.trl import TrlEngine
+from rods.loop import Loop
+from rods.policies.transformers import TransformersPolicy
+from rods.rollout.episode import Action
+from rods.rollout.messages import Conversation, Message
+from rods.rollout.policy import Generation, Sampling
+from rods.rollout.rollout import Rollout, group_of
+from rods.rollout.runner import Runner
+from rods.store.store import Store
+from rods.task import ToolSpec
+
+STEPS, SIZE, TASKS = 2, 4, 2
+SAMPLING = Sampling(max_tokens=3, temperature=0.7)
+
+
+class ParityRenderer:
+    """A family of models that call `add` by an even token and end a turn by an odd one."""
+
+    stop_ids = (WORDS.symbol("<end>"),)
+
+    def begin(self, conversation: Conversation) -> list[int]:
+        offered = [i for tool in conversation.tools for i in WORDS.encode(tool.name)]
+        return [*offered, *self.extend(conversation.messages)]
+
+    def extend(self, messages: Sequence[Message]) -> list[int]:
+        said = [i for m in messages for i in (WORDS.symbol("<user>"), *WORDS.encode(m.text))]
+        return [*said, WORDS.symbol("<end>")]
+
+    def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
+        return Action() if ids[0] % 2 else Action(calls=(ADD,))
+
+    def show(self, ids: Sequence[int]) -> str:
+        return " ".join(WORDS.vocabulary[i] for i in ids)
+
+
+class Training:
+    """An engine around any model, and what it was given."""
+
+    def __init__(self, tools: Fragile, folder: Path, model: Any, policy: Any) -> None:
+        config = make_config(
+            rollout={"group_size": SIZE, "tasks_per_step": TASKS, "temperature": 0.7},
+            optimizer={"microbatch": SIZE * TASKS, "learning_rate": 1e-2, "warmup_steps": 0},
+            steps=STEPS,
+        )
+        tasks = [tools.task(name) for name in ("one", "two")]
+        self.rollouts: list[Sequence[Rollout]] = []
+        self.loop = Loop(config, Store(folder, durable=False), tasks)
+        self.engine = TrlEngine(
+            config,
+            self.loop,
+            Runner(tools.env, ParityRenderer(), token_budget=400, sampling=SAMPLING),
+            model,
+            WORDS.to_transformers("<end>"),
+            policy,
+            folder,
+            lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
+            lambda step: None,
+        )
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_stock_model_plays_and_learns(tools: Fragile, tmp_path: Path, adapters: bool) -> None:
+    model = lora(qwen2(), "q_proj") if adapters else qwen2()
+    # What a model's own settings would do to the distribution is no matter of training.
+    model.generation_config.repetition_penalty = 5.0
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    made = Training(tools, tmp_path / "run", model, TransformersPolicy(model, 0, rows=3).seeded)
+    first: list[list[float]] = []
+    rollout = made.engine._trainer.rollout_func
+
+    def noting(prompts: list[str], trainer: Any) -> Any:
+        found = rollout(prompts, trainer)
+        for logprobs, mask in zip(found["logprobs"], found["env_mask"], strict=True):
+            assert [p < 0 for p in logprobs] == [own == 1 for own in mask]
+        first.extend([] if first else [scores(model, r) for r in made.engine.rollouts])
+        return found
+
+    made.engine._trainer.rollout_func = noting
+    made.engine.train()
+    assert made.engine.finished and len(made.rollouts) == STEPS
+    changed = {name for name, w in model.named_parameters() if not torch.equal(w, before[name])}
+    assert changed and all("lora" in name for name in changed) is adapters
+    for step, rollouts in enumerate(made.rollouts):
+        assert {version for r in rollouts for version in r.versions} == {step}
+        assert len({r.progress for r in rollouts}) > 1, "nothing to learn"
+    for rollout, expected in zip(made.rollouts[0], first, strict=True):
+        assert rollout.logprobs == pytest.approx(expected, abs=1e-4)
+        assert any(rollout.mask) and not all(rollout.mask)
+    assert [g.step for g in made.loop.store.groups()] == [1, 1, 2, 2]
+    assert model.generation_config.repetition_penalty == 5.0
+
+
+def scores(model: Any, rollout: Rollout) -> list[float]:
+    """Log-probabilities of the policy's own tokens by one forward over the whole episode."""
+    ids = torch.tensor([rollout.prompt_ids + rollout.completion_ids])
+    with torch.no_grad():
+        logprobs = (model(ids).logits[0, :-1] / SAMPLING.temperature).log_softmax(-1)
+    chosen = logprobs.gather(-1, ids[0, 1:, None]).squeeze(-1)[len(rollout.prompt_ids) - 1 :]
+    return (chosen * torch.tensor(rollout.mask)).tolist()
+
+
+def test_draws_are_those_of_the_seed_and_touch_no_others() -> None:
+    model = qwen2()
+    policy, whole = TransformersPolicy(model, 0), torch.get_rng_state()
+    histories = [[3, 4, 5], [6, 7, 8, 9, 10, 11], [5]]
+
+    async def ask() -> list[Generation]:
+        policy.enter(3)
+        asked = [policy.generate(h, Sampling(9, 0.7, (1,), i)) for i, h in enumerate(histories)]
+        found = await asyncio.gather(*asked)
+        for _ in histories:
+            policy.leave()
+        return found
+
+    policy.seeded(1)
+    one, other = asyncio.run(ask()), asyncio.run(ask())
+    policy.seeded(1)
+    assert one != other and [one, other] == [asyncio.run(ask()), asyncio.run(ask())]
+    assert torch.equal(torch.get_rng_state(), whole)
+    assert model.training
+
+
+def test_an_action_ends_with_a_stop_id_or_its_tokens() -> None:
+    model, sampling = qwen2(), Sampling(40, 1.0, tuple(range(0, len(WORDS), 8)))
+    policy = TransformersPolicy(model, 0).seeded(2)
+
+    async def ask() -> list[Generation]:
+        policy.enter(8)
+        limits = [40, 40, 40, 40, 2, 3, 1, 1]
+        asked = [sampling._replace(max_tokens=n, episode=i) for i, n in enumerate(limits)]
+        return await asyncio.gather(*(policy.generate([3, 4], each) for each in asked))
+
+    lengths = []
+    for made, most in zip(asyncio.run(ask()), [40] * 4 + [2, 3, 1, 1], strict=True):
+        assert 0 < len(made.ids) == len(made.logprobs) <= most
+        stops = [token in sampling.stop_ids for token in made.ids]
+        assert not any(stops[:-1]) and (stops[-1] or len(made.ids) == most)
+        lengths.append(len(made.ids))
+    assert len(set(lengths)) > 2
+
+
+class Scripted(Replay):
+    """A policy far away: each episode's answers take their own time."""
+
+    def __init__(self, scripts: Sequence[Sequence[Ids]], delays: Sequence[float]) -> None:
+        super().__init__(scripts)
+        self.delays, self.over = delays, list[int]()
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
+        number = sampling.episode
+        await asyncio.sleep(self.delays[number])
+        made = await super().generate(ids, sampling)
+        if len(self.shown[number]) == len(self.scripts[number]):
+            self.over.append(number)
+        return made._replace(version=number)
+
+
+def test_a_scripted_asynchronous_policy_plays_through_the_loop(
+    tools: Fragile, tmp_path: Path
+) -> None:
+    tasks = [tools.task(name) for name in ("one", "two")]
+    config = make_config(rollout={"group_size": SIZE, "tasks_per_step": TASKS}, steps=STEPS)
+    loop = Loop(config, Store(tmp_path / "run", durable=False), tasks)
+    runner = Runner(tools.env, tools.renderer)
+    turns = (2, 0, 1, 2)
+    while loop.step < STEPS:
+        epoch = loop.next_epoch()
+        for chosen in loop.steps(epoch):
+            step = loop.step + 1
+            delays = [0.05 * (7 - i) for i in range(SIZE * TASKS)]
+            policy = Scripted([tools.right(n) for n in turns] * TASKS, delays)
+            rollouts = runner.run([task for task in chosen for _ in turns], policy)
+            assert policy.over != sorted(policy.over), "all were over in order"
+            assert [set(r.versions) for r in rollouts] == [{i} for i in range(len(rollouts))]
+            where = {"epoch": epoch.index, "step": step}
+            played = (rollouts[i : i + SIZE] for i in range(0, len(rollouts), SIZE))
+            grouped = zip(chosen, played, strict=True)
+            loop.observe([group_of(task, made, "progress", **where) for task, made in grouped])
+        loop.end_epoch()
+    stored = loop.store.groups()
+    assert [g.step for g in stored] == [1, 1, 2, 2]
+    assert {g.rewards for g in stored} == {(1.0, 0.0, 0.5, 1.0)}
