@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.policy import MicroPolicy
 from rods.micro.renderer import MicroRenderer, build_tokenizer
 from rods.rollout.policy import Generation, Sampling
@@ -42,7 +42,7 @@ def compare(device: str) -> dict[str, object]:
     models, policies = [], []
     for _ in range(2):
         torch.manual_seed(0)
-        models.append(MicroForCausalLM(MicroConfig(vocab_size=len(renderer.tokenizer))))
+        models.append(MicroForCausalLM(MicroModelConfig(vocab_size=len(renderer.tokenizer))))
         policies.append(MicroPolicy(models[-1], renderer, ROWS, context=256).seeded(0))
         policies[-1].enter(ROWS)
     models[1].to(device)  # after the policy was made, as a trainer does

@@ -21,7 +21,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from rods.envs.base import Outcome, Step
+from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
 from rods.envs.calls import CallError
@@ -115,7 +115,7 @@ class Fuzz:
                 self.counts[f"refused unread: {error.refusal}"] += 1
                 continue
             self.counts["read as calls"] += 1
-            steps.append(Step(self.env.open(WORLD), calls))
+            steps.append(Work(self.env.open(WORLD), calls))
         steps.append(self._honest(1))
         outcomes = self.env.execute(steps)
         for step, outcome in zip(steps[1:-1], outcomes[1:-1], strict=True):
@@ -127,11 +127,11 @@ class Fuzz:
             step.session.close()
         self.waiting = []
 
-    def _honest(self, which: int) -> Step:
+    def _honest(self, which: int) -> Work:
         task = self.honest[which]
-        return Step(self.env.open(task), task.calls)
+        return Work(self.env.open(task), task.calls)
 
-    def _count(self, step: Step, outcome: Outcome) -> None:
+    def _count(self, step: Work, outcome: Outcome) -> None:
         self.counts["sessions lost"] += bool(outcome.lost)
         self.counts["calls"] += len(step.calls)
         self.counts["calls without observation"] += len(step.calls) - len(outcome.observations)

@@ -26,7 +26,7 @@ from rods.synthesis.critique import Siblings
 from rods.synthesis.llm.backend import ModelOrder
 from rods.synthesis.llm.endpoint import EndpointConfig
 from rods.synthesis.maker import Maker, in_threads
-from rods.synthesis.world import World, benchmark_world
+from rods.synthesis.world import SynthesisInputs, benchmark_world
 from rods.task import Task
 from rods.verify import verify_tasks
 
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def attempted(
-    url: str, attempts: int, seed: int, world: World, *, rewrite: bool
+    url: str, attempts: int, seed: int, world: SynthesisInputs, *, rewrite: bool
 ) -> tuple[dict[str, Any], list[Task]]:
     """So many attempts, as `rods synth` makes them."""
     config = EndpointConfig(url=url, model="scripted", timeout=1.0, retries=2, parallel=THREADS)
@@ -91,7 +91,7 @@ def attempted(
     return told, tasks
 
 
-def judged(tasks: list[Task], world: World) -> dict[str, Any]:
+def judged(tasks: list[Task], world: SynthesisInputs) -> dict[str, Any]:
     """What other judges say of what was admitted."""
     refused = {name: gate for name, gate in verify_tasks(tasks, world) if gate}
     with TemporaryDirectory() as folder:

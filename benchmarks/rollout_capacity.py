@@ -30,14 +30,14 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.guard import GuardedEnvironment
 from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
-from rods.rollout.episode import Limits
+from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Generation, Policy, Sampling
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
 from rods.task import Task
 
 EPISODES, SLOTS, MEAN, SIGMA, SEED = 512, 24, 0.2, 1.0, 0
-ROUNDS, LIMITS, BUDGET, REPEATS = range(4, 8), Limits(attempts=8), 20_000, 9
+ROUNDS, LIMITS, BUDGET, REPEATS = range(4, 8), EpisodeLimits(attempts=8), 20_000, 9
 SHORT, LONG, ALIKE = 1_000, 6_000, 64
 Script = list[list[int]]
 
@@ -171,7 +171,7 @@ def cost(renderer: MicroRenderer, tasks: Sequence[Task], scripts: Sequence[Scrip
 
 def growth(renderer: MicroRenderer, task: Task) -> tuple[float, float]:
     """CPU seconds of 1,000 actions with short histories, and with long ones."""
-    runner = Runner(BfclEnvironment(), renderer, Limits(attempts=BUDGET), LONG)
+    runner = Runner(BfclEnvironment(), renderer, EpisodeLimits(attempts=BUDGET), LONG)
     calls = [renderer.write((call,)) for call in task.turns[0].ground_truth]
     policy = Clocked([calls] * ALIKE)
     runner.traces.visit([task])

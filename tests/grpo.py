@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import Qwen2Config
 from transformers.models.qwen2 import Qwen2ForCausalLM
 
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.tokenizer import MicroTokenizer
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -37,7 +37,7 @@ def micro() -> MicroForCausalLM:
     """Two layers, some thousand weights; every call gives the same."""
     torch.manual_seed(0)
     return MicroForCausalLM(
-        MicroConfig(vocab_size=len(WORDS), width=16, layers=2, heads=2, context=64)
+        MicroModelConfig(vocab_size=len(WORDS), width=16, layers=2, heads=2, context=64)
     )
 
 

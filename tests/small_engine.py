@@ -13,7 +13,7 @@ from fragile import Fragile
 from replay import Ids, Replay
 from rods.engines.trl import TrlEngine
 from rods.loop import Loop
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.rollout.runner import Runner
 from rods.store.store import Store
 from rods.task import Task
@@ -55,7 +55,7 @@ class Harness:
         self.loop = Loop(self.config, self.store, tasks)
         words = tools.renderer.tokenizer
         torch.manual_seed(0)
-        micro = MicroConfig(vocab_size=len(words), width=16, layers=2, heads=2, context=128)
+        micro = MicroModelConfig(vocab_size=len(words), width=16, layers=2, heads=2, context=128)
         self.model = wrap(MicroForCausalLM(micro))
         self.rollouts: list[Sequence[Rollout]] = []
         self.advantages: list[torch.Tensor] = []

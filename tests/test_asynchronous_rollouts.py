@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from replay import Ids, Replay
-from rods.envs.base import Outcome, Step
+from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment, BfclSession
 from rods.errors import NoProcessError
 from rods.reward import GoldTrace
@@ -47,7 +47,7 @@ class Counted(BfclEnvironment):
         session.close = closed  # type: ignore[method-assign]
         return session
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         self.visits.append(len(steps))
         return super().execute(steps)
 
@@ -102,7 +102,7 @@ def test_the_environment_does_not_stop_the_event_loop() -> None:
     went_on = Event()
 
     class Slow(Counted):
-        def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
             assert went_on.wait(PATIENCE), "the loop stands still"
             return super().execute(steps)
 
@@ -126,7 +126,7 @@ def test_what_waits_during_one_visit_makes_up_the_next() -> None:
     asked, free = [0], Event()
 
     class Slow(Counted):
-        def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
             if self.visits == []:
                 assert free.wait(PATIENCE)
             return super().execute(steps)
@@ -160,7 +160,7 @@ def test_a_session_lives_in_one_thread() -> None:
             threads.add(get_ident())
             return super().open(task)
 
-        def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
             threads.add(get_ident())
             return super().execute(steps)
 
@@ -202,7 +202,7 @@ def test_a_failure_of_the_policy_is_raised_once_and_closes_all_sessions() -> Non
 
 def test_a_failure_of_the_environment_as_a_whole_is_raised() -> None:
     class Gone(Counted):
-        def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
             if self.visits[-1:] == [3]:
                 raise NoProcessError("no worker")
             return super().execute(steps)

@@ -22,7 +22,7 @@ from rods.rollout.rollout import group_of
 from rods.rollout.runner import Runner
 from rods.scoring import Scorer
 from rods.synthesis import gates
-from rods.synthesis.case import Case, Limits
+from rods.synthesis.case import Case, TaskLimits
 from rods.task import Task
 
 LINE = {"task": "one", "turns": [["add(amount=2)"], ["add(amount=2)"]]}
@@ -190,7 +190,7 @@ def test_a_stall_makes_no_wrong_answer_wrong(
     task = tools.task("one")
     right = [list(turn.ground_truth) for turn in task.turns]
     monkeypatch.setattr(gates, "wrong_answers", lambda task: [right])
-    case = Case(task, tools.env, Limits())
+    case = Case(task, tools.env, TaskLimits())
     assert case.gold.clean
     assert not gates.decisive(case)
     tools.mark(f"{what}-{tools.opened() + 1}")  # the right answer's session comes first

@@ -10,7 +10,7 @@ from rods.envs.bfcl import BfclEnvironment, BfclSession
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.reward import format_reward, gold_trace
-from rods.rollout.episode import Action, Ending, Episode, Limits
+from rods.rollout.episode import Action, Ending, Episode, EpisodeLimits
 from rods.rollout.messages import Message, lines
 from rods.task import Task
 
@@ -23,7 +23,7 @@ READ = Action(calls=parse_calls("get_watchlist()", tool_specs()))
 
 
 def start(env: BfclEnvironment = ENV, **limits: int) -> Episode:
-    return Episode(TASK, env, gold_trace(TASK, ENV), Limits(**limits))
+    return Episode(TASK, env, gold_trace(TASK, ENV), EpisodeLimits(**limits))
 
 
 def play(episode: Episode, *actions: Action) -> list[Message]:

@@ -21,14 +21,14 @@ from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.order import Order
 from rods.synthesis.pipeline import Planner
-from rods.synthesis.world import World
+from rods.synthesis.world import SynthesisInputs
 from rods.task import Task
 
 WANTED = 14
 
 
 @cache
-def world() -> World:
+def world() -> SynthesisInputs:
     return Order().world()
 
 

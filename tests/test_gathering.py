@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.policy import MicroPolicy
 from rods.micro.sampler import MicroSampler
-from rods.rollout.episode import Limits
+from rods.rollout.episode import EpisodeLimits
 from rods.rollout.gathering import Gathering, Request
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.runner import Runner
@@ -24,7 +24,7 @@ ROWS, CONTEXT, TOKENS = 12, 160, 6
 def micro() -> MicroForCausalLM:
     torch.manual_seed(0)
     size = {"width": 16, "layers": 1, "heads": 2, "context": CONTEXT}
-    return MicroForCausalLM(MicroConfig(vocab_size=len(RENDERER.tokenizer), **size))
+    return MicroForCausalLM(MicroModelConfig(vocab_size=len(RENDERER.tokenizer), **size))
 
 
 class Noted(MicroPolicy):
@@ -44,7 +44,7 @@ class Noted(MicroPolicy):
 
 def test_batches_are_rounds_and_draws_are_those_of_rounds() -> None:
     tasks = [*carried()[:3]] * 4
-    limits = Limits(attempts=4, malformed=99)  # tasks differ in turns and prompts
+    limits = EpisodeLimits(attempts=4, malformed=99)  # tasks differ in turns and prompts
     runner = Runner(ENV, RENDERER, limits, CONTEXT, sampling=Sampling(TOKENS, 1.0))
     policy = Noted(micro())
     rollouts = runner.run(tasks, policy.seeded(5, version=7))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rods.envs.base import Step
+from rods.envs.base import Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.guard import CallLimits, GuardedEnvironment
@@ -42,10 +42,10 @@ def test_a_call_that_hangs_is_undone_and_its_neighbours_are_unharmed(
 ) -> None:
     before, bad, after = (guarded.open(files()) for _ in range(3))
     steps = [
-        Step(before, calls("mkdir('a')")),
-        Step(bad, calls(*DOUBLING, "du()", "ls()")),
-        Step(after, calls("mkdir('b')", "ls()")),
-        Step(before, calls("ls()")),
+        Work(before, calls("mkdir('a')")),
+        Work(bad, calls(*DOUBLING, "du()", "ls()")),
+        Work(after, calls("mkdir('b')", "ls()")),
+        Work(before, calls("ls()")),
     ]
     starts = guarded.lanes[0].child.starts
     made, hung, later, again = guarded.execute(steps)
@@ -95,7 +95,7 @@ def test_a_session_survives_its_worker(guarded: GuardedEnvironment) -> None:
 def test_a_task_that_cannot_be_opened_loses_its_session_only(guarded: GuardedEnvironment) -> None:
     broken = files().model_copy(update={"classes": ("Nonesuch",)})
     lost, fine = guarded.execute(
-        [Step(guarded.open(broken), calls("ls()")), Step(guarded.open(files()), calls("pwd()"))]
+        [Work(guarded.open(broken), calls("ls()")), Work(guarded.open(files()), calls("pwd()"))]
     )
     assert "no BFCL class 'Nonesuch'" in lost.lost and not lost.observations
     assert fine.observations[0].ok

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rods.config import load_config
-from rods.envs.base import Environment, Observation, Outcome, Step, execute_here
+from rods.envs.base import Environment, Observation, Outcome, Work, execute_here
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.calls import CallError, check_call
@@ -239,7 +239,7 @@ class Library:
     def open(self, task: Task) -> Shelf:
         return Shelf(["Emma", "Middlemarch"], self.broken)
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         return execute_here(steps)
 
 

@@ -16,7 +16,7 @@ import kill_test
 from doubles import make_task
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
-from rods.envs.base import Step
+from rods.envs.base import Work
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
@@ -141,7 +141,7 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardedE
 def texts(env: GuardedEnvironment, *episodes: list[Call]) -> list[list[str]]:
     turns = (Turn(user="-"),)
     task = Task(category="base", environment=env.name, classes=("Mortal",), start={}, turns=turns)
-    outcomes = env.execute([Step(env.open(task), tuple(calls)) for calls in episodes])
+    outcomes = env.execute([Work(env.open(task), tuple(calls)) for calls in episodes])
     assert not any(outcome.lost for outcome in outcomes)
     return [[seen.text for seen in outcome.observations] for outcome in outcomes]
 

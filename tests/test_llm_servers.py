@@ -23,7 +23,7 @@ from rods.synthesis.llm import live
 from rods.synthesis.llm.backend import STAGES, model_pipeline
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
-from rods.synthesis.worker import Worker
+from rods.synthesis.worker import SynthesisWorker
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import MODES, outcome
 from test_factory import world
@@ -308,7 +308,7 @@ def test_a_worker_gives_up_visibly(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file.write_text(json.dumps({"url": server.url, "model": "m"}))
         journal = tmp_path / "calls.jsonl"
         synthesis = model_pipeline(file, STAGES, here.pipeline(), here.env, journal, notices.append)
-        count = Worker(config, store, synthesis, pause=0, notice=notices.append).run()
+        count = SynthesisWorker(config, store, synthesis, pause=0, notice=notices.append).run()
     store.close()
     assert (count.jobs, count.errors) == (3, 3)
     assert server.url in count.gave_up and "status 401: bad key ***" in count.gave_up

@@ -11,7 +11,7 @@ import pytest
 from rods.files import read_tasks
 from rods.synthesis import order, pipeline
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
-from rods.synthesis.llm.forms import Verdict
+from rods.synthesis.llm.forms import Judgement
 from rods.synthesis.llm.prompts import render
 from rods.synthesis.world import own_world
 from rods.verify import verify_tasks
@@ -33,7 +33,7 @@ def test_a_schema_binds_the_model(url: str) -> None:
     prompt = render("verify", calls=['{"name": "ls"}'], query="list the files", before=[])
     for number in range(2):
         try:
-            assert endpoint.ask(prompt, Verdict, str(number)).verdict in ("yes", "no")
+            assert endpoint.ask(prompt, Judgement, str(number)).verdict in ("yes", "no")
         except ModelError as error:  # forty tokens may end before the verdict
             assert error.cause in ("cut off", "repeats")
     assert endpoint.usage["verify"].tokens_out > 5

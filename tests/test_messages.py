@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rods.envs.hints import Hinter
 from rods.reward import gold_trace
-from rods.rollout.episode import FAILED, Action, Ending, Episode, Limits
+from rods.rollout.episode import FAILED, Action, Ending, Episode, EpisodeLimits
 from rods.rollout.messages import HINT, lines
 from rods.task import Call
 from test_episode import DONE, ENV, GOLD, NONSENSE, READ, TASK
@@ -40,7 +40,7 @@ def assert_valid(messages: list[dict[str, Any]]) -> None:
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from([*GOLD, READ, DONE, NONSENSE, WRONG]), max_size=25))
 def test_any_conversation_is_valid(actions: list[Action]) -> None:
-    episode = Episode(TASK, ENV, gold_trace(TASK, ENV), Limits(calls=1), hinter=Hinter())
+    episode = Episode(TASK, ENV, gold_trace(TASK, ENV), EpisodeLimits(calls=1), hinter=Hinter())
     shown = episode.conversation.messages[:]
     for action in actions:
         if episode.ending is None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pretended_device import ELSEWHERE, move, pretending
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.policy import MicroPolicy
 from rods.micro.pretrain import pretrain
 from rods.micro.renderer import MicroRenderer, build_tokenizer
@@ -22,7 +22,7 @@ RENDERER = MicroRenderer(build_tokenizer(["alpha", "beta", "gamma"], {}))
 
 def micro() -> MicroForCausalLM:
     torch.manual_seed(0)
-    config = MicroConfig(
+    config = MicroModelConfig(
         vocab_size=len(RENDERER.tokenizer), width=32, layers=2, heads=2, context=128
     )
     return MicroForCausalLM(config).train(False)

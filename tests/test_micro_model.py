@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from rods.micro.model import MicroConfig, MicroForCausalLM
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.pretrain import Example, pretrain
 from rods.micro.sampler import MicroSampler
 from rods.micro.tokenizer import MicroTokenizer
@@ -24,7 +24,7 @@ def one_thread() -> None:
 
 def micro(vocabulary: int = VOCABULARY) -> MicroForCausalLM:
     torch.manual_seed(0)
-    config = MicroConfig(vocab_size=vocabulary, width=32, layers=2, heads=2, context=64)
+    config = MicroModelConfig(vocab_size=vocabulary, width=32, layers=2, heads=2, context=64)
     model = MicroForCausalLM(config)
     model.train(False)
     return model
@@ -35,7 +35,7 @@ def some_ids(rng: random.Random, count: int) -> list[int]:
 
 
 def test_default_size() -> None:
-    model = MicroForCausalLM(MicroConfig())
+    model = MicroForCausalLM(MicroModelConfig())
     assert 400_000 < sum(p.numel() for p in model.parameters()) < 800_000
     assert model.lm_head.weight is model.model.embed.weight
 

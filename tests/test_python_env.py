@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from rods.envs.base import Environment, Step
+from rods.envs.base import Environment, Work
 from rods.envs.bfcl_data import CATEGORIES
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
@@ -178,10 +178,10 @@ def test_a_method_that_misbehaves_harms_its_own_call_only(
     calls = [call("add"), call("act"), call("add", amount=5)]
     outcomes = env.execute(
         [
-            Step(sessions[0], [call("add", amount=7)]),
-            Step(sessions[1], calls),
-            Step(sessions[2], [call("add", amount=2)]),
-            Step(sessions[0], [call("add")]),
+            Work(sessions[0], [call("add", amount=7)]),
+            Work(sessions[1], calls),
+            Work(sessions[2], [call("add", amount=2)]),
+            Work(sessions[0], [call("add")]),
         ]
     )
     env.close()

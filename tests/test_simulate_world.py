@@ -15,12 +15,12 @@ from rods.simulate.items import ROW, TURNS, Items, as_row, as_task
 from rods.simulate.learner import chances, expected
 from rods.simulate.settings import Settings, load_settings
 from rods.simulate.synthesis import BLOCK, SimulatedSynthesis
-from rods.simulate.world import World
+from rods.simulate.world import SimulatedWorld
 from rods.task import Task
 
 
-def make_world(seeds: int = 12, seed: int = 0, **sections: dict[str, float]) -> World:
-    return World(Settings(**sections), seeds, np.random.default_rng(seed))
+def make_world(seeds: int = 12, seed: int = 0, **sections: dict[str, float]) -> SimulatedWorld:
+    return SimulatedWorld(Settings(**sections), seeds, np.random.default_rng(seed))
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 20))

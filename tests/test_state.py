@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.envs.base import Step
+from rods.envs.base import Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
@@ -105,7 +105,7 @@ def test_nan_in_a_simulator() -> None:
     turns = (Turn(user="fill", ground_truth=(call,)),)
     task = Task(category="base", classes=("VehicleControlAPI",), start=start, turns=turns)
     session = env.open(task)
-    (before,) = env.execute([Step(session, (), None, True)])
+    (before,) = env.execute([Work(session, (), None, True)])
     assert before.state is not None
     assert session.matches(before.state) and env.open(task).matches(before.state)
     assert not env.open(task.model_copy(update={"start": {}})).matches(before.state)

@@ -14,7 +14,7 @@ from rods.envs.python import PythonEnvironment
 from rods.grounding import leaves, says
 from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
-from rods.synthesis.case import Limits
+from rods.synthesis.case import TaskLimits
 from rods.synthesis.critique import Critic
 from rods.synthesis.facts import Facts
 from rods.synthesis.ground import say
@@ -67,8 +67,8 @@ def test_every_category_is_varied_and_every_attempt_counted() -> None:
 
 def test_a_variant_keeps_the_profile_and_knows_its_parent() -> None:
     for seed, task in varied()[1]:
-        assert distance(profile(task, ENV), profile(seed, ENV)) <= Limits().distance
-        assert len(task.turns) <= Limits().turns
+        assert distance(profile(task, ENV), profile(seed, ENV)) <= TaskLimits().distance
+        assert len(task.turns) <= TaskLimits().turns
         assert (task.parent, task.category, task.classes) == (seed.id, seed.category, seed.classes)
         assert (task.origin, task.born, task.source) == ("program", 3, "")
 
@@ -121,7 +121,7 @@ def test_a_fresh_task_has_the_structure_of_a_seed_and_no_parent() -> None:
     for number in range(8):
         task = pipeline.fresh(random.Random(number), 4)
         assert (task.born, task.parent) == (4, "")
-        assert (task.category, task.classes) in kinds and len(task.turns) <= Limits().turns
+        assert (task.category, task.classes) in kinds and len(task.turns) <= TaskLimits().turns
         assert Critic(ENV).review(task) == ""
         assert pipeline.critic.review(task) == "critique: duplicate"
 

@@ -21,7 +21,7 @@ from rods.store.store import Store
 from rods.synthesis import supervisor
 from rods.synthesis.llm.fault import Cause, ModelError
 from rods.synthesis.supervisor import Supervisor
-from rods.synthesis.worker import Count, Worker
+from rods.synthesis.worker import Count, SynthesisWorker
 from rods.task import Task
 
 KEY = "sk-0123456789-of-nobody"
@@ -254,7 +254,7 @@ def test_what_synthesis_cannot_tell_is_an_error(tmp_path: Path, what: object) ->
     loop.store.close()
     config = jobs_for_a_worker(tmp_path / "beside", errors=3)
     store = Store(tmp_path / "beside", role="worker", durable=False)
-    count = Worker(config, store, Untold(what), pause=0, notice=messages.append).run()
+    count = SynthesisWorker(config, store, Untold(what), pause=0, notice=messages.append).run()
     assert (count.jobs, count.errors, count.candidates) == (3, 3, 0)
     assert count.gave_up.startswith("3 errors in a row")
     store.close()
@@ -282,7 +282,7 @@ def jobs_for_a_worker(folder: Path, **options: int) -> Config:
 def test_a_worker_ends_when_synthesis_is_broken(tmp_path: Path) -> None:
     config, counts, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
     store = Store(tmp_path, role="worker", durable=False)
-    worker = Worker(
+    worker = SynthesisWorker(
         config, store, Ailing(broken), tell=counts.append, pause=0, notice=notices.append
     )
     count = worker.run()

@@ -32,7 +32,7 @@ from rods.store.account import Account
 from rods.store.queue import Queue
 from rods.store.rows import Job
 from rods.store.store import Store
-from rods.synthesis.worker import Count, Producer, Worker
+from rods.synthesis.worker import Count, Producer, SynthesisWorker
 from rods.task import Task
 
 PATIENCE = 300.0  # seconds until a test says that something never happens
@@ -83,7 +83,7 @@ def work(
     store = Store(folder, role="worker", durable=False)
     asked = iter(range(99))
     config = background(pool={"beta": 1.0}, synthesis=settings)
-    worker = Worker(
+    worker = SynthesisWorker(
         config, store, synthesis or RenamingSynthesis(), lambda: next(asked) >= stop, told.append, 0
     )
     try:
@@ -164,7 +164,7 @@ def beside_by_turns(
         for tasks in steps(loop):
             loop.add_groups(with_signal(tasks))
         store = Store(folder, role="worker", durable=False)
-        count = Worker(config, store, RenamingSynthesis(), pause=0).run(once=True)
+        count = SynthesisWorker(config, store, RenamingSynthesis(), pause=0).run(once=True)
         store.close()
         events = loop.end_epoch() if loop.epoch_done() else []  # else the trainer has ended
         joined = sum(event.kind == "injected" for event in events)
@@ -294,7 +294,9 @@ def test_while_there_is_nothing_to_do(folder: Path) -> None:
     work(folder)
     store, told = Store(folder, role="worker"), list[Count]()
     config = background(pool={"beta": 1.0})
-    Worker(config, store, RenamingSynthesis(), lambda: len(told) == 3, told.append, 0).run()
+    SynthesisWorker(
+        config, store, RenamingSynthesis(), lambda: len(told) == 3, told.append, 0
+    ).run()
     assert told == [told[0]] * 3
     assert (told[0].jobs, told[0].open) == (0, 0)
     store.close()
@@ -323,7 +325,7 @@ def test_beside_a_trainer(tmp_path: Path) -> None:
     config, stop = background(pool={"beta": 0.5, "p_max": 6}), threading.Event()
     loop = trainer(config, tmp_path)
     store = Store(tmp_path, role="worker", durable=False)
-    worker = Worker(config, store, RenamingSynthesis(), stop.is_set, pause=0.001)
+    worker = SynthesisWorker(config, store, RenamingSynthesis(), stop.is_set, pause=0.001)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -345,12 +347,12 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from doubles import RenamingSynthesis, make_config
 from rods.config import Config
-from rods.synthesis.worker import Worker
+from rods.synthesis.worker import SynthesisWorker
 from rods.store.store import Store
 store = Store(Path(sys.argv[1]), role="worker", durable=False)
 config = Config.model_validate_json(sys.argv[3])
 tell = lambda count: print(count.jobs, flush=True)
-Worker(config, store, RenamingSynthesis(), tell=tell, pause=0.001).run()
+SynthesisWorker(config, store, RenamingSynthesis(), tell=tell, pause=0.001).run()
 """
 
 

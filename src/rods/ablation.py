@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rods.envs.base import Environment, Outcome, Step
+from rods.envs.base import Environment, Outcome, Work
 from rods.envs.retry import any_failed, retried
 from rods.reward import GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
@@ -56,7 +56,7 @@ def _answered(
     """Outcomes of each answer's turns, one answer after the other."""
     sessions = [env.open(task) for _ in answers]
     steps = [
-        Step(session, calls, state)
+        Work(session, calls, state)
         for session, answer in zip(sessions, answers, strict=True)
         for calls, state in zip(answer, gold.states, strict=True)
     ]
@@ -77,8 +77,8 @@ def _writes(task: Task, env: Environment) -> list[bool]:
 def _watched(task: Task, env: Environment) -> list[Outcome]:
     """A snapshot before the ground truth and after each of its calls."""
     session = env.open(task)
-    snapshots = [Step(session, (call,), None, True) for call in task.calls]
-    outcomes = env.execute([Step(session, (), None, True), *snapshots])
+    snapshots = [Work(session, (call,), None, True) for call in task.calls]
+    outcomes = env.execute([Work(session, (), None, True), *snapshots])
     session.close()
     return outcomes
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from rods.envs.base import Environment, Step
+from rods.envs.base import Environment, Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, documented_order, tool_specs
 from rods.envs.blame import misfit
@@ -108,7 +108,7 @@ def _played(task: Task, env: Environment) -> Iterator[tuple[str, str]]:
     seen = "\n".join(tool.model_dump_json() for tool in tools)
     for index, turn in enumerate(task.turns):
         seen += f"\n{turn.user}"
-        (outcome,) = env.execute([Step(session, turn.ground_truth)])
+        (outcome,) = env.execute([Work(session, turn.ground_truth)])
         if outcome.lost:
             yield "unreachable", f"turn {index}: {outcome.lost}"
             return

@@ -123,7 +123,7 @@ class EvaluationConfig(Setting):
     validation_samples: int = Field(1, ge=1)
 
 
-class MicroConfig(Setting):
+class MicroPolicyConfig(Setting):
     """The from-scratch policy of the micro preset."""
 
     width: int = Field(112, ge=8)
@@ -140,7 +140,7 @@ class MicroConfig(Setting):
     seed: int = Field(0, description="of the prepared policy; apart from the run's seed")
 
     @model_validator(mode="after")
-    def _divisible(self) -> MicroConfig:
+    def _divisible(self) -> MicroPolicyConfig:
         if self.width % (2 * self.heads):
             raise ValueError("micro.width must be a multiple of twice micro.heads")
         return self
@@ -162,7 +162,7 @@ class Config(Setting):
     synthesis: SynthesisConfig = SynthesisConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    micro: MicroConfig = MicroConfig()
+    micro: MicroPolicyConfig = MicroPolicyConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

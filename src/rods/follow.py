@@ -19,7 +19,7 @@ from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
 from rods.stopper import Stopper
 from rods.store.store import Store
-from rods.synthesis.worker import Count, Worker
+from rods.synthesis.worker import Count, SynthesisWorker
 
 TOLD = 2.0  # seconds between two words while there is nothing to do
 
@@ -54,7 +54,7 @@ def follow(
         synthesis = synthesis_of(config, prepare(config), folder, notice)
         stopper.safe = True
         stop, seldom = _stop(folder, stopper), _seldom(tell)
-        return Worker(config, store, synthesis, stop, seldom, notice=notice).run()
+        return SynthesisWorker(config, store, synthesis, stop, seldom, notice=notice).run()
     finally:
         stopper.safe = False
         store.close()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rods.envs.base import Environment, Outcome, Step
+from rods.envs.base import Environment, Outcome, Work
 from rods.envs.retry import TRIES
 from rods.envs.state import State
 from rods.errors import NoProcessError, UserError
@@ -83,7 +83,7 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
         UserError: the task cannot be opened, or its ground truth breaks the session.
     """
     session = env.open(task)
-    outcomes = env.execute([Step(session, turn.ground_truth, None, True) for turn in task.turns])
+    outcomes = env.execute([Work(session, turn.ground_truth, None, True) for turn in task.turns])
     session.close()
     states = tuple(o.state for o in outcomes if o.state is not None)
     if len(states) < len(task.turns):
@@ -235,7 +235,7 @@ def score_many(
     """`score` for many episodes, handed to the environment together."""
     sessions = [env.open(task) for task, _, _ in episodes]
     steps = [
-        Step(session, turns[index], gold.states[index])
+        Work(session, turns[index], gold.states[index])
         for session, (task, turns, gold) in zip(sessions, episodes, strict=True)
         for index in range(len(task.turns))
         if _executed(task, turns, index)

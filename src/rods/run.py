@@ -30,7 +30,7 @@ from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.output import Output
 from rods.processes import module_command
-from rods.rollout.episode import Limits
+from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
@@ -154,7 +154,7 @@ class _Run:
         self.runner = Runner(
             self._environment(prepared.env),
             prepared.renderer,
-            Limits(attempts=config.rollout.attempts),
+            EpisodeLimits(attempts=config.rollout.attempts),
             config.rollout.token_budget,
             Hinter() if config.rollout.hints else None,
             Sampling(config.rollout.action_tokens, config.rollout.temperature),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rods.synthesis.world import World
+from rods.synthesis.world import SynthesisInputs
 from rods.task import Task
 
 
 def verify_tasks(
-    tasks: Sequence[Task], world: World, parents: Sequence[Task] = ()
+    tasks: Sequence[Task], world: SynthesisInputs, parents: Sequence[Task] = ()
 ) -> Iterator[tuple[str, str]]:
     """For each task its id and the gate that refuses it, or "".
 

@@ -44,7 +44,7 @@ class Session(Protocol):
         """Release what the session holds."""
 
 
-class Step(NamedTuple):
+class Work(NamedTuple):
     """Work for one session: calls in order, then a comparison or a snapshot of the state."""
 
     session: Session
@@ -86,16 +86,16 @@ class Environment(Protocol):
                 state cannot be loaded.
         """
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         """Carry out the steps in order, each session apart from the others."""
 
 
-def execute_here(steps: Sequence[Step]) -> list[Outcome]:
+def execute_here(steps: Sequence[Work]) -> list[Outcome]:
     """`Environment.execute` in this process."""
     return [_execute(step) for step in steps]
 
 
-def _execute(step: Step) -> Outcome:
+def _execute(step: Work) -> Outcome:
     session, calls, expected, snapshot = step
     try:
         seen = tuple([session.call(call) for call in calls])

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from rods.envs.base import Observation, Outcome, Step, execute_here
+from rods.envs.base import Observation, Outcome, Work, execute_here
 from rods.envs.bfcl_data import LONG_CONTEXT, SIMULATORS, tool_specs
 from rods.envs.bfcl_mends import deep_copy, mutable_defaults, refuse_hazards, simulator, steady
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
@@ -63,7 +63,7 @@ class BfclEnvironment:
             instances[name] = instance
         return BfclSession(instances, self.tools(task), self.bounds)
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         return execute_here(steps)
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from rods.envs.base import Environment, Observation, Outcome, Step
+from rods.envs.base import Environment, Observation, Outcome, Work
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal
 from rods.envs.child import Child
 from rods.envs.state import State, decode
@@ -75,7 +75,7 @@ class GuardedEnvironment:
         """A session that opens with its first step; if it cannot, that step says so."""
         return GuardedSession(self, next(self._next), task)
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         """Carry out the steps, those of different workers at the same time.
 
         Raises:
@@ -116,7 +116,7 @@ class GuardedSession:
         self.lost = ""
 
     def call(self, call: Call) -> Observation:
-        (outcome,) = self.env.execute([Step(self, (call,))])
+        (outcome,) = self.env.execute([Work(self, (call,))])
         if outcome.lost:
             return CallError(Refusal.PROCESS, outcome.lost).observation()
         return outcome.observations[0]
@@ -126,7 +126,7 @@ class GuardedSession:
         return State(decode(text) if isinstance(text, str) else None)
 
     def matches(self, state: State) -> bool:
-        return bool(self.env.execute([Step(self, (), state)])[0].matches)
+        return bool(self.env.execute([Work(self, (), state)])[0].matches)
 
     def outside(self) -> list[str]:
         """What calls of a probing worker tried to do outside it since this was last asked."""
@@ -168,7 +168,7 @@ class Lane:
         self._closed: list[tuple[str, int]] = []
         self._spared: _Item | None = None  # what was being done when a worker was last killed
 
-    def run(self, steps: Sequence[Step]) -> list[Outcome]:
+    def run(self, steps: Sequence[Work]) -> list[Outcome]:
         """Outcomes of steps whose sessions all live here."""
         items, sessions = [], []
         for index, (session, calls, expected, snapshot) in enumerate(steps):

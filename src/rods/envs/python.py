@@ -20,7 +20,7 @@ import docstring_parser
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from rods.envs.base import Observation, Outcome, Step, execute_here
+from rods.envs.base import Observation, Outcome, Work, execute_here
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
 from rods.envs.state import State
 from rods.errors import UserError
@@ -76,7 +76,7 @@ class PythonEnvironment:
                 raise UserError(message) from None
         return PythonSession(made, self.methods, self.bounds)
 
-    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         return execute_here(steps)
 
 

@@ -66,7 +66,7 @@ class Probe:
             raise PermissionError(f"stopped by the check: {what}")
 
 
-class Worker:
+class GuardWorker:
     """Sessions by number, and what is done to them."""
 
     def __init__(self, env: Environment, seconds: float, log: int, probe: Probe | None) -> None:
@@ -168,7 +168,7 @@ def main() -> None:
     gc.freeze()  # what is loaded stays; collections need not go through it
     os.write(log, b'"ready"\n')
     os.write(done, b"\n")
-    Worker(env, float(seconds), log, Probe() if rest else None).serve(source, done)
+    GuardWorker(env, float(seconds), log, Probe() if rest else None).serve(source, done)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rods.config import MicroConfig as PolicyConfig
+from rods.config import MicroPolicyConfig as PolicyConfig
 from rods.envs.base import Environment
 from rods.micro.cache import Progress
 from rods.micro.dialogues import Renaming
@@ -47,13 +47,13 @@ def make_base(
     """Train from scratch into `folder/model`; returns what there is to tell about it."""
     import torch
 
-    from rods.micro.model import MicroConfig, MicroForCausalLM
+    from rods.micro.model import MicroForCausalLM, MicroModelConfig
     from rods.micro.pretrain import pretrain
 
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     model = MicroForCausalLM(
-        MicroConfig(
+        MicroModelConfig(
             vocab_size=len(tokenizer),
             width=config.width,
             layers=config.layers,

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods.config import MicroConfig as PolicyConfig
+from rods.config import MicroPolicyConfig as PolicyConfig
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs

@@ -27,7 +27,7 @@ PAST = 2
 """Tokens before a position that are added to its input: what copying goes by."""
 
 
-class MicroConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+class MicroModelConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """Sizes of the model. `context` is the longest sequence that it is meant for."""
 
     model_type = "rods_micro"
@@ -61,7 +61,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 class DecoderLayer(nn.Module):
     """Pre-norm attention and MLP, split where attention happens so that a cache can step in."""
 
-    def __init__(self, config: MicroConfig) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__()
         width = config.width
         self.heads = config.heads
@@ -95,7 +95,7 @@ class CopyHead(nn.Module):
     word or not, is raised in the logits, and the head of the model stays one linear map.
     """
 
-    def __init__(self, config: MicroConfig) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__()
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, config.width, bias=False)
@@ -113,8 +113,8 @@ class CopyHead(nn.Module):
 class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Registration and initial weights."""
 
-    config: MicroConfig
-    config_class = MicroConfig
+    config: MicroModelConfig
+    config_class = MicroModelConfig
     base_model_prefix = "model"
     _supports_sdpa = True
 
@@ -134,7 +134,7 @@ class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
     """The decoder without its output matrix."""
 
-    def __init__(self, config: MicroConfig) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__(config)
         self.embed = nn.Embedding(config.vocab_size, config.width)
         self.previous = nn.Linear(PAST * config.width, config.width, bias=False)
@@ -214,7 +214,7 @@ class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[n
 
     _tied_weights_keys = {"lm_head.weight": "model.embed.weight"}  # noqa: RUF012
 
-    def __init__(self, config: MicroConfig) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__(config)
         self.model = MicroModel(config)
         self.lm_head = nn.Linear(config.width, config.vocab_size, bias=False)
@@ -271,6 +271,6 @@ def _attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
-AutoConfig.register(MicroConfig.model_type, MicroConfig, exist_ok=True)
-AutoModel.register(MicroConfig, MicroModel, exist_ok=True)
-AutoModelForCausalLM.register(MicroConfig, MicroForCausalLM, exist_ok=True)
+AutoConfig.register(MicroModelConfig.model_type, MicroModelConfig, exist_ok=True)
+AutoModel.register(MicroModelConfig, MicroModel, exist_ok=True)
+AutoModelForCausalLM.register(MicroModelConfig, MicroForCausalLM, exist_ok=True)

@@ -24,11 +24,11 @@ from rods.envs.calls import STOPPED
 from rods.envs.retry import retried
 from rods.micro.renderer import MicroRenderer
 from rods.reward import TraceError, gold_trace, score
-from rods.rollout.episode import Action, Episode, Limits
+from rods.rollout.episode import Action, Episode, EpisodeLimits
 from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan, Step
+from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import plan_fresh
@@ -37,8 +37,8 @@ from rods.task import Call, Task
 
 MAX_TOKENS = 352
 MAX_CALLS = 5
-MAX_TURNS = case.Limits().turns
-LIMITS = Limits(attempts=MAX_CALLS + 1)
+MAX_TURNS = case.TaskLimits().turns
+LIMITS = EpisodeLimits(attempts=MAX_CALLS + 1)
 MAX_VALUE_TOKENS = 14
 REPLANS = 40
 KEPT, SHORTENED, REPLANNED = "calls kept", "values shortened", "replanned"
@@ -197,7 +197,7 @@ def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | Non
     program = pipeline.program
     base, augmented = base_form(source)
     gold = tuple(turn.ground_truth for turn in base.turns)
-    steps = tuple(tuple(Step((c.name,)) for c in calls) for calls in gold)
+    steps = tuple(tuple(PlannedCall((c.name,)) for c in calls) for calls in gold)
     plan = Plan(source.category, source.classes, steps, augmented)
     replaced: dict[str, str] = {}
     short = tuple(tuple(_shorten(c, program, rng, replaced) for c in calls) for calls in gold)

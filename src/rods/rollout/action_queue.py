@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rods.envs.base import Environment, Step
+from rods.envs.base import Environment, Work
 from rods.rollout.episode import Action, Ending, Episode
 from rods.rollout.messages import Message
 from rods.rollout.worker_thread import WorkerThread
@@ -75,7 +75,7 @@ class ActionQueue:
         self._server = None
 
     def _together(self, batch: Sequence[_Entry]) -> list[list[Message]]:
-        steps: list[Step | None] = []
+        steps: list[Work | None] = []
         for episode, act, said, _ in batch:
             if isinstance(act, Ending):
                 episode.end(act)

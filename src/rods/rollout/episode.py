@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rods.envs.base import Environment, Observation, Outcome, Session, Step
+from rods.envs.base import Environment, Observation, Outcome, Session, Work
 from rods.envs.hints import Hinter
 from rods.reward import NO_TRACE, GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.rollout.messages import Conversation, Message, ToolCall
@@ -34,7 +34,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class EpisodeLimits:
     """Bounds of an episode: attempts a user turn, calls an attempt, malformed actions in a row."""
 
     attempts: int = 5
@@ -68,7 +68,7 @@ class Episode:
     task: Task
     env: Environment
     gold: GoldTrace
-    limits: Limits = field(default_factory=Limits)
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     verdicts: list[Verdict] = field(default_factory=list)
     ending: Ending | None = None
     hinter: Hinter | None = None
@@ -112,7 +112,7 @@ class Episode:
         step = self.begin(action, said)
         return self.finish(self.env.execute([step])[0] if step else None)
 
-    def begin(self, action: Action, said: str = "") -> Step | None:
+    def begin(self, action: Action, said: str = "") -> Work | None:
         """Take one action; the step is what the environment has to do for it, if anything."""
         self.rounds += 1
         calls = self._numbered(action.calls[: self.limits.calls])
@@ -146,7 +146,7 @@ class Episode:
         self._calls = calls
         assert self.session is not None, "the episode is over"
         made = [made.call for made in calls]
-        return Step(self.session, made, self.gold.states[self.turn] if judged else None)
+        return Work(self.session, made, self.gold.states[self.turn] if judged else None)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
         """Take the outcome of the step, None where there was none; returns what the agent sees."""

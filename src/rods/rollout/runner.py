@@ -15,7 +15,7 @@ from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
 from rods.rollout.action_queue import ActionQueue
-from rods.rollout.episode import Ending, Episode, Limits
+from rods.rollout.episode import Ending, Episode, EpisodeLimits
 from rods.rollout.policy import GatheringPolicy, Policy, Sampling
 from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
@@ -38,7 +38,7 @@ class Runner:
 
     env: Environment
     renderer: Renderer
-    limits: Limits = field(default_factory=Limits)
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
     token_budget: int = 512
     hinter: Hinter | None = None
     sampling: Sampling = field(default_factory=Sampling)

@@ -16,7 +16,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#9
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-class Section(NamedTuple):
+class FigureSection(NamedTuple):
     """A figure, with what to read off it."""
 
     key: str
@@ -25,7 +25,7 @@ class Section(NamedTuple):
     figure: go.Figure
 
 
-def sections(rows: Sequence[Row], heldout: int) -> list[Section]:
+def sections(rows: Sequence[Row], heldout: int) -> list[FigureSection]:
     """All figures of the page.
 
     Args:
@@ -46,7 +46,7 @@ def sections(rows: Sequence[Row], heldout: int) -> list[Section]:
         ),
         "pool": ("Pool", "Tasks that may be drawn."),
     }
-    return [Section(key, *told, _curves(rows, key)) for key, told in about.items()]
+    return [FigureSection(key, *told, _curves(rows, key)) for key, told in about.items()]
 
 
 def _curves(rows: Sequence[Row], key: str) -> go.Figure:

@@ -17,7 +17,7 @@ from rods.simulate.learner import Learner
 from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
 from rods.simulate.synthesis import SimulatedSynthesis
-from rods.simulate.world import World
+from rods.simulate.world import SimulatedWorld
 from rods.store.store import Store
 from rods.synthesis.worker import Producer
 
@@ -35,7 +35,7 @@ class Simulation:
         self.latency = settings.variants.latency if config.arm == "rods" else 0
         self.config = _with_latency(config, self.latency)
         drawing, rolling = np.random.default_rng(config.seed).spawn(2)
-        self.world = World(settings, config.pool.seeds, drawing)
+        self.world = SimulatedWorld(settings, config.pool.seeds, drawing)
         self.learner = Learner(self.world.ability, settings.learner, rolling)
         self.synthesis = SimulatedSynthesis(self.world)
         self.store = Store(folder, durable=False)

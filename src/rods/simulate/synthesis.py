@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from rods.simulate.items import ORIGIN, Rows, as_row, as_task
-from rods.simulate.world import World
+from rods.simulate.world import SimulatedWorld
 from rods.task import Task
 
 BLOCK = 256  # fresh tasks that are drawn at a time
@@ -17,7 +17,7 @@ BLOCK = 256  # fresh tasks that are drawn at a time
 class SimulatedSynthesis:
     """Implements `rods.synthesis.jobs.Synthesis` in a world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatedWorld) -> None:
         self.world = world
         self.funnel: Counter[str] = Counter()
         self._fresh: list[Rows] = []

@@ -27,7 +27,7 @@ from rods.simulate.settings import Settings
 from rods.task import Task
 
 
-class World:
+class SimulatedWorld:
     """One random world: abilities before training, seeds and held-out tasks.
 
     Args:

@@ -16,7 +16,7 @@ from rods.task import Task, ToolSpec
 
 
 @dataclass(frozen=True)
-class Limits:
+class TaskLimits:
     """Sizes and distances that a synthetic task keeps to (paper section 7, IV; distance ours)."""
 
     string: int = 200
@@ -31,7 +31,7 @@ class Case:
 
     task: Task
     env: Environment
-    limits: Limits
+    limits: TaskLimits
     parent: Profile | None = None
 
     @cached_property

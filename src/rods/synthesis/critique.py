@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
 from rods.profile import Profile, profile
-from rods.synthesis.case import Case, Gate, Limits
+from rods.synthesis.case import Case, Gate, TaskLimits
 from rods.synthesis.gates import gates_of
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
@@ -52,10 +52,10 @@ class Critic:
         self,
         env: Environment,
         held_out: Iterable[Task] = (),
-        limits: Limits | None = None,
+        limits: TaskLimits | None = None,
         more: Iterable[Gate] = (),
     ) -> None:
-        self.env, self.limits, self.siblings = env, limits or Limits(), Siblings()
+        self.env, self.limits, self.siblings = env, limits or TaskLimits(), Siblings()
         self._more = tuple(more)
         self._held_out = NearIndex()
         for task in held_out:

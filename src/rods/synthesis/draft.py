@@ -9,7 +9,7 @@ from rods.task import Call
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedCall:
     """One call to be made: the tools to try in order, and where linked arguments come from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Plan:
 
     category: str
     classes: tuple[str, ...]
-    turns: tuple[tuple[Step, ...], ...]
+    turns: tuple[tuple[PlannedCall, ...], ...]
     augmented: int | None = None
     parent: str = ""
     refers: frozenset[int] | None = None

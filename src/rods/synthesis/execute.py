@@ -14,7 +14,7 @@ from typing import Any
 from rods.envs.base import Environment, Session
 from rods.errors import UserError
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, Step
+from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.facts import Facts
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.start import Starts
@@ -26,7 +26,7 @@ PROPOSALS = 6
 NEAR = 2  # of these, the last so many take arguments that a seed used in this start state
 LINKED = 0.7  # share of flows of the seeds that a plan without links takes up
 Done = tuple[Call, str]  # a call and what it was answered
-Doer = Callable[[Step, Session, Sequence[Done]], Done]
+Doer = Callable[[PlannedCall, Session, Sequence[Done]], Done]
 
 
 @dataclass
@@ -59,7 +59,7 @@ class ProgramExecutor:
         return start, source
 
     def _carry_out(self, plan: Plan, start: dict[str, Any], source: ValueSource) -> Executed:
-        def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
+        def do(step: PlannedCall, session: Session, done: Sequence[Done]) -> Done:
             return _step(step, session, self.graph, source, done)
 
         return carry_out(plan, start, self.env, do)
@@ -113,7 +113,7 @@ def opened(plan: Plan, start: dict[str, Any], env: Environment) -> Session:
 
 
 def _step(
-    step: Step,
+    step: PlannedCall,
     session: Session,
     graph: ToolGraph,
     source: ValueSource,
@@ -139,7 +139,7 @@ def _step(
 
 
 def _linked(
-    step: Step,
+    step: PlannedCall,
     name: str,
     graph: ToolGraph,
     source: ValueSource,

@@ -15,7 +15,7 @@ from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.reading import read_text
 from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
-from rods.synthesis.world import World, of_category, world_of
+from rods.synthesis.world import SynthesisInputs, of_category, world_of
 
 if TYPE_CHECKING:  # processes that work without a model need not load its client
     from rods.synthesis.llm.backend import ModelOrder
@@ -45,7 +45,7 @@ class Order:
     seed: int = 0
     model: ModelOrder | None = None
 
-    def world(self) -> World:
+    def world(self) -> SynthesisInputs:
         """Where it is to be carried out.
 
         Raises:
@@ -126,7 +126,7 @@ def model_order(
     return replace(order, model=wanted)
 
 
-def _maker(order: Order, world: World | None = None) -> Maker:
+def _maker(order: Order, world: SynthesisInputs | None = None) -> Maker:
     world = world or order.world()
     return Maker(world.pipeline(stories=order.stories), world.parents, order.seed)
 

@@ -17,7 +17,7 @@ from rods.profile import Profile, profile
 from rods.provenance import Link, find_links
 from rods.reward import trusted_trace
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, Step
+from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
 from rods.task import Task
@@ -60,7 +60,7 @@ class ProgramPlanner:
 
     def _draw(self, parent: Task, blocked: frozenset[str], rng: random.Random, keep: bool) -> Plan:
         base, augmented, phi, links = self._studied(parent)
-        steps: dict[int, Step] = {}
+        steps: dict[int, PlannedCall] = {}
         for members in components(phi):
             fragment = fragment_of(base, members, links)
             if not keep:
@@ -76,7 +76,7 @@ class ProgramPlanner:
                 fixed = keep or feeds or any(source == position for source, _, _ in phi.edges)
                 name = fragment.tools[place]
                 tools = (name,) if fixed else self._tools(name, blocked, rng)
-                steps[position] = Step(tools, feeds)
+                steps[position] = PlannedCall(tools, feeds)
         return _cut(parent, steps, phi, augmented, self.turns)
 
     def _tools(self, name: str, blocked: frozenset[str], rng: random.Random) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class ProgramPlanner:
 
 
 def _cut(
-    parent: Task, steps: Mapping[int, Step], phi: Profile, augmented: int | None, limit: int
+    parent: Task, steps: Mapping[int, PlannedCall], phi: Profile, augmented: int | None, limit: int
 ) -> Plan:
     """The steps by turn, as many turns as there may be, the augmented one among them."""
     size = limit - (augmented is not None)
@@ -106,9 +106,9 @@ def _cut(
     bounds = list(accumulate(map(len, phi.shape), initial=0))
     before = bounds[first]
 
-    def moved(step: Step) -> Step:
+    def moved(step: PlannedCall) -> PlannedCall:
         sources = {n: (at - before, key) for n, (at, key) in step.sources.items() if at >= before}
-        return Step(step.tools, sources)
+        return PlannedCall(step.tools, sources)
 
     turns = [
         tuple(moved(steps[position]) for position in range(start, end))
@@ -147,6 +147,6 @@ def plan_fresh(
             tools = [rng.choices(follow, weights)[0]] if follow and rng.random() < 0.6 else []
             tools += rng.sample(names, min(CHOICES, len(names)))
             before = tools[0]
-            row.append(Step(tuple(dict.fromkeys(tools))))
+            row.append(PlannedCall(tuple(dict.fromkeys(tools))))
         turns.append(tuple(row))
     return Plan(category, tuple(classes), tuple(turns), augmented)

@@ -33,7 +33,7 @@ WORDS = 300  # characters of a worker's words that are shown
 
 
 @dataclass
-class State:
+class WorkerState:
     """What is known of the worker.
 
     Attributes:
@@ -70,7 +70,7 @@ class Supervisor:
         pause: float = FIRST_PAUSE,
     ) -> None:
         self.command, self.restarts, self.silence = list(command), restarts, silence
-        self.tell, self.pause, self.state = tell, pause, State()
+        self.tell, self.pause, self.state = tell, pause, WorkerState()
         self._closing = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)

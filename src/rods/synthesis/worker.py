@@ -108,7 +108,7 @@ class Count(NamedTuple):
 
 
 @dataclass
-class Worker:
+class SynthesisWorker:
     """Does jobs until it is told to stop.
 
     Args:

@@ -29,7 +29,7 @@ SIDES = {"train": ("train",), "train+validation": ("train", "validation")}
 
 
 @dataclass(frozen=True)
-class World:
+class SynthesisInputs:
     """One environment's side of synthesis.
 
     Attributes:
@@ -63,7 +63,7 @@ class World:
         return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
 
 
-def benchmark_world(seeds: str = "train") -> World:
+def benchmark_world(seeds: str = "train") -> SynthesisInputs:
     """BFCL: the training seeds without faults, or those of validation too.
 
     Raises:
@@ -78,10 +78,10 @@ def benchmark_world(seeds: str = "train") -> World:
     env = BfclEnvironment()
     official = Gate("critique", REFUSED, lambda case: accepts_ground_truth(case.task, env))
     known = tuple(tasks.values())
-    return World(env, tool_specs(), found, held_out, found, known, (official,))
+    return SynthesisInputs(env, tool_specs(), found, held_out, found, known, (official,))
 
 
-def own_world(spec: str, path: Path) -> World:
+def own_world(spec: str, path: Path) -> SynthesisInputs:
     """Classes of the user's own; all their tasks are seeds, and nothing is held out.
 
     Raises:
@@ -92,10 +92,10 @@ def own_world(spec: str, path: Path) -> World:
         raise UserError(f"--tasks {path}: goes with --env package.module:Class")
     tasks = tuple(read_task_file(path, env, tuple(env.classes)))
     tools = {name: method.spec for name, method in env.methods.items()}
-    return World(env, tools, tasks, (), tasks, tasks)
+    return SynthesisInputs(env, tools, tasks, (), tasks, tasks)
 
 
-def world_of(spec: str, path: Path | None, seeds: str = "train") -> World:
+def world_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
     """The world that a command line names.
 
     Raises:
@@ -108,7 +108,7 @@ def world_of(spec: str, path: Path | None, seeds: str = "train") -> World:
     return benchmark_world(seeds)
 
 
-def named_tasks(name: str, world: World) -> list[Task]:
+def named_tasks(name: str, world: SynthesisInputs) -> list[Task]:
     """Tasks by FILE, FILE:ID, or the official id of one of the world's.
 
     Raises:

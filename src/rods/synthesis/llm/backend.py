@@ -25,7 +25,7 @@ from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.roles import Model, versions
 from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.world import World
+from rods.synthesis.world import SynthesisInputs
 
 STAGES = ("plan", "execute", "ground", "judge")
 
@@ -51,7 +51,7 @@ class ModelOrder:
     _client: Endpoint | None = field(default=None, repr=False)
     _calls: Journal | None = field(default=None, repr=False)
 
-    def pipeline(self, world: World, *, stories: bool = True) -> Pipeline:
+    def pipeline(self, world: SynthesisInputs, *, stories: bool = True) -> Pipeline:
         """See `with_model`.
 
         Raises:

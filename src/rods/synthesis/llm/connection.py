@@ -12,7 +12,7 @@ from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, shortened
 from rods.synthesis.llm.refusal import refusal_of, retry_after
 from rods.synthesis.llm.request import whole
-from rods.synthesis.llm.response import Words, repeating, words_of
+from rods.synthesis.llm.response import AnswerText, repeating, words_of
 
 SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
 
@@ -48,7 +48,7 @@ class Connection:
             http_client=httpx2.Client(transport=self._transport, follow_redirects=False),
         )
 
-    def send(self, body: dict[str, Any]) -> Words:
+    def send(self, body: dict[str, Any]) -> AnswerText:
         """The answer to one request.
 
         Raises:
@@ -75,7 +75,7 @@ class Connection:
         """The text without the key, unless it is so short that an answer may well have it."""
         return self._hide(text) if len(self._key) >= SECRET else whole(text)
 
-    def _post(self, body: dict[str, Any]) -> Words | Fault:
+    def _post(self, body: dict[str, Any]) -> AnswerText | Fault:
         import httpcore2
         import httpx2
         import openai

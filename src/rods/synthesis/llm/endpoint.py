@@ -15,7 +15,7 @@ from rods.secret import declare, shown
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
 from rods.synthesis.llm.forms import read
-from rods.synthesis.llm.journal import FAILED, Entry, Journal, digest_of
+from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
 from rods.synthesis.llm.ledger import Ledger, Progress, Usage
 from rods.synthesis.llm.live import Live
 from rods.synthesis.llm.prompts import Prompt
@@ -119,17 +119,17 @@ class Endpoint:
         if self._live is not None:
             self._live.connection.close()
 
-    def _blank(self, prompt: Prompt, key: str) -> Entry:
+    def _blank(self, prompt: Prompt, key: str) -> JournalEntry:
         digest = digest_of(self.config, prompt)
         n = self.journal.turn(digest, key) if self.journal else 0
-        return Entry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
+        return JournalEntry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
 
-    def _known(self, blank: Entry) -> Entry | None:
+    def _known(self, blank: JournalEntry) -> JournalEntry | None:
         if self.journal is None or self._live is None:
             return None
         return self.journal.remembered(blank.digest, blank.key, blank.n)
 
-    def _recalled(self, blank: Entry, entry: Entry | None, spent: Usage) -> str:
+    def _recalled(self, blank: JournalEntry, entry: JournalEntry | None, spent: Usage) -> str:
         """The words that the journal has."""
         assert self.journal is not None
         entry = entry or self.journal.recorded(blank.digest, blank.key, blank.n)
@@ -141,7 +141,7 @@ class Endpoint:
 
     def _settle(
         self,
-        entry: Entry,
+        entry: JournalEntry,
         spent: Usage,
         text: str | None,
         failed: Fault | None,

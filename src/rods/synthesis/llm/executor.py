@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from rods.envs.base import Environment, Session
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, Step
+from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
 from rods.synthesis.facts import Facts
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
@@ -51,7 +51,7 @@ class LlmExecutor:
         if start is None:
             start, _ = self.program.draw(plan, rng)
 
-        def do(step: Step, session: Session, done: Sequence[Done]) -> Done:
+        def do(step: PlannedCall, session: Session, done: Sequence[Done]) -> Done:
             return self._step(step, session, done, plan, rng)
 
         try:
@@ -63,7 +63,7 @@ class LlmExecutor:
 
     def _step(
         self,
-        step: Step,
+        step: PlannedCall,
         session: Session,
         done: Sequence[Done],
         plan: Plan,

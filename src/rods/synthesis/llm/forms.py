@@ -60,7 +60,7 @@ class Query(Answer):
     query: str
 
 
-class Verdict(Answer):
+class Judgement(Answer):
     """Whether a user's words ask for just the given calls."""
 
     reason: str = ""

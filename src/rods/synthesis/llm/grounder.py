@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rods.grounding import leaves, told
 from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.llm.forms import Omitted, Query, Rewritten, Verdict
+from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.roles import Model, ask, call_line, shown
 from rods.task import Call
 
@@ -61,7 +61,7 @@ class LlmGrounder:
             verdict = ask(
                 self.model,
                 "verify",
-                Verdict,
+                Judgement,
                 rng,
                 Kind.QUERY_UNTAGGED,
                 calls=calls,

@@ -30,7 +30,7 @@ LINE = 2_000_000  # bytes
 START = b'{"role":'
 
 
-class Entry(BaseModel):
+class JournalEntry(BaseModel):
     """One question. `cause` is set if there was no answer; `answer` is then what came instead."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -75,7 +75,7 @@ class Journal:
         self.path, self.replay = Path(path), replay
         self._lock = threading.Lock()
         self._asked: Counter[tuple[str, str]] = Counter()
-        self._known: dict[tuple[str, str, int], Entry] = {}
+        self._known: dict[tuple[str, str, int], JournalEntry] = {}
         self._file: IO[bytes] | None = None
         try:
             if replay:
@@ -97,7 +97,7 @@ class Journal:
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror}") from None
 
-    def remembered(self, digest: str, key: str, n: int) -> Entry | None:
+    def remembered(self, digest: str, key: str, n: int) -> JournalEntry | None:
         """The entry of a question that an interrupted run has asked before and need not ask again.
 
         None if there is none, or if what failed then may go well now.
@@ -111,7 +111,7 @@ class Journal:
             self._asked[digest, key] += 1
             return self._asked[digest, key] - 1
 
-    def recorded(self, digest: str, key: str, n: int) -> Entry:
+    def recorded(self, digest: str, key: str, n: int) -> JournalEntry:
         """The entry of a question.
 
         Raises:
@@ -122,7 +122,7 @@ class Journal:
             raise Fault(Cause.UNRECORDED, f"no answer {n} for key {key!r}; was the prompt changed?")
         return entry
 
-    def record(self, entry: Entry) -> None:
+    def record(self, entry: JournalEntry) -> None:
         """Append an entry.
 
         Raises:
@@ -152,7 +152,7 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _entries(self, file: IO[bytes]) -> Iterator[tuple[Entry, int]]:
+    def _entries(self, file: IO[bytes]) -> Iterator[tuple[JournalEntry, int]]:
         """Whole lines with the place behind each."""
         place, number = 0, 0
         while True:
@@ -161,7 +161,7 @@ class Journal:
                 return
             place, number = place + len(line), number + 1
             try:
-                yield Entry.model_validate_json(line), place
+                yield JournalEntry.model_validate_json(line), place
             except ValidationError as error:
                 first = error.errors(include_input=False)[0]
                 where = ".".join(map(str, first["loc"])) or "line"

@@ -18,7 +18,7 @@ from rods.synthesis.llm.fault import AGAIN, Cause, Fault
 from rods.synthesis.llm.ledger import Ledger, Usage
 from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt
-from rods.synthesis.llm.request import SCHEMA, RequestForm, Step
+from rods.synthesis.llm.request import SCHEMA, Plainer, RequestForm
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
@@ -150,7 +150,7 @@ class Live:
 
     def _plainer(
         self, form: RequestForm, fault: Fault, done: set[str]
-    ) -> tuple[RequestForm, Step] | None:
+    ) -> tuple[RequestForm, Plainer] | None:
         """The next form after a refusal; None once some form was answered."""
         may_help = fault.about_form and not self._answered
         return form.plainer(fault.words, done) if may_help else None

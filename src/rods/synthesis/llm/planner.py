@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, Step
+from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Planned
 from rods.synthesis.llm.roles import Model, ask, tool_lines
@@ -98,7 +98,7 @@ class LlmPlanner:
         )
         if len(answer.turns) != len(own.turns):
             raise SynthesisError(Kind.NO_PATTERN, f"{len(answer.turns)} turns are planned")
-        turns: list[tuple[Step, ...]] = []
+        turns: list[tuple[PlannedCall, ...]] = []
         for line in answer.turns:
             turns.append(self._turn(line, tools.keys(), sum(map(len, turns))))
         return Plan(
@@ -110,17 +110,17 @@ class LlmPlanner:
             narrative=answer.narrative[:600] if self.narrative else "",
         )
 
-    def _turn(self, line: str, tools: Collection[str], first: int) -> tuple[Step, ...]:
+    def _turn(self, line: str, tools: Collection[str], first: int) -> tuple[PlannedCall, ...]:
         """The calls of one turn, high-level functions expanded."""
         names = NAME.findall(line.partition(":")[2] or line)
         if not 0 < len(names) <= MAX_FUNCTIONS:
             raise SynthesisError(Kind.NO_PATTERN, f"a turn of {len(names)} functions")
-        steps: list[Step] = []
+        steps: list[PlannedCall] = []
         for name in names:
             if name in self.composites:
                 steps += self.composites[name].steps(first + len(steps))
             elif name in tools:
-                steps.append(Step((name,)))
+                steps.append(PlannedCall((name,)))
             elif name in self.structure.graph.tools:
                 raise SynthesisError(Kind.SAMPLING, f"not to be used: {name}")
             else:
@@ -146,11 +146,11 @@ class Composite:
     name: str
     fragment: Fragment
 
-    def steps(self, first: int) -> list[Step]:
+    def steps(self, first: int) -> list[PlannedCall]:
         """Its calls, the first of them at a position of the plan."""
         links = self.fragment.links
         return [
-            Step(
+            PlannedCall(
                 (tool,),
                 {li.parameter: (first + li.producer, li.key) for li in links if li.consumer == at},
             )

@@ -20,7 +20,7 @@ Answer in exactly this form and write nothing else. Inside a block write &lt; fo
 """
 
 
-class Step(NamedTuple):
+class Plainer(NamedTuple):
     """One change to a plainer form.
 
     Attributes:
@@ -34,12 +34,12 @@ class Step(NamedTuple):
     counted_as: str
 
 
-SCHEMA = Step("schema", ("response_format", "json_schema"), "asked in tags instead")
+SCHEMA = Plainer("schema", ("response_format", "json_schema"), "asked in tags instead")
 STEPS = (
     SCHEMA,
-    Step("system", ("system", "messages"), "asked without a system role"),
-    Step("max_tokens", ("max_tokens",), "asked with max_completion_tokens"),
-    Step("sampling", ("temperature", "top_p"), "asked without temperature and top_p"),
+    Plainer("system", ("system", "messages"), "asked without a system role"),
+    Plainer("max_tokens", ("max_tokens",), "asked with max_completion_tokens"),
+    Plainer("sampling", ("temperature", "top_p"), "asked without temperature and top_p"),
 )
 
 
@@ -58,7 +58,7 @@ class RequestForm(NamedTuple):
     max_tokens: bool = True
     sampling: bool = True
 
-    def plainer(self, refusal: str, done: Collection[str]) -> tuple[RequestForm, Step] | None:
+    def plainer(self, refusal: str, done: Collection[str]) -> tuple[RequestForm, Plainer] | None:
         """The next form to be tried, and the step to it; None if no step is left.
 
         Args:

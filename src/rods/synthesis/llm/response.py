@@ -1,7 +1,7 @@
 """What a response says: the model's words, or why there are none.
 
-Some servers stream although the request says not to, so an answer may come as events. Words that
-were cut off are looked at for text that goes round in a circle.
+Some servers stream although the request says not to, so an answer may come as events. An
+answer that was cut off is checked for text that repeats without end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENDED = ("eos_token", "end_token", "stop_token")  # tokens that end an answer as
 HOLDING = (str, list, dict)
 
 
-class Words(NamedTuple):
+class AnswerText(NamedTuple):
     """What the model said, and what it took."""
 
     text: str
@@ -36,7 +36,7 @@ class Words(NamedTuple):
     tokens_out: int
 
 
-def words_of(content: bytes, clean: Clean) -> Words:
+def words_of(content: bytes, clean: Clean) -> AnswerText:
     """The words of a chat completion.
 
     Args:
@@ -73,7 +73,7 @@ def words_of(content: bytes, clean: Clean) -> Words:
         raise Fault(
             Cause.EMPTY, f"the answer has no words{hint}", tokens=tokens, elsewhere=bool(fields)
         )
-    return Words(text, *tokens)
+    return AnswerText(text, *tokens)
 
 
 def _among(finish: str, words: tuple[str, ...]) -> bool:
