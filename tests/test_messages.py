@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rods.envs.hints import Hinter
-from rods.reward import gold_trace
+from rods.reward import NO_TRACE, gold_trace
 from rods.rollout.episode import FAILED, Action, Ending, Episode, EpisodeLimits
 from rods.rollout.messages import HINT, lines
 from rods.task import Call
 from test_episode import DONE, ENV, GOLD, NONSENSE, READ, TASK
 from test_episode import start as begin
+from test_micro_renderer import RENDERER
 
 WRONG = Action(calls=(Call(name="get_stock_info", arguments={}), *READ.calls))
 
@@ -73,6 +74,15 @@ def test_a_turn_brings_the_tools_that_it_restores() -> None:
         assert not any(message.tools for message in episode.conversation.messages)
         episode.act(DONE)
     assert episode.conversation.messages[-1].tools == (withheld,)
+
+
+def test_the_first_turn_may_restore_a_tool() -> None:
+    first = TASK.turns[0].model_copy(update={"restores": TASK.withheld})
+    task = TASK.model_copy(update={"turns": (first, *TASK.turns[1:3])})
+    conversation = Episode(task, ENV, NO_TRACE).conversation
+    assert [tool.name for tool in conversation.messages[0].tools] == ["cancel_order"]
+    shown = RENDERER.show(RENDERER.begin(conversation))
+    assert "<without> fn:cancel_order <now> fn:cancel_order <user>" in shown
 
 
 def test_a_renderer_can_tell_an_error_and_its_hint_from_a_response() -> None:

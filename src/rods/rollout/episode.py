@@ -107,7 +107,7 @@ class Episode:
 
         Args:
             action: what it did.
-            said: the action as text, for the transcript.
+            said: the action as text, which the conversation keeps.
         """
         step = self.begin(action, said)
         return self.finish(self.env.execute([step])[0] if step else None)
