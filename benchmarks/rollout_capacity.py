@@ -38,7 +38,7 @@ from rods.rollout.runner import Runner
 from rods.task import Task
 
 EPISODES, SLOTS, MEAN, SIGMA, SEED = 512, 24, 0.2, 1.0, 0
-ROUNDS, LIMITS, BUDGET, REPEATS = range(4, 8), Limits(attempts=8), 20_000, 9
+ROUNDS, LIMITS, BUDGET, REPEATS = range(4, 8), EpisodeLimits(attempts=8), 20_000, 9
 LONG, WIDTH, ALIKE = 6_000, 1_500, 64
 Script = list[list[int]]
 

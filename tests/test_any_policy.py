@@ -70,7 +70,7 @@ class Training:
             policy,
             folder,
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
-            lambda step: None,
+            lambda epoch, step: None,
         )
 
 
@@ -180,19 +180,13 @@ def test_a_scripted_asynchronous_policy_plays_through_the_loop(
     runner = Runner(tools.env, tools.renderer)
     turns = (2, 0, 1, 2)
     while loop.step < STEPS:
-        epoch = loop.next_epoch()
-        for chosen in loop.steps(epoch):
-            step = loop.step + 1
-            delays = [0.05 * (7 - i) for i in range(SIZE * TASKS)]
-            policy = Scripted([tools.right(n) for n in turns] * TASKS, delays)
-            rollouts = runner.run([task for task in chosen for _ in turns], policy)
-            assert policy.over != sorted(policy.over), "all were over in order"
-            assert [set(r.versions) for r in rollouts] == [{i} for i in range(len(rollouts))]
-            where = {"epoch": epoch.index, "step": step}
-            played = (rollouts[i : i + SIZE] for i in range(0, len(rollouts), SIZE))
-            grouped = zip(chosen, played, strict=True)
-            loop.observe([group_of(task, made, "progress", **where) for task, made in grouped])
-        loop.end_epoch()
+        delays = [0.05 * (7 - i) for i in range(SIZE * TASKS)]
+        policy = Scripted([tools.right(n) for n in turns] * TASKS, delays)
+        rollouts = runner.run([task for task in loop.next_tasks() for _ in turns], policy)
+        assert policy.over != sorted(policy.over), "all were over in order"
+        assert [set(r.versions) for r in rollouts] == [{i} for i in range(len(rollouts))]
+        played = (rollouts[i : i + SIZE] for i in range(0, len(rollouts), SIZE))
+        loop.add_groups([group_of(made, "progress") for made in played])
     stored = loop.store.groups()
     assert [g.step for g in stored] == [1, 1, 2, 2]
     assert {g.rewards for g in stored} == {(1.0, 0.0, 0.5, 1.0)}
