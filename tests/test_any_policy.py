@@ -14,7 +14,6 @@ from doubles import make_config
 from fragile import ADD, Fragile
 from grpo import WORDS, lora, qwen2
 from replay import Ids, Replay
-from rods.engines.trl import TrlEngine
 from rods.loop import Loop
 from rods.policies.transformers import TransformersPolicy
 from rods.rollout.episode import Action
@@ -24,6 +23,7 @@ from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
 from rods.store.store import Store
 from rods.task import ToolSpec
+from rods.trainers.trl import TrlTrainer
 
 STEPS, SIZE, TASKS = 2, 4, 2
 SAMPLING = Sampling(max_tokens=3, temperature=0.7)
@@ -61,7 +61,7 @@ class Training:
         tasks = [tools.task(name) for name in ("one", "two")]
         self.rollouts: list[Sequence[Rollout]] = []
         self.loop = Loop(config, Store(folder, durable=False), tasks)
-        self.engine = TrlEngine(
+        self.engine = TrlTrainer(
             config,
             self.loop,
             Runner(tools.env, ParityRenderer(), token_budget=400, sampling=SAMPLING),

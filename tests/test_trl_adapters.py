@@ -10,7 +10,6 @@ import torch
 
 from doubles import SEEDS, make_config
 from grpo import WORDS, lora, micro
-from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint
 from rods.loop import Loop
 from rods.micro.sampler import MicroSampler
 from rods.rollout.episode import Ending
@@ -19,6 +18,7 @@ from rods.rollout.rollout import Rollout
 from rods.stopper import Stopper
 from rods.store.store import Store
 from rods.task import Task
+from rods.trainers.trl import TrlTrainer, checkpoint_step, latest_checkpoint
 
 STEPS = 4
 CONFIG = make_config(steps=STEPS, arm="static", checkpoint_steps=2)
@@ -75,7 +75,7 @@ def engine(folder: Path, stopper: Stopper | None = None, stop: int = 0) -> tuple
         if stopper is not None and step == stop:
             stopper.number = 2
 
-    made = TrlEngine(
+    made = TrlTrainer(
         CONFIG,
         Loop(CONFIG, Store(folder), SEEDS, step=step),
         OneAction(),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
+from rods.policies.registry import DEFAULT, PolicySettings, read_settings
 from rods.reading import parse_yaml
 from rods.setting import Setting, put, read_override
 from rods.task import Category
@@ -38,6 +39,16 @@ class RolloutConfig(Setting):
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
     hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
+
+    @property
+    def rows(self) -> int:
+        """Rollouts of a training step."""
+        return self.group_size * self.tasks_per_step
+
+    @property
+    def at_once(self) -> int:
+        """Most episodes that are played together, in training or in a measurement."""
+        return max(self.rows, 128)
 
 
 class EnvironmentConfig(Setting):
@@ -102,7 +113,7 @@ class SynthesisConfig(Setting):
 
 
 class OptimizerConfig(Setting):
-    """What the engine is told."""
+    """Passed to the trainer."""
 
     learning_rate: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -112,7 +123,7 @@ class OptimizerConfig(Setting):
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     kl: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    microbatch: int = Field(16, ge=1, description="trajectories a forward pass")
+    microbatch: int = Field(16, ge=1, description="rollouts in one forward pass")
 
 
 class EvaluationConfig(Setting):
@@ -121,29 +132,6 @@ class EvaluationConfig(Setting):
     test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
     validation_every: int = Field(1, ge=0, description="epochs between curve points; 0: none")
     validation_samples: int = Field(1, ge=1)
-
-
-class MicroPolicyConfig(Setting):
-    """The from-scratch policy of the micro preset."""
-
-    width: int = Field(112, ge=8)
-    layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
-    indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
-    longer: float = Field(
-        0.3, ge=0, le=1, description="share of dialogues of up to 3 turns of 3 calls"
-    )
-    dialogues: int = Field(30_000, ge=100, description="short dialogues made for pretraining")
-    tokens: int = Field(3_200_000, ge=1_000, description="training tokens in all")
-    batch_tokens: int = Field(2_048, ge=64)
-    learning_rate: float = Field(4e-3, gt=0)
-    seed: int = Field(0, description="of the prepared policy; apart from the run's seed")
-
-    @model_validator(mode="after")
-    def _divisible(self) -> MicroPolicyConfig:
-        if self.width % (2 * self.heads):
-            raise ValueError("micro.width must be a multiple of twice micro.heads")
-        return self
 
 
 class Config(Setting):
@@ -162,7 +150,9 @@ class Config(Setting):
     synthesis: SynthesisConfig = SynthesisConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    micro: MicroPolicyConfig = MicroPolicyConfig()
+    policy: Annotated[SerializeAsAny[PolicySettings], BeforeValidator(read_settings)] = Field(
+        default_factory=lambda: read_settings({})
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -176,9 +166,9 @@ class Config(Setting):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
-        rows = self.rollout.group_size * self.rollout.tasks_per_step
+        rows = self.rollout.rows
         if rows % self.optimizer.microbatch:
-            raise ValueError(f"optimizer.microbatch must divide the {rows} trajectories of a step")
+            raise ValueError(f"optimizer.microbatch must divide the {rows} rollouts of a step")
         return self
 
     def stage(self, epoch: int) -> Stage:
@@ -231,8 +221,11 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     if preset not in preset_names():
         raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
     data = parse_yaml((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
-    for override in overrides:
-        key, value = read_override(override, "key.name")
+    changes = [(override, *read_override(override, "key.name")) for override in overrides]
+    names = [value for _, key, value in changes if key == "policy.name"]
+    if names and names[-1] != data.get("policy", {}).get("name", DEFAULT):
+        data.pop("policy", None)  # the preset's settings are of another kind of policy
+    for override, key, value in changes:
         if key in OPTIONS:
             raise UserError(f"--set {override}: use {OPTIONS[key]} for that")
         put(data, key, value, f"--set {override}")

@@ -6,58 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from rods.micro.model import PAST, Attend, MicroForCausalLM
+from rods.micro.attention import PAST, KeyValueCache
+from rods.micro.model import MicroForCausalLM
 
 # Tokens fed at once: larger blocks spill the activations out of the processor's cache.
 _BLOCK_TOKENS = 4096
 # Finished rows are moved out of the way once less than this share is still going.
 _COMPACT_BELOW = 0.9
-
-
-class _Cache:
-    """Keys and values by layer, each [places, heads, context, head width].
-
-    Slot t of a place holds what its token at position t left behind. The last layer is the copy
-    head's. Places are where rows lie at the moment, so that those in work can lie side by side.
-    """
-
-    def __init__(self, shapes: Sequence[tuple[int, int, int, int]], device: torch.device) -> None:
-        self.device = device
-        self.keys = [torch.zeros(shape, device=device) for shape in shapes]
-        self.values = [torch.zeros(shape, device=device) for shape in shapes]
-
-    def move(self, order: Sequence[int], length: int) -> None:
-        """Rearrange so that place i holds the first `length` slots of what was at `order[i]`."""
-        changed = [place for place, source in enumerate(order) if place != source]
-        if changed:
-            target = torch.tensor(changed, device=self.device)
-            source = torch.tensor([order[i] for i in changed], device=self.device)
-            for tensor in (*self.keys, *self.values):
-                tensor[target, :, :length] = tensor[source, :, :length]
-
-    def attend(self, first: int, positions: Tensor, fresh: Tensor, length: int) -> Attend:
-        """Attention for a block of rows at consecutive places from `first` on.
-
-        The block's tokens are stored at `positions` [rows, tokens] where `fresh` [rows, tokens]
-        says that they are real, and each then sees its place up to its own position. `length` is
-        above all real positions.
-        """
-        here = slice(first, first + len(positions))
-        places = torch.arange(here.start, here.stop, device=self.device)
-        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
-        visible = torch.arange(length, device=self.device) <= positions[:, None, :, None]
-
-        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self.keys[layer], self.values[layer]
-            keys[places, :, slots] = k.transpose(1, 2)[fresh]
-            values[places, :, slots] = v.transpose(1, 2)[fresh]
-            return F.scaled_dot_product_attention(
-                q, keys[here, :, :length], values[here, :, :length], attn_mask=visible
-            )
-
-        return attend
 
 
 class MicroSampler:
@@ -82,7 +38,7 @@ class MicroSampler:
         self._capacity = capacity_rows
         layer = (capacity_rows, config.heads, context, config.width // config.heads)
         self._shapes = [layer] * config.layers + [(capacity_rows, 1, context, config.width)]
-        self._cache = _Cache(self._shapes, model.device)
+        self._cache = KeyValueCache(self._shapes, model.device)
         self._held: list[list[int]] = []
         self._rows: list[int] = []
 
@@ -129,7 +85,7 @@ class MicroSampler:
         """Be where the weights are; what was held elsewhere is fed again."""
         device = self._model.device
         if self._cache.device != device:
-            self._cache = _Cache(self._shapes, device)
+            self._cache = KeyValueCache(self._shapes, device)
             self._held = [[] for _ in self._held]
 
     def _tensor(self, values: Sequence[object]) -> Tensor:

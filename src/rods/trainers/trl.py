@@ -8,14 +8,17 @@ the groups at once. Every checkpoint has a consistent state of the store (`Loop.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers.utils.logging as library
 from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
@@ -32,12 +35,12 @@ from rods.stopper import Stopper
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 MARK = "complete"  # written last into a checkpoint's folder
-_LIVE: dict[str, TrlEngine] = {}
+_LIVE: dict[str, TrlTrainer] = {}
 # The plain constant schedule of `transformers` ignores a warm-up.
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
-class TrlEngine:
+class TrlTrainer:
     """Trains one run. After `train`, `finished` says whether it reached the last step.
 
     Args:
@@ -127,16 +130,15 @@ class TrlEngine:
     def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
         from trl.trainer.grpo_config import GRPOConfig
 
-        from rods.engines.trl_trainer import SignalTrainer
+        from rods.trainers.signal_trainer import SignalTrainer
 
         config, key = self.config, str(self.folder.resolve())
         _LIVE[key] = self
-        rows = config.rollout.group_size * config.rollout.tasks_per_step
         arguments = GRPOConfig(
             output_dir=str(self.folder / "checkpoints"),
             max_steps=config.steps,
             per_device_train_batch_size=config.optimizer.microbatch,
-            gradient_accumulation_steps=rows // config.optimizer.microbatch,
+            gradient_accumulation_steps=config.rollout.rows // config.optimizer.microbatch,
             num_generations=config.rollout.group_size,
             temperature=config.rollout.temperature,
             learning_rate=config.optimizer.learning_rate,
@@ -178,7 +180,7 @@ class TrlEngine:
 
 
 class _Callback(TrainerCallback):
-    def __init__(self, engine: TrlEngine) -> None:
+    def __init__(self, engine: TrlTrainer) -> None:
         self.engine = engine
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -196,6 +198,14 @@ class _Callback(TrainerCallback):
         sync_tree(folder)
         (folder / MARK).write_text("")
         sync_tree(folder)
+
+
+def quiet() -> None:
+    """Turn off the libraries' progress bars and notes, which would disturb the display."""
+    library.set_verbosity_error()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
+    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are reported by rods.losses
 
 
 def latest_checkpoint(folder: Path) -> Path | None:

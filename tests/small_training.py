@@ -11,19 +11,19 @@ import torch
 from doubles import make_config
 from fragile import Fragile
 from replay import Ids, Replay
-from rods.engines.trl import TrlEngine
 from rods.loop import Loop
 from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.rollout.runner import Runner
 from rods.store.store import Store
 from rods.task import Task
+from rods.trainers.trl import TrlTrainer
 
 if TYPE_CHECKING:
     from rods.rollout.rollout import Rollout
 
 
 class Harness:
-    """An engine whose K rollouts of every task are those of `scripts`.
+    """A training whose K rollouts of every task are those of `scripts`.
 
     Attributes:
         advantages: of each row that the loss was computed for, with its task's place.
@@ -60,7 +60,7 @@ class Harness:
         self.rollouts: list[Sequence[Rollout]] = []
         self.advantages: list[torch.Tensor] = []
         self.runner = Runner(tools.env, tools.renderer)
-        self.engine = TrlEngine(
+        self.engine = TrlTrainer(
             self.config,
             self.loop,
             self.runner,
