@@ -26,7 +26,7 @@ class Stage(Setting):
     reward: RewardName = "progress"
     categories: tuple[Category, ...] = Field((), description="none named: all that there are")
     expand: bool = True
-    epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
+    epochs: int | None = Field(None, ge=1, description="None: until the last step of the run")
 
 
 class RolloutConfig(Setting):
@@ -35,7 +35,7 @@ class RolloutConfig(Setting):
     group_size: int = Field(16, ge=2, description="K, rollouts of a task")
     tasks_per_step: int = Field(32, ge=1)
     temperature: float = Field(1.0, gt=0)
-    attempts: int = Field(5, ge=1, description="attempts a user turn")
+    attempts: int = Field(5, ge=1, description="at each turn of the user")
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
     hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
@@ -62,12 +62,12 @@ class EnvironmentConfig(Setting):
 
 
 class BoundaryConfig(Setting):
-    """Zones and selection; quota and cooldown have no published value."""
+    """Zones and the choice of parent tasks; quota and cooldown have no published value."""
 
     rule: Literal["mean", "variance", "posterior", "random"] = "mean"
     low: float = Field(0.20, ge=0, le=1)
     high: float = Field(0.85, ge=0, le=1)
-    quota: int = Field(4, ge=1, description="M_tau, seeds a category and step")
+    quota: int = Field(4, ge=1, description="M_tau, parent tasks of a category and step")
     cooldown: int = Field(13, ge=0, description="c, in steps")
     redistribute: bool = Field(
         False, description="quota that a category cannot fill goes to others"
@@ -78,33 +78,37 @@ class BoundaryConfig(Setting):
 
 
 class PoolConfig(Setting):
-    """Lifecycle of generated tasks (paper section 8)."""
+    """Lifecycle of variants (paper section 8)."""
 
-    seeds: int = Field(400, ge=1, description="human-made tasks in the pool")
+    seeds: int = Field(400, ge=1, description="seed tasks in the pool")
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
-    p_max: int = Field(400, ge=0, description="most generated tasks that are active")
+    p_max: int = Field(400, ge=0, description="most variants that are active")
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
     mastered: float = Field(0.95, ge=0, le=1)
     hard: float = Field(0.20, ge=0, le=1)
     stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")
     rest_epochs: int = Field(
-        0, ge=0, description="epochs that an original without signal rests; 0 as in the paper"
+        0, ge=0, description="epochs that a seed task without signal rests; 0 as in the paper"
     )
-    floor: int = Field(0, ge=0, description="live tasks of a category that nothing takes away")
+    floor: int = Field(0, ge=0, description="live tasks of a category that always remain")
 
 
 class SynthesisConfig(Setting):
-    """Who makes variants, when, and how long they may wait."""
+    """What makes variants, when, and how long they may wait."""
 
     mode: Literal["background", "inline"] = Field(
-        "background", description="a process beside the trainer, or at each epoch's end"
+        "background", description="a separate process, or at each epoch's end"
     )
-    patience: int = Field(1, ge=0, description="epochs after its choice in which a seed is wanted")
+    patience: int = Field(
+        1, ge=0, description="epochs after its choice in which a parent task may be varied"
+    )
     waiting: int = Field(
         0, ge=0, description="candidates at which a worker pauses; 0: as many as can join"
     )
-    restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
-    job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")
+    restarts: int = Field(5, ge=0, description="of the worker in a row, until it is given up")
+    job_seconds: float = Field(
+        600.0, gt=0, description="after which a worker without a report is replaced"
+    )
     errors: int = Field(10, ge=1, description="in a row, after which synthesis is given up")
     endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
     stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
@@ -117,7 +121,9 @@ class OptimizerConfig(Setting):
 
     learning_rate: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises to its full")
+    warmup_steps: int = Field(
+        0, ge=0, description="steps over which the rate rises to its full value"
+    )
     clip_low: float = Field(0.2, gt=0)
     clip_high: float = Field(0.28, gt=0)
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
@@ -172,7 +178,7 @@ class Config(Setting):
         return self
 
     def stage(self, epoch: int) -> Stage:
-        """The curriculum's stage in this epoch (from 0)."""
+        """The stage of training in this epoch (from 0)."""
         for stage in self.stages:
             if stage.epochs is None or epoch < stage.epochs:
                 return stage
@@ -180,7 +186,10 @@ class Config(Setting):
         return self.stages[-1]
 
     def check_categories(self, known: Iterable[str]) -> None:
-        """Refuse a stage that names another category than these, of which there are tasks.
+        """Refuse a stage that names a category without tasks.
+
+        Args:
+            known: the categories that tasks have.
 
         Raises:
             UserError: naming the stage, the category, and what there is.
@@ -188,7 +197,7 @@ class Config(Setting):
         there = dict.fromkeys(known)
         for number, stage in enumerate(self.stages):
             for name in (c for c in stage.categories if c not in there):
-                message = f"no task to train on is of {name!r}; there are {', '.join(there)}"
+                message = f"no training task is of {name!r}; there are {', '.join(there)}"
                 raise UserError(f"stages.{number}.categories: {message}")
 
 
@@ -198,7 +207,7 @@ def preset_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
 
 
-# Settings with an option of their own.
+# Settings with an option of the command line.
 OPTIONS = {
     "preset": "--preset",
     "seed": "--seed",

@@ -17,7 +17,7 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
 
 PAST = 2
-"""Tokens before a position that are added to its input: what copying goes by."""
+"""Tokens before a position that are added to its input; copying finds its source by them."""
 
 
 class Sizes(Protocol):
@@ -35,7 +35,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 
 
 class DecoderLayer(nn.Module):
-    """Pre-norm attention and MLP, split where attention happens so that a cache can step in."""
+    """Pre-norm attention and MLP in two parts; the caller computes the attention between them."""
 
     def __init__(self, config: Sizes) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class CopyHead(nn.Module):
 
     A key is made from the state at its position, which holds the token there and the two before,
     so a query can ask for "the token that followed these". The value is the token's own
-    embedding, which is also its row of the tied output matrix: whatever is attended to, known
-    word or not, is raised in the logits, and the head of the model stays one linear map.
+    embedding, which is also its row of the tied output matrix: the logit of any token that is
+    attended to rises, and the head of the model remains one linear map.
     """
 
     def __init__(self, config: Sizes) -> None:
@@ -94,8 +94,8 @@ def causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class KeyValueCache:
     """Keys and values by layer, each [places, heads, context, head width].
 
-    Slot t of a place holds what its token at position t left behind. The last layer is the copy
-    head's. Places are where rows lie at the moment, so that those in work can lie side by side.
+    Slot t of a place holds the key and value of its token at position t. The last layer is the copy
+    head's. A place is where a row is stored at present: rows in work are kept next to each other.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int, int, int]], device: torch.device) -> None:

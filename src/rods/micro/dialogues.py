@@ -127,7 +127,7 @@ def _dialogue(program: ProgramStages, longer: float, rng: random.Random) -> Task
         sizes = [1] * rng.randint(1, 2)
     category = rng.choice(CATEGORIES)
     if category == MISS_FUNC and len(sizes) == 1:
-        sizes = [1, 1]  # a withheld tool must not come to mean silence throughout
+        sizes = [1, 1]  # else a withheld tool would mean that no turn has a call
     if category == BASE and rng.random() < 0.3:
         category = LONG_CONTEXT
     split = rng.randrange(len(sizes)) if category in (MISS_FUNC, MISS_PARAM) else None
@@ -148,11 +148,11 @@ def phrase_words() -> set[str]:
 
 
 class Renaming:
-    """Other words and digits in place of a dialogue's values, the same everywhere in it.
+    """Replaces the words and digits of a dialogue's values by others, each always by the same.
 
-    The policy must copy values, whatever they are; so while it is pretrained, words that are no
-    part of the phrases stand for one another. What it sees stays consistent, though no tool has
-    executed it in these words.
+    The policy must learn to copy any value. So in pretraining the words that are not part of the
+    phrases are exchanged for each other. The dialogue remains consistent, but no tool has executed
+    it in these words.
     """
 
     SHARE = 0.5

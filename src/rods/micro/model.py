@@ -57,7 +57,7 @@ class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
-            # Unit rows of a tied matrix: logits start near N(0, 1) on normalised states.
+            # Rows of unit length in a tied matrix: logits start near N(0, 1) on normalised states.
             nn.init.normal_(module.weight, std=self.config.width**-0.5)
         elif isinstance(module, nn.Linear) and module.out_features != self.config.vocab_size:
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
@@ -121,16 +121,16 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
     ) -> BaseModelOutput:
         """Final states [rows, tokens, width] of ids [rows, tokens].
 
-        Tokens where the mask is 0 are as if absent, wherever they stand. Positions follow from
-        the mask, so `position_ids` and cache arguments are accepted and not used.
+        Tokens where the mask is 0 have no effect, at any position. Positions follow from the mask,
+        so `position_ids` and cache arguments are accepted and not used.
         """
         if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
-            # Padding on the right only: causal attention already keeps it out of sight.
+            # Padding on the right only: causal attention never reads it.
             return BaseModelOutput(last_hidden_state=self._causal(input_ids))
         order = attention_mask.eq(0).long().argsort(dim=1, stable=True)
         longest = int(attention_mask.ne(0).sum(1).max())
         packed = self._causal(input_ids.gather(1, order[:, :longest]))
-        # Padding takes some state that exists; nothing reads it.
+        # Padding gets the state of another token; nothing reads it.
         back = order.argsort(dim=1).clamp(max=longest - 1).unsqueeze(-1)
         states = packed.gather(1, back.expand(-1, -1, packed.shape[-1]))
         return BaseModelOutput(last_hidden_state=states)

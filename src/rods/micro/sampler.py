@@ -12,12 +12,12 @@ from rods.micro.model import MicroForCausalLM
 
 # Tokens fed at once: larger blocks spill the activations out of the processor's cache.
 _BLOCK_TOKENS = 4096
-# Finished rows are moved out of the way once less than this share is still going.
+# Finished rows are moved behind the others once less than this share is unfinished.
 _COMPACT_BELOW = 0.9
 
 
 class MicroSampler:
-    """Samples continuations of many histories at once, feeding each token only one time.
+    """Samples continuations of many histories together; each token is fed once.
 
     It works on the device that the model's weights are on when `generate` is called; a trainer
     moves them after the sampler was made. Random numbers are drawn on the CPU on every device.
@@ -31,7 +31,7 @@ class MicroSampler:
         capacity_rows: int,
         context: int,
     ) -> None:
-        """Memory for `capacity_rows` histories of up to `context` tokens is taken at once."""
+        """Allocates memory for `capacity_rows` histories of up to `context` tokens."""
         config = model.config
         self._model, self._pad_id, self._context = model, pad_id, context
         self._stop_ids = frozenset(stop_ids)
@@ -43,7 +43,7 @@ class MicroSampler:
         self._rows: list[int] = []
 
     def start(self, rows: int) -> None:
-        """Forget everything; rows 0 to `rows` - 1 begin anew. Needed after weights change."""
+        """Clear the cache and begin rows 0 to `rows` - 1. Needed after weights change."""
         if rows > self._capacity:
             raise ValueError(f"{rows} rows do not fit in {self._capacity}")
         # The ids in the cache by row, and the row at each place.
@@ -82,7 +82,7 @@ class MicroSampler:
         return [results[row] for row in rows]
 
     def _follow(self) -> None:
-        """Be where the weights are; what was held elsewhere is fed again."""
+        """Move to the device of the weights; what was held on another is fed again."""
         device = self._model.device
         if self._cache.device != device:
             self._cache = KeyValueCache(self._shapes, device)
@@ -129,11 +129,11 @@ class MicroSampler:
                     self._held[row].append(token)
             recent, lengths = window[:, 1:], lengths + fed
 
-    def _gather(self, wanted: Collection[int]) -> list[int]:
-        """Bring the wanted rows to the first places; the old place of each new one."""
-        count = len(wanted)
-        holes = [p for p in range(count) if self._rows[p] not in wanted]
-        strays = [p for p in range(count, len(self._rows)) if self._rows[p] in wanted]
+    def _gather(self, chosen: Collection[int]) -> list[int]:
+        """Bring these rows to the first places; returns the old place of each new one."""
+        count = len(chosen)
+        holes = [p for p in range(count) if self._rows[p] not in chosen]
+        strays = [p for p in range(count, len(self._rows)) if self._rows[p] in chosen]
         order = list(range(len(self._rows)))
         for hole, stray in zip(holes, strays, strict=True):
             order[hole], order[stray] = stray, hole
@@ -146,7 +146,7 @@ class MicroSampler:
         """Bring the first places up to their histories; next-token logits [rows, vocabulary]."""
         starts = []
         for row, history in zip(self._rows, histories, strict=False):
-            # The last token is fed again if need be, for its logits.
+            # The last token is fed again where all are held, because its logits are needed.
             held = self._held[row]
             common = _common(held, history)
             starts.append(min(common, len(history) - 1))
@@ -197,7 +197,7 @@ def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Ten
         tokens = logits.argmax(-1, keepdim=True)
     else:
         logprobs = (logits / temperature).log_softmax(-1)
-        # Inverting the distribution needs one random number a row instead of one a word.
+        # Inverting the distribution takes one random number per row, not one per word.
         mass = logprobs.exp().cumsum(-1)
         level = torch.rand(len(logits), 1, generator=rng).to(mass.device) * mass[:, -1:]
         tokens = torch.searchsorted(mass, level, right=True).clamp(max=logits.shape[-1] - 1)

@@ -138,7 +138,7 @@ def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | Non
         if task is not None:
             return task
     for attempt in range(REPLANS):
-        most = 3 if attempt < REPLANS // 2 else 1  # smaller, rather than leave a task out
+        most = 3 if attempt < REPLANS // 2 else 1  # smaller turns, so that fewer tasks are left out
         sizes = [min(len(calls), most) for calls in gold][: MAX_TURNS - (augmented is not None)]
         split_at = augmented if augmented is not None and augmented < len(sizes) else None
         if augmented is not None and split_at is None:
@@ -162,7 +162,7 @@ def _worded(
     pipeline: Pipeline,
     rng: random.Random,
 ) -> Task | None:
-    """The source's own calls in new words, if they execute as before and fit."""
+    """The source's own calls in new words, if they pass and the policy can express them."""
     draft = source.model_copy(
         update={
             "turns": tuple(
@@ -182,7 +182,7 @@ def _worded(
 
 
 def _sound(task: Task, env: Environment) -> bool:
-    """Solvable as it stands; a benchmark's own call may be superfluous, a variant's may not."""
+    """Whether its ground truth passes. Unlike in a variant, a call may be superfluous."""
     return all(v.passed for v in score(task, env, [t.ground_truth for t in task.turns]))
 
 

@@ -29,7 +29,7 @@ _SHIPPED = {"micro": "rods.micro.kind:MicroKind"}
 
 
 class PolicySettings(Setting):
-    """Settings of a kind of policy; a kind with settings of its own subclasses this."""
+    """Settings of a kind of policy; a kind with more settings subclasses this."""
 
     name: str = DEFAULT
 

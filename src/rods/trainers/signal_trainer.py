@@ -28,13 +28,13 @@ from trl.trainer.utils import is_async_callable
 from rods.trainers.token_scores import MisfitError, token_scores
 
 CHUNK = 16  # rows a forward pass
-PLAIN = {"batch_size", "compute_entropy"}  # what TRL may ask of the scores, and can have
+PLAIN = {"batch_size", "compute_entropy"}  # options of the scores that are supported
 Noted = dict[int, list[float]]
 """By the place of a reward function: the rewards of its latest call; NaN for unscorable."""
 
 
 class SignalTrainer(GRPOTrainer):
-    """GRPO over the policy's own tokens, in rows that teach something.
+    """GRPO over the policy's own tokens, in rows with an advantage.
 
     One process uses one device. Of several GPUs that is the first, unless the program was started
     as several processes.
@@ -49,7 +49,7 @@ class SignalTrainer(GRPOTrainer):
         super().__init__(args=args, **rest)
 
     def _calculate_rewards(self, inputs: Any, *rollouts: Any) -> Tensor:
-        """Rewards [rows of all processes, functions] in float64, with all the bits given."""
+        """Rewards [rows of all processes, functions] in float64, exactly as given."""
         noted: Noted = {}
         functions: list[Any] = self.reward_funcs
         self.reward_funcs = [
@@ -102,7 +102,7 @@ class SignalTrainer(GRPOTrainer):
         logits_to_keep: int,
         **rest: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Log-probabilities and entropies [rows, logits_to_keep], or TRL's where it must be."""
+        """Log-probabilities and entropies [rows, logits_to_keep]; TRL's where ours do not apply."""
         own = self._own
         more = {name for name, value in rest.items() if value is not None and value is not False}
         head = self.accelerator.unwrap_model(model).get_output_embeddings()

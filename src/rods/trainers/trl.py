@@ -1,9 +1,9 @@
 """The loop inside TRL's `GRPOTrainer`: a live stream of tasks, rollouts by `rollout_func`.
 
-Each pass over the stream is one epoch of the loop: TRL reads ahead, so the stream ends where the
-groups of the epoch must come first, and TRL calls the generator again when they have come. TRL
+Each pass over the stream is one epoch of the loop. TRL reads ahead, so the stream ends where the
+loop must have the epoch's groups before it can continue; TRL then calls the generator again. TRL
 repeats each task K times, the rollout function plays the whole generation batch, and the loop gets
-the groups at once. Every checkpoint has a consistent state of the store (`Loop.load`).
+its groups immediately. Every checkpoint has a consistent state of the store (`Loop.load`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class TrlTrainer:
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
         on_epoch: called when a further epoch begins, with its index and the number of updates so
             far; after a resume it may be called again with the same numbers.
-        stopper: a signal that it notes ends the training after the step in progress.
+        stopper: after a signal, training ends after the step in progress.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class TrlTrainer:
         self._trainer = self._build(model, tokenizer)
 
     def train(self) -> None:
-        """Train to the last step, from the newest whole checkpoint if there is one.
+        """Train to the last step, from the newest complete checkpoint if there is one.
 
-        A signal that the stopper notes ends it after the step in progress, with a checkpoint.
+        After a signal to the stopper, training ends after the step in progress with a checkpoint.
         """
         drop_torn_checkpoints(self.folder)
         checkpoint = latest_checkpoint(self.folder)
@@ -101,7 +101,7 @@ class TrlTrainer:
             yield from ({"prompt": task_id} for task_id in ids)
 
     def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
-        """TRL's `rollout_func`: play all prompts, tell the loop, return token rows."""
+        """TRL's `rollout_func`: play all prompts, give the loop their groups, return token rows."""
         step = trainer.state.global_step + 1
         tasks = [self.loop.task(p) for p in prompts]
         trainer.model.eval()
@@ -180,18 +180,18 @@ class TrlTrainer:
 
 
 class _Callback(TrainerCallback):
-    def __init__(self, engine: TrlTrainer) -> None:
-        self.engine = engine
+    def __init__(self, training: TrlTrainer) -> None:
+        self.training = training
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.engine.stopper.number or state.global_step >= self.engine.config.steps:
+        if self.training.stopper.number or state.global_step >= self.training.config.steps:
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
         if logs and "loss" in logs:
-            engine, now = self.engine, time.monotonic()
-            engine.on_step(state.global_step, engine.rollouts, logs, now - engine._clock)
-            engine._clock = now
+            training, now = self.training, time.monotonic()
+            training.on_step(state.global_step, training.rollouts, logs, now - training._clock)
+            training._clock = now
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -209,13 +209,13 @@ def quiet() -> None:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole."""
+    """The newest complete checkpoint."""
     found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{MARK}")]
     return max(found, key=checkpoint_step, default=None)
 
 
 def drop_torn_checkpoints(folder: Path) -> None:
-    """Delete what a kill cut short: written anew, it would keep that one's temporary files.
+    """Delete checkpoints that a kill left incomplete; a new one would keep their temporary files.
 
     Raises:
         UserError: one cannot be deleted.
@@ -225,8 +225,8 @@ def drop_torn_checkpoints(folder: Path) -> None:
             try:
                 shutil.rmtree(checkpoint)
             except OSError as error:
-                told = f"cut short, and cannot be deleted: {error.strerror}; delete it"
-                raise UserError(f"{checkpoint}: {told}") from None
+                problem = f"incomplete, and cannot be deleted: {error.strerror}; delete it"
+                raise UserError(f"{checkpoint}: {problem}") from None
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -235,14 +235,14 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 
 def _stream(key: str) -> Iterator[dict[str, str]]:
-    """Importable by name, because datasets hashes generator functions and their arguments."""
+    """A module-level function: `datasets` hashes generator functions and their arguments."""
     yield from _LIVE[key].stream()
 
 
 def _reward_of(
     prompts: Any, completions: Any, reward: list[float | None], **_: Any
 ) -> list[float | None]:
-    """Rewards were decided in the rollout."""
+    """The rewards are those of the rollouts."""
     return reward
 
 
