@@ -50,7 +50,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RODS = str(Path(sys.executable).with_name("rods"))
 OWNER = "RODS_KILL_TEST"  # environment variable that tells whose child a process is
 IMPORTED = [  # by the process that the others are forked from
-    "trl.trainer.grpo_trainer", "rods.cli", "rods.run", "rods.display", "rods.engines.trl",
+    "trl.trainer.grpo_trainer", "rods.cli", "rods.run", "rods.display", "rods.trainers.trl",
     "rods.micro.model", "rods.micro.policy", "rods.report.page",
 ]  # fmt: skip
 COMMON = {
@@ -62,7 +62,7 @@ COMMON = {
     "pool.stale_epochs": 1,
     "environment.limits.seconds": 60,
 }
-BFCL = {"pool.seeds": 8, "micro.indices": 12}
+BFCL = {"pool.seeds": 8, "policy.indices": 12}
 CLINIC = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
 CASES: dict[str, tuple[int, Sequence[str], dict[str, Any]]] = {  # seed, options, settings
     "mean": (1, (), {**BFCL, "boundary.rule": "mean", "boundary.low": 0.02, "pool.rest_epochs": 1}),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rods.config import load_config
 from rods.envs.bfcl import BfclEnvironment
-from rods.micro.benchmark import SETTINGS, SHIPPED, make_policy, policy_key
+from rods.micro.benchmark import SETTINGS, SHIPPED, make_policy, make_tokenizer, policy_key
+from rods.micro.kind import settings_of
 from rods.terminal import Bar
 
 
@@ -23,15 +24,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    config, stage = load_config("micro").micro, [""]
+    settings, stage = settings_of(load_config("micro")), [""]
     with Bar("policy", 100, lambda: stage[0]) as bar:
 
         def progress(what: str, share: float) -> None:
             stage[0] = what
             bar.update(int(100 * share))
 
-        facts = make_policy(out, config, progress)
-    key = policy_key(config, BfclEnvironment().version)
+        make_tokenizer(out)
+        facts = make_policy(out, out, settings, progress)
+    key = policy_key(settings, BfclEnvironment().version)
     (out / SETTINGS).write_text(json.dumps(key, indent=1) + "\n")
     print(json.dumps(facts))
 

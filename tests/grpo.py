@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from datasets import Dataset
 from transformers import Qwen2Config
 from transformers.models.qwen2 import Qwen2ForCausalLM
 
+from fragile import ADD
 from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.micro.tokenizer import MicroTokenizer
+from rods.rollout.episode import Action
+from rods.rollout.messages import Conversation, Message
+from rods.task import ToolSpec
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 LETTERS = "abcdefgh"
@@ -31,6 +35,26 @@ SIZES = {
     "eos_token_id": 1,
     "bos_token_id": 1,
 }
+
+
+class ParityRenderer:
+    """A family of models that call `add` by an even token and end a turn by an odd one."""
+
+    stop_ids = (WORDS.symbol("<end>"),)
+
+    def begin(self, conversation: Conversation) -> list[int]:
+        offered = [i for tool in conversation.tools for i in WORDS.encode(tool.name)]
+        return [*offered, *self.extend(conversation.messages)]
+
+    def extend(self, messages: Sequence[Message]) -> list[int]:
+        said = [i for m in messages for i in (WORDS.symbol("<user>"), *WORDS.encode(m.text))]
+        return [*said, WORDS.symbol("<end>")]
+
+    def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
+        return Action() if ids[0] % 2 else Action(calls=(ADD,))
+
+    def show(self, ids: Sequence[int]) -> str:
+        return " ".join(WORDS.vocabulary[i] for i in ids)
 
 
 def micro() -> MicroForCausalLM:

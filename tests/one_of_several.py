@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from grpo import lora, micro, qwen2, trainer
-from rods.engines import trl_trainer
+from rods.trainers import signal_trainer
 
-trl_trainer.CHUNK = 2  # so that a process with fewer rows to run would have fewer chunks
+signal_trainer.CHUNK = 2  # so that a process with fewer rows to run would have fewer chunks
 CASES = (("micro", "dapo"), ("qwen2, lora", "grpo"))  # a model and a loss
 K, ROWS = 4, 12
 MIXED, OTHER, LOSSY = [0.2, 0.4, 0.6, 0.6], [0.0, 1.0, 1.0, 1.0], [0.2, None, 0.6, 0.8]
@@ -50,7 +50,7 @@ def rollout(prompts: list[str], trainer: Any) -> dict[str, Any]:
 def trained(name: str, loss: str, folder: Path) -> dict[str, torch.Tensor]:
     """The weights after all steps, as the process's environment says how many share the rows."""
     made = trainer(
-        trl_trainer.SignalTrainer,
+        signal_trainer.SignalTrainer,
         folder,
         model(name),
         lambda completions, given, **_: given,

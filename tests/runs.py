@@ -21,7 +21,7 @@ SETTINGS = {
     "optimizer.microbatch": 8,
     "pool.seeds": 2 * EPOCH,
     "boundary.rule": "random",  # what is varied hangs on no machine's floating point
-    "micro.indices": 12,
+    "policy.indices": 12,
 }
 TIMES = ("wall_s", "synthesis_s", "seconds")
 

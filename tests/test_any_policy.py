@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +11,23 @@ import pytest
 import torch
 
 from doubles import make_config
-from fragile import ADD, Fragile
-from grpo import WORDS, lora, qwen2
+from fragile import Fragile
+from grpo import WORDS, ParityRenderer, lora, qwen2
 from replay import Ids, Replay
-from rods.engines.trl import TrlEngine
 from rods.loop import Loop
 from rods.policies.transformers import TransformersPolicy
-from rods.rollout.episode import Action
-from rods.rollout.messages import Conversation, Message
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
 from rods.store.store import Store
-from rods.task import ToolSpec
+from rods.trainers.trl import TrlTrainer
 
 STEPS, SIZE, TASKS = 2, 4, 2
 SAMPLING = Sampling(max_tokens=3, temperature=0.7)
 
 
-class ParityRenderer:
-    """A family of models that call `add` by an even token and end a turn by an odd one."""
-
-    stop_ids = (WORDS.symbol("<end>"),)
-
-    def begin(self, conversation: Conversation) -> list[int]:
-        offered = [i for tool in conversation.tools for i in WORDS.encode(tool.name)]
-        return [*offered, *self.extend(conversation.messages)]
-
-    def extend(self, messages: Sequence[Message]) -> list[int]:
-        said = [i for m in messages for i in (WORDS.symbol("<user>"), *WORDS.encode(m.text))]
-        return [*said, WORDS.symbol("<end>")]
-
-    def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
-        return Action() if ids[0] % 2 else Action(calls=(ADD,))
-
-    def show(self, ids: Sequence[int]) -> str:
-        return " ".join(WORDS.vocabulary[i] for i in ids)
-
-
 class Training:
-    """An engine around any model, and what it was given."""
+    """A trainer around any model, and what it was given."""
 
     def __init__(self, tools: Fragile, folder: Path, model: Any, policy: Any) -> None:
         config = make_config(
@@ -61,7 +38,7 @@ class Training:
         tasks = [tools.task(name) for name in ("one", "two")]
         self.rollouts: list[Sequence[Rollout]] = []
         self.loop = Loop(config, Store(folder, durable=False), tasks)
-        self.engine = TrlEngine(
+        self.trainer = TrlTrainer(
             config,
             self.loop,
             Runner(tools.env, ParityRenderer(), token_budget=400, sampling=SAMPLING),
@@ -82,18 +59,18 @@ def test_a_stock_model_plays_and_learns(tools: Fragile, tmp_path: Path, adapters
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     made = Training(tools, tmp_path / "run", model, TransformersPolicy(model, 0, rows=3).seeded)
     first: list[list[float]] = []
-    rollout = made.engine._trainer.rollout_func
+    rollout = made.trainer._trainer.rollout_func
 
     def noting(prompts: list[str], trainer: Any) -> Any:
         found = rollout(prompts, trainer)
         for logprobs, mask in zip(found["logprobs"], found["env_mask"], strict=True):
             assert [p < 0 for p in logprobs] == [own == 1 for own in mask]
-        first.extend([] if first else [scores(model, r) for r in made.engine.rollouts])
+        first.extend([] if first else [scores(model, r) for r in made.trainer.rollouts])
         return found
 
-    made.engine._trainer.rollout_func = noting
-    made.engine.train()
-    assert made.engine.finished and len(made.rollouts) == STEPS
+    made.trainer._trainer.rollout_func = noting
+    made.trainer.train()
+    assert made.trainer.finished and len(made.rollouts) == STEPS
     changed = {name for name, w in model.named_parameters() if not torch.equal(w, before[name])}
     assert changed and all("lora" in name for name in changed) is adapters
     for step, rollouts in enumerate(made.rollouts):
@@ -180,12 +157,13 @@ def test_a_scripted_asynchronous_policy_plays_through_the_loop(
     runner = Runner(tools.env, tools.renderer)
     turns = (2, 0, 1, 2)
     while loop.step < STEPS:
+        chosen = loop.next_tasks()
         delays = [0.05 * (7 - i) for i in range(SIZE * TASKS)]
         policy = Scripted([tools.right(n) for n in turns] * TASKS, delays)
-        rollouts = runner.run([task for task in loop.next_tasks() for _ in turns], policy)
+        rollouts = runner.run([task for task in chosen for _ in turns], policy)
         assert policy.over != sorted(policy.over), "all were over in order"
         assert [set(r.versions) for r in rollouts] == [{i} for i in range(len(rollouts))]
-        played = (rollouts[i : i + SIZE] for i in range(0, len(rollouts), SIZE))
+        played = [rollouts[i : i + SIZE] for i in range(0, len(rollouts), SIZE)]
         loop.add_groups([group_of(made, "progress") for made in played])
     stored = loop.store.groups()
     assert [g.step for g in stored] == [1, 1, 2, 2]

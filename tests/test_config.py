@@ -92,10 +92,10 @@ def test_the_last_override_wins() -> None:
         ("optimizer.microbatch=7", "optimizer.microbatch"),
         ("optimizer.learning_rate=.inf", "optimizer.learning_rate"),
         ("rollout.temperature=.inf", "rollout.temperature"),
-        ("micro.heads=0", "micro.heads"),
-        ("micro.layers=0", "micro.layers"),
-        ("micro.width=-4", "micro.width"),
-        ("micro.width=49", "micro.width"),
+        ("policy.heads=0", "policy.heads"),
+        ("policy.layers=0", "policy.layers"),
+        ("policy.width=-4", "policy.width"),
+        ("policy.width=49", "policy.width"),
     ],
 )
 def test_a_bad_override_is_named(override: str, named: str) -> None:
@@ -111,7 +111,7 @@ def test_an_override_is_never_silently_dropped(override: str) -> None:
         load_config("tiny", [override], seed=0, arm="rods")
 
 
-keys = st.sampled_from(["steps", "pool.beta", "boundary.rule", "stages", "micro", "pool.beta.x"])
+keys = st.sampled_from(["steps", "pool.beta", "boundary.rule", "stages", "policy", "pool.beta.x"])
 
 
 @settings(max_examples=50)

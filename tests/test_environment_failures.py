@@ -13,7 +13,7 @@ from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.evaluate import evaluate
 from rods.group import Signal
-from rods.micro.tasks import demonstration
+from rods.micro.dialogues import demonstration
 from rods.play import play
 from rods.profile import profile
 from rods.reward import TraceError, gold_trace, trusted_trace

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo import micro, trainer
-from rods.engines.exact_rewards import constant
-from rods.engines.trl_trainer import SignalTrainer
 from rods.group import Group
+from rods.trainers.signal_trainer import SignalTrainer, constant
 
 K = 8
 SUM = 0.1 + 0.2

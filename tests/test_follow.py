@@ -95,8 +95,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for tasks in steps(loop):
         loop.add_groups(with_signal(tasks))
     loop.store.close()
-    monkeypatch.setattr(follow, "prepare", lambda config: None)
-    monkeypatch.setattr(follow, "synthesis_of", lambda *_: RenamingSynthesis())
+    monkeypatch.setattr(follow, "prepare_synthesis", lambda *_: RenamingSynthesis())
     return tmp_path
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from rods.micro.dialogues import Example
 from rods.micro.model import MicroForCausalLM, MicroModelConfig
-from rods.micro.pretrain import Example, pretrain
+from rods.micro.pretrain import pretrain
 from rods.micro.sampler import MicroSampler
 from rods.micro.tokenizer import MicroTokenizer
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from replay import Ids, Replay
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, tool_specs
+from rods.micro.dialogues import LIMITS, carries, demonstration
 from rods.micro.renderer import MicroRenderer, build_tokenizer
-from rods.micro.tasks import LIMITS, carries, demonstration
 from rods.rollout.episode import Ending
 from rods.rollout.runner import Runner
 from rods.task import Task

@@ -15,12 +15,12 @@ from rods.micro.tokenizer import MicroTokenizer
 
 
 def test_it_is_the_one_of_the_preset() -> None:
-    config = load_config("micro").micro
+    config = load_config("micro").policy
     version = BfclEnvironment().version
     assert shipped(config, version) == SHIPPED
     assert shipped(config, f"{version}.post1") is None
     assert shipped(config.model_copy(update={"seed": 1}), version) is None
-    assert shipped(load_config("tiny").micro, version) is None
+    assert shipped(load_config("tiny").policy, version) is None
     model = MicroForCausalLM.from_pretrained(SHIPPED / "model")
     assert (model.config.width, model.config.layers, model.config.heads) == (
         config.width,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -19,7 +18,7 @@ from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files import read_tasks
-from rods.micro.own import prepare_own
+from rods.micro.own import prepare_tasks
 from rods.run import Watch, train
 from rods.stopper import Stopper
 from rods.store.store import Store
@@ -206,14 +205,15 @@ def test_half_of_a_character_that_a_tool_answers_gets_into_no_variant(
 
 def test_the_sides_are_fixed_and_apart() -> None:
     config = load_config(
-        "tiny", ["micro.tokens=1000"], arm="static",
+        "tiny", ["policy.tokens=1000"], arm="static",
         environment__name=CLINIC, environment__tasks=str(TASKS),
     )  # fmt: skip
-    tasks = prepare_own(config).tasks
+    tasks = prepare_tasks(config, lambda what, share: None)
     assert [t.source for t in tasks.validation] == ["new-kitten", "no-way-to-cancel"]
     assert [t.source for t in tasks.test] == ["move-the-rabbit", "what-note"]
     assert len(tasks.train) == 8 and not tasks.left_out
-    assert replace(prepare_own(config).tasks, pipeline=tasks.pipeline) == tasks
+    again = prepare_tasks(config, lambda what, share: None)
+    assert (again.sides, again.left_out) == (tasks.sides, tasks.left_out)
 
 
 def test_variants_of_ones_own_tasks_are_made_and_trained_on(rods: Any, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_few_or_unfit_tasks_are_refused(tmp_path: Path, count: int) -> None:
         "tiny", arm="static", environment__name=CLINIC, environment__tasks=str(path)
     )
     with pytest.raises(UserError, match=f"0 of {count} tasks fit"):
-        prepare_own(config)
+        prepare_tasks(config, lambda what, share: None)
 
 
 def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_path: Path) -> None:

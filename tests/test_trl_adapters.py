@@ -1,4 +1,4 @@
-"""The engine with a model of the user's own: one behind peft's adapters."""
+"""The trainer with a model of the user's own: one behind peft's adapters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 
 from doubles import SEEDS, make_config
 from grpo import WORDS, lora, micro
-from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint
 from rods.loop import Loop
 from rods.micro.sampler import MicroSampler
 from rods.rollout.episode import Ending
@@ -19,6 +18,7 @@ from rods.rollout.rollout import Rollout
 from rods.stopper import Stopper
 from rods.store.store import Store
 from rods.task import Task
+from rods.trainers.trl import TrlTrainer, checkpoint_step, latest_checkpoint
 
 STEPS = 4
 CONFIG = make_config(steps=STEPS, arm="static", checkpoint_steps=2)
@@ -64,8 +64,8 @@ class OneAction:
         ]
 
 
-def engine(folder: Path, stopper: Stopper | None = None, stop: int = 0) -> tuple[Any, Any]:
-    """The engine of a run in this folder, as far as it has come, and its model."""
+def trainer_of(folder: Path, stopper: Stopper | None = None, stop: int = 0) -> tuple[Any, Any]:
+    """The trainer of a run in this folder, as far as it has come, and its model."""
     inner = micro()
     wrapped = lora(inner, "qkv", "out")
     checkpoint = latest_checkpoint(folder)
@@ -75,7 +75,7 @@ def engine(folder: Path, stopper: Stopper | None = None, stop: int = 0) -> tuple
         if stopper is not None and step == stop:
             stopper.number = 2
 
-    made = TrlEngine(
+    made = TrlTrainer(
         CONFIG,
         Loop(CONFIG, Store(folder), SEEDS, step=step),
         OneAction(),
@@ -95,7 +95,7 @@ def weights(model: Any) -> dict[str, torch.Tensor]:
 
 
 def test_only_the_adapters_learn(tmp_path: Path) -> None:
-    made, model = engine(tmp_path)
+    made, model = trainer_of(tmp_path)
     before = weights(model)
     made.train()
     assert made.finished
@@ -106,13 +106,13 @@ def test_only_the_adapters_learn(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_with_adapters_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    whole, expected = engine(tmp_path / "whole")
+    whole, expected = trainer_of(tmp_path / "whole")
     whole.train()
-    first, _ = engine(tmp_path / "broken", Stopper(), stop=1)
+    first, _ = trainer_of(tmp_path / "broken", Stopper(), stop=1)
     first.train()
     first.loop.store.close()
     assert not first.finished
-    second, model = engine(tmp_path / "broken")
+    second, model = trainer_of(tmp_path / "broken")
     assert second.loop.step == 2
     second.train()
     assert second.finished

@@ -302,8 +302,7 @@ sys.path.insert(0, sys.argv[2])
 import rods.follow
 from rods.cli import main
 from test_trouble import Ailing, broken
-rods.follow.prepare = lambda config: None
-rods.follow.synthesis_of = lambda *_: Ailing(broken)
+rods.follow.prepare_synthesis = lambda *_: Ailing(broken)
 sys.argv = ["rods", "synth", "--follow", sys.argv[1], *sys.argv[3:]]
 main()
 """

@@ -31,7 +31,7 @@ SAID = [
     (["synth", "--count", "2", "--out", "b.jsonl"], BENCHMARK),
     (["synth", "--count", "2", *OPTIONS, "--out", "t.jsonl"], ""),
     (["synth", "--count", "2", *OPTIONS, "--out", "m.jsonl", *ASKED], MODEL),
-    (["synth", "--follow", "r"], TRAINER),
+    (["synth", "--follow", "r"], "rods: r: no run here (run.sqlite is missing)"),
     (["verify", "t.jsonl", *OPTIONS], ""),
     (["verify", "t.jsonl"], BENCHMARK),
     (["export", *EXPORTED, "e1", "--format", "trl"], ""),

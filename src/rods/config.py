@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
+from rods.policies.registry import DEFAULT, PolicySettings, read_settings
 from rods.reading import parse_yaml
 from rods.setting import Setting, put, read_override
 from rods.task import Category
@@ -25,7 +26,7 @@ class Stage(Setting):
     reward: RewardName = "progress"
     categories: tuple[Category, ...] = Field((), description="none named: all that there are")
     expand: bool = True
-    epochs: int | None = Field(None, ge=1, description="None: until the run's last step")
+    epochs: int | None = Field(None, ge=1, description="None: until the last step of the run")
 
 
 class RolloutConfig(Setting):
@@ -34,10 +35,20 @@ class RolloutConfig(Setting):
     group_size: int = Field(16, ge=2, description="K, rollouts of a task")
     tasks_per_step: int = Field(32, ge=1)
     temperature: float = Field(1.0, gt=0)
-    attempts: int = Field(5, ge=1, description="attempts a user turn")
+    attempts: int = Field(5, ge=1, description="at each turn of the user")
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
     hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
+
+    @property
+    def rows(self) -> int:
+        """Rollouts of a training step."""
+        return self.group_size * self.tasks_per_step
+
+    @property
+    def at_once(self) -> int:
+        """Most episodes that are played together, in training or in a measurement."""
+        return max(self.rows, 128)
 
 
 class EnvironmentConfig(Setting):
@@ -51,12 +62,12 @@ class EnvironmentConfig(Setting):
 
 
 class BoundaryConfig(Setting):
-    """Zones and selection; quota and cooldown have no published value."""
+    """Zones and the choice of parent tasks; quota and cooldown have no published value."""
 
     rule: Literal["mean", "variance", "posterior", "random"] = "mean"
     low: float = Field(0.20, ge=0, le=1)
     high: float = Field(0.85, ge=0, le=1)
-    quota: int = Field(4, ge=1, description="M_tau, seeds a category and step")
+    quota: int = Field(4, ge=1, description="M_tau, parent tasks of a category and step")
     cooldown: int = Field(13, ge=0, description="c, in steps")
     redistribute: bool = Field(
         False, description="quota that a category cannot fill goes to others"
@@ -67,33 +78,37 @@ class BoundaryConfig(Setting):
 
 
 class PoolConfig(Setting):
-    """Lifecycle of generated tasks (paper section 8)."""
+    """Lifecycle of variants (paper section 8)."""
 
-    seeds: int = Field(400, ge=1, description="human-made tasks in the pool")
+    seeds: int = Field(400, ge=1, description="seed tasks in the pool")
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
-    p_max: int = Field(400, ge=0, description="most generated tasks that are active")
+    p_max: int = Field(400, ge=0, description="most variants that are active")
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
     mastered: float = Field(0.95, ge=0, le=1)
     hard: float = Field(0.20, ge=0, le=1)
     stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")
     rest_epochs: int = Field(
-        0, ge=0, description="epochs that an original without signal rests; 0 as in the paper"
+        0, ge=0, description="epochs that a seed task without signal rests; 0 as in the paper"
     )
-    floor: int = Field(0, ge=0, description="live tasks of a category that nothing takes away")
+    floor: int = Field(0, ge=0, description="live tasks of a category that always remain")
 
 
 class SynthesisConfig(Setting):
-    """Who makes variants, when, and how long they may wait."""
+    """What makes variants, when, and how long they may wait."""
 
     mode: Literal["background", "inline"] = Field(
-        "background", description="a process beside the trainer, or at each epoch's end"
+        "background", description="a separate process, or at each epoch's end"
     )
-    patience: int = Field(1, ge=0, description="epochs after its choice in which a seed is wanted")
+    patience: int = Field(
+        1, ge=0, description="epochs after its choice in which a parent task may be varied"
+    )
     waiting: int = Field(
         0, ge=0, description="candidates at which a worker pauses; 0: as many as can join"
     )
-    restarts: int = Field(5, ge=0, description="deaths of the worker in a row until it is given up")
-    job_seconds: float = Field(600.0, gt=0, description="after which a silent worker is replaced")
+    restarts: int = Field(5, ge=0, description="of the worker in a row, until it is given up")
+    job_seconds: float = Field(
+        600.0, gt=0, description="after which a worker without a report is replaced"
+    )
     errors: int = Field(10, ge=1, description="in a row, after which synthesis is given up")
     endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
     stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
@@ -102,17 +117,19 @@ class SynthesisConfig(Setting):
 
 
 class OptimizerConfig(Setting):
-    """What the engine is told."""
+    """Passed to the trainer."""
 
     learning_rate: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises to its full")
+    warmup_steps: int = Field(
+        0, ge=0, description="steps over which the rate rises to its full value"
+    )
     clip_low: float = Field(0.2, gt=0)
     clip_high: float = Field(0.28, gt=0)
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     kl: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    microbatch: int = Field(16, ge=1, description="trajectories a forward pass")
+    microbatch: int = Field(16, ge=1, description="rollouts in one forward pass")
 
 
 class EvaluationConfig(Setting):
@@ -121,29 +138,6 @@ class EvaluationConfig(Setting):
     test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
     validation_every: int = Field(1, ge=0, description="epochs between curve points; 0: none")
     validation_samples: int = Field(1, ge=1)
-
-
-class MicroPolicyConfig(Setting):
-    """The from-scratch policy of the micro preset."""
-
-    width: int = Field(112, ge=8)
-    layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
-    indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
-    longer: float = Field(
-        0.3, ge=0, le=1, description="share of dialogues of up to 3 turns of 3 calls"
-    )
-    dialogues: int = Field(30_000, ge=100, description="short dialogues made for pretraining")
-    tokens: int = Field(3_200_000, ge=1_000, description="training tokens in all")
-    batch_tokens: int = Field(2_048, ge=64)
-    learning_rate: float = Field(4e-3, gt=0)
-    seed: int = Field(0, description="of the prepared policy; apart from the run's seed")
-
-    @model_validator(mode="after")
-    def _divisible(self) -> MicroPolicyConfig:
-        if self.width % (2 * self.heads):
-            raise ValueError("micro.width must be a multiple of twice micro.heads")
-        return self
 
 
 class Config(Setting):
@@ -162,7 +156,9 @@ class Config(Setting):
     synthesis: SynthesisConfig = SynthesisConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    micro: MicroPolicyConfig = MicroPolicyConfig()
+    policy: Annotated[SerializeAsAny[PolicySettings], BeforeValidator(read_settings)] = Field(
+        default_factory=lambda: read_settings({})
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -176,13 +172,13 @@ class Config(Setting):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
-        rows = self.rollout.group_size * self.rollout.tasks_per_step
+        rows = self.rollout.rows
         if rows % self.optimizer.microbatch:
-            raise ValueError(f"optimizer.microbatch must divide the {rows} trajectories of a step")
+            raise ValueError(f"optimizer.microbatch must divide the {rows} rollouts of a step")
         return self
 
     def stage(self, epoch: int) -> Stage:
-        """The curriculum's stage in this epoch (from 0)."""
+        """The stage of training in this epoch (from 0)."""
         for stage in self.stages:
             if stage.epochs is None or epoch < stage.epochs:
                 return stage
@@ -190,7 +186,10 @@ class Config(Setting):
         return self.stages[-1]
 
     def check_categories(self, known: Iterable[str]) -> None:
-        """Refuse a stage that names another category than these, of which there are tasks.
+        """Refuse a stage that names a category without tasks.
+
+        Args:
+            known: the categories that tasks have.
 
         Raises:
             UserError: naming the stage, the category, and what there is.
@@ -198,7 +197,7 @@ class Config(Setting):
         there = dict.fromkeys(known)
         for number, stage in enumerate(self.stages):
             for name in (c for c in stage.categories if c not in there):
-                message = f"no task to train on is of {name!r}; there are {', '.join(there)}"
+                message = f"no training task is of {name!r}; there are {', '.join(there)}"
                 raise UserError(f"stages.{number}.categories: {message}")
 
 
@@ -208,7 +207,7 @@ def preset_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
 
 
-# Settings with an option of their own.
+# Settings with an option of the command line.
 OPTIONS = {
     "preset": "--preset",
     "seed": "--seed",
@@ -231,8 +230,11 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     if preset not in preset_names():
         raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
     data = parse_yaml((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
-    for override in overrides:
-        key, value = read_override(override, "key.name")
+    changes = [(override, *read_override(override, "key.name")) for override in overrides]
+    names = [value for _, key, value in changes if key == "policy.name"]
+    if names and names[-1] != data.get("policy", {}).get("name", DEFAULT):
+        data.pop("policy", None)  # the preset's settings are of another kind of policy
+    for override, key, value in changes:
         if key in OPTIONS:
             raise UserError(f"--set {override}: use {OPTIONS[key]} for that")
         put(data, key, value, f"--set {override}")

@@ -3,14 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
+from rods.config import Config
 from rods.errors import UserError
+from rods.policies.tasks import TaskSides
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, scored
 from rods.rollout.runner import Runner
 from rods.store.rows import Evaluation
+from rods.store.store import Store
 from rods.task import OVERALL, Task
+
+if TYPE_CHECKING:
+    from rods.run import Watch
+
+
+@dataclass
+class HeldOut:
+    """Measures a run's policy on its held-out tasks, each side and step once.
+
+    Attributes:
+        policy: called with a random seed and with the step.
+    """
+
+    config: Config
+    store: Store
+    runner: Runner
+    tasks: TaskSides
+    policy: Callable[[int, int], Policy]
+    watch: Watch
+
+    def on_epoch(self, epoch: int, step: int) -> None:
+        """Measure the validation side at the epochs for which the configuration asks."""
+        every = self.config.evaluation.validation_every
+        if every and epoch % every == 0:
+            self.measure("validation", step)
+
+    def measure(self, side: str, step: int) -> None:
+        """Store and show the measurement of a side ("validation", "test") after a step.
+
+        Raises:
+            UserError: the environment lost all episodes of a category.
+        """
+        found = [e for e in self.store.evaluations() if (e.side, e.step) == (side, step)]
+        if not found:
+            settings = self.config.evaluation
+            found = evaluate(
+                self.runner,
+                self.tasks.sides[side],
+                self.policy(self.config.seed * 1_000_003 + 500_000 + step, step),
+                samples=settings.test_samples if side == "test" else settings.validation_samples,
+                rows=self.config.rollout.at_once,
+                step=step,
+                side=side,
+                tick=lambda share: self.watch.working(f"measuring on {side} tasks", share),
+            )
+            with self.store.transaction():
+                self.store.add_evaluation(found)
+        overall = next(e for e in found if e.category == OVERALL)
+        if side == "validation":
+            self.watch.heldout(step, overall.progress, overall.complete)
 
 
 def evaluate(
@@ -27,11 +82,11 @@ def evaluate(
     """Play each task `samples` times. Episodes that the environment lost are not measured.
 
     Args:
-        rows: episodes that are played at once.
-        tick: called with the share that is done.
+        rows: most episodes that are played together.
+        tick: called with the share of the episodes that is done.
 
     Returns:
-        One row for "overall" and one a category; `episodes` are those that were measured.
+        One row for "overall" and one for each category; `episodes` counts those that were measured.
 
     Raises:
         UserError: the environment lost all episodes of a category.

@@ -13,15 +13,16 @@ from pydantic import ValidationError
 
 from rods.config import Config
 from rods.errors import UserError, first_problem
-from rods.extras import TRAINER, require
+from rods.extras import BENCHMARK, require
 from rods.metrics import SUMMARY
-from rods.micro.prepare import prepare
-from rods.micro.synthesis import synthesis_of
+from rods.policies.registry import kind_of
+from rods.policies.tasks import synthesis_of
 from rods.stopper import Stopper
 from rods.store.store import Store
+from rods.synthesis.jobs import Synthesis
 from rods.synthesis.worker import Count, SynthesisWorker
 
-TOLD = 2.0  # seconds between two words while there is nothing to do
+REPORTED = 2.0  # seconds between two reports while there is nothing to do
 
 
 def follow(
@@ -32,17 +33,16 @@ def follow(
     *,
     supervised: bool = False,
 ) -> Count:
-    """Work on a run's boundary seeds until the run is finished, a signal comes, or synthesis is
-    given up.
+    """Do a run's jobs until the run is finished, a signal comes, or synthesis is given up.
 
     Args:
-        notice: see `Worker`.
-        supervised: the trainer started it, and it ends with it.
+        tell: called with the counts after each job, and now and then in between.
+        notice: see `SynthesisWorker`.
+        supervised: the trainer started this process, which ends with it.
 
     Raises:
         UserError: there is no run, another worker is at work, or the settings are unusable.
     """
-    require(*TRAINER)
     store = Store(folder, role="worker")
     try:
         config = run_config(store, folder)
@@ -51,7 +51,7 @@ def follow(
             raise UserError(f"{folder}: a run of arm {config.arm} that {does}; nothing to follow")
         if supervised:
             end_with_parent()
-        synthesis = synthesis_of(config, prepare(config), folder, notice)
+        synthesis = prepare_synthesis(config, folder, notice)
         stopper.safe = True
         stop, seldom = _stop(folder, stopper), _seldom(tell)
         return SynthesisWorker(config, store, synthesis, stop, seldom, notice=notice).run()
@@ -60,11 +60,22 @@ def follow(
         store.close()
 
 
-def run_config(store: Store, folder: Path) -> Config:
-    """The configuration that a run was begun with.
+def prepare_synthesis(config: Config, folder: Path, notice: Callable[[str], None]) -> Synthesis:
+    """A run's synthesis. No policy is prepared or loaded, and no training library is needed.
 
     Raises:
-        UserError: it was never begun, or by another version.
+        UserError: the tools, the tasks or the model's endpoint are unusable.
+    """
+    require(*(BENCHMARK if config.environment.name == "bfcl" else ()))
+    tasks = kind_of(config.policy.name).tasks(config, lambda what, share: None)
+    return synthesis_of(config, tasks, folder, notice)
+
+
+def run_config(store: Store, folder: Path) -> Config:
+    """The configuration that a run began with.
+
+    Raises:
+        UserError: no run has begun, or another version of the package began it.
     """
     stored = store.meta("config")
     if not stored:
@@ -77,7 +88,7 @@ def run_config(store: Store, folder: Path) -> Config:
 
 
 def end_with_parent() -> None:
-    """End this process when its standard input closes, whatever it is doing: nothing is lost."""
+    """End this process when its standard input closes. No stored state is lost at any point."""
 
     def wait() -> None:
         with contextlib.suppress(OSError):
@@ -93,12 +104,12 @@ def _stop(folder: Path, stopper: Stopper) -> Callable[[], bool]:
 
 
 def _seldom(tell: Callable[[Count], None]) -> Callable[[Count], None]:
-    """Tell every job, and otherwise now and then."""
+    """Report each job, and otherwise every `REPORTED` seconds."""
     last = [0.0, -1.0]
 
     def seldom(count: Count) -> None:
         now = time.monotonic()
-        if count.jobs != last[1] or now - last[0] > TOLD:
+        if count.jobs != last[1] or now - last[0] > REPORTED:
             last[:] = [now, count.jobs]
             tell(count)
 

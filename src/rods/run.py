@@ -1,50 +1,49 @@
-"""One run from preset to report: prepares the policy, drives the engine, writes the results."""
+"""One run: prepares tasks and policy, runs the trainer, measures and stores the results."""
 
 from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
-import random
 import shutil
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from rods.cache import place_libraries
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import OutputError, UserError
-from rods.evaluate import evaluate
+from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
 from rods.identity import check_settings, check_world
 from rods.loop import Loop
 from rods.losses import Losses
 from rods.metrics import SUMMARY, MetricsFile, step_metrics, summarise
-from rods.micro.cache import place_libraries
-from rods.micro.prepare import prepare
-from rods.micro.synthesis import check_endpoint, synthesis_of
 from rods.output import Output
+from rods.policies.registry import kind_of
+from rods.policies.tasks import TaskSides, check_endpoint, choose_seeds, synthesis_of
 from rods.processes import module_command
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
+from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
 from rods.stopper import Stopper
 from rods.store.store import Store
+from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor
-from rods.task import OVERALL, Task, by_category
+from rods.task import Task
 
 MIN_FREE_BYTES = 200_000_000
-LEAST_BYTES = 1_000_000  # with less, whatever fails fails for want of space
+LEAST_BYTES = 1_000_000  # with less, a full disk is taken for the cause of any error
 
 
 class Watch(Protocol):
-    """Shows a person what happens. All methods may be called often."""
+    """Shows a person the progress of a run. All methods may be called often."""
 
     def working(self, what: str, share: float) -> None: ...
 
@@ -56,14 +55,14 @@ class Watch(Protocol):
 
 
 def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[str, Any] | None:
-    """Run, or go on with, the closed loop in `folder`.
+    """Run the closed loop in `folder`, or resume it.
 
     Returns:
         The summary, or None if the run was interrupted in training; before and after that, an
-        interruption raises `KeyboardInterrupt`. It can be taken up again in either case.
+        interruption raises `KeyboardInterrupt`. It can be resumed in either case.
 
     Raises:
-        UserError: the folder belongs to another run, or something that a person can mend.
+        UserError: the folder holds another run, or something else that a person can mend.
     """
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     check_endpoint(config)
@@ -71,7 +70,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
         str(folder).encode()
     except UnicodeEncodeError:
         raise UserError(f"{folder}: the trainer's libraries need a name in UTF-8") from None
-    fresh = not os.path.exists(folder)  # no error for a name that no file can have
+    fresh = not os.path.exists(folder)  # unlike Path.exists, raises no error for an impossible name
     store = Store(folder)
     try:
         if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
@@ -80,7 +79,7 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
         try:
             return _Run(config, folder, store, watch, stopper).go()
         except (UserError, OutputError):
-            if not store.has_events():  # nothing was begun, so the folder is still free
+            if not store.has_events():  # nothing has begun, so the folder is free again
                 store.set_meta("config", None)
                 if fresh:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -89,28 +88,18 @@ def train(config: Config, folder: Path, watch: Watch, stopper: Stopper) -> dict[
             if not _no_space(error, folder):
                 raise
             where = getattr(error, "filename", None) or folder
-            way = "make room, and the same command goes on where it stopped"
+            way = "make room; the same command then resumes the run"
             raise UserError(f"{where}: no space left on the disk; {way}") from error
     finally:
         store.close()
 
 
 def _no_space(error: Exception, folder: Path) -> bool:
-    """Whether a full disk is the cause; libraries tell of it in ways of their own."""
+    """Whether a full disk is the cause; libraries report it in different ways."""
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return True
     return shutil.disk_usage(folder).free < LEAST_BYTES
-
-
-def _quiet() -> None:
-    """Libraries' progress bars and deprecation notes would tear the display."""
-    import transformers.utils.logging as library
-
-    library.set_verbosity_error()  # type: ignore[no-untyped-call]
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
-    logging.getLogger("trl").setLevel(logging.ERROR)  # we report lost rollouts ourselves
 
 
 class _Run:
@@ -123,72 +112,79 @@ class _Run:
 
     def go(self) -> dict[str, Any] | None:
         place_libraries()
-        import torch
+        config, working, notice = self.config, self.watch.working, self.watch.notice
+        kind = kind_of(config.policy.name)
+        tasks = kind.tasks(config, working)
+        seeds = self._check(tasks)
+        synthesis = self._synthesis(tasks)
 
-        from rods.engines.trl import TrlEngine, checkpoint_step, latest_checkpoint
-        from rods.micro.model import MicroForCausalLM
-        from rods.micro.policy import MicroPolicy
+        from rods.trainers.trl import TrlTrainer, checkpoint_step, latest_checkpoint, quiet
 
-        _quiet()
-        torch.set_num_threads(1)
-        config = self.config
-        prepared = prepare(config, self.watch.working)
-        self.prepared = prepared
-        sides = prepared.tasks
-        tasks = (*sides.train, *sides.validation, *sides.test)
-        check_world(self.store, prepared.env, tasks, self.folder)
-        self.store.set_meta("notice", prepared.notice)
-        self.store.set_meta("realisation", prepared.tasks.counts())
-        self.store.set_meta("left_out", dict(prepared.tasks.left_out))
+        quiet()
         checkpoint = latest_checkpoint(self.folder)
         start = checkpoint_step(checkpoint) if checkpoint else 0
-        seeds = choose_seeds(prepared.tasks.train, config)
-        config.check_categories(task.category for task in seeds)
-        beside = config.arm == "static" or self._by_worker
-        synthesis = (
-            None if beside else synthesis_of(config, prepared, self.folder, self.watch.notice)
-        )
-        self.loop = Loop(config, self.store, seeds, synthesis, start, self.watch.notice)
-        self.losses = Losses(self.folder, self._name_of, self.watch.notice)
+        policy = kind.load(config, tasks, checkpoint, working)
+        self.loop = Loop(config, self.store, seeds, synthesis, start, notice)
+        self.losses = Losses(self.folder, lambda i: self.loop.task(i).source or i, notice)
         self.metrics = MetricsFile(self.folder, self.store)
-        self.runner = Runner(
-            self._environment(prepared.env),
-            prepared.renderer,
-            EpisodeLimits(attempts=config.rollout.attempts),
-            config.rollout.token_budget,
-            Hinter() if config.rollout.hints else None,
-            Sampling(config.rollout.action_tokens, config.rollout.temperature),
-        )
-        # A run that was killed after its last step is only measured, and never gets to the engine.
-        model = MicroForCausalLM.from_pretrained(checkpoint or prepared.model)
-        self.rows = config.rollout.group_size * config.rollout.tasks_per_step
-        self.policy = MicroPolicy(
-            model, prepared.renderer, max(self.rows, 128), config.rollout.token_budget
-        )
-        engine = TrlEngine(
+        runner = self._runner(tasks.environment, policy.renderer)
+        self.heldout = HeldOut(config, self.store, runner, tasks, policy.seeded, self.watch)
+        trainer = TrlTrainer(
             config,
             self.loop,
-            self.runner,
-            model,
-            prepared.renderer.tokenizer.to_transformers(prepared.renderer.eos),
-            self.policy.seeded,
+            runner,
+            policy.model,
+            policy.tokenizer,
+            policy.seeded,
             self.folder,
             self._on_step,
-            self._on_epoch,
+            self.heldout.on_epoch,
             self.stopper,
         )
         if start == 0:
-            self._evaluate("test", 0)
-            self._on_epoch(0, 0)
-        if start < config.steps:
+            self.heldout.measure("test", 0)
+            self.heldout.on_epoch(0, 0)
+        if start < config.steps:  # else the run was killed after its last step
             self._prolong()
             with self._worker():
-                engine.train()
-            if not engine.finished:
+                trainer.train()
+            if not trainer.finished:
                 return None
-        self._evaluate("validation", config.steps)
-        self._evaluate("test", config.steps)
-        summary = summarise(config, self.store, self.metrics.lines, self._gave_up())
+        self.heldout.measure("validation", config.steps)
+        self.heldout.measure("test", config.steps)
+        return self._summary()
+
+    def _check(self, tasks: TaskSides) -> list[Task]:
+        """The run's seed tasks, after the checks that all tasks are those of this run."""
+        every = [task for side in tasks.sides.values() for task in side]
+        check_world(self.store, tasks.environment, every, self.folder)
+        self.store.set_meta("notice", tasks.notice)
+        self.store.set_meta("realisation", tasks.counts())
+        self.store.set_meta("left_out", dict(tasks.left_out))
+        seeds = choose_seeds(tasks.train, self.config)
+        self.config.check_categories(task.category for task in seeds)
+        return seeds
+
+    def _synthesis(self, tasks: TaskSides) -> Synthesis | None:
+        """What makes variants in this process, if anything does."""
+        if self.config.arm == "static" or self._by_worker:
+            return None
+        return synthesis_of(self.config, tasks, self.folder, self.watch.notice)
+
+    def _runner(self, env: Environment, renderer: Renderer) -> Runner:
+        """Plays episodes; the policy's calls are guarded, those of synthesis are our own."""
+        tools, rollout = self.config.environment, self.config.rollout
+        return Runner(
+            GuardedEnvironment(env, tools.limits, tools.bounds) if tools.guarded else env,
+            renderer,
+            EpisodeLimits(attempts=rollout.attempts),
+            rollout.token_budget,
+            Hinter() if rollout.hints else None,
+            Sampling(rollout.action_tokens, rollout.temperature),
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        summary = summarise(self.config, self.store, self.metrics.lines, self._gave_up())
         if self.supervisor:
             state = self.supervisor.state
             summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
@@ -196,19 +192,19 @@ class _Run:
         return summary
 
     def _prolong(self) -> None:
-        """Let a run that was finished go on."""
+        """Prepare a finished run for more steps."""
         if not (self.folder / SUMMARY).exists():
             return
         (self.folder / SUMMARY).unlink()
         if self.config.optimizer.schedule != "constant":
             self.watch.notice(
-                f"the learning rate falls until step {self.config.steps} now; a run that was begun"
-                " with so many steps had other rates up to here"
+                f"the learning rate now falls until step {self.config.steps}; a run that began with"
+                " so many steps had other rates up to here"
             )
 
     @contextmanager
     def _worker(self) -> Iterator[None]:
-        """The synthesis worker beside the training, where there is one."""
+        """With the synthesis worker in its own process, if the run has one."""
         config = self.config.synthesis
         if not self._by_worker:
             yield
@@ -225,7 +221,7 @@ class _Run:
             self.supervisor.close()
 
     def _gave_up(self) -> str:
-        """Why no variants are made any more, or ""."""
+        """Why synthesis was given up, or ""."""
         if self.supervisor:
             return self.supervisor.state.gave_up
         return self.loop.producer.trouble.gave_up
@@ -234,11 +230,6 @@ class _Run:
     def _by_worker(self) -> bool:
         return self.config.arm == "rods" and self.config.synthesis.mode == "background"
 
-    def _environment(self, env: Environment) -> Environment:
-        """Where the policy's calls run; synthesis, whose calls are our own, stays outside."""
-        config = self.config.environment
-        return GuardedEnvironment(env, config.limits, config.bounds) if config.guarded else env
-
     def _on_step(
         self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
     ) -> None:
@@ -246,62 +237,9 @@ class _Run:
         with self.store.transaction():
             self.store.add_metrics(step, line)
             for rollout in rollouts[:: self.config.rollout.group_size]:
-                self._keep_episode(step, rollout)
+                lines = [[*line] for line in rollout.conversation.lines()]
+                found = (rollout.task_id, rollout.progress, rollout.ending.value, lines)
+                self.store.add_episode(step, *found)
         self.metrics.append(line)
         self.watch.step(line)
         self.losses.observe(rollouts)
-
-    def _name_of(self, task_id: str) -> str:
-        task = self.loop.task(task_id)
-        return task.source or task.id
-
-    def _on_epoch(self, epoch: int, step: int) -> None:
-        every = self.config.evaluation.validation_every
-        if every and epoch % every == 0:
-            self._evaluate("validation", step)
-
-    def _evaluate(self, side: str, step: int) -> None:
-        found = [e for e in self.store.evaluations() if (e.side, e.step) == (side, step)]
-        if not found:
-            config, tasks = self.config.evaluation, self.prepared.tasks
-            found = evaluate(
-                self.runner,
-                tasks.test if side == "test" else tasks.validation,
-                self.policy.seeded(self.config.seed * 1_000_003 + 500_000 + step, step),
-                samples=config.test_samples if side == "test" else config.validation_samples,
-                rows=max(self.rows, 128),
-                step=step,
-                side=side,
-                tick=lambda share: self.watch.working(f"measuring on {side} tasks", share),
-            )
-            with self.store.transaction():
-                self.store.add_evaluation(found)
-        overall = next(e for e in found if e.category == OVERALL)
-        if side == "validation":
-            self.watch.heldout(step, overall.progress, overall.complete)
-
-    def _keep_episode(self, step: int, rollout: Rollout) -> None:
-        self.store.add_episode(
-            step,
-            rollout.task_id,
-            rollout.progress,
-            rollout.ending.value,
-            [[*line] for line in rollout.conversation.lines()],
-        )
-
-
-def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
-    """The run's seeds: as many of each category, drawn by the run's seed; all of the user's own.
-
-    Raises:
-        UserError: that are none, or more than there are training tasks.
-    """
-    if config.environment.tasks is not None:
-        return list(tasks)
-    rng = random.Random(f"seeds {config.seed}")
-    groups = list(by_category(tasks).values())
-    each, most = config.pool.seeds // max(1, len(groups)), min(map(len, groups), default=0)
-    if not 1 <= each <= most:
-        bounds = f"at least {len(groups)} and at most {most * len(groups)}"
-        raise UserError(f"pool.seeds: {bounds}, as many of each category")
-    return [task for found in groups for task in rng.sample(found, each)]

@@ -1,4 +1,4 @@
-"""What a run on the benchmark starts from: realised tasks and a policy that knows its tools."""
+"""The benchmark's tasks for the micro policy, and the weights that know the benchmark's tools."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods.config import MicroPolicyConfig as PolicyConfig
+from rods.cache import Progress, cached
+from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
-from rods.micro.base_policy import Example, Prepared, make_base
-from rods.micro.cache import Progress, cached
-from rods.micro.dialogues import Renaming, phrase_words, short_dialogues
+from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split, tool_specs
+from rods.micro.dialogues import Example, Renaming, phrase_words, short_dialogues
+from rods.micro.kind import MicroSettings, settings_of
 from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
-from rods.micro.tasks import load_tasks, realise_benchmark
+from rods.micro.tasks import MicroTasks, load_tasks, realise_benchmark, save_tasks
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
 from rods.synthesis.near import signature
@@ -28,78 +28,110 @@ CHUNK = 500
 TOKENIZER = "tokenizer.json"
 SETTINGS = "settings.json"
 SHIPPED = Path(__file__).parent / "shipped"
-NOTICE = (
-    "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
-    " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
-    " no BFCL score."
-)
 
 
-def prepare_benchmark(config: PolicyConfig, progress: Progress) -> Prepared:
-    """BFCL's tasks and a policy pretrained on short dialogues in its tools.
+def prepare_tasks(config: Config, progress: Progress) -> MicroTasks:
+    """The benchmark's tasks in the words of the tokenizer.
 
-    The policy of the preset "micro" is part of the package; others are pretrained and cached.
+    Raises:
+        UserError: a stage names another category, or the cache cannot be written.
+    """
+    config.check_categories(CATEGORIES)
+    env = BfclEnvironment()
+    words = _words(env, progress)
+    folder = _realised(env, words, settings_of(config).indices, progress)
+    return load_tasks(folder, env, _renderer(words))
+
+
+def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
+    """The `save_pretrained` folder of a model that read short dialogues in the benchmark's tools.
+
+    The model of the preset "micro" is part of the package; others are pretrained and cached.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    env = BfclEnvironment()
+    settings, env = settings_of(config), tasks.environment
 
     def make(folder: Path) -> dict[str, Any]:
-        return make_policy(folder, config, progress)
+        return make_policy(folder, _words(env, progress), settings, progress)
 
-    policy = shipped(config, env.version) or cached(
-        "micro", [policy_key(config, env.version)], make
-    )
-    tasks = _tasks(env, policy, config.indices, progress)
-    renderer = _renderer(policy)
-    return Prepared(env, renderer, load_tasks(tasks, env, renderer), policy / "model", NOTICE)
+    key = policy_key(settings, env.version)
+    return (shipped(settings, env.version) or cached("micro", [key], make)) / "model"
 
 
-def make_policy(folder: Path, config: PolicyConfig, progress: Progress) -> dict[str, Any]:
-    """Pretrain a policy into an empty folder; returns what there is to tell about it."""
-    env = BfclEnvironment()
-    tokenizer = build_tokenizer(vocabulary(env), tool_specs())
+def make_tokenizer(folder: Path) -> dict[str, Any]:
+    """Write the benchmark's tokenizer into a folder; returns its size."""
+    tokenizer = build_tokenizer(vocabulary(BfclEnvironment()), tool_specs())
     tokenizer.save(folder / TOKENIZER)
-    tasks = _tasks(env, folder, config.indices, progress)
-    examples = _dialogues(folder, tasks, config, progress)
-    renaming = Renaming(MicroRenderer(tokenizer), phrase_words())
-    return make_base(folder, tokenizer, config, examples, renaming, progress)
+    return {"vocabulary": len(tokenizer)}
 
 
-def shipped(config: PolicyConfig, version: str) -> Path | None:
-    """The folder of the policy that comes with the package, if it is the one of these settings.
+def make_policy(
+    folder: Path, words: Path, settings: MicroSettings, progress: Progress
+) -> dict[str, Any]:
+    """Pretrain a model into `folder/model`; returns its size, its data and its last loss.
+
+    Args:
+        words: the folder of its tokenizer.
+    """
+    from rods.micro.pretrain import make_model
+
+    tasks = _realised(BfclEnvironment(), words, settings.indices, progress)
+    examples = _dialogues(words, tasks, settings, progress)
+    renderer = _renderer(words)
+    renaming = Renaming(renderer, phrase_words())
+    return make_model(folder, renderer.tokenizer, settings, examples, renaming, progress)
+
+
+def shipped(settings: MicroSettings, version: str) -> Path | None:
+    """The folder of the policy that comes with the package, if it was made with these settings.
 
     `experiments/micro_policy.py` makes it.
     """
-    settings = json.loads((SHIPPED / SETTINGS).read_text("utf-8"))
-    return SHIPPED if settings == policy_key(config, version) else None
+    return SHIPPED if _shipped_key() == policy_key(settings, version) else None
 
 
-def policy_key(config: PolicyConfig, version: str) -> dict[str, Any]:
-    """What a policy depends on.
+def policy_key(settings: MicroSettings, version: str) -> dict[str, Any]:
+    """What the weights depend on.
 
     Args:
         version: of the benchmark's tools.
     """
-    return {"tools": version, **config.model_dump()}
+    return {"tools": version, **settings.model_dump(exclude={"name"})}
 
 
-def _renderer(policy: Path) -> MicroRenderer:
-    return MicroRenderer(MicroTokenizer.load(policy / TOKENIZER))
+def _shipped_key() -> Any:
+    return json.loads((SHIPPED / SETTINGS).read_text("utf-8"))
 
 
-def _tasks(env: Environment, policy: Path, indices: int, progress: Progress) -> Path:
-    """The folder of the benchmark's tasks in the words of a policy's tokenizer."""
+def _words(env: Environment, progress: Progress) -> Path:
+    """The folder of the tokenizer; it depends on the benchmark's tools alone."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        progress("collecting words", 0.0)
+        return make_tokenizer(folder)
+
+    return (
+        SHIPPED if _shipped_key()["tools"] == env.version else cached("words", [env.version], make)
+    )
+
+
+def _renderer(words: Path) -> MicroRenderer:
+    return MicroRenderer(MicroTokenizer.load(words / TOKENIZER))
+
+
+def _realised(env: Environment, words: Path, indices: int, progress: Progress) -> Path:
+    """The folder of the benchmark's tasks in the words of a tokenizer."""
 
     def make(folder: Path) -> dict[str, Any]:
         progress("realising the benchmark's tasks", 0.0)
-        tasks = realise_benchmark(env, _renderer(policy), indices)
-        tasks.save(folder)
+        tasks = realise_benchmark(env, _renderer(words), indices)
+        save_tasks(folder, tasks)
         return tasks.counts()
 
-    words = hashlib.sha256((policy / TOKENIZER).read_bytes()).hexdigest()
-    return cached("tasks", [env.version, words, indices], make)
+    digest = hashlib.sha256((words / TOKENIZER).read_bytes()).hexdigest()
+    return cached("tasks", [env.version, digest, indices], make)
 
 
 def vocabulary(env: Environment) -> set[str]:
@@ -114,18 +146,19 @@ def vocabulary(env: Environment) -> set[str]:
 
 
 def _dialogues(
-    policy: Path, tasks: Path, config: PolicyConfig, progress: Progress
+    words: Path, tasks: Path, settings: MicroSettings, progress: Progress
 ) -> list[Example]:
+    count = settings.dialogues
     chunks = [
-        (str(policy), str(tasks), config.longer, config.seed, i, min(CHUNK, config.dialogues - i))
-        for i in range(0, config.dialogues, CHUNK)
+        (str(words), str(tasks), settings.longer, settings.seed, i, min(CHUNK, count - i))
+        for i in range(0, count, CHUNK)
     ]
     examples: list[Example] = []
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(2, os.cpu_count() or 1)) as pool:
         for chunk in pool.imap(_chunk, chunks):
             examples += chunk
-            progress("making short dialogues", len(examples) / config.dialogues)
+            progress("making short dialogues", len(examples) / count)
     return examples
 
 
@@ -133,9 +166,9 @@ _WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its ch
 
 
 def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
-    policy, place, longer, seed, index, count = job
+    words, place, longer, seed, index, count = job
     if not _WORKER:
-        renderer = _renderer(Path(policy))
+        renderer = _renderer(Path(words))
         tasks = load_tasks(Path(place), BfclEnvironment(), renderer)
         assert tasks.pipeline is not None
         every = (*tasks.train, *tasks.validation, *tasks.test)

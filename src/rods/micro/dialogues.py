@@ -1,8 +1,8 @@
-"""Short dialogues that teach the policy the call grammar and copying, and little else.
+"""What the policy is pretrained on: perfect episodes of tasks, and short dialogues.
 
-Most have one or two turns of one call, the others up to three turns of up to three. They are made
-by program over the training seeds' start states, and none has the calls of a training, validation
-or test task.
+Short dialogues teach the call grammar and copying, and little else. Most have one or two turns of
+one call, the others up to three turns of up to three calls. They are made by program over the start
+states of the training side, and none has the calls of a training, validation or test task.
 """
 
 from __future__ import annotations
@@ -11,19 +11,91 @@ import random
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
+from rods.envs.base import Environment
 from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
+from rods.envs.calls import STOPPED
+from rods.envs.retry import retried
 from rods.micro.renderer import MicroRenderer
-from rods.micro.tasks import MAX_TOKENS, demonstration
+from rods.reward import TraceError, gold_trace
+from rods.rollout.episode import Action, Episode, EpisodeLimits
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.near import signature
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import ProgramStages
 from rods.task import BASE, Task
 
+MAX_TOKENS = 352
+MAX_CALLS = 5
+MAX_VALUE_TOKENS = 14
+LIMITS = EpisodeLimits(attempts=MAX_CALLS + 1)
 LONGER_CALLS = (5, 4, 2)  # weights of one, two and three calls in a turn of a longer dialogue
 LATE = 0.7  # share of dialogues with a withheld tool that need it in their last turn
 CATEGORIES = (BASE, BASE, MISS_FUNC, MISS_PARAM)
+
+Example = tuple[list[int], list[bool]]
+"""Token ids, and for each whether the agent writes it."""
+
+
+def demonstration(task: Task, env: Environment, renderer: MicroRenderer) -> Example:
+    """A perfect episode of the task.
+
+    Each action has one call, because a value that a call needs may be in the response just before.
+    An episode in which a limit stopped a call, or that the environment lost, is played again. Its
+    verdicts are not read, so the task may be one that no gate has checked.
+
+    Raises:
+        TraceError: the environment lost it each time.
+    """
+    ids, mask, episode = retried(
+        lambda: _demonstrated(task, env, renderer),
+        lambda made: bool(made[2].failure) or not STOPPED.isdisjoint(made[2].refusals),
+    )
+    if episode.failure:
+        raise TraceError(f"task {task.source or task.id}: {episode.failure}")
+    return ids, mask
+
+
+def _demonstrated(
+    task: Task, env: Environment, renderer: MicroRenderer
+) -> tuple[list[int], list[bool], Episode]:
+    episode = Episode(task, env, gold_trace(task, env), LIMITS)
+    ids = renderer.begin(episode.conversation)
+    mask = [False] * len(ids)
+    for turn in task.turns:
+        for calls in [*((call,) for call in turn.ground_truth), ()]:
+            said = renderer.write(calls)
+            seen = renderer.extend(episode.act(Action(calls=calls)))
+            if episode.ending is not None:
+                seen = []
+            ids += said + seen
+            mask += [True] * len(said) + [False] * len(seen)
+    return ids, mask, episode
+
+
+def carries(task: Task, env: Environment, renderer: MicroRenderer) -> bool:
+    """Whether the policy can express the calls and hold the episode."""
+    tools = env.tools(task)
+    for turn in task.turns:
+        if len(turn.ground_truth) > MAX_CALLS:
+            return False
+        for call in turn.ground_truth:
+            if any(_too_long(value, renderer) for value in call.arguments.values()):
+                return False
+        if turn.ground_truth:
+            read = renderer.parse(renderer.write(turn.ground_truth), tools)
+            if repr(read.calls) != repr(turn.ground_truth):  # 5 and 5.0 must stay apart
+                return False
+    return len(demonstration(task, env, renderer)[0]) <= MAX_TOKENS
+
+
+def _too_long(value: Any, renderer: MicroRenderer) -> bool:
+    if isinstance(value, list):
+        return len(value) > 4 or any(_too_long(v, renderer) for v in value)
+    if isinstance(value, dict):
+        return True
+    return len(renderer.tokenizer.encode(str(value))) > MAX_VALUE_TOKENS
 
 
 def short_dialogues(
@@ -32,8 +104,8 @@ def short_dialogues(
     forbidden: set[str],
     longer: float,
     rng: random.Random,
-) -> Iterator[tuple[list[int], list[bool]]]:
-    """Endless (token ids, which of them the agent writes).
+) -> Iterator[Example]:
+    """Dialogues without end.
 
     Args:
         longer: share of dialogues with up to three turns of up to three calls.
@@ -55,7 +127,7 @@ def _dialogue(program: ProgramStages, longer: float, rng: random.Random) -> Task
         sizes = [1] * rng.randint(1, 2)
     category = rng.choice(CATEGORIES)
     if category == MISS_FUNC and len(sizes) == 1:
-        sizes = [1, 1]  # a withheld tool must not come to mean silence throughout
+        sizes = [1, 1]  # else a withheld tool would mean that no turn has a call
     if category == BASE and rng.random() < 0.3:
         category = LONG_CONTEXT
     split = rng.randrange(len(sizes)) if category in (MISS_FUNC, MISS_PARAM) else None
@@ -76,11 +148,11 @@ def phrase_words() -> set[str]:
 
 
 class Renaming:
-    """Other words and digits in place of a dialogue's values, the same everywhere in it.
+    """Replaces the words and digits of a dialogue's values by others, each always by the same.
 
-    The policy must copy values, whatever they are; so while it is pretrained, words that are no
-    part of the phrases stand for one another. What it sees stays consistent, though no tool has
-    executed it in these words.
+    The policy must learn to copy any value. So in pretraining the words that are not part of the
+    phrases are exchanged for each other. The dialogue remains consistent, but no tool has executed
+    it in these words.
     """
 
     SHARE = 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -19,12 +18,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
-to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
-
-PAST = 2
-"""Tokens before a position that are added to its input: what copying goes by."""
+from rods.micro.attention import PAST, Attend, CopyHead, DecoderLayer, causal
 
 
 class MicroModelConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -52,64 +46,6 @@ class MicroModelConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     tie_word_embeddings: bool = True
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotary positions: x [rows, tokens, heads, head width] turned by unit complex `angles`."""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * angles).flatten(-2)
-
-
-class DecoderLayer(nn.Module):
-    """Pre-norm attention and MLP, split where attention happens so that a cache can step in."""
-
-    def __init__(self, config: MicroModelConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads = config.heads
-        self.attention_norm = nn.RMSNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.mlp_norm = nn.RMSNorm(width)
-        self.up = nn.Linear(width, config.mlp_ratio * width, bias=False)
-        self.down = nn.Linear(config.mlp_ratio * width, width, bias=False)
-
-    def project(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [rows, heads, tokens, head width] of x [rows, tokens, width]."""
-        qkv = self.qkv(self.attention_norm(x)).view(*x.shape[:-1], 3 * self.heads, -1)
-        turned = rotate(qkv[..., : 2 * self.heads, :], angles).transpose(1, 2)
-        values = qkv[..., 2 * self.heads :, :].transpose(1, 2)
-        return turned[:, : self.heads], turned[:, self.heads :], values
-
-    def complete(self, x: Tensor, attended: Tensor) -> Tensor:
-        """The layer's output [rows, tokens, width] once attention has been computed."""
-        x = x + self.out(attended.transpose(1, 2).flatten(-2))
-        x = x + self.down(F.silu(self.up(self.mlp_norm(x))))
-        return x
-
-
-class CopyHead(nn.Module):
-    """Attention over the input that adds the output vector of the token to copy.
-
-    A key is made from the state at its position, which holds the token there and the two before,
-    so a query can ask for "the token that followed these". The value is the token's own
-    embedding, which is also its row of the tied output matrix: whatever is attended to, known
-    word or not, is raised in the logits, and the head of the model stays one linear map.
-    """
-
-    def __init__(self, config: MicroModelConfig) -> None:
-        super().__init__()
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key = nn.Linear(config.width, config.width, bias=False)
-        self.gate = nn.Linear(config.width, 1)
-
-    def project(self, x: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value [rows, 1, tokens, width] of final states and token embeddings."""
-        return self.query(x).unsqueeze(1), self.key(x).unsqueeze(1), embedded.unsqueeze(1)
-
-    def complete(self, x: Tensor, copied: Tensor) -> Tensor:
-        """States [rows, tokens, width] plus the gated copy."""
-        return x + F.softplus(self.gate(x)) * copied.squeeze(1)
-
-
 class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Registration and initial weights."""
 
@@ -121,7 +57,7 @@ class MicroPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
-            # Unit rows of a tied matrix: logits start near N(0, 1) on normalised states.
+            # Rows of unit length in a tied matrix: logits start near N(0, 1) on normalised states.
             nn.init.normal_(module.weight, std=self.config.width**-0.5)
         elif isinstance(module, nn.Linear) and module.out_features != self.config.vocab_size:
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
@@ -185,16 +121,16 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
     ) -> BaseModelOutput:
         """Final states [rows, tokens, width] of ids [rows, tokens].
 
-        Tokens where the mask is 0 are as if absent, wherever they stand. Positions follow from
-        the mask, so `position_ids` and cache arguments are accepted and not used.
+        Tokens where the mask is 0 have no effect, at any position. Positions follow from the mask,
+        so `position_ids` and cache arguments are accepted and not used.
         """
         if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
-            # Padding on the right only: causal attention already keeps it out of sight.
+            # Padding on the right only: causal attention never reads it.
             return BaseModelOutput(last_hidden_state=self._causal(input_ids))
         order = attention_mask.eq(0).long().argsort(dim=1, stable=True)
         longest = int(attention_mask.ne(0).sum(1).max())
         packed = self._causal(input_ids.gather(1, order[:, :longest]))
-        # Padding takes some state that exists; nothing reads it.
+        # Padding gets the state of another token; nothing reads it.
         back = order.argsort(dim=1).clamp(max=longest - 1).unsqueeze(-1)
         states = packed.gather(1, back.expand(-1, -1, packed.shape[-1]))
         return BaseModelOutput(last_hidden_state=states)
@@ -202,7 +138,7 @@ class MicroModel(MicroPreTrainedModel):  # type: ignore[no-untyped-call]
     def _causal(self, ids: Tensor) -> Tensor:
         """States of ids [rows, tokens] whose padding, if any, is on the right."""
         window = F.pad(ids, (PAST, 0), value=self.config.pad_token_id or 0)
-        return self.decode(window, torch.arange(ids.shape[1], device=ids.device), _attend)
+        return self.decode(window, torch.arange(ids.shape[1], device=ids.device), causal)
 
 
 class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
@@ -264,11 +200,6 @@ class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[n
         logits = self.lm_head(states[scored])
         logprobs = -F.cross_entropy(logits, targets[scored], reduction="none")
         return torch.zeros(targets.shape, device=logits.device).masked_scatter(scored, logprobs)
-
-
-def _attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention within the sequence itself."""
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 AutoConfig.register(MicroModelConfig.model_type, MicroModelConfig, exist_ok=True)

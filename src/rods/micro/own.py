@@ -1,17 +1,17 @@
-"""What a run on tools of the user's own starts from: their tasks, and a policy that read them.
+"""Tasks over tools of the user's own for the micro policy, and weights that read them.
 
-Of each six tasks, in the file's order, the third validates and the sixth tests. The policy is
+Of each six tasks, in the file's order, the third validates and the sixth tests. The model is
 pretrained on perfect episodes of the training tasks, half of the time with other words in place of
-the values, so that it has a grammar and some copying to start from and no more.
+the values, so that it starts with a grammar and some copying and no more.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rods.cache import Progress, cached
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
@@ -19,17 +19,16 @@ from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
-from rods.micro.base_policy import Prepared, make_base
-from rods.micro.cache import Progress, cached
-from rods.micro.dialogues import Renaming
+from rods.micro.dialogues import Renaming, carries, demonstration
+from rods.micro.kind import settings_of
 from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
-from rods.micro.tasks import MicroTasks, carries, demonstration
+from rods.micro.tasks import MicroTasks
 from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
 from rods.synthesis.critique import Critic
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
-from rods.task import Task
+from rods.task import Task, ToolSpec
 
 LEAST = 6
 NOTICE = (
@@ -39,7 +38,7 @@ NOTICE = (
 )
 
 
-def prepare_own(config: Config, progress: Progress = lambda what, share: None) -> Prepared:
+def prepare_tasks(config: Config, progress: Progress) -> MicroTasks:
     """Tasks of `environment.tasks` over the classes of `environment.name`.
 
     Raises:
@@ -49,52 +48,94 @@ def prepare_own(config: Config, progress: Progress = lambda what, share: None) -
     settings = config.environment
     env = load_environment(settings.name, settings.bounds)
     assert isinstance(env, PythonEnvironment) and settings.tasks is not None
-    path = Path(settings.tasks)
-    guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
+    path, guarded = Path(settings.tasks), _guarded(config, env)
     try:
-        tasks = read_task_file(path, guarded, tuple(env.classes))
-        config.check_categories(task.category for task in tasks)
-        tools = {name: method.spec for name, method in env.methods.items()}
+        found = read_task_file(path, guarded, tuple(env.classes))
+        config.check_categories(task.category for task in found)
 
         def make(folder: Path) -> dict[str, Any]:
             progress("reading the tasks", 0.0)
-            texts = [text for task in tasks for text in _texts(task, guarded)]
-            words = words_of([*texts, *(f"{t.name} {list(t.parameters)}" for t in tools.values())])
-            tokenizer = build_tokenizer(words, tools)
+            texts = [text for task in found for text in _texts(task, guarded)]
+            texts += [f"{tool.name} {list(tool.parameters)}" for tool in _tools(env).values()]
+            tokenizer = build_tokenizer(words_of(texts), _tools(env))
             tokenizer.save(folder / "tokenizer.json")
-            renderer = MicroRenderer(tokenizer)
-            sides = _sides(tasks, guarded, renderer, path)
-            examples = [demonstration(task, guarded, renderer) for task in sides.train]
-            values = words_of(_values(task) for task in tasks)
-            renaming = Renaming(renderer, words - values)
-            return make_base(folder, tokenizer, config.micro, examples, renaming, progress)
+            return {"vocabulary": len(tokenizer)}
 
-        ids = [task.id for task in tasks]
-        folder = cached("own", [env.name, env.version, ids, config.micro.model_dump()], make)
-        renderer = MicroRenderer(MicroTokenizer.load(folder / "tokenizer.json"))
-        sides = _sides(tasks, guarded, renderer, path)
-        sides = replace(sides, pipeline=_pipeline(sides, env, guarded, renderer))
-        return Prepared(env, renderer, sides, folder / "model", NOTICE)
+        words = cached("words", [env.name, env.version, [task.id for task in found]], make)
+        renderer = MicroRenderer(MicroTokenizer.load(words / "tokenizer.json"))
+        values = words_of(_values(task) for task in found)
+        return _sides(path, found, values, env, guarded, renderer)
     finally:
         guarded.close()
 
 
-def _sides(tasks: list[Task], env: Environment, renderer: MicroRenderer, path: Path) -> MicroTasks:
-    fitting = [task for task in tasks if carries(task, env, renderer)]
+def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
+    """The `save_pretrained` folder of a model that read the training tasks; made once.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    settings, env, renderer = settings_of(config), tasks.environment, tasks.renderer
+
+    def make(folder: Path) -> dict[str, Any]:
+        from rods.micro.pretrain import make_model
+
+        guarded = _guarded(config, env)
+        try:
+            examples = [demonstration(task, guarded, renderer) for task in tasks.train]
+        finally:
+            guarded.close()
+        renaming = Renaming(renderer, words - tasks.values)
+        return make_model(folder, renderer.tokenizer, settings, examples, renaming, progress)
+
+    words = set(renderer.tokenizer.vocabulary)
+    read = [sorted(words), sorted(tasks.values), [task.id for task in tasks.train]]
+    return cached("own", [env.name, env.version, *read, settings.model_dump()], make) / "model"
+
+
+def _guarded(config: Config, env: Environment) -> GuardedEnvironment:
+    """With calls in other processes, because drawn arguments may hang a class."""
+    return GuardedEnvironment(env, config.environment.limits, config.environment.bounds)
+
+
+def _tools(env: PythonEnvironment) -> dict[str, ToolSpec]:
+    return {name: method.spec for name, method in env.methods.items()}
+
+
+def _sides(
+    path: Path,
+    tasks: list[Task],
+    values: set[str],
+    env: PythonEnvironment,
+    guarded: Environment,
+    renderer: MicroRenderer,
+) -> MicroTasks:
+    fitting = [task for task in tasks if carries(task, guarded, renderer)]
     if len(fitting) < LEAST:
         raise UserError(
             f"{path}: {len(fitting)} of {len(tasks)} tasks fit the micro policy; {LEAST} are needed"
         )
     left_out = {t.source: "does not fit the micro policy" for t in tasks if t not in fitting}
     fitting = [task.model_copy(update={"note": "as written"}) for task in fitting]
-    train = [task for i, task in enumerate(fitting) if i % LEAST not in (2, 5)]
-    return MicroTasks(tuple(train), tuple(fitting[2::LEAST]), tuple(fitting[5::LEAST]), left_out)
+    train = tuple(task for i, task in enumerate(fitting) if i % LEAST not in (2, 5))
+    validation, test = tuple(fitting[2::LEAST]), tuple(fitting[5::LEAST])
+    critic = Critic(guarded, [*validation, *test])
+    pipeline = _pipeline(train, critic, env, guarded, renderer)
+    return MicroTasks(
+        *(train, validation, test, env, left_out, NOTICE, pipeline),
+        renderer=renderer,
+        values=frozenset(values),
+    )
 
 
 def _pipeline(
-    sides: MicroTasks, env: PythonEnvironment, guarded: Environment, renderer: MicroRenderer
+    train: tuple[Task, ...],
+    critic: Critic,
+    env: PythonEnvironment,
+    guarded: Environment,
+    renderer: MicroRenderer,
 ) -> Pipeline:
-    """Synthesis from the training tasks; drawn arguments may hang a class, so calls are guarded."""
+    """Synthesis from the training tasks."""
 
     def fits(task: Task) -> bool:
         return carries(task, guarded, renderer)
@@ -102,10 +143,8 @@ def _pipeline(
     def visible(text: str) -> str:
         return renderer.tokenizer.decode(renderer.observe(text))
 
-    tools = {name: method.spec for name, method in env.methods.items()}
-    critic = Critic(guarded, [*sides.validation, *sides.test])
-    pipeline = program_pipeline(guarded, tools, sides.train, critic, visible, fits)
-    for task in sides.train:
+    pipeline = program_pipeline(guarded, _tools(env), train, critic, visible, fits)
+    for task in train:
         critic.admit(task)
     return pipeline
 

@@ -1,23 +1,39 @@
-"""The micro policy: samples the actions of a batch with a cache that lives as long as it plays."""
+"""The micro policy: samples the actions of a batch, with a cache that lives as long as it plays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from rods.config import Config
 from rods.micro.model import MicroForCausalLM
 from rods.micro.renderer import MicroRenderer
 from rods.micro.sampler import MicroSampler
+from rods.policies.registry import LoadedPolicy
 from rods.rollout.gathering import Gathering, Request
 from rods.rollout.policy import Generation
 
 
-class MicroPolicy(Gathering):
-    """Samples from a model; `seeded` fixes the draws from there on.
+def load_policy(weights: Path, renderer: MicroRenderer, config: Config) -> LoadedPolicy:
+    """The policy of a run.
 
     Args:
-        rows: most episodes that play at once.
+        weights: a `save_pretrained` folder.
+    """
+    torch.set_num_threads(1)  # more are slower for a model of this size
+    model, rollout = MicroForCausalLM.from_pretrained(weights), config.rollout
+    policy = MicroPolicy(model, renderer, rollout.at_once, rollout.token_budget)
+    tokenizer = renderer.tokenizer.to_transformers(renderer.eos)
+    return LoadedPolicy(renderer, model, tokenizer, policy.seeded)
+
+
+class MicroPolicy(Gathering):
+    """Samples from a model. `seeded` sets the random seed of the draws that follow.
+
+    Args:
+        rows: most episodes that are played together.
         context: most tokens of an episode.
     """
 
@@ -31,14 +47,14 @@ class MicroPolicy(Gathering):
         self._sampler = MicroSampler(model, pad, renderer.stop_ids, rows, context)
 
     def seeded(self, seed: int, version: int = 0) -> MicroPolicy:
-        """Itself, with new draws and, of weights that may be new, their version."""
+        """Itself, with a new random seed and with the version of the weights."""
         self.model.train(False)
         self._rng.manual_seed(seed)
         self._version = version
         return self
 
     def enter(self, episodes: int) -> None:
-        if not self.playing:  # else it is refused, and the others keep their cache
+        if not self.playing:  # else super() refuses, and the others keep their cache
             self._sampler.start(episodes)
         super().enter(episodes)
 

@@ -3,20 +3,78 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rods.micro.model import MicroForCausalLM
-
-Example = tuple[list[int], list[bool]]
-"""Token ids, and for each whether it is a target: a token the model is to produce."""
+from rods.cache import Progress
+from rods.micro.dialogues import MAX_TOKENS, Example, Renaming
+from rods.micro.kind import MicroSettings
+from rods.micro.model import MicroForCausalLM, MicroModelConfig
+from rods.micro.tokenizer import MicroTokenizer
 
 _WARM_UP = 0.03
-_MUON_RATIO = 5.0  # its updates are of fixed size, so its rate is another measure than Adam's
+_MUON_RATIO = 5.0  # its updates have a fixed size, so its rate is on another scale than Adam's
 _BUFFERED_BATCHES = 32
+
+
+def make_model(
+    folder: Path,
+    tokenizer: MicroTokenizer,
+    settings: MicroSettings,
+    examples: Sequence[Example],
+    renaming: Renaming,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a new model into `folder/model`; returns its size, its data and its last loss."""
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    model = MicroForCausalLM(
+        MicroModelConfig(
+            vocab_size=len(tokenizer),
+            width=settings.width,
+            layers=settings.layers,
+            heads=settings.heads,
+            context=2 * MAX_TOKENS,
+            pad_token_id=tokenizer.pad_id,
+        )
+    )
+    losses: list[float] = []
+
+    def on_step(tokens: int, loss: float) -> None:
+        losses.append(loss)
+        progress(f"pretraining, loss {loss:.2f}", tokens / settings.tokens)
+
+    pretrain(
+        model,
+        _passes(examples, renaming, random.Random(settings.seed)),
+        total_tokens=settings.tokens,
+        batch_tokens=settings.batch_tokens,
+        lr=settings.learning_rate,
+        seed=settings.seed,
+        on_step=on_step,
+    )
+    model.save_pretrained(folder / "model")
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "vocabulary": len(tokenizer),
+        "dialogues": len(examples),
+        "loss": sum(losses[-20:]) / len(losses[-20:]),
+    }
+
+
+def _passes(
+    examples: Sequence[Example], renaming: Renaming, rng: random.Random
+) -> Iterator[Example]:
+    while True:
+        order = list(examples)
+        rng.shuffle(order)
+        for ids, mask in order:
+            yield renaming(ids, rng), mask
 
 
 def pretrain(
@@ -32,9 +90,10 @@ def pretrain(
     """Train in place until `total_tokens` are read or the examples run out.
 
     `batch_tokens` bounds rows times longest row of a batch (one example always fits). The loss is
-    the mean over target tokens. The rate (`lr` for Adam, a multiple of it for Muon) rises to its
-    full, then falls linearly to zero at `total_tokens`. `on_step` gets the tokens read so far,
-    padding not counted, and the loss of the step. Equal seeds and examples give equal weights.
+    the mean over the tokens that the agent writes. The learning rate (`lr` for Adam, a multiple of
+    it for Muon) rises to its full value, then falls linearly to zero at `total_tokens`. `on_step`
+    gets the tokens read so far, padding not counted, and the loss of the step. Equal random seeds
+    and examples give equal weights.
     """
     model.train()
     optimizers = _optimizers(model, lr)

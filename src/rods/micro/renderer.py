@@ -4,9 +4,9 @@
     <user> make the directory temp <agent> <call> fn:mkdir arg:dir_name temp <run>
     <seen> ... <agent> <done>
 
-The tools on offer are told as their classes, minus the withheld ones: 128 documents do not fit a
-context of some hundred tokens. Observations lose their JSON punctuation and are cut short, and so
-are hints, each by a bound of its own: behind a long error a hint would not be seen at all.
+The tools on offer are written as their classes, minus the withheld ones: 128 documents do not fit a
+context of some hundred tokens. Observations lose their JSON punctuation. Observations and hints are
+cut at separate bounds: with one bound, a long error would leave no room for its hint.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ JSON_MARKS = re.compile(r'[{}\[\]",:_]+')
 
 
 def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTokenizer:
-    """A vocabulary of these words, the control tokens, and one token a tool and parameter."""
+    """A vocabulary of words, the control tokens, and one token for each tool and parameter."""
     names = {p for tool in tools.values() for p in tool.parameters}
     owners = {tool.owner for tool in tools.values()}
     symbols = [
@@ -48,7 +48,7 @@ def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTo
 
 
 def words_of(texts: Iterable[str]) -> set[str]:
-    """What is worth a token of its own; longer words are spelled."""
+    """The words that get a token; longer ones are spelled."""
     return {w for text in texts for w in re.findall("[A-Za-z]+", text) if len(w) < MAX_WORD}
 
 

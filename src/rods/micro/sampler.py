@@ -6,62 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from rods.micro.model import PAST, Attend, MicroForCausalLM
+from rods.micro.attention import PAST, KeyValueCache
+from rods.micro.model import MicroForCausalLM
 
 # Tokens fed at once: larger blocks spill the activations out of the processor's cache.
 _BLOCK_TOKENS = 4096
-# Finished rows are moved out of the way once less than this share is still going.
+# Finished rows are moved behind the others once less than this share is unfinished.
 _COMPACT_BELOW = 0.9
 
 
-class _Cache:
-    """Keys and values by layer, each [places, heads, context, head width].
-
-    Slot t of a place holds what its token at position t left behind. The last layer is the copy
-    head's. Places are where rows lie at the moment, so that those in work can lie side by side.
-    """
-
-    def __init__(self, shapes: Sequence[tuple[int, int, int, int]], device: torch.device) -> None:
-        self.device = device
-        self.keys = [torch.zeros(shape, device=device) for shape in shapes]
-        self.values = [torch.zeros(shape, device=device) for shape in shapes]
-
-    def move(self, order: Sequence[int], length: int) -> None:
-        """Rearrange so that place i holds the first `length` slots of what was at `order[i]`."""
-        changed = [place for place, source in enumerate(order) if place != source]
-        if changed:
-            target = torch.tensor(changed, device=self.device)
-            source = torch.tensor([order[i] for i in changed], device=self.device)
-            for tensor in (*self.keys, *self.values):
-                tensor[target, :, :length] = tensor[source, :, :length]
-
-    def attend(self, first: int, positions: Tensor, fresh: Tensor, length: int) -> Attend:
-        """Attention for a block of rows at consecutive places from `first` on.
-
-        The block's tokens are stored at `positions` [rows, tokens] where `fresh` [rows, tokens]
-        says that they are real, and each then sees its place up to its own position. `length` is
-        above all real positions.
-        """
-        here = slice(first, first + len(positions))
-        places = torch.arange(here.start, here.stop, device=self.device)
-        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
-        visible = torch.arange(length, device=self.device) <= positions[:, None, :, None]
-
-        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self.keys[layer], self.values[layer]
-            keys[places, :, slots] = k.transpose(1, 2)[fresh]
-            values[places, :, slots] = v.transpose(1, 2)[fresh]
-            return F.scaled_dot_product_attention(
-                q, keys[here, :, :length], values[here, :, :length], attn_mask=visible
-            )
-
-        return attend
-
-
 class MicroSampler:
-    """Samples continuations of many histories at once, feeding each token only one time.
+    """Samples continuations of many histories together; each token is fed once.
 
     It works on the device that the model's weights are on when `generate` is called; a trainer
     moves them after the sampler was made. Random numbers are drawn on the CPU on every device.
@@ -75,19 +31,19 @@ class MicroSampler:
         capacity_rows: int,
         context: int,
     ) -> None:
-        """Memory for `capacity_rows` histories of up to `context` tokens is taken at once."""
+        """Allocates memory for `capacity_rows` histories of up to `context` tokens."""
         config = model.config
         self._model, self._pad_id, self._context = model, pad_id, context
         self._stop_ids = frozenset(stop_ids)
         self._capacity = capacity_rows
         layer = (capacity_rows, config.heads, context, config.width // config.heads)
         self._shapes = [layer] * config.layers + [(capacity_rows, 1, context, config.width)]
-        self._cache = _Cache(self._shapes, model.device)
+        self._cache = KeyValueCache(self._shapes, model.device)
         self._held: list[list[int]] = []
         self._rows: list[int] = []
 
     def start(self, rows: int) -> None:
-        """Forget everything; rows 0 to `rows` - 1 begin anew. Needed after weights change."""
+        """Clear the cache and begin rows 0 to `rows` - 1. Needed after weights change."""
         if rows > self._capacity:
             raise ValueError(f"{rows} rows do not fit in {self._capacity}")
         # The ids in the cache by row, and the row at each place.
@@ -126,10 +82,10 @@ class MicroSampler:
         return [results[row] for row in rows]
 
     def _follow(self) -> None:
-        """Be where the weights are; what was held elsewhere is fed again."""
+        """Move to the device of the weights; what was held on another is fed again."""
         device = self._model.device
         if self._cache.device != device:
-            self._cache = _Cache(self._shapes, device)
+            self._cache = KeyValueCache(self._shapes, device)
             self._held = [[] for _ in self._held]
 
     def _tensor(self, values: Sequence[object]) -> Tensor:
@@ -173,11 +129,11 @@ class MicroSampler:
                     self._held[row].append(token)
             recent, lengths = window[:, 1:], lengths + fed
 
-    def _gather(self, wanted: Collection[int]) -> list[int]:
-        """Bring the wanted rows to the first places; the old place of each new one."""
-        count = len(wanted)
-        holes = [p for p in range(count) if self._rows[p] not in wanted]
-        strays = [p for p in range(count, len(self._rows)) if self._rows[p] in wanted]
+    def _gather(self, chosen: Collection[int]) -> list[int]:
+        """Bring these rows to the first places; returns the old place of each new one."""
+        count = len(chosen)
+        holes = [p for p in range(count) if self._rows[p] not in chosen]
+        strays = [p for p in range(count, len(self._rows)) if self._rows[p] in chosen]
         order = list(range(len(self._rows)))
         for hole, stray in zip(holes, strays, strict=True):
             order[hole], order[stray] = stray, hole
@@ -190,7 +146,7 @@ class MicroSampler:
         """Bring the first places up to their histories; next-token logits [rows, vocabulary]."""
         starts = []
         for row, history in zip(self._rows, histories, strict=False):
-            # The last token is fed again if need be, for its logits.
+            # The last token is fed again where all are held, because its logits are needed.
             held = self._held[row]
             common = _common(held, history)
             starts.append(min(common, len(history) - 1))
@@ -241,7 +197,7 @@ def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Ten
         tokens = logits.argmax(-1, keepdim=True)
     else:
         logprobs = (logits / temperature).log_softmax(-1)
-        # Inverting the distribution needs one random number a row instead of one a word.
+        # Inverting the distribution takes one random number per row, not one per word.
         mass = logprobs.exp().cumsum(-1)
         level = torch.rand(len(logits), 1, generator=rng).to(mass.device) * mass[:, -1:]
         tokens = torch.searchsorted(mass, level, right=True).clamp(max=logits.shape[-1] - 1)

@@ -1,17 +1,16 @@
-"""The benchmark's tasks as the micro policy meets them: same worlds, compact words.
+"""The benchmark's tasks as the micro policy meets them: same start states, compact words.
 
-Start states, tools, turn structure and, wherever the policy can carry them, the ground-truth calls
-are the benchmark's own; the user's text is realised anew from templates. What the policy cannot
-carry is changed in one of two ways, told in the task's `note`: "values shortened" (long strings
-replaced, the same tools) or "replanned" (another plan over the same start state). Scores on these
-tasks demonstrate the method; they are no BFCL scores.
+Start states, tools, turn structure and, wherever the policy can express them, the ground-truth
+calls are the benchmark's own. The user's text is realised anew from templates. What the policy
+cannot express is changed in one of two ways, named in the task's `note`: "values shortened" (long
+strings are replaced, the tools are the same) or "replanned" (another plan over the same start
+state). Scores on these tasks demonstrate the method; they are no BFCL scores.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import Any
 from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
+from rods.micro.dialogues import carries
 from rods.micro.renderer import MicroRenderer
-from rods.reward import TraceError, gold_trace, score
-from rods.rollout.episode import Action, Episode, EpisodeLimits
+from rods.policies.tasks import TaskSides
+from rods.reward import gold_trace, score
 from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
@@ -35,117 +33,47 @@ from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import ProgramStages, program_pipeline
 from rods.task import Call, Task
 
-MAX_TOKENS = 352
-MAX_CALLS = 5
 MAX_TURNS = case.TaskLimits().turns
-LIMITS = EpisodeLimits(attempts=MAX_CALLS + 1)
-MAX_VALUE_TOKENS = 14
 REPLANS = 40
 KEPT, SHORTENED, REPLANNED = "calls kept", "values shortened", "replanned"
+NOTICE = (
+    "The tasks are the benchmark's worlds, tools and turn structure with compact templated user"
+    " text, for a small policy that was trained from scratch. This demonstrates the method; it is"
+    " no BFCL score."
+)
 
 
-@dataclass(frozen=True)
-class MicroTasks:
-    """Tasks by side of the split, and how each came about.
+@dataclass(frozen=True, kw_only=True)
+class MicroTasks(TaskSides):
+    """Tasks with the renderer that they fit.
 
     Attributes:
-        left_out: tasks that nobody trains on or is measured on, with the reason.
-        pipeline: synthesis that knows the training side; None where there is none.
+        values: words of the arguments and start states of the user's own tasks.
     """
 
-    train: tuple[Task, ...]
-    validation: tuple[Task, ...]
-    test: tuple[Task, ...]
-    left_out: Mapping[str, str]
-    pipeline: Pipeline | None = None
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Realisations by side."""
-        sides = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {side: dict(Counter(t.note for t in tasks)) for side, tasks in sides.items()}
-
-    def save(self, folder: Path) -> None:
-        """Write `tasks.jsonl`, a line a task with its side, and what was left out."""
-        sides = {"train": self.train, "validation": self.validation, "test": self.test}
-        with (folder / "tasks.jsonl").open("w", encoding="utf-8") as file:
-            for side, tasks in sides.items():
-                for task in tasks:
-                    row = {"side": side, "task": task.model_dump(mode="json")}
-                    file.write(json.dumps(row) + "\n")
-        (folder / "left_out.json").write_text(json.dumps(dict(self.left_out)))
+    renderer: MicroRenderer
+    values: frozenset[str] = frozenset()
 
 
-def demonstration(
-    task: Task, env: Environment, renderer: MicroRenderer
-) -> tuple[list[int], list[bool]]:
-    """Tokens of a perfect episode and which of them the agent wrote.
-
-    One call an action: a value that a call needs may stand in the response just before. An episode
-    in which a limit stopped a call, or that the environment lost, is played again. Its verdicts are
-    not looked at, so the task may be one that no gate has seen.
-
-    Raises:
-        TraceError: the environment lost it each time.
-    """
-    ids, mask, episode = retried(
-        lambda: _demonstrated(task, env, renderer),
-        lambda made: bool(made[2].failure) or not STOPPED.isdisjoint(made[2].refusals),
-    )
-    if episode.failure:
-        raise TraceError(f"task {task.source or task.id}: {episode.failure}")
-    return ids, mask
-
-
-def _demonstrated(
-    task: Task, env: Environment, renderer: MicroRenderer
-) -> tuple[list[int], list[bool], Episode]:
-    episode = Episode(task, env, gold_trace(task, env), LIMITS)
-    ids = renderer.begin(episode.conversation)
-    mask = [False] * len(ids)
-    for turn in task.turns:
-        for calls in [*((call,) for call in turn.ground_truth), ()]:
-            said = renderer.write(calls)
-            seen = renderer.extend(episode.act(Action(calls=calls)))
-            if episode.ending is not None:
-                seen = []
-            ids += said + seen
-            mask += [True] * len(said) + [False] * len(seen)
-    return ids, mask, episode
-
-
-def carries(task: Task, env: Environment, renderer: MicroRenderer) -> bool:
-    """Whether the policy can express the calls and hold the episode."""
-    tools = env.tools(task)
-    for turn in task.turns:
-        if len(turn.ground_truth) > MAX_CALLS:
-            return False
-        for call in turn.ground_truth:
-            if any(_too_long(value, renderer) for value in call.arguments.values()):
-                return False
-        if turn.ground_truth:
-            read = renderer.parse(renderer.write(turn.ground_truth), tools)
-            if repr(read.calls) != repr(turn.ground_truth):  # 5 and 5.0 must stay apart
-                return False
-    return len(demonstration(task, env, renderer)[0]) <= MAX_TOKENS
-
-
-def _too_long(value: Any, renderer: MicroRenderer) -> bool:
-    if isinstance(value, list):
-        return len(value) > 4 or any(_too_long(v, renderer) for v in value)
-    if isinstance(value, dict):
-        return True
-    return len(renderer.tokenizer.encode(str(value))) > MAX_VALUE_TOKENS
+def save_tasks(folder: Path, tasks: TaskSides) -> None:
+    """Write `tasks.jsonl`, a line a task with its side, and the tasks that were left out."""
+    with (folder / "tasks.jsonl").open("w", encoding="utf-8") as file:
+        for side, found in tasks.sides.items():
+            for task in found:
+                row = {"side": side, "task": task.model_dump(mode="json")}
+                file.write(json.dumps(row) + "\n")
+    (folder / "left_out.json").write_text(json.dumps(dict(tasks.left_out)))
 
 
 def load_tasks(folder: Path, env: Environment, renderer: MicroRenderer) -> MicroTasks:
-    """Read what `MicroTasks.save` wrote."""
+    """Read what `save_tasks` wrote."""
     made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
     with (folder / "tasks.jsonl").open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
             made[row["side"]].append(Task.model_validate(row["task"]))
     left_out = json.loads((folder / "left_out.json").read_text())
-    return _micro_tasks(made, left_out, _pipeline(env, renderer))
+    return _micro_tasks(made, left_out, _pipeline(env, renderer), renderer)
 
 
 def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
@@ -164,14 +92,18 @@ def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
 
 
 def _micro_tasks(
-    made: dict[str, list[Task]], left_out: dict[str, str], pipeline: Pipeline
+    made: dict[str, list[Task]],
+    left_out: Mapping[str, str],
+    pipeline: Pipeline,
+    renderer: MicroRenderer,
 ) -> MicroTasks:
-    pipeline.critic = Critic(pipeline.program.env, [*made["validation"], *made["test"]])
-    train, validation, test = (tuple(made[s]) for s in ("train", "validation", "test"))
-    for task in train:
+    env = pipeline.program.env
+    pipeline.critic = Critic(env, [*made["validation"], *made["test"]])
+    for task in made["train"]:
         pipeline.critic.admit(task)
     pipeline.funnel.clear()
-    return MicroTasks(train, validation, test, left_out, pipeline)
+    train, validation, test = (tuple(made[side]) for side in ("train", "validation", "test"))
+    return MicroTasks(train, validation, test, env, left_out, NOTICE, pipeline, renderer=renderer)
 
 
 def realise_benchmark(
@@ -190,7 +122,7 @@ def realise_benchmark(
             left_out[name] = "no realisation fits the policy"
         else:
             made[sides[name]].append(task)
-    return _micro_tasks(made, left_out, pipeline)
+    return _micro_tasks(made, left_out, pipeline, renderer)
 
 
 def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | None:
@@ -206,7 +138,7 @@ def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | Non
         if task is not None:
             return task
     for attempt in range(REPLANS):
-        most = 3 if attempt < REPLANS // 2 else 1  # smaller, rather than leave a task out
+        most = 3 if attempt < REPLANS // 2 else 1  # smaller turns, so that fewer tasks are left out
         sizes = [min(len(calls), most) for calls in gold][: MAX_TURNS - (augmented is not None)]
         split_at = augmented if augmented is not None and augmented < len(sizes) else None
         if augmented is not None and split_at is None:
@@ -230,7 +162,7 @@ def _worded(
     pipeline: Pipeline,
     rng: random.Random,
 ) -> Task | None:
-    """The source's own calls in new words, if they execute as before and fit."""
+    """The source's own calls in new words, if they pass and the policy can express them."""
     draft = source.model_copy(
         update={
             "turns": tuple(
@@ -250,7 +182,7 @@ def _worded(
 
 
 def _sound(task: Task, env: Environment) -> bool:
-    """Solvable as it stands; a benchmark's own call may be superfluous, a variant's may not."""
+    """Whether its ground truth passes. Unlike in a variant, a call may be superfluous."""
     return all(v.passed for v in score(task, env, [t.ground_truth for t in task.turns]))
 
 

@@ -1,1 +1,1 @@
-"""Policies over models that are not ours. The core knows none of them."""
+"""Kinds of policy, the tasks that they play, and policies over models of other libraries."""

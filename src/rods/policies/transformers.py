@@ -1,8 +1,8 @@
 """Any causal language model of `transformers` as a policy, by its own `generate`.
 
-What the model's own `generation_config` asks for (a top-k, a penalty) is left out: training needs
-the log-probabilities of the distribution that was sampled from, and that is the model's at the
-given temperature. A batch is computed from its first token on; no cache outlives an action.
+The model's `generation_config` (a top-k, a penalty) is not used: training needs the
+log-probabilities of the distribution that was sampled from, and that is the model's at the given
+temperature. A batch is computed from its first token on; no cache outlives an action.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rods.rollout.policy import Generation, Sampling
 
 
 class TransformersPolicy(Gathering):
-    """Samples from a model; `seeded` fixes the draws from there on.
+    """Samples from a model. `seeded` sets the random seed of the draws that follow.
 
     Args:
         model: with `generate`, on any one device.
-        pad_id: of a token that stands before shorter histories; they are masked out.
+        pad_id: of a token that fills up shorter histories on the left; it is masked out.
         rows: most episodes in one call of `generate`.
     """
 
@@ -35,7 +35,7 @@ class TransformersPolicy(Gathering):
         self._rng, self._version = random.Random(0), 0
 
     def seeded(self, seed: int, version: int = 0) -> TransformersPolicy:
-        """Itself, with new draws and, of weights that may be new, their version."""
+        """Itself, with a new random seed and with the version of the weights."""
         self._rng, self._version = random.Random(seed), version
         return self
 
@@ -67,7 +67,7 @@ class TransformersPolicy(Gathering):
 
 
 class _Recorder(LogitsProcessor):
-    """Keeps the log-probabilities of what was sampled, and no distribution but the last."""
+    """Keeps the log-probabilities of the sampled tokens, and the last distribution."""
 
     def __init__(self, temperature: float) -> None:
         self._temperature = temperature
@@ -76,7 +76,7 @@ class _Recorder(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self._choose(input_ids)
-        # At temperature 0 the likeliest token is told with its probability at temperature 1.
+        # At temperature 0 the likeliest token has its probability at temperature 1.
         self._last = (scores.float() / (self._temperature or 1.0)).log_softmax(-1)
         return self._last
 
@@ -124,6 +124,6 @@ def _own_draws(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _end(ids: list[int], sampling: Sampling) -> int:
-    """How much of a row is its own; others may have gone on for longer."""
+    """The length of a row; the batch is as long as its longest row."""
     stop = next((i for i, token in enumerate(ids) if token in sampling.stop_ids), len(ids))
     return min(stop + 1, sampling.max_tokens, len(ids))

@@ -1,21 +1,24 @@
 """The loop inside TRL's `GRPOTrainer`: a live stream of tasks, rollouts by `rollout_func`.
 
-Each pass over the stream is one epoch of the loop: TRL reads ahead, so the stream ends where the
-groups of the epoch must come first, and TRL calls the generator again when they have come. TRL
+Each pass over the stream is one epoch of the loop. TRL reads ahead, so the stream ends where the
+loop must have the epoch's groups before it can continue; TRL then calls the generator again. TRL
 repeats each task K times, the rollout function plays the whole generation batch, and the loop gets
-the groups at once. Every checkpoint has a consistent state of the store (`Loop.load`).
+its groups immediately. Every checkpoint has a consistent state of the store (`Loop.load`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers.utils.logging as library
 from datasets import IterableDataset
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
@@ -32,12 +35,12 @@ from rods.stopper import Stopper
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 MARK = "complete"  # written last into a checkpoint's folder
-_LIVE: dict[str, TrlEngine] = {}
+_LIVE: dict[str, TrlTrainer] = {}
 # The plain constant schedule of `transformers` ignores a warm-up.
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
-class TrlEngine:
+class TrlTrainer:
     """Trains one run. After `train`, `finished` says whether it reached the last step.
 
     Args:
@@ -48,7 +51,7 @@ class TrlEngine:
         on_step: called after each update with (step, rollouts, log values of TRL, seconds).
         on_epoch: called when a further epoch begins, with its index and the number of updates so
             far; after a resume it may be called again with the same numbers.
-        stopper: a signal that it notes ends the training after the step in progress.
+        stopper: after a signal, training ends after the step in progress.
     """
 
     def __init__(
@@ -73,9 +76,9 @@ class TrlEngine:
         self._trainer = self._build(model, tokenizer)
 
     def train(self) -> None:
-        """Train to the last step, from the newest whole checkpoint if there is one.
+        """Train to the last step, from the newest complete checkpoint if there is one.
 
-        A signal that the stopper notes ends it after the step in progress, with a checkpoint.
+        After a signal to the stopper, training ends after the step in progress with a checkpoint.
         """
         drop_torn_checkpoints(self.folder)
         checkpoint = latest_checkpoint(self.folder)
@@ -98,7 +101,7 @@ class TrlEngine:
             yield from ({"prompt": task_id} for task_id in ids)
 
     def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
-        """TRL's `rollout_func`: play all prompts, tell the loop, return token rows."""
+        """TRL's `rollout_func`: play all prompts, give the loop their groups, return token rows."""
         step = trainer.state.global_step + 1
         tasks = [self.loop.task(p) for p in prompts]
         trainer.model.eval()
@@ -127,16 +130,15 @@ class TrlEngine:
     def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
         from trl.trainer.grpo_config import GRPOConfig
 
-        from rods.engines.trl_trainer import SignalTrainer
+        from rods.trainers.signal_trainer import SignalTrainer
 
         config, key = self.config, str(self.folder.resolve())
         _LIVE[key] = self
-        rows = config.rollout.group_size * config.rollout.tasks_per_step
         arguments = GRPOConfig(
             output_dir=str(self.folder / "checkpoints"),
             max_steps=config.steps,
             per_device_train_batch_size=config.optimizer.microbatch,
-            gradient_accumulation_steps=rows // config.optimizer.microbatch,
+            gradient_accumulation_steps=config.rollout.rows // config.optimizer.microbatch,
             num_generations=config.rollout.group_size,
             temperature=config.rollout.temperature,
             learning_rate=config.optimizer.learning_rate,
@@ -178,18 +180,18 @@ class TrlEngine:
 
 
 class _Callback(TrainerCallback):
-    def __init__(self, engine: TrlEngine) -> None:
-        self.engine = engine
+    def __init__(self, training: TrlTrainer) -> None:
+        self.training = training
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.engine.stopper.number or state.global_step >= self.engine.config.steps:
+        if self.training.stopper.number or state.global_step >= self.training.config.steps:
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
         if logs and "loss" in logs:
-            engine, now = self.engine, time.monotonic()
-            engine.on_step(state.global_step, engine.rollouts, logs, now - engine._clock)
-            engine._clock = now
+            training, now = self.training, time.monotonic()
+            training.on_step(state.global_step, training.rollouts, logs, now - training._clock)
+            training._clock = now
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -198,14 +200,22 @@ class _Callback(TrainerCallback):
         sync_tree(folder)
 
 
+def quiet() -> None:
+    """Turn off the libraries' progress bars and notes, which would disturb the display."""
+    library.set_verbosity_error()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
+    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are reported by rods.losses
+
+
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole."""
+    """The newest complete checkpoint."""
     found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{MARK}")]
     return max(found, key=checkpoint_step, default=None)
 
 
 def drop_torn_checkpoints(folder: Path) -> None:
-    """Delete what a kill cut short: written anew, it would keep that one's temporary files.
+    """Delete checkpoints that a kill left incomplete; a new one would keep their temporary files.
 
     Raises:
         UserError: one cannot be deleted.
@@ -215,8 +225,8 @@ def drop_torn_checkpoints(folder: Path) -> None:
             try:
                 shutil.rmtree(checkpoint)
             except OSError as error:
-                told = f"cut short, and cannot be deleted: {error.strerror}; delete it"
-                raise UserError(f"{checkpoint}: {told}") from None
+                problem = f"incomplete, and cannot be deleted: {error.strerror}; delete it"
+                raise UserError(f"{checkpoint}: {problem}") from None
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -225,14 +235,14 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 
 def _stream(key: str) -> Iterator[dict[str, str]]:
-    """Importable by name, because datasets hashes generator functions and their arguments."""
+    """A module-level function: `datasets` hashes generator functions and their arguments."""
     yield from _LIVE[key].stream()
 
 
 def _reward_of(
     prompts: Any, completions: Any, reward: list[float | None], **_: Any
 ) -> list[float | None]:
-    """Rewards were decided in the rollout."""
+    """The rewards are those of the rollouts."""
     return reward
 
 

@@ -1,7 +1,7 @@
 """Log-probabilities of some tokens of a batch, through the model's own forward.
 
 The wrapped model is called, so the hooks of its wrappers (peft, DistributedDataParallel, FSDP) run.
-During the call a hook before the output matrix keeps only the hidden states of the wanted tokens:
+During the call a hook before the output matrix keeps only the hidden states of the scored tokens:
 no other logits are computed, and the model's own changes to logits (a scale, a cap) apply to these.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class MisfitError(Exception):
-    """The model's forward does not put the states of all tokens through its output matrix once."""
+    """The model's forward does not apply its output matrix once to the states of all tokens."""
 
 
 def token_scores(
@@ -22,29 +22,29 @@ def token_scores(
     head: nn.Module,
     input_ids: Tensor,
     attention_mask: Tensor,
-    wanted: Tensor,
+    scored: Tensor,
     temperature: float,
     size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and entropies of the tokens where `wanted`; 0 elsewhere.
+    """Log-probabilities and entropies of the tokens where `scored`; 0 elsewhere.
 
     All tensors are [rows, tokens]. Entropies carry no gradient.
 
     Args:
         model: a causal language model of `transformers`, wrapped or not.
         head: its output matrix, the module itself.
-        wanted: never a row's first token, and none that `attention_mask` leaves out, unless the
+        scored: never a row's first token, and none that `attention_mask` leaves out, unless the
             token before it is attended to.
         size: rows a forward pass. Rows of like length go together, each chunk cut to its own
-            longest; rows in which nothing is wanted are not run.
+            longest; rows without such a token are not run.
 
     Raises:
-        MisfitError: the scores cannot be had in this way.
+        MisfitError: the scores cannot be computed in this way.
     """
-    before, targets = wanted.roll(-1, 1), input_ids.roll(-1, 1)
-    logps = torch.zeros(wanted.shape, device=input_ids.device)
+    before, targets = scored.roll(-1, 1), input_ids.roll(-1, 1)
+    logps = torch.zeros(scored.shape, device=input_ids.device)
     entropies = torch.zeros_like(logps)
-    some = wanted.any(1).nonzero().squeeze(1)
+    some = scored.any(1).nonzero().squeeze(1)
     for rows in torch.split(some[attention_mask[some].sum(1).argsort()], size):
         used = attention_mask[rows].any(0).nonzero()
         part = slice(int(used[0]), int(used[-1]) + 1)
@@ -63,7 +63,7 @@ def token_scores(
 def _logits(
     model: nn.Module, head: nn.Module, input_ids: Tensor, attention_mask: Tensor, at: Tensor
 ) -> Tensor:
-    """Logits [wanted tokens, vocabulary] after the positions `at` [rows, tokens]."""
+    """Logits [scored tokens, vocabulary] after the positions `at` [rows, tokens]."""
     calls: list[bool] = []
 
     def keep(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:

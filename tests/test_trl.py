@@ -11,7 +11,7 @@ import torch
 from fragile import Fragile
 from rods.group import Signal
 from rods.rollout.episode import Ending
-from small_engine import Harness
+from small_training import Harness
 
 
 def stages(reward: str) -> dict[str, Any]:

@@ -11,19 +11,19 @@ import torch
 from doubles import make_config
 from fragile import Fragile
 from replay import Ids, Replay
-from rods.engines.trl import TrlEngine
 from rods.loop import Loop
 from rods.micro.model import MicroForCausalLM, MicroModelConfig
 from rods.rollout.runner import Runner
 from rods.store.store import Store
 from rods.task import Task
+from rods.trainers.trl import TrlTrainer
 
 if TYPE_CHECKING:
     from rods.rollout.rollout import Rollout
 
 
 class Harness:
-    """An engine whose K rollouts of every task are those of `scripts`.
+    """A training whose K rollouts of every task are those of `scripts`.
 
     Attributes:
         advantages: of each row that the loss was computed for, with its task's place.
@@ -60,7 +60,7 @@ class Harness:
         self.rollouts: list[Sequence[Rollout]] = []
         self.advantages: list[torch.Tensor] = []
         self.runner = Runner(tools.env, tools.renderer)
-        self.engine = TrlEngine(
+        self.trainer = TrlTrainer(
             self.config,
             self.loop,
             self.runner,
@@ -71,7 +71,7 @@ class Harness:
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
             lambda epoch, step: None,
         )
-        trainer, loss = self.engine._trainer, self.engine._trainer._compute_loss
+        trainer, loss = self.trainer._trainer, self.trainer._trainer._compute_loss
 
         def watched(model: Any, inputs: dict[str, Any]) -> Any:
             self.advantages.append(inputs["advantages"].clone())
@@ -86,5 +86,5 @@ class Harness:
     def train(self) -> set[str]:
         """Train to the last step; the names of the parameters that changed."""
         before = self.weights()
-        self.engine.train()
+        self.trainer.train()
         return {name for name, p in self.weights().items() if not torch.equal(p, before[name])}

@@ -6,29 +6,35 @@ Three things differ from TRL, and none changes a gradient beyond rounding:
 - Rows whose advantage is zero are not run through the model, unless another term of the loss uses
   them. They stay in the batch: `grpo` and `dr_grpo` divide by the number of rows.
 - A group whose rewards are equal, as the reward function gave them, has an advantage of exactly
-  zero; TRL's is the rounding error of a mean in float32.
+  zero. TRL takes the mean in float32, which need not be the common reward: eight times 0.2 gives
+  an advantage of -1.5e-4.
 
-What is private in TRL and used here is used in this file alone (TRL 1.16).
+Private parts of TRL are used in this file only (TRL 1.16).
 """
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import is_async_callable
 
-from rods.engines.exact_rewards import Noted, column, constant, noting, total
-from rods.engines.token_scores import MisfitError, token_scores
+from rods.trainers.token_scores import MisfitError, token_scores
 
 CHUNK = 16  # rows a forward pass
-PLAIN = {"batch_size", "compute_entropy"}  # what TRL may ask of the scores, and can have
+PLAIN = {"batch_size", "compute_entropy"}  # options of the scores that are supported
+Noted = dict[int, list[float]]
+"""By the place of a reward function: the rewards of its latest call; NaN for unscorable."""
 
 
 class SignalTrainer(GRPOTrainer):
-    """GRPO over the policy's own tokens, in rows that teach something.
+    """GRPO over the policy's own tokens, in rows with an advantage.
 
     One process uses one device. Of several GPUs that is the first, unless the program was started
     as several processes.
@@ -43,7 +49,7 @@ class SignalTrainer(GRPOTrainer):
         super().__init__(args=args, **rest)
 
     def _calculate_rewards(self, inputs: Any, *rollouts: Any) -> Tensor:
-        """Rewards [rows of all processes, functions] in float64, with all the bits given."""
+        """Rewards [rows of all processes, functions] in float64, exactly as given."""
         noted: Noted = {}
         functions: list[Any] = self.reward_funcs
         self.reward_funcs = [
@@ -96,7 +102,7 @@ class SignalTrainer(GRPOTrainer):
         logits_to_keep: int,
         **rest: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Log-probabilities and entropies [rows, logits_to_keep], or TRL's where it must be."""
+        """Log-probabilities and entropies [rows, logits_to_keep]; TRL's where ours do not apply."""
         own = self._own
         more = {name for name, value in rest.items() if value is not None and value is not False}
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
@@ -122,3 +128,52 @@ class SignalTrainer(GRPOTrainer):
         return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
             model, input_ids, attention_mask, logits_to_keep, **rest
         )
+
+
+def noting(function: Callable[..., Any], is_async: bool, noted: Noted, place: int) -> Any:
+    """The reward function, with what it returns written to `noted[place]` as well."""
+
+    def note(made: Iterable[float | None]) -> list[float | None]:
+        given = list(made)
+        noted[place] = [math.nan if reward is None else float(reward) for reward in given]
+        return given
+
+    if is_async:
+
+        @functools.wraps(function)
+        async def later(**arguments: Any) -> list[float | None]:
+            return note(await function(**arguments))
+
+        return later
+
+    @functools.wraps(function)
+    def now(**arguments: Any) -> list[float | None]:
+        return note(function(**arguments))
+
+    return now
+
+
+def constant(rewards: Tensor, size: int) -> Tensor:
+    """Which rollouts belong to groups whose rewards are all equal, to the last bit; shape [rows].
+
+    Args:
+        rewards: [rows], group after group; NaN is unscorable and left out, so that a group with
+            one scorable rollout or none is constant.
+        size: rollouts of a group.
+    """
+    groups = rewards.view(-1, size)
+    missing = groups.isnan()
+    least = groups.masked_fill(missing, math.inf).amin(1)
+    most = groups.masked_fill(missing, -math.inf).amax(1)
+    return most.le(least).repeat_interleave(size)
+
+
+def total(rewards: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums [rows] of rewards [rows, functions]; NaN where no function could score."""
+    found = (rewards * weights).nansum(1)
+    return found.masked_fill(rewards.isnan().all(1), math.nan)
+
+
+def column(rewards: list[float], device: torch.device) -> Tensor:
+    """Rewards [rows] with all the bits of a Python float."""
+    return torch.tensor(rewards, dtype=torch.float64, device=device)

@@ -19,7 +19,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from grpo import SIZES, assert_equal_gradients, batch, gradients, lora, micro, qwen2, trainer
 from pretended_device import ELSEWHERE, move, pretending
-from rods.engines.trl_trainer import SignalTrainer
+from rods.trainers.signal_trainer import SignalTrainer
 
 
 def granite() -> Any:

@@ -1,7 +1,7 @@
-"""A cache of folders that are made once, as a whole.
+"""A cache of folders, each made once.
 
-Each is keyed by everything that shapes it. Its manifest is written last, so a folder with a
-manifest is complete.
+The key of a folder is everything that its content depends on. Its manifest is written last, so a
+folder with a manifest is complete.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def cache_folder() -> Path:
 
 
 def place_libraries() -> None:
-    """Have the trainer's libraries keep their files in our cache where the user's takes none.
+    """Let the trainer's libraries use our cache where the user's cache cannot be written.
 
-    They look when they are imported, so this comes first.
+    They read the variables when they are imported, so call this before.
 
     Raises:
-        UserError: there is no place at all, or one that a variable names cannot be made.
+        UserError: no cache folder is usable, or one that a variable names cannot be made.
     """
     for variable in LIBRARIES:
         place = Path(os.environ.get(variable) or ".")
@@ -63,7 +63,7 @@ def place_libraries() -> None:
 
 def _users_caches() -> Path:
     place = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if place.is_absolute():  # another one is to be ignored, says the specification
+    if place.is_absolute():  # the XDG specification has relative paths ignored
         return place
     with suppress(RuntimeError):
         home = Path.home()
@@ -73,12 +73,12 @@ def _users_caches() -> Path:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the first one around it that exists."""
+    """The folder, or its nearest parent that exists."""
     return next((f for f in (folder, *folder.parents) if f.exists()), folder)
 
 
 def cached(kind: str, key: list[Any], make: Callable[[Path], dict[str, Any]]) -> Path:
-    """The folder of this kind and key, made first where it is not there yet.
+    """The folder of this kind and key; it is made if it does not exist.
 
     Args:
         make: fills an empty folder and returns the content of its `manifest.json`.
@@ -99,7 +99,9 @@ def cached(kind: str, key: list[Any], make: Callable[[Path], dict[str, Any]]) ->
         ) from None
     try:
         (work / "manifest.json").write_text(json.dumps(make(work), indent=1))
-        if not (folder / "manifest.json").exists():  # else another run was faster, and reads it
+        if not (
+            folder / "manifest.json"
+        ).exists():  # else another run made it meanwhile, and may read it
             shutil.rmtree(folder, ignore_errors=True)
             work.rename(folder)
     except OSError as error:

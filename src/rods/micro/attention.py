@@ -1,0 +1,135 @@
+"""The layers of the micro model; attention is a function that they are given.
+
+Training attends within the sequence (`causal`), sampling to what a cache holds (`KeyValueCache`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
+to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
+
+PAST = 2
+"""Tokens before a position that are added to its input; copying finds its source by them."""
+
+
+class Sizes(Protocol):
+    """What the layers read of the model's configuration."""
+
+    width: int
+    heads: int
+    mlp_ratio: int
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions: x [rows, tokens, heads, head width] turned by unit complex `angles`."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * angles).flatten(-2)
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm attention and MLP in two parts; the caller computes the attention between them."""
+
+    def __init__(self, config: Sizes) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_norm = nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.mlp_norm = nn.RMSNorm(width)
+        self.up = nn.Linear(width, config.mlp_ratio * width, bias=False)
+        self.down = nn.Linear(config.mlp_ratio * width, width, bias=False)
+
+    def project(self, x: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [rows, heads, tokens, head width] of x [rows, tokens, width]."""
+        qkv = self.qkv(self.attention_norm(x)).view(*x.shape[:-1], 3 * self.heads, -1)
+        turned = rotate(qkv[..., : 2 * self.heads, :], angles).transpose(1, 2)
+        values = qkv[..., 2 * self.heads :, :].transpose(1, 2)
+        return turned[:, : self.heads], turned[:, self.heads :], values
+
+    def complete(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The layer's output [rows, tokens, width] once attention has been computed."""
+        x = x + self.out(attended.transpose(1, 2).flatten(-2))
+        x = x + self.down(F.silu(self.up(self.mlp_norm(x))))
+        return x
+
+
+class CopyHead(nn.Module):
+    """Attention over the input that adds the output vector of the token to copy.
+
+    A key is made from the state at its position, which holds the token there and the two before,
+    so a query can ask for "the token that followed these". The value is the token's own
+    embedding, which is also its row of the tied output matrix: the logit of any token that is
+    attended to rises, and the head of the model remains one linear map.
+    """
+
+    def __init__(self, config: Sizes) -> None:
+        super().__init__()
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key = nn.Linear(config.width, config.width, bias=False)
+        self.gate = nn.Linear(config.width, 1)
+
+    def project(self, x: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value [rows, 1, tokens, width] of final states and token embeddings."""
+        return self.query(x).unsqueeze(1), self.key(x).unsqueeze(1), embedded.unsqueeze(1)
+
+    def complete(self, x: Tensor, copied: Tensor) -> Tensor:
+        """States [rows, tokens, width] plus the gated copy."""
+        return x + F.softplus(self.gate(x)) * copied.squeeze(1)
+
+
+def causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention within the sequence itself."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+class KeyValueCache:
+    """Keys and values by layer, each [places, heads, context, head width].
+
+    Slot t of a place holds the key and value of its token at position t. The last layer is the copy
+    head's. A place is where a row is stored at present: rows in work are kept next to each other.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int, int]], device: torch.device) -> None:
+        self.device = device
+        self.keys = [torch.zeros(shape, device=device) for shape in shapes]
+        self.values = [torch.zeros(shape, device=device) for shape in shapes]
+
+    def move(self, order: Sequence[int], length: int) -> None:
+        """Rearrange so that place i holds the first `length` slots of what was at `order[i]`."""
+        changed = [place for place, source in enumerate(order) if place != source]
+        if changed:
+            target = torch.tensor(changed, device=self.device)
+            source = torch.tensor([order[i] for i in changed], device=self.device)
+            for tensor in (*self.keys, *self.values):
+                tensor[target, :, :length] = tensor[source, :, :length]
+
+    def attend(self, first: int, positions: Tensor, fresh: Tensor, length: int) -> Attend:
+        """Attention for a block of rows at consecutive places from `first` on.
+
+        The block's tokens are stored at `positions` [rows, tokens] where `fresh` [rows, tokens]
+        says that they are real, and each then sees its place up to its own position. `length` is
+        above all real positions.
+        """
+        here = slice(first, first + len(positions))
+        places = torch.arange(here.start, here.stop, device=self.device)
+        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
+        visible = torch.arange(length, device=self.device) <= positions[:, None, :, None]
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys, values = self.keys[layer], self.values[layer]
+            keys[places, :, slots] = k.transpose(1, 2)[fresh]
+            values[places, :, slots] = v.transpose(1, 2)[fresh]
+            return F.scaled_dot_product_attention(
+                q, keys[here, :, :length], values[here, :, :length], attn_mask=visible
+            )
+
+        return attend

@@ -1,0 +1,134 @@
+"""Kinds of policy by their name in the configuration (`policy.name`).
+
+A kind says which tasks a run has, which renderer writes them and which model plays and is trained.
+The configuration reads its settings, and each kind is imported when its name is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from rods.errors import UserError
+from rods.setting import Setting
+
+if TYPE_CHECKING:
+    from rods.cache import Progress
+    from rods.config import Config
+    from rods.policies.tasks import TaskSides
+    from rods.rollout.policy import Policy
+    from rods.rollout.renderer import Renderer
+
+DEFAULT = "micro"
+_SHIPPED = {"micro": "rods.micro.kind:MicroKind"}
+
+
+class PolicySettings(Setting):
+    """Settings of a kind of policy; a kind with more settings subclasses this."""
+
+    name: str = DEFAULT
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy that is ready to play and to be trained.
+
+    Attributes:
+        model: a causal language model that the trainer accepts.
+        tokenizer: of `transformers`; the trainer uses it for padding and logging only.
+        seeded: the policy that samples from `model`, given the random seed of its draws and the
+            number of updates that the weights have had. It plays `rollout.at_once` episodes.
+    """
+
+    renderer: Renderer
+    model: Any
+    tokenizer: Any
+    seeded: Callable[[int, int], Policy]
+
+
+class PolicyKind(Protocol):
+    """A kind of policy. It is made without arguments and keeps no state.
+
+    Attributes:
+        settings: the class of the section `policy` of the configuration.
+    """
+
+    settings: ClassVar[type[PolicySettings]]
+
+    def tasks(self, config: Config, progress: Progress) -> TaskSides:
+        """The run's tasks. No policy is prepared: the synthesis worker calls this too.
+
+        Raises:
+            UserError: the tools or tasks are unusable.
+        """
+
+    def load(
+        self, config: Config, tasks: TaskSides, checkpoint: Path | None, progress: Progress
+    ) -> LoadedPolicy:
+        """The policy with the weights of a checkpoint, or with those that a run starts from.
+
+        Args:
+            tasks: what `tasks` returned.
+            checkpoint: a folder that the trainer wrote.
+
+        Raises:
+            UserError: the weights cannot be loaded or prepared.
+        """
+
+
+def kind_of(name: str) -> PolicyKind:
+    """The kind of policy with this name.
+
+    Args:
+        name: of a kind of this package, or `package.module:Class` of your own; modules of the
+            current folder can be named.
+
+    Raises:
+        UserError: there is no such kind, or it cannot be imported.
+    """
+    module, colon, attribute = _SHIPPED.get(name, name).partition(":")
+    if not (module and colon and attribute):
+        raise UserError(
+            f"policy.name: no kind of policy {name!r}; there are: {', '.join(_SHIPPED)};"
+            " write your own as package.module:Class"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last, so that its files do not replace installed modules
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
+        problem = f"{type(error).__name__}: {error}"
+        raise UserError(f"policy.name: {module} cannot be imported: {problem}") from None
+    settings = getattr(found, "settings", None)
+    if not (isinstance(found, type) and isinstance(settings, type)):
+        raise UserError(
+            f"policy.name: {module} has no class {attribute!r} with a class of settings; see"
+            " rods.policies.registry.PolicyKind"
+        )
+    kind: PolicyKind = found()
+    return kind
+
+
+def read_settings(given: Any) -> Any:
+    """The section `policy` as settings of the kind that it names; anything but a dict unchanged.
+
+    Raises:
+        UserError: there is no such kind, or it has no such setting.
+        ValidationError: a value does not fit.
+    """
+    if not isinstance(given, dict):
+        return given
+    name = given.get("name", DEFAULT)
+    if not isinstance(name, str):
+        return PolicySettings.model_validate({"name": name})
+    settings = kind_of(name).settings
+    for key in given:
+        if key not in settings.model_fields:
+            there = ", ".join(settings.model_fields)
+            raise UserError(f"policy.{key}: no setting of the policy {name}; there are: {there}")
+    return settings.model_validate({"name": name, **given})

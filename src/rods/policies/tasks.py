@@ -1,0 +1,102 @@
+"""The tasks of a run, by side of the split, and the synthesis that varies them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rods.config import Config
+from rods.envs.base import Environment
+from rods.errors import UserError
+from rods.extras import MODEL, require
+from rods.synthesis.jobs import NoSynthesis, Synthesis
+from rods.synthesis.pipeline import Pipeline
+from rods.task import Task, by_category
+
+JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
+
+
+@dataclass(frozen=True)
+class TaskSides:
+    """Tasks by side of the split.
+
+    Attributes:
+        environment: the tools of all tasks. Their calls run in this process.
+        left_out: names of tasks that are not used for training or measurement, with the reason.
+        notice: what a reader must know about the run's numbers, or "".
+        pipeline: synthesis that knows the training side only; None: no variants can be made.
+    """
+
+    train: tuple[Task, ...]
+    validation: tuple[Task, ...]
+    test: tuple[Task, ...]
+    environment: Environment
+    left_out: Mapping[str, str]
+    notice: str = ""
+    pipeline: Pipeline | None = None
+
+    @property
+    def sides(self) -> dict[str, tuple[Task, ...]]:
+        """Tasks by the name of their side."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By side: how many tasks have each `note`, which says how a task was realised."""
+        return {side: dict(Counter(t.note for t in tasks)) for side, tasks in self.sides.items()}
+
+
+def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
+    """The run's seed tasks: equally many of each category, drawn by the run's random seed.
+
+    All tasks where they are the user's own.
+
+    Raises:
+        UserError: `pool.seeds` is below the number of categories or above the tasks there are.
+    """
+    if config.environment.tasks is not None:
+        return list(tasks)
+    rng = random.Random(f"seeds {config.seed}")
+    groups = list(by_category(tasks).values())
+    each, most = config.pool.seeds // max(1, len(groups)), min(map(len, groups), default=0)
+    if not 1 <= each <= most:
+        bounds = f"at least {len(groups)} and at most {most * len(groups)}"
+        raise UserError(f"pool.seeds: {bounds}, as many of each category")
+    return [task for found in groups for task in rng.sample(found, each)]
+
+
+def check_endpoint(config: Config) -> None:
+    """Refuse unusable settings of a model for synthesis before a run begins.
+
+    Raises:
+        UserError: naming the file and the field.
+    """
+    if config.synthesis.endpoint is not None:
+        require(*MODEL)
+        from rods.synthesis.llm.backend import read_endpoint
+
+        read_endpoint(Path(config.synthesis.endpoint), None, None)
+
+
+def synthesis_of(
+    config: Config, tasks: TaskSides, folder: Path, notice: Callable[[str], None]
+) -> Synthesis:
+    """What `synthesis` in the configuration asks for: the tasks' pipeline, or a model within it.
+
+    Args:
+        notice: called with one line that a person should see at once.
+
+    Raises:
+        UserError: the tools have no synthesis, or the model's endpoint is unusable.
+    """
+    pipeline, endpoint = tasks.pipeline, config.synthesis.endpoint
+    if endpoint is None:
+        return pipeline or NoSynthesis()
+    if pipeline is None:
+        raise UserError("synthesis.endpoint: these tools have no synthesis; leave it out")
+    from rods.synthesis.llm.backend import model_pipeline
+
+    journal, stages = folder / JOURNAL, config.synthesis.stages
+    return model_pipeline(Path(endpoint), stages, pipeline, tasks.environment, journal, notice)

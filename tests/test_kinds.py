@@ -1,0 +1,175 @@
+"""Kinds of policy: one of a user trains by the command, and synthesis prepares none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commandline import refused
+from fragile import Fragile
+from rods.config import load_config
+from rods.errors import UserError
+from rods.group import GroupRewards
+from rods.identity import check_settings
+from rods.loop import Loop
+from rods.policies.registry import PolicySettings, kind_of
+from rods.policies.tasks import choose_seeds
+from rods.store.store import Store
+from stock_kind import StockKind, StockSettings
+
+ROOT = Path(__file__).parent.parent
+CLINIC = "examples.clinic.tools:Clinic"
+CLINIC_TASKS = ROOT / "examples" / "clinic" / "tasks.yaml"
+STOCK = "policy.name=stock_kind:StockKind"
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and the examples in the current folder."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("RODS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def kinds(cache: Path) -> set[str]:
+    """Of what lies in a cache."""
+    return {path.name.rpartition("-")[0] for path in cache.iterdir()}
+
+
+def test_a_kind_of_the_users_own_trains_and_resumes(
+    rods: Any, tools: Fragile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StockKind, "loaded", [])
+    start = {"Tally": {"folder": str(tmp_path)}}
+    rows = [
+        {"id": f"t{i}", "start": start, "turns": [{"user": f"two {i}", "calls": ["add(amount=2)"]}]}
+        for i in range(8)
+    ]
+    path, run = tmp_path / "tasks.jsonl", tmp_path / "run"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    command = ("train", "--run", run, "--env", "tally:Tally", "--tasks", path, "--preset", "tiny")
+    command += ("--arm", "static", "--json", "--set", STOCK, "--set", "policy.rows=5")
+    for count in (2, 4):
+        done = rods(*command, "--set", f"steps={count}")
+        assert done.code == 0, done
+        assert json.loads(done.out)["steps"] == count
+    assert StockKind.loaded == [None, run / "checkpoints" / "checkpoint-2"]
+    store = Store(run, role="reader")
+    assert {group.step for group in store.groups()} == {1, 2, 3, 4}
+    assert any(len(set(group.rewards)) > 1 for group in store.groups()), "nothing to learn"
+    assert store.meta("config")["policy"] == {"name": "stock_kind:StockKind", "rows": 5}
+    store.close()
+    assert "A model without training." in (run / "report.html").read_text("utf-8")
+    refused(rods(*command[:-1], "policy.rows=6", "--set", "steps=4"), "policy.rows = 5, not 6")
+
+
+def test_settings_are_those_of_the_named_kind() -> None:
+    assert load_config("tiny").policy.model_dump()["width"] == 48
+    assert load_config("tiny", ["policy.name=micro"]) == load_config("tiny")
+    for order in (["policy.rows=3", STOCK], [STOCK, "policy.rows=3"]):
+        config = load_config("tiny", order)
+        assert config.policy == StockSettings(name="stock_kind:StockKind", rows=3)
+        assert type(config).model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("policy.name=large", "policy.name: no kind of policy 'large'; there are: micro"),
+        ("policy.name=:Kind", "policy.name: no kind of policy ':Kind'"),
+        ("policy.name=no_such_module:Kind", "policy.name: no_such_module cannot be imported"),
+        ("policy.name=json:Kind", "policy.name: json has no class 'Kind'"),
+        ("policy.name=json:JSONDecoder", "policy.name: json has no class 'JSONDecoder' with"),
+        ("policy.name=3", "policy.name: Input should be a valid string"),
+        ("policy.name=null", "policy.name: Input should be a valid string"),
+        ("policy=3", "policy: "),
+        ("policy={size: 2}", "policy.size: no setting of the policy micro"),
+        ("policy.widht=3", "policy.widht: no setting of the policy micro; there are: name, width"),
+        (f"{STOCK}s", "policy.name: stock_kind has no class 'StockKinds'"),
+        ("policy.width=true", "policy.width: must be a number"),
+    ],
+)
+def test_an_unusable_policy_is_refused(override: str, named: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config("tiny", [override])
+    assert named in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_module_that_fails_is_no_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "failing_kind.py").write_text("raise SystemExit('no licence')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="failing_kind cannot be imported: SystemExit: no licence"):
+        load_config("tiny", ["policy.name=failing_kind:Kind"])
+    with pytest.raises(UserError, match="no kind of policy"):
+        kind_of("failing_kind")
+    assert PolicySettings().name == "micro"
+
+
+FOLLOWER = """
+import sys
+from pathlib import Path
+from rods.follow import follow
+from rods.stopper import Stopper
+
+folder = Path(sys.argv[1])
+
+def tell(count):
+    if not count.open:
+        (folder / "summary.json").touch()
+
+count = follow(folder, Stopper(), tell, print)
+heavy = [name for name in ("torch", "transformers", "trl", "datasets") if name in sys.modules]
+print(count.jobs, count.candidates, count.errors, heavy)
+"""
+OWN_TOOLS = {"environment__name": CLINIC, "environment__tasks": str(CLINIC_TASKS)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "made"),
+    [
+        (["pool.seeds=4", "policy.indices=8", "policy.seed=5"], {}, {"tasks"}),
+        ([], OWN_TOOLS, {"words"}),
+    ],
+    ids=["benchmark", "own tools"],
+)
+def test_a_worker_prepares_no_policy_and_loads_no_training_library(
+    own_cache: Path, tmp_path: Path, settings: list[str], options: dict[str, str], made: set[str]
+) -> None:
+    settings += ["synthesis.mode=background", "stages=[{reward: progress}]"]
+    config = load_config("tiny", settings, **options)
+    tasks = kind_of("micro").tasks(config, lambda what, share: None)
+    folder = tmp_path / "run"
+    loop = Loop(config, Store(folder, durable=False), choose_seeds(tasks.train, config))
+    check_settings(loop.store, config, folder)
+    loop.add_groups([GroupRewards(t.id, (0.0, 0.0, 1.0, 1.0)) for t in loop.next_tasks()])
+    loop.store.close()
+    shutil.rmtree(own_cache)
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOWER, str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    jobs, candidates, errors, heavy = done.stdout.strip().split(" ", 3)
+    assert int(jobs) >= int(candidates) > 0 == int(errors)
+    assert heavy == "[]"
+    assert kinds(own_cache) == made
+
+
+def test_a_resumed_run_needs_only_its_checkpoint(
+    rods: Any, own_cache: Path, tmp_path: Path
+) -> None:
+    command = ("train", "--run", tmp_path / "run", "--env", CLINIC, "--tasks", CLINIC_TASKS)
+    command += ("--preset", "tiny", "--arm", "static", "--json", "--set", "policy.tokens=1000")
+    assert rods(*command, "--set", "steps=2").code == 0
+    assert kinds(own_cache) == {"words", "own"}
+    shutil.rmtree(own_cache)
+    done = rods(*command, "--set", "steps=4")
+    assert done.code == 0, done
+    assert json.loads(done.out)["steps"] == 4 and kinds(own_cache) == {"words"}
