@@ -24,10 +24,9 @@ from harmless import CHANGES
 from limits import LIMITS
 from mutations import MUTATIONS, Mutant, Mutation
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.synthesis.critique import Critic, Siblings
+from rods.synthesis.critique import Critic, Siblings, verify_tasks
 from rods.synthesis.order import Order
 from rods.task import Task
-from rods.verify import verify_tasks
 
 TRIES = 60  # at a mutant, over all tasks, for each one wanted
 EXAMPLES = 10

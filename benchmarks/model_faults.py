@@ -22,13 +22,12 @@ from typing import Any
 from export_check import check
 from model_server import served
 from rods.files import write_tasks
-from rods.synthesis.critique import Siblings
+from rods.synthesis.critique import Siblings, verify_tasks
 from rods.synthesis.llm.backend import ModelOrder
 from rods.synthesis.llm.endpoint import EndpointConfig
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.world import SynthesisInputs, benchmark_world
 from rods.task import Task
-from rods.verify import verify_tasks
 
 THREADS = 6
 

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
 from rods.files import read_tasks
-from rods.synthesis.draft import Plan
 from rods.synthesis.factory import Factory
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.order import Order
-from rods.synthesis.pipeline import Planner
+from rods.synthesis.stages import Plan, Planner
 from rods.synthesis.world import SynthesisInputs
 from rods.task import Task
 

@@ -23,7 +23,7 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
+SINGLE += ["grounding", "provenance", "metrics", "files", "scoring"]
 FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store")
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from rods.files import read_tasks
 from rods.synthesis import order, pipeline
+from rods.synthesis.critique import verify_tasks
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
 from rods.synthesis.llm.forms import Judgement
 from rods.synthesis.llm.prompts import render
 from rods.synthesis.world import own_world
-from rods.verify import verify_tasks
 from small_model import served
 
 pytestmark = pytest.mark.slow

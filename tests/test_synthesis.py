@@ -17,12 +17,12 @@ from rods.reward import gold_trace, progress, score
 from rods.synthesis.case import TaskLimits
 from rods.synthesis.critique import Critic
 from rods.synthesis.facts import Facts
+from rods.synthesis.gates import wrong_answers
 from rods.synthesis.ground import say
 from rods.synthesis.near import signature
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.values import EXCERPT_WORDS
 from rods.synthesis.world import benchmark_world, of_category
-from rods.synthesis.wrong import wrong_answers
 from rods.task import Call, Task, Turn
 
 ENV = BfclEnvironment()

@@ -163,8 +163,8 @@ def verify(
 ) -> None:
     """Run every gate again on tasks from a file or on a run's synthetic tasks."""
     from rods.files import read_tasks
+    from rods.synthesis.critique import verify_tasks
     from rods.synthesis.world import world_of
-    from rods.verify import verify_tasks
 
     found = read_tasks(path)
     if not found:

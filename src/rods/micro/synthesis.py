@@ -22,7 +22,7 @@ def check_endpoint(config: Config) -> None:
     """
     if config.synthesis.endpoint is not None:
         require(*MODEL)
-        from rods.synthesis.llm.backend import read_endpoint
+        from rods.synthesis.llm.config import read_endpoint
 
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 

@@ -9,9 +9,8 @@ import random
 from typing import Any
 
 from rods.reward import record_of
-from rods.synthesis.augmentation import Moment
-from rods.synthesis.draft import Executed, Words
-from rods.synthesis.registry import augmentation_of
+from rods.synthesis.augmentation import Moment, augmentation_of
+from rods.synthesis.stages import Executed, Words
 from rods.task import Task, Turn
 
 

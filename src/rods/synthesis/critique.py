@@ -7,7 +7,8 @@ and it can only refuse.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
@@ -16,6 +17,9 @@ from rods.synthesis.case import Case, Gate, TaskLimits
 from rods.synthesis.gates import gates_of
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
+
+if TYPE_CHECKING:
+    from rods.synthesis.world import SynthesisInputs
 
 
 class Siblings:
@@ -113,3 +117,22 @@ class Critic:
         if parent.id not in self._profiles:
             self._profiles[parent.id] = profile(parent, self.env)
         return self._profiles[parent.id]
+
+
+def verify_tasks(
+    tasks: Sequence[Task], world: SynthesisInputs, parents: Sequence[Task] = ()
+) -> Iterator[tuple[str, str]]:
+    """Run all gates again: for each task its id and the gate that refuses it, or "".
+
+    Parents are looked for among the given tasks, `parents` and the world's own.
+    """
+    critic = world.critic()
+    known = {task.id: task for task in (*world.tasks, *parents, *tasks)}
+    for task in tasks:
+        if task.environment != world.env.name:
+            yield task.id, f"another environment: {task.environment[:80]}"
+            continue
+        fault = critic.review(task, known.get(task.parent))
+        if not fault:
+            critic.admit(task)
+        yield task.id, fault

@@ -14,9 +14,9 @@ from typing import Any
 from rods.envs.base import Environment, Session
 from rods.errors import UserError
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.facts import Facts
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.synthesis.start import Starts
 from rods.synthesis.toolgraph import ToolGraph
 from rods.synthesis.values import ValueBank, ValueSource

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rods.envs.calls import STOPPED
 from rods.envs.retry import retried
 from rods.profile import distance
 from rods.reward import Scored, gold_trace, score_many
+from rods.synthesis.augmentation import augmentation_of
 from rods.synthesis.case import Case, Gate
-from rods.synthesis.registry import augmentation_of
 from rods.synthesis.word_gates import discreet, grounded, plain_spoken, timely
-from rods.synthesis.wrong import wrong_answers
-from rods.task import Call
+from rods.task import Call, Task
 
 # Tools that say with a false flag, and no error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
@@ -133,6 +132,33 @@ def decisive(case: Case) -> bool:
     full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
     proved = full[0] and not any(full[1:]) and not _disturbed(scored)
     return proved and any(case.task.calls)
+
+
+def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
+    """Silence, the last turn left out, a turn's arguments altered, and those of the category.
+
+    Single calls left out are the gate `needed`. All arguments of a turn but its flags are altered
+    at once: many tools take one that changes nothing, which is no fault of the task.
+    """
+    gold = [list(turn.ground_truth) for turn in task.turns]
+    filled = [index for index, calls in enumerate(gold) if calls]
+    yield [[] for _ in gold]
+    for index in filled[-1:]:
+        yield [*gold[:index], [], *gold[index + 1 :]]
+    for index in filled:
+        altered = [_altered(call) for call in gold[index]]
+        if altered != gold[index]:
+            yield [*gold[:index], altered, *gold[index + 1 :]]
+    if found := augmentation_of(task.category):
+        yield from found.wrong(task)
+
+
+def _altered(call: Call) -> Call:
+    changed = {
+        name: value if isinstance(value, bool) else "no such value"
+        for name, value in call.arguments.items()
+    }
+    return Call(name=call.name, arguments=changed)
 
 
 def _disturbed(scored: Sequence[Scored]) -> bool:

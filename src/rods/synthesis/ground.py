@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.synthesis.catalogue import Phrase, spaced
-from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.speech import References, Visible, pick, singular, spoken, unlabelled
+from rods.synthesis.stages import Executed
 from rods.synthesis.story import Voice
 from rods.task import Call
 

@@ -117,7 +117,8 @@ def model_order(
     Raises:
         UserError: no such stage, or the endpoint's settings are unusable.
     """
-    from rods.synthesis.llm.backend import ModelOrder, read_endpoint, usable_stages
+    from rods.synthesis.llm.backend import ModelOrder, usable_stages
+    from rods.synthesis.llm.config import read_endpoint
 
     if not replay:
         require(*MODEL)

@@ -10,13 +10,13 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rods.made import Spent
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan, Words
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.stages import Executor, Grounder, Judge, Plan, Planner
 from rods.task import Task
 
 if TYPE_CHECKING:
@@ -31,53 +31,6 @@ MAX_GIVEN_UP = 1_000
 
 def _failures() -> deque[dict[str, Any]]:
     return deque(maxlen=MAX_GIVEN_UP)
-
-
-class Planner(Protocol):
-    """Stage I."""
-
-    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
-        """A plan with the parent's profile that is none of those that failed.
-
-        Args:
-            keep: take the parent's own sequence of tools.
-
-        Raises:
-            SynthesisError: there is none.
-        """
-
-
-class Executor(Protocol):
-    """Stage II."""
-
-    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """The plan carried out in a start state of its own.
-
-        Raises:
-            SynthesisError: some step cannot be carried out.
-        """
-
-
-class Grounder(Protocol):
-    """Stage III."""
-
-    def ground(self, executed: Executed, rng: random.Random) -> Words:
-        """What the user says.
-
-        Raises:
-            SynthesisError: there are no words for it.
-        """
-
-
-class Judge(Protocol):
-    """The part of stage IV that is no gate."""
-
-    def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
-        """The task as it is or with better words, which the gates will see again.
-
-        Raises:
-            SynthesisError: it is rejected.
-        """
 
 
 @dataclass

@@ -17,8 +17,8 @@ from rods.profile import Profile, profile
 from rods.provenance import Link, find_links
 from rods.reward import trusted_trace
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
 from rods.task import Task
 

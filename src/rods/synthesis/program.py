@@ -9,13 +9,13 @@ from typing import Any
 from rods.envs.base import Environment
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.execute import ProgramExecutor
 from rods.synthesis.failures import History
 from rods.synthesis.ground import ProgramGrounder
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
 from rods.synthesis.speech import Visible
+from rods.synthesis.stages import Executed, Plan
 from rods.synthesis.start import Starts
 from rods.synthesis.story import PlainVoice, Voice
 from rods.synthesis.toolgraph import ToolGraph

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rods.grounding import says
 from rods.provenance import Link, fields, find_links
 from rods.synthesis.catalogue import Phrase, spaced
-from rods.synthesis.draft import Executed
+from rods.synthesis.stages import Executed
 
 Visible = Callable[[str], str]
 Place = tuple[int, str]  # position of a call in the whole task, and its parameter

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from rods.reading import parse_yaml
-from rods.synthesis.draft import Executed
+from rods.synthesis.stages import Executed
 
 
 class Theme(BaseModel):

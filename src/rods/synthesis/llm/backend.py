@@ -7,23 +7,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.errors import UserError, first_problem
+from rods.errors import UserError
 from rods.made import Spent
 from rods.notice import tell_log
-from rods.plain_data import ReadError
-from rods.reading import parse_yaml, read_text
-from rods.secret import declare
+from rods.synthesis.llm.config import read_endpoint
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
-from rods.synthesis.llm.roles import Model, versions
+from rods.synthesis.llm.prompts import Model, versions
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.world import SynthesisInputs
 
@@ -169,32 +165,3 @@ def usable_stages(stages: Sequence[str] | None) -> tuple[str, ...]:
         if stage not in STAGES:
             raise UserError(f"--stage {stage}: choose among {', '.join(STAGES)}")
     return tuple(s for s in STAGES if s in (stages or STAGES))
-
-
-def read_endpoint(path: Path | None, url: str | None, model: str | None) -> EndpointConfig:
-    """The endpoint's settings from a YAML file, with the command line's on top.
-
-    Raises:
-        UserError: naming the file and the field.
-    """
-    data: Any = {}
-    if path is not None:
-        text = read_text(path)
-        try:
-            data = parse_yaml(text)
-        except ReadError as error:
-            raise UserError(f"{path}: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: must be a mapping of settings such as url and model")
-    data |= {name: value for name, value in (("url", url), ("model", model)) if value}
-    for name in ("url", "model"):
-        if not data.get(name):
-            raise UserError(
-                f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
-            )
-    try:
-        config = EndpointConfig.model_validate(data)
-        declare(config.key_env)
-        return config
-    except ValidationError as error:
-        raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

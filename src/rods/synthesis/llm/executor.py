@@ -17,13 +17,13 @@ from pydantic import ValidationError
 
 from rods.envs.base import Environment, Session
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
 from rods.synthesis.facts import Facts
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.task import Call, ToolSpec
 
 PROPOSALS = 3  # for one call

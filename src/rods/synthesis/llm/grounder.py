@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass, field
 
 from rods.grounding import leaves, told
-from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.stages import Executed
 from rods.task import Call
 
 TRIES = 2  # queries written for a turn until one is verified

@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from rods.synthesis.draft import Executed
+from rods.synthesis.augmentation import structures
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Classified, Judged, Refined
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
-from rods.synthesis.registry import structures
+from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.stages import Executed
 from rods.task import Task
 
 REJECTED = "critique: the judge rejects"

@@ -18,11 +18,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Planned
-from rods.synthesis.llm.roles import Model, ask, tool_lines
+from rods.synthesis.llm.prompts import Model, ask, tool_lines
 from rods.synthesis.plan import TRIES, ProgramPlanner
+from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, Fragment, ToolGraph
 from rods.task import Task, ToolSpec
 

@@ -8,19 +8,30 @@ A template that puts in tags of its own by an expression marks them `| safe`.
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
+from pydantic import BaseModel
 
 from rods.errors import UserError
+from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.llm.fault import Cause, ModelError
+from rods.task import Call, ToolSpec
+
+M = TypeVar("M", bound=BaseModel)
 
 FOLDER = Path(__file__).parent / "prompts"
 QUOTED = 2_000  # characters of a quoted value
+MAX_DOC = 240
+MAX_SHOWN = 600  # characters of one response in a prompt
+UNREADABLE = {Cause.UNREADABLE, Cause.INVALID, Cause.EMPTY}
 LEFT, RIGHT = "\u2039", "\u203a"  # single angle quotation marks
 
 TAG = re.compile(r"<([/!?|]?\w[^<>]{0,80})>")
@@ -96,3 +107,69 @@ def _environment(folder: Path) -> ImmutableSandboxedEnvironment:
     )
     found.filters["quoted"] = quoted
     return found
+
+
+class Model(Protocol):
+    """Whatever answers prompts."""
+
+    def ask(self, prompt: Prompt, answer: type[M], key: str = "") -> M:
+        """An answer of that form.
+
+        Args:
+            key: tells jobs apart, so that a recorded run can be repeated in any order.
+
+        Raises:
+            ModelError: there is none.
+        """
+
+
+def ask(
+    model: Model,
+    role: str,
+    answer: type[M],
+    rng: random.Random,
+    unreadable: Kind = Kind.MODEL,
+    **values: Any,
+) -> M:
+    """The answer to the prompt of a role.
+
+    Args:
+        unreadable: how an answer without the wanted form is counted.
+
+    Raises:
+        SynthesisError: there is no answer.
+    """
+    prompt = render(role, **values)
+    try:
+        return model.ask(prompt, answer, f"{rng.getrandbits(64):016x}")
+    except ModelError as error:
+        kind = unreadable if error.cause in UNREADABLE else Kind.MODEL
+        raise SynthesisError(kind, f"{role}: {error.cause.value}") from None
+
+
+def versions() -> dict[str, str]:
+    """The version of each role's prompt."""
+    found = {path.stem: VERSION.match(path.read_text("utf-8")) for path in FOLDER.glob("*.j2")}
+    return {name: match[1] for name, match in sorted(found.items()) if match}
+
+
+def tool_lines(tools: dict[str, ToolSpec]) -> list[str]:
+    """One line a tool: class, name, parameters, what it does."""
+    return [
+        f"{tool.owner}: {tool.name}({', '.join(tool.parameters)}) - {_short(tool.description)}"
+        for tool in tools.values()
+    ]
+
+
+def call_line(call: Call) -> str:
+    """A call as one line of JSON."""
+    return json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
+
+
+def shown(text: str, limit: int = MAX_SHOWN) -> str:
+    """A response or state as far as it fits a prompt."""
+    return text if len(text) <= limit else text[:limit] + " ..."
+
+
+def _short(description: str) -> str:
+    return shown(" ".join(description.split()), MAX_DOC)

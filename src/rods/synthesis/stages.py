@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rods.task import Call
+from rods.synthesis.failures import History
+from rods.task import Call, Task
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,50 @@ class Words(Protocol):
 
     def told(self, call: Call, parameter: str) -> str:
         """The words that supply a missing value."""
+
+
+class Planner(Protocol):
+    """Stage I."""
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        """A plan with the parent's profile that is none of those that failed.
+
+        Args:
+            keep: take the parent's own sequence of tools.
+
+        Raises:
+            SynthesisError: there is none.
+        """
+
+
+class Executor(Protocol):
+    """Stage II."""
+
+    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
+        """The plan carried out in a start state of its own.
+
+        Raises:
+            SynthesisError: some step cannot be carried out.
+        """
+
+
+class Grounder(Protocol):
+    """Stage III."""
+
+    def ground(self, executed: Executed, rng: random.Random) -> Words:
+        """What the user says.
+
+        Raises:
+            SynthesisError: there are no words for it.
+        """
+
+
+class Judge(Protocol):
+    """The part of stage IV that is no gate."""
+
+    def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
+        """The task as it is or with better words, which the gates will see again.
+
+        Raises:
+            SynthesisError: it is rejected.
+        """
