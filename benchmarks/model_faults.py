@@ -23,7 +23,7 @@ from export_check import check
 from model_server import served
 from rods.files import write_tasks
 from rods.synthesis.critique import Siblings, verify_tasks
-from rods.synthesis.llm.backend import ModelOrder
+from rods.synthesis.llm.backend import ModelBackend
 from rods.synthesis.llm.endpoint import EndpointConfig
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.world import SynthesisInputs, benchmark_world
@@ -64,8 +64,10 @@ def attempted(
 ) -> tuple[dict[str, Any], list[Task]]:
     """So many attempts, as `rods synth` makes them."""
     config = EndpointConfig(url=url, model="scripted", timeout=1.0, retries=2, parallel=THREADS)
-    order = ModelOrder(config, rewrite=rewrite)
-    maker = Maker(order.pipeline(world), world.parents, seed, size=1, parents=2)
+    backend = ModelBackend(config, rewrite=rewrite)
+    maker = Maker(
+        backend.pipeline(world.pipeline(), world.env), world.parents, seed, size=1, parents=2
+    )
     funnel, passed, siblings = Counter[str](), Counter[str](), Siblings()
     tasks: list[Task] = []
     began = time.monotonic()

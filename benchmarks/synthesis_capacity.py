@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from model_server import served
-from rods.synthesis.llm.backend import ModelOrder, jobs_at_once
+from rods.synthesis.llm.backend import ModelBackend, jobs_at_once
 from rods.synthesis.llm.endpoint import EndpointConfig
 from rods.synthesis.maker import Maker, in_threads
 from rods.synthesis.world import benchmark_world
@@ -35,7 +35,8 @@ def main() -> int:
     world = benchmark_world()
     with served(0, 0, 0, LATENCY) as server:
         config = EndpointConfig(url=server.url, model="scripted", parallel=args.parallel)
-        maker = Maker(ModelOrder(config).pipeline(world), world.parents, 0, size=1, parents=2)
+        pipeline = ModelBackend(config).pipeline(world.pipeline(), world.env)
+        maker = Maker(pipeline, world.parents, 0, size=1, parents=2)
         batches = in_threads(maker, jobs_at_once(config))(0)
         funnel: Counter[str] = Counter()
         end = time.monotonic() + args.seconds

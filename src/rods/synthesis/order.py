@@ -18,7 +18,7 @@ from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
 from rods.synthesis.world import SynthesisInputs, of_category, world_of
 
 if TYPE_CHECKING:  # processes that work without a model need not load its client
-    from rods.synthesis.llm.backend import ModelOrder
+    from rods.synthesis.llm.backend import ModelBackend
 
 MODEL_PARENTS = 2  # seeds that a job of the model tries before it gives up
 
@@ -43,7 +43,7 @@ class Order:
     category: str | None = None
     stories: bool = True
     seed: int = 0
-    model: ModelOrder | None = None
+    model: ModelBackend | None = None
 
     def world(self) -> SynthesisInputs:
         """Where it is to be carried out.
@@ -66,9 +66,10 @@ class Order:
         if self.model is not None:
             from rods.synthesis.llm.backend import jobs_at_once
 
-            pipeline = self.model.pipeline(world, stories=self.stories)
+            program = world.pipeline(stories=self.stories)
+            pipeline = self.model.pipeline(program, world.env)
             maker = Maker(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
-            return in_threads(maker, jobs_at_once(self.model.endpoint), self.model.stop)
+            return in_threads(maker, jobs_at_once(self.model.config), self.model.stop)
         if workers == 1:
             return in_threads(_maker(self, world), 1)
         return in_processes(partial(_maker, self), workers)
@@ -117,13 +118,13 @@ def model_order(
     Raises:
         UserError: no such stage, or the endpoint's settings are unusable.
     """
-    from rods.synthesis.llm.backend import ModelOrder, usable_stages
+    from rods.synthesis.llm.backend import ModelBackend, usable_stages
     from rods.synthesis.llm.config import read_endpoint
 
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    wanted = ModelOrder(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
+    wanted = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
     return replace(order, model=wanted)
 
 
