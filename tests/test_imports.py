@@ -14,7 +14,7 @@ HEAVY = ("torch", "trl", "transformers", "ray")
 OUTER = ("engines", "micro", "policies", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
-    "made",
+    "job_result",
     "errors",
     "reward",
     "group",

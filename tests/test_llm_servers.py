@@ -19,7 +19,7 @@ from commandline import refused
 from rods.errors import UserError
 from rods.secret import hidden
 from rods.store.store import Store
-from rods.synthesis.llm import live
+from rods.synthesis.llm import client
 from rods.synthesis.llm.backend import ModelBackend
 from rods.synthesis.llm.config import read_endpoint
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
@@ -27,7 +27,7 @@ from rods.synthesis.llm.journal import Journal
 from rods.synthesis.worker import SynthesisWorker
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import MODES, outcome
-from test_factory import world
+from test_collector import world
 
 PROMPT = Prompt("query", "1", "You speak.", "Say a word.")
 WORD = '{"word": "now"}'
@@ -41,7 +41,7 @@ class Word(BaseModel):
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(live, "PAUSE", 0.01)
+    monkeypatch.setattr(client, "PAUSE", 0.01)
 
 
 def asked(endpoint: Endpoint, key: str = "", user: str = "Say a word.") -> str:

@@ -19,7 +19,7 @@ from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
 from rods.stopper import Stopper
 from rods.store.store import Store
-from rods.synthesis.worker import Count, SynthesisWorker
+from rods.synthesis.worker import SynthesisWorker, WorkerProgress
 
 TOLD = 2.0  # seconds between two words while there is nothing to do
 
@@ -27,11 +27,11 @@ TOLD = 2.0  # seconds between two words while there is nothing to do
 def follow(
     folder: Path,
     stopper: Stopper,
-    tell: Callable[[Count], None],
+    tell: Callable[[WorkerProgress], None],
     notice: Callable[[str], None],
     *,
     supervised: bool = False,
-) -> Count:
+) -> WorkerProgress:
     """Work on a run's boundary seeds until the run is finished, a signal comes, or synthesis is
     given up.
 
@@ -92,11 +92,11 @@ def _stop(folder: Path, stopper: Stopper) -> Callable[[], bool]:
     return lambda: bool(stopper.number) or (folder / SUMMARY).exists()
 
 
-def _seldom(tell: Callable[[Count], None]) -> Callable[[Count], None]:
+def _seldom(tell: Callable[[WorkerProgress], None]) -> Callable[[WorkerProgress], None]:
     """Tell every job, and otherwise now and then."""
     last = [0.0, -1.0]
 
-    def seldom(count: Count) -> None:
+    def seldom(count: WorkerProgress) -> None:
         now = time.monotonic()
         if count.jobs != last[1] or now - last[0] > TOLD:
             last[:] = [now, count.jobs]

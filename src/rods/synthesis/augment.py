@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from rods.reward import record_of
-from rods.synthesis.augmentation import Moment, augmentation_of
+from rods.synthesis.augmentation import BaseTurn, augmentation_of
 from rods.synthesis.stages import Executed, Words
 from rods.task import Task, Turn
 
@@ -28,7 +28,7 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
         if found is None or index != plan.augmented:
             turns.append(Turn(user=words.turn(index), ground_truth=gold))
         else:
-            request, answer = found.split(Moment(executed, words, index, tuple(turns)), rng)
+            request, answer = found.split(BaseTurn(executed, words, index, tuple(turns)), rng)
             turns += request, answer
             withheld = answer.restores
     return Task(

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from rods.grounding import Source, leaves, says, told
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.ground import say
+from rods.synthesis.ground import as_text
 from rods.synthesis.stages import Executed, Words
 from rods.synthesis.withheld import replaceable
 from rods.task import Call, Task, Turn
 
 
 @dataclass(frozen=True)
-class Moment:
+class BaseTurn:
     """A turn that is to be split.
 
     Attributes:
@@ -69,7 +69,7 @@ class Augmentation:
         structure: what the two turns are like, for a model that judges.
     """
 
-    split: Callable[[Moment, random.Random], tuple[Turn, Turn]]
+    split: Callable[[BaseTurn, random.Random], tuple[Turn, Turn]]
     withholds: bool = False
     word_gates: tuple[Gate, ...] = ()
     gates: tuple[Gate, ...] = ()
@@ -77,44 +77,44 @@ class Augmentation:
     structure: str = ""
 
 
-def without_function(moment: Moment, rng: random.Random) -> tuple[Turn, Turn]:
+def without_function(base: BaseTurn, rng: random.Random) -> tuple[Turn, Turn]:
     """A request while a tool that no earlier turn needed is missing, and its restoration.
 
     Raises:
         SynthesisError: all its tools were needed before.
     """
-    earlier = {c.name for turn in moment.executed.calls[: moment.index] for c in turn}
-    free = sorted({c.name for c in moment.calls} - earlier)
+    earlier = {c.name for turn in base.executed.calls[: base.index] for c in turn}
+    free = sorted({c.name for c in base.calls} - earlier)
     if not free:
         raise SynthesisError(Kind.CONVERSATION, "nothing to withhold")
     restored = (rng.choice(free),)
-    request = Turn(user=moment.words.turn(moment.index))
-    return request, Turn(user="", ground_truth=moment.calls, restores=restored)
+    request = Turn(user=base.words.turn(base.index))
+    return request, Turn(user="", ground_truth=base.calls, restores=restored)
 
 
-def without_parameter(moment: Moment, rng: random.Random) -> tuple[Turn, Turn]:
+def without_parameter(base: BaseTurn, rng: random.Random) -> tuple[Turn, Turn]:
     """A request with one stated value left out that nothing seen before gives away, and the value.
 
     Raises:
         SynthesisError: every value is given away.
     """
-    gold, words, seen = moment.calls, moment.words, moment.seen
-    options = words.stated(moment.index)
+    gold, words, seen = base.calls, base.words, base.seen
+    options = words.stated(base.index)
     rng.shuffle(options)
     for which, name in options:
-        value = say(gold[which].arguments[name])
-        request = words.turn(moment.index, (which, name))
+        value = as_text(gold[which].arguments[name])
+        request = words.turn(base.index, (which, name))
         if value and not any(says(text, value) for text in [*seen, request]):
-            return Turn(user=request), Turn(user=words.told(gold[which], name), ground_truth=gold)
+            return Turn(user=request), Turn(user=words.answer(gold[which], name), ground_truth=gold)
     raise SynthesisError(Kind.CONVERSATION, "nothing to leave out")
 
 
-def irreplaceable(case: Case) -> bool:
+def not_replaceable(case: Case) -> bool:
     """No other tool on offer does what the withheld one does."""
     return not replaceable(case.task, case.env)
 
 
-def missing(case: Case) -> bool:
+def value_unknown_before(case: Case) -> bool:
     """What a missing parameter's turn lacks is told in the next turn and nowhere before."""
     task = case.task
     index = next(i for i, turn in enumerate(task.turns) if not turn.ground_truth)
@@ -138,13 +138,13 @@ def missing(case: Case) -> bool:
 MISSING_FUNCTION = Augmentation(
     without_function,
     withholds=True,
-    gates=(Gate("augment", "withheld tool replaceable", irreplaceable),),
+    gates=(Gate("augment", "withheld tool replaceable", not_replaceable),),
     structure="one turn has no calls because a tool is missing, and the next turn, without words,"
     " has them",
 )
 MISSING_PARAMETER = Augmentation(
     without_parameter,
-    word_gates=(Gate("augment", "missing value is known", missing),),
+    word_gates=(Gate("augment", "missing value is known", value_unknown_before),),
     structure="one turn lacks a value, has no calls, and the next turn supplies it",
 )
 _AUGMENTATIONS = {"miss_param": MISSING_PARAMETER, "miss_func": MISSING_FUNCTION}

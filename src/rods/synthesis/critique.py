@@ -19,7 +19,7 @@ from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 
 if TYPE_CHECKING:
-    from rods.synthesis.world import SynthesisInputs
+    from rods.synthesis.inputs import SynthesisInputs
 
 
 class Siblings:
@@ -66,7 +66,7 @@ class Critic:
             self._held_out.add(task)
         self._profiles: dict[str, Profile] = {}
 
-    def within(self, env: Environment) -> Critic:
+    def in_environment(self, env: Environment) -> Critic:
         """The same critic, but tasks are run in another environment of the same tools."""
         other = copy.copy(self)
         other.env = env

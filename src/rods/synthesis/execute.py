@@ -14,10 +14,10 @@ from typing import Any
 from rods.envs.base import Environment, Session
 from rods.errors import UserError
 from rods.provenance import field
-from rods.synthesis.facts import Facts
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.stages import Executed, Plan, PlannedCall
-from rods.synthesis.start import Starts
+from rods.synthesis.start import StartStates
+from rods.synthesis.state_values import StateValues
 from rods.synthesis.toolgraph import ToolGraph
 from rods.synthesis.values import ValueBank, ValueSource
 from rods.task import Call, Task, Turn
@@ -36,7 +36,7 @@ class ProgramExecutor:
     env: Environment
     graph: ToolGraph
     bank: ValueBank
-    starts: Starts
+    starts: StartStates
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `pipeline.Executor`."""
@@ -119,7 +119,7 @@ def _step(
     source: ValueSource,
     done: Sequence[Done],
 ) -> Done:
-    facts, call = Facts(session), None
+    facts, call = StateValues(session), None
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
             continue  # the same tool twice running reads as one request

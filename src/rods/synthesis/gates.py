@@ -18,14 +18,14 @@ from rods.profile import distance
 from rods.reward import Scored, gold_trace, score_many
 from rods.synthesis.augmentation import augmentation_of
 from rods.synthesis.case import Case, Gate
-from rods.synthesis.word_gates import discreet, grounded, plain_spoken, timely
+from rods.synthesis.word_gates import grounded, no_code_names, no_scaffolding, used_where_stated
 from rods.task import Call, Task
 
 # Tools that say with a false flag, and no error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
 
 
-def small(case: Case) -> bool:
+def within_limits(case: Case) -> bool:
     """Strings, lists and the number of turns are within their limits."""
     task, limits = case.task, case.limits
 
@@ -41,7 +41,7 @@ def small(case: Case) -> bool:
     return len(task.turns) <= limits.turns and all(map(fits, values))
 
 
-def formed(case: Case) -> bool:
+def of_its_category(case: Case) -> bool:
     """Empty turns, withheld tools and silent turns are just those of the category.
 
     An augmentation makes one empty turn, and the next one answers it; other tasks have none.
@@ -73,14 +73,14 @@ def available(case: Case) -> bool:
     return not withheld
 
 
-def repeats(case: Case) -> bool:
+def reproducible(case: Case) -> bool:
     """A second fresh session, and the record if there is one, show the same."""
     task, gold = case.task, case.gold
     again = gold_trace(task, case.env)
     return gold.clean and gold == again and task.record in ((), gold.record)
 
 
-def unfailing(case: Case) -> bool:
+def no_failing_call(case: Case) -> bool:
     """No ground-truth call is answered with an error, and no login is refused."""
     answers = (text for turn in case.gold.responses for text in turn)
     rows = zip(case.task.calls, answers, strict=True)
@@ -116,12 +116,12 @@ def needed(case: Case) -> bool:
     return True
 
 
-def alike(case: Case) -> bool:
+def profile_kept(case: Case) -> bool:
     """The profile is the parent's, within the distance."""
     return case.parent is None or distance(case.profile, case.parent) <= case.limits.distance
 
 
-def decisive(case: Case) -> bool:
+def reward_separates(case: Case) -> bool:
     """The ground truth gets the full reward, and wrong answers of each kind do not.
 
     An answer in which a limit stopped a call, or whose session was lost, proves nothing.
@@ -166,25 +166,25 @@ def _disturbed(scored: Sequence[Scored]) -> bool:
 
 
 EARLY_GATES = (
-    Gate("plan", "too large", small),
-    Gate("augment", "not of its category", formed),
+    Gate("plan", "too large", within_limits),
+    Gate("augment", "not of its category", of_its_category),
     Gate("augment", "tool not available", available),
-    Gate("ground", "name leaked", discreet),
-    Gate("ground", "scaffolding", plain_spoken),
-    Gate("execute", "replay differs", repeats),
-    Gate("execute", "a call fails", unfailing),
+    Gate("ground", "name leaked", no_code_names),
+    Gate("ground", "scaffolding", no_scaffolding),
+    Gate("execute", "replay differs", reproducible),
+    Gate("execute", "a call fails", no_failing_call),
     Gate("ground", "ungrounded argument", grounded),
-    Gate("ground", "told in another turn", timely),
+    Gate("ground", "told in another turn", used_where_stated),
 )
 LATE_GATES = (  # which run a task many times
     Gate("plan", "superfluous call", needed),
-    Gate("plan", "profile differs", alike),
+    Gate("plan", "profile differs", profile_kept),
 )
-DECISIVE = Gate("critique", "reward cannot tell", decisive)
+REWARD_GATE = Gate("critique", "reward cannot tell", reward_separates)
 
 
 def gates_of(category: str) -> tuple[Gate, ...]:
     """All gates for tasks of a category, in the order in which they are asked."""
     found = augmentation_of(category)
     early, late = (found.word_gates, found.gates) if found else ((), ())
-    return *EARLY_GATES, *early, *LATE_GATES, *late, DECISIVE
+    return *EARLY_GATES, *early, *LATE_GATES, *late, REWARD_GATE

@@ -76,7 +76,7 @@ class Wording:
             and any(f"{{{name}}}" in wording for wording in self._phrases[call.name].say)
         ]
 
-    def told(self, call: Call, parameter: str) -> str:
+    def answer(self, call: Call, parameter: str) -> str:
         noun = self._phrases[call.name].noun(parameter)
         return self._voice.answer(noun, self._value(call, parameter), self.rng)
 
@@ -91,7 +91,7 @@ class Wording:
                     raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
                 if whole and (name == unsaid or self._references.get((position, name))):
                     text = unlabelled(text, name, entry.noun(name))
-                elif whole and say(call.arguments[name]) == "1":
+                elif whole and as_text(call.arguments[name]) == "1":
                     text = singular(text, name)
             return SLOT.sub(lambda match: word(match[1]), text)
 
@@ -111,16 +111,16 @@ class Wording:
     def _value(self, call: Call, name: str) -> str:
         value = call.arguments[name]
         if not self._voice.whole:
-            return say(value)
+            return as_text(value)
         return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
 
 
-def say(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text."""
     if isinstance(value, list):
-        return " , ".join(say(item) for item in value)
+        return " , ".join(as_text(item) for item in value)
     if isinstance(value, dict):
-        return " , ".join(f"{spaced(str(key))} {say(item)}" for key, item in value.items())
+        return " , ".join(f"{spaced(str(key))} {as_text(item)}" for key, item in value.items())
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

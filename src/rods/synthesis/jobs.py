@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rods.errors import UserError
-from rods.made import Made, Spent, Trace, traced
+from rods.job_result import ErrorText, JobResult, Spent, error_text
 from rods.synthesis.llm.fault import ModelError
 from rods.task import Task
 
@@ -82,7 +82,7 @@ class NoSynthesis:
 
 
 @dataclass
-class Trouble:
+class ErrorCounter:
     """Counts the jobs of this process that ended in an error.
 
     Args:
@@ -98,7 +98,7 @@ class Trouble:
     gave_up: str = ""
     _row: int = 0
 
-    def note(self, error: Trace | None) -> None:
+    def add(self, error: ErrorText | None) -> None:
         """Take the end of a job; None if it was no error, which ends the row."""
         if error is None:
             self._row = 0
@@ -114,7 +114,7 @@ def do_job(
     rng: random.Random,
     epoch: int,
     fatal: tuple[type[Exception], ...] = (),
-) -> Made:
+) -> JobResult:
     """Vary the first of some tasks of which a variant can be made.
 
     A failure of synthesis becomes the job's outcome and is not raised. An exception is noted as an
@@ -146,10 +146,10 @@ def do_job(
         errors.append(error)
     funnel, spent = _asked(errors, lambda: _since(synthesis, before), nothing)
     failures: list[dict[str, Any]] = _asked(errors, lambda: _failures(synthesis), [])
-    failed = traced(errors[0]) if errors else None
+    failed = error_text(errors[0]) if errors else None
     if failed is not None:
         variants, outcome = [], ERROR
-    return Made(outcome, variants, funnel, failures, time.monotonic() - began, spent, failed)
+    return JobResult(outcome, variants, funnel, failures, time.monotonic() - began, spent, failed)
 
 
 def _varied(

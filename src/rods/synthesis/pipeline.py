@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rods.made import Spent
+from rods.job_result import Spent
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
 from rods.synthesis.failures import History, Kind, SynthesisError
@@ -68,7 +68,7 @@ class Pipeline:
     given_up: deque[dict[str, Any]] = field(default_factory=_failures)
     """Seeds whose attempts all failed, each with its history; the latest ones."""
 
-    def apart(self, **changes: Any) -> Pipeline:
+    def with_own_counters(self, **changes: Any) -> Pipeline:
         """The same with counters of its own, and with other fields changed."""
         own = replace(self, funnel=Counter(), passed=Counter(), given_up=_failures())
         return replace(own, **changes)
@@ -99,7 +99,7 @@ class Pipeline:
             keep = attempt == ATTEMPTS - 1
             task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
-                return self._born(task, epoch)
+                return self._with_epoch(task, epoch)
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
         if history.patches:
             lost["patches"] = list(history.patches)
@@ -130,7 +130,7 @@ class Pipeline:
                 keep = rng.random() < 0.5
                 task = maker.attempt(like, History(), rng, keep=keep, fresh=True)
                 if task is not None:
-                    return self._born(task, epoch)
+                    return self._with_epoch(task, epoch)
         raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
 
     def attempt(
@@ -169,7 +169,7 @@ class Pipeline:
         executed = self._passed("executed", self.executor.execute(plan, history, rng))
         words = self.grounder.ground(executed, rng)
         made = augment(executed, words, self.critic.env.name, rng)
-        task = self._passed("grounded", self._signed(made, plan, history))
+        task = self._passed("grounded", self._with_lineage(made, plan, history))
         self._review(task, parent)
         if self.judge is not None:
             judged = self.judge.judge(task, executed, rng)
@@ -183,7 +183,7 @@ class Pipeline:
         if fault := fault or self.critic.review(task, parent):
             raise SynthesisError(Kind.CRITIQUE, fault)
 
-    def _signed(self, task: Task, plan: Plan, history: History) -> Task:
+    def _with_lineage(self, task: Task, plan: Plan, history: History) -> Task:
         lineage: dict[str, Any] = {"attempts": len(history.failures) + 1, **self.signature}
         if history.failures:
             lineage["failures"] = history.summary()
@@ -193,7 +193,7 @@ class Pipeline:
             lineage["narrative"] = plan.narrative
         return task.model_copy(update={"origin": self.origin, "lineage": lineage})
 
-    def _born(self, task: Task, epoch: int) -> Task:
+    def _with_epoch(self, task: Task, epoch: int) -> Task:
         born = task.model_copy(update={"born": epoch})
         if self.learns:
             self.learn(born)

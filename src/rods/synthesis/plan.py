@@ -40,7 +40,7 @@ class ProgramPlanner:
 
     def learn(self, seed: Task) -> None:
         """Let the tool graph learn from a seed."""
-        base, _, phi, links = self._studied(seed)
+        base, _, phi, links = self._analysed(seed)
         self.graph.learn(base, links, phi)
 
     def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
@@ -59,7 +59,7 @@ class ProgramPlanner:
         raise SynthesisError(Kind.NO_PATTERN, "no other plan was found")
 
     def _draw(self, parent: Task, blocked: frozenset[str], rng: random.Random, keep: bool) -> Plan:
-        base, augmented, phi, links = self._studied(parent)
+        base, augmented, phi, links = self._analysed(parent)
         steps: dict[int, PlannedCall] = {}
         for members in components(phi):
             fragment = fragment_of(base, members, links)
@@ -89,7 +89,7 @@ class ProgramPlanner:
             raise SynthesisError(Kind.SAMPLING, f"nothing can stand for {name}")
         return tuple(tools[:CHOICES])
 
-    def _studied(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
+    def _analysed(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
         if task.id not in self._known:
             base, augmented = base_form(task)
             links = find_links(base.calls, trusted_trace(base, self.env).responses)

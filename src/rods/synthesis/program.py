@@ -16,7 +16,7 @@ from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
 from rods.synthesis.speech import Visible
 from rods.synthesis.stages import Executed, Plan
-from rods.synthesis.start import Starts
+from rods.synthesis.start import StartStates
 from rods.synthesis.story import PlainVoice, Voice
 from rods.synthesis.toolgraph import ToolGraph
 from rods.synthesis.values import ValueBank
@@ -48,7 +48,7 @@ class ProgramStages:
         self.planner = ProgramPlanner(env, self.graph, turns)
         for seed in seeds:
             self.planner.learn(seed)
-        starts = Starts(seeds, {name: tool.owner for name, tool in tools.items()})
+        starts = StartStates(seeds, {name: tool.owner for name, tool in tools.items()})
         self.executor = ProgramExecutor(env, self.graph, self.bank, starts)
         self.grounder = ProgramGrounder(self.graph.phrases, voice or PlainVoice(), visible)
 

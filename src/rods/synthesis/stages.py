@@ -76,7 +76,7 @@ class Words(Protocol):
     def stated(self, index: int) -> list[tuple[int, str]]:
         """(call within the turn, parameter) whose value the turn's words state."""
 
-    def told(self, call: Call, parameter: str) -> str:
+    def answer(self, call: Call, parameter: str) -> str:
         """The words that supply a missing value."""
 
 

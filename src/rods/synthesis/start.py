@@ -18,7 +18,7 @@ REDRAWN |= {"price", "frontLeftTirePressure", "rearRightTirePressure", "distance
 Arguments = dict[str, list[dict[str, Any]]]
 
 
-class Starts:
+class StartStates:
     """The seeds' start states by class, each with the calls that are known to work in it."""
 
     def __init__(self, seeds: Iterable[Task], owners: dict[str, str]) -> None:

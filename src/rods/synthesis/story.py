@@ -79,7 +79,7 @@ class PlainVoice:
         return rng.choice(self.CLOSERS)
 
 
-class TellingVoice:
+class SentenceVoice:
     """Whole sentences by a named person with a purpose.
 
     Args:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rods.made import traced
+from rods.job_result import error_text
 from rods.processes import module_variables
 from rods.secret import shown
 
@@ -28,8 +28,8 @@ BROKEN = 70  # of one that has given synthesis up, since too many jobs in a row 
 GRACE = 5.0  # seconds to end by itself
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 DOUBLINGS = 8  # of the pause, at most
-LOOK = 0.2
-WORDS = 300  # characters of a worker's words that are shown
+POLL = 0.2
+MAX_SHOWN = 300  # characters of a worker's words that are shown
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Supervisor:
         command: of the worker.
         restarts: deaths in a row after which it is given up.
         silence: seconds without a word after which it is killed, for it hangs.
-        tell: called with one line when it is restarted or given up.
+        notice: called with one line when it is restarted or given up.
         pause: seconds before the first restart; twice as long before each further one.
     """
 
@@ -66,11 +66,11 @@ class Supervisor:
         *,
         restarts: int,
         silence: float,
-        tell: Callable[[str], None] = lambda line: None,
+        notice: Callable[[str], None] = lambda line: None,
         pause: float = FIRST_PAUSE,
     ) -> None:
         self.command, self.restarts, self.silence = list(command), restarts, silence
-        self.tell, self.pause, self.state = tell, pause, WorkerState()
+        self.notice, self.pause, self.state = notice, pause, WorkerState()
         self._closing = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -97,16 +97,16 @@ class Supervisor:
         except Exception as error:
             if (process := self._process) is not None:
                 _end(process)
-            self._give_up(f"its supervisor failed: {traced(error).line}")
+            self._give_up(f"its supervisor failed: {error_text(error).line}")
 
     def _give_up(self, why: str) -> None:
         self.state.gave_up = why
-        self.tell(f"synthesis is given up: {why}")
+        self.notice(f"synthesis is given up: {why}")
 
     def _watch(self) -> None:
         busy = 0
         while not self._closing.is_set():
-            status, words = self._one_life()
+            status, words = self._run_worker()
             if self._closing.is_set():
                 return
             if status == BUSY:  # somebody else does the work
@@ -116,25 +116,25 @@ class Supervisor:
             busy = 0
             if status == BROKEN:  # a new worker would fail in the same way
                 if why := self.state.last.get("gave_up"):  # and it has said so
-                    self.state.gave_up = shown(str(why), WORDS)
+                    self.state.gave_up = shown(str(why), MAX_SHOWN)
                 else:
                     self._give_up(words)
                 return
             self.state.deaths += 1
             if self.state.deaths > self.restarts:
                 self.state.gave_up = f"died {self.state.deaths} times in a row; last: {words}"
-                self.tell(f"synthesis is given up: its worker {self.state.gave_up}")
+                self.notice(f"synthesis is given up: its worker {self.state.gave_up}")
                 return
             self.state.restarts += 1
             rest = self._rest(self.state.deaths)
-            self.tell(f"the synthesis worker ended ({words}); next start in {rest:g} s")
+            self.notice(f"the synthesis worker ended ({words}); next start in {rest:g} s")
             self._closing.wait(rest)
 
     def _rest(self, times: int) -> float:
         """Seconds before the next start, after the same happened so many times in a row."""
         return min(LONGEST_PAUSE, self.pause * (1 << min(times - 1, DOUBLINGS)))
 
-    def _one_life(self) -> tuple[int, str]:
+    def _run_worker(self) -> tuple[int, str]:
         """Start a worker and stay with it until it has ended; its status and last words."""
         self.state.starts += 1
         try:
@@ -151,17 +151,17 @@ class Supervisor:
         except OSError as error:
             return -1, str(error)
         self._process = process
-        heard, errors = [time.monotonic()], [""]
+        last_output, errors = [time.monotonic()], [""]
         readers = [
-            threading.Thread(target=self._listen, args=(process, heard), daemon=True),
+            threading.Thread(target=self._listen, args=(process, last_output), daemon=True),
             threading.Thread(target=_last_line, args=(process, errors), daemon=True),
         ]
         for reader in readers:
             reader.start()
         while process.poll() is None:
-            if self._closing.wait(LOOK):
+            if self._closing.wait(POLL):
                 _end(process)
-            elif time.monotonic() - heard[0] > self.silence:
+            elif time.monotonic() - last_output[0] > self.silence:
                 errors[0] = f"silent for {self.silence:g} s"
                 process.kill()
                 process.wait()
@@ -174,19 +174,19 @@ class Supervisor:
                 process.stdin.close()
         return process.returncode, errors[0] or f"exit status {process.returncode}"
 
-    def _listen(self, process: subprocess.Popen[str], heard: list[float]) -> None:
+    def _listen(self, process: subprocess.Popen[str], last_output: list[float]) -> None:
         assert process.stdout is not None
         jobs = 0
         with process.stdout as words:
             for line in words:
-                heard[0] = time.monotonic()
+                last_output[0] = time.monotonic()
                 try:
                     message = json.loads(line)
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(message, dict) and isinstance(notice := message.get("notice"), str):
                     with contextlib.suppress(OSError):  # the terminal was closed
-                        self.tell(shown(notice, WORDS))
+                        self.notice(shown(notice, MAX_SHOWN))
                 elif isinstance(message, dict):
                     self.state.last = message
                     if isinstance(done := message.get("jobs"), int) and done > jobs:
@@ -198,7 +198,7 @@ def _last_line(process: subprocess.Popen[str], kept: list[str]) -> None:
     with process.stderr as words:
         for line in words:
             if line.strip():
-                kept[0] = shown(line, WORDS)
+                kept[0] = shown(line, MAX_SHOWN)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rods.synthesis.catalogue import Phrase
-from rods.synthesis.facts import Facts
+from rods.synthesis.state_values import StateValues
 from rods.task import Task, ToolSpec
 
 WORD = re.compile(r"[A-Za-z]{3,12}")
@@ -80,7 +80,7 @@ class ValueSource:
         self.bank, self.phrases, self.rng, self.near = bank, phrases, rng, near or {}
 
     def arguments(
-        self, tool: ToolSpec, facts: Facts, fixed: dict[str, Any], *, near: bool = False
+        self, tool: ToolSpec, facts: StateValues, fixed: dict[str, Any], *, near: bool = False
     ) -> dict[str, Any]:
         """A full argument set: `fixed` values kept, required ones proposed, optional ones seldom.
 
@@ -111,7 +111,9 @@ class ValueSource:
                 arguments[name] = self.value(tool.name, name, kind, schema, facts)
         return arguments
 
-    def value(self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: Facts) -> Any:
+    def value(
+        self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: StateValues
+    ) -> Any:
         """One value of a parameter."""
         entry, rng = self.phrases[tool], self.rng
         if schema.get("type") == "array":

@@ -21,7 +21,7 @@ def grounded(case: Case) -> bool:
     return all(s < Source.NOWHERE for call in case.sources for s in call.values())
 
 
-def timely(case: Case) -> bool:
+def used_where_stated(case: Case) -> bool:
     """Where a turn leaves a value to earlier words, these tell it for something done there.
 
     Otherwise the words ask for it in one turn, and the calls do it in another.
@@ -35,7 +35,7 @@ def timely(case: Case) -> bool:
         for call in turn.ground_truth:
             by_name = next(found)
             for name in (n for n, source in by_name.items() if source is Source.BEFORE):
-                for leaf in filter(_telling, leaves(call.arguments[name])):
+                for leaf in filter(_distinctive, leaves(call.arguments[name])):
                     at = [i for i in range(index) if told(leaf, task.turns[i].user)]
                     # An empty turn's words are answered in the next one.
                     answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
@@ -44,7 +44,7 @@ def timely(case: Case) -> bool:
     return True
 
 
-def _telling(leaf: Any) -> bool:
+def _distinctive(leaf: Any) -> bool:
     """Whether a value is not in the words by chance: no plain word, no small number."""
     if leaf is None or isinstance(leaf, bool):
         return False
@@ -53,7 +53,7 @@ def _telling(leaf: Any) -> bool:
     return bool(abs(leaf) > 10)
 
 
-def discreet(case: Case) -> bool:
+def no_code_names(case: Case) -> bool:
     """No name of a tool or parameter stands in the words, apart from values."""
     names = {n for tool in case.tools.values() for n in (tool.name, *tool.parameters)}
     coded = {name for name in names if CODE_NAME.search(name)}
@@ -65,6 +65,6 @@ def discreet(case: Case) -> bool:
     return True
 
 
-def plain_spoken(case: Case) -> bool:
+def no_scaffolding(case: Case) -> bool:
     """No scaffolding of the synthesis is left in the words."""
     return not any(SCAFFOLDING.search(turn.user) for turn in case.task.turns)

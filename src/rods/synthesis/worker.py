@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from rods.config import Config
 from rods.errors import UserError
-from rods.made import Trace
+from rods.job_result import ErrorText
 from rods.notice import tell_log
 from rods.store.rows import Job
 from rods.store.store import Store
-from rods.synthesis.jobs import MOST, Synthesis, Trouble, do_job
+from rods.synthesis.jobs import MOST, ErrorCounter, Synthesis, do_job
 from rods.task import Task
 
 BARREN = 1_000  # fresh tasks in a row that cannot be used
@@ -34,7 +34,7 @@ class Producer:
     Args:
         seed: the run's.
         most: errors in a row after which synthesis is given up.
-        tell: called with one line at the first error, and when synthesis is given up.
+        notice: called with one line at the first error, and when synthesis is given up.
 
     Attributes:
         trouble: the errors so far.
@@ -46,10 +46,10 @@ class Producer:
         synthesis: Synthesis,
         seed: int,
         most: int = MOST,
-        tell: Callable[[str], None] = tell_log,
+        notice: Callable[[str], None] = tell_log,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
-        self.seed, self.trouble, self.tell = seed, Trouble(most), tell
+        self.seed, self.trouble, self.notice = seed, ErrorCounter(most), notice
 
     def catch_up(self) -> None:
         """Learn of all tasks in the store, so that none of them is made again."""
@@ -82,17 +82,17 @@ class Producer:
         self._note(made.error)
         return len(made.variants)
 
-    def _note(self, error: Trace | None) -> None:
-        self.trouble.note(error)
+    def _note(self, error: ErrorText | None) -> None:
+        self.trouble.add(error)
         if error is None:
             return
         if self.trouble.errors == 1:
-            self.tell(f"an error in synthesis: {error.line}; the report shows its traceback")
+            self.notice(f"an error in synthesis: {error.line}; the report shows its traceback")
         if why := self.trouble.gave_up:
-            self.tell(f"synthesis is given up: {why}; training continues without it")
+            self.notice(f"synthesis is given up: {why}; training continues without it")
 
 
-class Count(NamedTuple):
+class WorkerProgress(NamedTuple):
     """What a worker has done and sees before it.
 
     Attributes:
@@ -116,7 +116,7 @@ class SynthesisWorker:
 
     Args:
         stop: asked between jobs.
-        tell: told after every job, and while there is nothing to do.
+        report: called after every job, and while there is nothing to do.
         notice: called with one line that a person should see at once.
     """
 
@@ -124,11 +124,11 @@ class SynthesisWorker:
     store: Store
     synthesis: Synthesis
     stop: Callable[[], bool] = lambda: False
-    tell: Callable[[Count], None] = lambda count: None
+    report: Callable[[WorkerProgress], None] = lambda count: None
     pause: float = PAUSE
     notice: Callable[[str], None] = tell_log
 
-    def run(self, *, once: bool = False) -> Count:
+    def run(self, *, once: bool = False) -> WorkerProgress:
         """Work, until too many jobs in a row ended in an error.
 
         Args:
@@ -142,14 +142,14 @@ class SynthesisWorker:
         seed, most = self.config.seed, settings.errors
         producer = Producer(self.store, self.synthesis, seed, most, self.notice)
         producer.catch_up()
-        trouble, count = producer.trouble, Count()
+        trouble, count = producer.trouble, WorkerProgress()
         while not (trouble.gave_up or self.stop()):
             epoch = self.store.epochs.last_index()
             jobs, waiting = queue.counts(epoch)
             count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
             job = queue.next_job(epoch) if waiting < count.bound else None
             if job is None:
-                self.tell(count)
+                self.report(count)
                 if once:
                     break
                 time.sleep(self.pause)
@@ -163,7 +163,7 @@ class SynthesisWorker:
                 errors=trouble.errors,
                 gave_up=trouble.gave_up,
             )
-            self.tell(count)
+            self.report(count)
         return count
 
     def bound(self) -> int:

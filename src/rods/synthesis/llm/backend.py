@@ -10,7 +10,7 @@ from typing import Any
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
-from rods.made import Spent
+from rods.job_result import Spent
 from rods.notice import tell_log
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.endpoint import Endpoint
@@ -112,7 +112,10 @@ def with_model(
         env: where the model's calls run; a guarded one, since a model also proposes hostile calls.
         name: the model's, for the lineage.
     """
-    pipeline, others = program.apart(critic=program.critic.within(env)), program.program
+    pipeline, others = (
+        program.with_own_counters(critic=program.critic.in_environment(env)),
+        program.program,
+    )
     if "plan" in stages:
         pipeline.planner = LlmPlanner(model, others.planner)
     if "execute" in stages:

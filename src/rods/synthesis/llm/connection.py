@@ -120,7 +120,7 @@ class Connection:
         return refusal_of(status, response.text, self._hide, wait)
 
 
-class First:
+class FirstQuestion:
     """Holds the other threads back while one asks; shared by threads."""
 
     def __init__(self) -> None:

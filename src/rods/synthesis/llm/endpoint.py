@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from rods.errors import UserError
 from rods.notice import tell_log
 from rods.secret import declare, shown
+from rods.synthesis.llm.client import Client
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
 from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
 from rods.synthesis.llm.ledger import Ledger, Progress, Usage
-from rods.synthesis.llm.live import Live
 from rods.synthesis.llm.prompts import Prompt
 
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
@@ -47,7 +47,7 @@ class Endpoint:
         declare(config.key_env)
         self._ledger, self._stopped = Ledger(), threading.Event()
         replay = journal is not None and journal.replay
-        self._live = None if replay else Live(config, self._ledger, self._stopped, notice)
+        self._client = None if replay else Client(config, self._ledger, self._stopped, notice)
 
     @property
     def counts(self) -> Counter[str]:
@@ -90,10 +90,10 @@ class Endpoint:
         failed: Fault | None = None
         known = self._known(entry)
         try:
-            if self._live is None or known is not None:
+            if self._client is None or known is not None:
                 text = self._recalled(entry, known, spent)
             else:
-                text = self._live.said(prompt, answer, spent)
+                text = self._client.said(prompt, answer, spent)
             made = read(text, answer)
             spent.answered = 1
         except Fault as fault:
@@ -111,21 +111,21 @@ class Endpoint:
         They end with KeyboardInterrupt, and are neither counted nor in the journal.
         """
         self._stopped.set()
-        if self._live is not None:
-            self._live.first.open()
+        if self._client is not None:
+            self._client.first.open()
 
     def close(self) -> None:
         """Give up the connections. The journal stays open."""
-        if self._live is not None:
-            self._live.connection.close()
+        if self._client is not None:
+            self._client.connection.close()
 
     def _blank(self, prompt: Prompt, key: str) -> JournalEntry:
         digest = digest_of(self.config, prompt)
-        n = self.journal.turn(digest, key) if self.journal else 0
+        n = self.journal.next_number(digest, key) if self.journal else 0
         return JournalEntry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
 
     def _known(self, blank: JournalEntry) -> JournalEntry | None:
-        if self.journal is None or self._live is None:
+        if self.journal is None or self._client is None:
             return None
         return self.journal.remembered(blank.digest, blank.key, blank.n)
 
@@ -152,7 +152,7 @@ class Endpoint:
 
         What no question could be answered for is not taken down: it will be mended.
         """
-        recalled = recalled or self._live is None
+        recalled = recalled or self._client is None
         if not recalled:
             prices = self.config.price_in, self.config.price_out
             spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6

@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from rods.envs.base import Environment, Session
 from rods.provenance import field
 from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
-from rods.synthesis.facts import Facts
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
-from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
 from rods.synthesis.stages import Executed, Plan, PlannedCall
+from rods.synthesis.state_values import StateValues
 from rods.task import Call, ToolSpec
 
 PROPOSALS = 3  # for one call
@@ -87,7 +87,7 @@ class LlmExecutor:
                 given=given,
                 candidates=self._candidates(tool, session, rng),
                 state=_state(session),
-                done=[(call_line(c), shown(text)) for c, text in done[-HISTORY:]],
+                done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
                 narrative=plan.narrative,
                 errors=errors,
             )
@@ -104,14 +104,14 @@ class LlmExecutor:
             if seen.ok and not seen.raised:
                 return call, seen.text
             kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
-            errors.append(shown(f"{call_line(call)} was answered: {seen.text}"))
+            errors.append(clipped(f"{call_line(call)} was answered: {seen.text}"))
         raise SynthesisError(kind, f"{tool.name}: {errors[-1]}", call)
 
     def _candidates(
         self, tool: ToolSpec, session: Session, rng: random.Random
     ) -> dict[str, list[str]]:
         """Values that may suit each parameter: closed sets, the state's, or the seeds' own."""
-        facts, entry = Facts(session), self.program.graph.phrases[tool.name]
+        facts, entry = StateValues(session), self.program.graph.phrases[tool.name]
         bank = self.program.bank
         found: dict[str, list[str]] = {}
         for name in tool.parameters:
@@ -119,7 +119,7 @@ class LlmExecutor:
             values = [*entry.choices.get(name, ()), *facts.of(kind, name)]
             values = values or bank.parameter(tool.name, name) or bank.kind(kind)
             values = rng.sample(values, min(CANDIDATES, len(values)))
-            found[name] = [shown(json.dumps(v, ensure_ascii=False), 80) for v in values]
+            found[name] = [clipped(json.dumps(v, ensure_ascii=False), 80) for v in values]
         return found
 
     def _patched(
@@ -141,7 +141,7 @@ class LlmExecutor:
                 kind=failure.kind.value,
                 function=failure.call.name,
                 detail=failure.detail,
-                start=shown(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
+                start=clipped(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
             )
             session = opened(plan, start, self.env)
             known = session.state().data
@@ -159,4 +159,4 @@ class LlmExecutor:
 
 
 def _state(session: Session) -> str:
-    return shown(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)
+    return clipped(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)

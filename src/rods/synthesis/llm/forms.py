@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from rods.synthesis.llm.answer_parts import TOKEN, AnswerParts
 from rods.synthesis.llm.fault import Cause, Fault
-from rods.synthesis.llm.pieces import TOKEN, Pieces
 from rods.synthesis.llm.tagged import fields, parse_tags
 
 M = TypeVar("M", bound=BaseModel)
@@ -108,7 +108,7 @@ def read(text: str, model: type[M]) -> M:
     Raises:
         Fault: EMPTY, UNREADABLE (also if there are two different answers) or INVALID.
     """
-    found = Pieces(text, model)
+    found = AnswerParts(text, model)
     if not TOKEN.sub("", found.words).strip():
         raise Fault(Cause.EMPTY, "nothing but thinking")
     if found.fault:
@@ -134,12 +134,12 @@ def read(text: str, model: type[M]) -> M:
     raise Fault(Cause.INVALID, wrong) if wrong else Fault(Cause.UNREADABLE, found.words)
 
 
-def spoken(text: str) -> str:
+def without_thinking(text: str) -> str:
     """The words without the thinking before them.
 
     Some servers leave out where the thinking begins; its end tells them apart from an answer.
     """
-    return Pieces(text).words
+    return AnswerParts(text).words
 
 
 def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rods.grounding import leaves, told
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
-from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
@@ -52,7 +52,7 @@ class LlmGrounder:
                 Kind.QUERY,
                 calls=calls,
                 before=before,
-                shown=[shown(t) for turn in executed.responses[:index] for t in turn][-4:],
+                shown=[clipped(t) for turn in executed.responses[:index] for t in turn][-4:],
                 narrative=executed.plan.narrative,
                 problem=problem,
             ).query.strip()
@@ -126,5 +126,5 @@ class LlmWords:
             if all(told(leaf, self.queries[index]) for leaf in leaves(value))
         ]
 
-    def told(self, call: Call, parameter: str) -> str:
+    def answer(self, call: Call, parameter: str) -> str:
         return self._omitted[id(call), parameter].answer.strip()

@@ -105,7 +105,7 @@ class Journal:
         entry = self._known.get((digest, key, n))
         return None if entry is None or entry.cause in AGAIN else entry
 
-    def turn(self, digest: str, key: str) -> int:
+    def next_number(self, digest: str, key: str) -> int:
         """How often this was asked before; asking counts it."""
         with self._lock:
             self._asked[digest, key] += 1

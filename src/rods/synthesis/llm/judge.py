@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rods.synthesis.augmentation import structures
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Classified, Judged, Refined
-from rods.synthesis.llm.prompts import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
 from rods.synthesis.stages import Executed
 from rods.task import Task
 
@@ -50,7 +50,7 @@ class LlmJudge:
             structures=structures(),
             narrative=executed.plan.narrative,
             turns=_turns(task),
-            responses=[[shown(text, 300) for text in turn] for turn in executed.responses],
+            responses=[[clipped(text, 300) for text in turn] for turn in executed.responses],
         )
 
     def _refined(self, task: Task, index: int, issue: str, rng: random.Random) -> Task:

@@ -166,10 +166,10 @@ def call_line(call: Call) -> str:
     return json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
 
 
-def shown(text: str, limit: int = MAX_SHOWN) -> str:
+def clipped(text: str, limit: int = MAX_SHOWN) -> str:
     """A response or state as far as it fits a prompt."""
     return text if len(text) <= limit else text[:limit] + " ..."
 
 
 def _short(description: str) -> str:
-    return shown(" ".join(description.split()), MAX_DOC)
+    return clipped(" ".join(description.split()), MAX_DOC)

@@ -19,7 +19,7 @@ SHOWN = 12  # directory entries
 WORD = re.compile(r"[A-Za-z]{3,12}")
 
 
-class Facts:
+class StateValues:
     """Values by kind and, for what has no kind of its own, by the names under which they stand."""
 
     def __init__(self, session: Session) -> None:

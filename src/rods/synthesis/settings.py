@@ -14,8 +14,8 @@ from rods import __version__
 from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.reading import read_text
-from rods.synthesis.maker import Batches, Maker, in_processes, in_threads
-from rods.synthesis.world import SynthesisInputs, of_category, world_of
+from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
+from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 
 if TYPE_CHECKING:  # processes that work without a model need not load its client
     from rods.synthesis.llm.backend import ModelBackend
@@ -24,7 +24,7 @@ MODEL_PARENTS = 2  # seeds that a job of the model tries before it gives up
 
 
 @dataclass(frozen=True)
-class Order:
+class SynthSettings:
     """Settings of `rods synth`; equal orders make equal files.
 
     Attributes:
@@ -45,13 +45,13 @@ class Order:
     seed: int = 0
     model: ModelBackend | None = None
 
-    def world(self) -> SynthesisInputs:
+    def inputs(self) -> SynthesisInputs:
         """Where it is to be carried out.
 
         Raises:
             UserError: the order names something that is not there.
         """
-        world = world_of(self.env, self.tasks, self.seeds)
+        world = inputs_of(self.env, self.tasks, self.seeds)
         return replace(world, parents=of_category(world.seeds, self.category))
 
     def batches(self, workers: int) -> Batches:
@@ -62,19 +62,19 @@ class Order:
         Raises:
             UserError: see `world`.
         """
-        world = self.world()
+        world = self.inputs()
         if self.model is not None:
             from rods.synthesis.llm.backend import jobs_at_once
 
             program = world.pipeline(stories=self.stories)
             pipeline = self.model.pipeline(program, world.env)
-            maker = Maker(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
+            maker = JobRunner(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
             return in_threads(maker, jobs_at_once(self.model.config), self.model.stop)
         if workers == 1:
             return in_threads(_maker(self, world), 1)
         return in_processes(partial(_maker, self), workers)
 
-    def settings(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """What decides the outcome, for a file that is taken up again.
 
         Raises:
@@ -99,8 +99,8 @@ class Order:
         return {"model": self.model.usage()} if self.model else {}
 
 
-def model_order(
-    order: Order,
+def settings_with_model(
+    order: SynthSettings,
     file: Path | None,
     url: str | None,
     model: str | None,
@@ -109,7 +109,7 @@ def model_order(
     journal: Path | None,
     replay: bool,
     notice: Callable[[str], None],
-) -> Order:
+) -> SynthSettings:
     """The order with a model in it, from what the command line says.
 
     Args:
@@ -128,9 +128,9 @@ def model_order(
     return replace(order, model=wanted)
 
 
-def _maker(order: Order, world: SynthesisInputs | None = None) -> Maker:
-    world = world or order.world()
-    return Maker(world.pipeline(stories=order.stories), world.parents, order.seed)
+def _maker(order: SynthSettings, world: SynthesisInputs | None = None) -> JobRunner:
+    world = world or order.inputs()
+    return JobRunner(world.pipeline(stories=order.stories), world.parents, order.seed)
 
 
 def _seeds(path: Path) -> str:

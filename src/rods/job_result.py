@@ -28,7 +28,7 @@ class Spent(NamedTuple):
         return Spent(read, written, self.cost - before.cost)
 
 
-class Trace(NamedTuple):
+class ErrorText(NamedTuple):
     """An exception in words.
 
     Attributes:
@@ -40,7 +40,7 @@ class Trace(NamedTuple):
     text: str
 
 
-class Made(NamedTuple):
+class JobResult(NamedTuple):
     """What became of a job.
 
     Attributes:
@@ -59,11 +59,11 @@ class Made(NamedTuple):
     failures: list[dict[str, Any]]
     seconds: float
     spent: Spent = Spent()
-    error: Trace | None = None
+    error: ErrorText | None = None
     passed: Mapping[str, int] = MappingProxyType({})
 
 
-def traced(error: Exception) -> Trace:
+def error_text(error: Exception) -> ErrorText:
     """An exception in words, without secrets and control characters, and of bounded length."""
     trace = TracebackException.from_exception(error, limit=-FRAMES)
     line = shown("".join(trace.format_exception_only()), MAX_LINE)
@@ -72,4 +72,4 @@ def traced(error: Exception) -> Trace:
         half = MAX_TRACE // 2
         left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"
         text = text[:half] + left_out + text[-half:]
-    return Trace(line, text)
+    return ErrorText(line, text)

@@ -21,7 +21,7 @@ from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
-from rods.synthesis.story import PlainVoice, TellingVoice, themes
+from rods.synthesis.story import PlainVoice, SentenceVoice, themes
 from rods.task import Task, ToolSpec, by_category
 
 REFUSED = "official checker refuses it"  # because its two sides share tables, see bfcl_twin
@@ -59,11 +59,11 @@ class SynthesisInputs:
             stories: whether a person with a purpose speaks.
             plain: compact requests instead of sentences.
         """
-        voice = PlainVoice() if plain else TellingVoice(themes() if stories else ())
+        voice = PlainVoice() if plain else SentenceVoice(themes() if stories else ())
         return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
 
 
-def benchmark_world(seeds: str = "train") -> SynthesisInputs:
+def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
     """BFCL: the training seeds without faults, or those of validation too.
 
     Raises:
@@ -81,7 +81,7 @@ def benchmark_world(seeds: str = "train") -> SynthesisInputs:
     return SynthesisInputs(env, tool_specs(), found, held_out, found, known, (official,))
 
 
-def own_world(spec: str, path: Path) -> SynthesisInputs:
+def own_inputs(spec: str, path: Path) -> SynthesisInputs:
     """Classes of the user's own; all their tasks are seeds, and nothing is held out.
 
     Raises:
@@ -95,17 +95,17 @@ def own_world(spec: str, path: Path) -> SynthesisInputs:
     return SynthesisInputs(env, tools, tasks, (), tasks, tasks)
 
 
-def world_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
+def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
     """The world that a command line names.
 
     Raises:
         UserError: it is none.
     """
     if path is not None:
-        return own_world(spec, path)
+        return own_inputs(spec, path)
     if spec != "bfcl":
         raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
-    return benchmark_world(seeds)
+    return benchmark_inputs(seeds)
 
 
 def named_tasks(name: str, world: SynthesisInputs) -> list[Task]:

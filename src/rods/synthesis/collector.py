@@ -19,13 +19,13 @@ from typing import IO, Any
 
 from rods.errors import UserError
 from rods.held import hold
-from rods.made import Made
+from rods.job_result import JobResult
 from rods.notice import tell_log
 from rods.output import Output
 from rods.secret import shown
+from rods.synthesis.batches import Batches
 from rods.synthesis.critique import Siblings
-from rods.synthesis.jobs import ERROR, Trouble
-from rods.synthesis.maker import Batches
+from rods.synthesis.jobs import ERROR, ErrorCounter
 from rods.task import Task
 
 SURPLUS = "not needed"  # outcome of an attempt that made one task more than was wanted
@@ -35,14 +35,14 @@ START = b'{"settings":'
 
 
 @dataclass
-class Factory:
+class Collector:
     """Collects what the workers make into one file.
 
     Args:
         settings: whatever decides the outcome; a file that was begun with others is refused.
         patience: jobs running without one admitted task, after which nothing more is hoped for.
         trouble: tells then what else went wrong, if it knows.
-        tell: called with one line at the first error.
+        notice: called with one line at the first error.
 
     Attributes:
         errors: the jobs that ended in one; too many in a row end the run.
@@ -56,8 +56,8 @@ class Factory:
     made: int = 0
     patience: int = 960
     trouble: Callable[[], str] = str
-    tell: Callable[[str], None] = tell_log
-    errors: Trouble = field(default_factory=Trouble)
+    notice: Callable[[str], None] = tell_log
+    errors: ErrorCounter = field(default_factory=ErrorCounter)
 
     def run(self, wanted: int, batches: Batches) -> Generator[int]:
         """Make the file, and tell after each batch how many tasks there are.
@@ -68,23 +68,23 @@ class Factory:
                 more tasks, or too many jobs in a row ended in an error.
         """
         output = Output(self.out, folders=True)
-        with output.named(), closing(Unfinished(output, self.settings)) as unfinished:
-            number, barren = self._take_up(unfinished), 0
+        with output.named(), closing(PartFile(output, self.settings)) as part:
+            number, barren = self._resume(part), 0
             with closing(batches(number, lambda: wanted - self.made)) as stream:
                 while self.made < wanted:
                     batch = next(stream)
                     admitted = self._admit(batch, wanted)
                     number += 1
                     rows = [task.model_dump_json() for task in admitted]
-                    lost = self._lost(batch, unfinished.given_up)
+                    lost = self._lost(batch, part.given_up)
                     rows += [json.dumps({"given up": each}) for each in lost]
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
-                    unfinished.append([*rows, json.dumps(state)])
+                    part.append([*rows, json.dumps(state)])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
                     if self.made < wanted and (self.errors.gave_up or barren >= self.patience):
-                        raise UserError(self._ended(wanted, unfinished.path))
-            unfinished.finish()
+                        raise UserError(self._ended(wanted, part.path))
+            part.finish()
 
     def _ended(self, wanted: int, kept: Path | None) -> str:
         """Why there are not as many tasks as were wanted."""
@@ -99,7 +99,7 @@ class Factory:
             + (f"; what was made is in {kept.name}" if kept else "")
         )
 
-    def _admit(self, batch: Sequence[Made], wanted: int) -> list[Task]:
+    def _admit(self, batch: Sequence[JobResult], wanted: int) -> list[Task]:
         admitted = []
         for made in batch:
             self.funnel.update(made.funnel)
@@ -114,7 +114,7 @@ class Factory:
                 self.made += 1
         return admitted
 
-    def _lost(self, batch: Sequence[Made], kept: Path | None) -> Iterator[dict[str, Any]]:
+    def _lost(self, batch: Sequence[JobResult], kept: Path | None) -> Iterator[dict[str, Any]]:
         """Seeds that were given up, and errors; the first one shows what is broken.
 
         Args:
@@ -122,7 +122,7 @@ class Factory:
         """
         for made in batch:
             yield from made.failures
-            self.errors.note(made.error)
+            self.errors.add(made.error)
             if made.error is None:
                 continue
             self.funnel[ERROR] += 1
@@ -130,13 +130,13 @@ class Factory:
                 yield {"error": made.error.line}
                 continue
             where = f"; its traceback goes to {kept.name}" if kept else ""
-            self.tell(f"an error in synthesis: {made.error.line}{where}")
+            self.notice(f"an error in synthesis: {made.error.line}{where}")
             yield {"error": made.error.line, "traceback": made.error.text}
 
-    def _take_up(self, unfinished: Unfinished) -> int:
+    def _resume(self, part: PartFile) -> int:
         """Take up an interrupted run after its last whole batch; returns the next one's number."""
         batches, waiting, whole = 0, list[Task](), 0
-        for row, place in unfinished.lines():
+        for row, place in part.lines():
             if "settings" in row:
                 whole = place
             elif "batches" in row:
@@ -147,11 +147,11 @@ class Factory:
                 batches, waiting, whole = row["batches"], [], place
             elif "given up" not in row:
                 waiting.append(Task.model_validate(row))
-        unfinished.keep(whole)
+        part.keep(whole)
         return batches
 
 
-class Unfinished:
+class PartFile:
     """What was made so far: lines of JSON beside the output, appended by one writer at a time.
 
     The first line has the settings, so that it goes on only under the same ones. An output that is

@@ -62,7 +62,7 @@ def pattern(tags: frozenset[str]) -> re.Pattern[str]:
     return re.compile(whole, re.IGNORECASE)
 
 
-class Pieces:
+class AnswerParts:
     """The outermost objects and blocks after the thinking.
 
     Args:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from rods.synthesis.llm.answer_parts import AnswerParts
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.connection import Connection, First
+from rods.synthesis.llm.connection import Connection, FirstQuestion
 from rods.synthesis.llm.fault import AGAIN, Cause, Fault
 from rods.synthesis.llm.ledger import Ledger, Usage
-from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt
 from rods.synthesis.llm.request import SCHEMA, Plainer, RequestForm
 
@@ -39,7 +39,7 @@ def pause(attempt: int, wait: float | None) -> float:
     return min(own if wait is None else wait, LONGEST_PAUSE)
 
 
-class Live:
+class Client:
     """Gets words from the endpoint; shared by threads.
 
     Args:
@@ -59,7 +59,7 @@ class Live:
     ) -> None:
         self.config, self.ledger, self.stopped, self.notice = config, ledger, stopped, notice
         self.connection = Connection(config, stopped)
-        self.first = First()
+        self.first = FirstQuestion()
         self._free = threading.BoundedSemaphore(config.parallel)
         self._form = RequestForm(schema=config.structured != "tags")
         self._answered, self._unanswered = False, 0
@@ -136,7 +136,7 @@ class Live:
                 if step is None:
                     raise
             else:
-                found = Pieces(text, answer)
+                found = AnswerParts(text, answer)
                 if not may_change or found.objects or found.fault or not found.words:
                     self._accept(form)
                     return text

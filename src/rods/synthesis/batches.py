@@ -23,7 +23,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 
 from rods.errors import UserError
-from rods.made import Made
+from rods.job_result import JobResult
 from rods.processes import safe_path, undisturbed
 from rods.synthesis.jobs import do_job
 from rods.synthesis.pipeline import Pipeline
@@ -34,7 +34,7 @@ SIZE = 16  # jobs of a batch
 
 
 @dataclass
-class Maker:
+class JobRunner:
     """Does jobs. One to a worker.
 
     Args:
@@ -54,7 +54,7 @@ class Maker:
         self._by_category = by_category(self.seeds)
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
-    def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[Made]:
+    def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[JobResult]:
         """The jobs of a batch.
 
         Args:
@@ -67,9 +67,9 @@ class Maker:
         jobs = range(number * self.size, (number + 1) * self.size)
         return [self._job(job, stopped) for job in jobs]
 
-    def _job(self, number: int, stopped: Callable[[], bool]) -> Made:
+    def _job(self, number: int, stopped: Callable[[], bool]) -> JobResult:
         # Counters of its own, since threads share the stages; its siblings are compared later.
-        pipeline = self.pipeline.apart(learns=False)
+        pipeline = self.pipeline.with_own_counters(learns=False)
         rng = random.Random(f"synth {self.seed} {number}")
         parents = self._parents(number, rng, stopped)
         made = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
@@ -90,10 +90,10 @@ def _spread(sizes: dict[str, int]) -> list[str]:
     return [c for _, c in sorted(((i + 0.5) / n, c) for c, n in sizes.items() for i in range(n))]
 
 
-_maker: Maker | None = None  # of a worker process
+_maker: JobRunner | None = None  # of a worker process
 
 
-def _begin(make: Callable[[], Maker], parent: Connection) -> None:
+def _begin(make: Callable[[], JobRunner], parent: Connection) -> None:
     global _maker
     sys.stdout = sys.stderr  # standard output holds results alone
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -111,17 +111,17 @@ def _end_with(parent: Connection) -> None:
     os._exit(0)
 
 
-def _batch(number: int) -> list[Made]:
+def _batch(number: int) -> list[JobResult]:
     assert _maker is not None
     return _maker.batch(number)
 
 
-Batches = Callable[[int, Callable[[], int]], Generator[list[Made]]]
+Batches = Callable[[int, Callable[[], int]], Generator[list[JobResult]]]
 """The batches from a number on, in order, given how many tasks are still wanted. When it is closed,
 what is under way ends within a second or so."""
 
 
-def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> Batches:
+def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) -> Batches:
     """Batches by worker processes, a few of them ahead of what was taken.
 
     Args:
@@ -129,7 +129,7 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
         size: jobs of a batch.
     """
 
-    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[Made]]:
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         with safe_path():  # it starts a process of Python's own
@@ -144,14 +144,14 @@ def in_processes(make: Callable[[], Maker], workers: int, size: int = SIZE) -> B
     return batches
 
 
-def in_threads(maker: Maker, workers: int, stop: Callable[[], None] = lambda: None) -> Batches:
+def in_threads(maker: JobRunner, workers: int, stop: Callable[[], None] = lambda: None) -> Batches:
     """Batches by threads: for backends that wait for a model most of the time.
 
     Args:
         stop: has what the jobs wait for end.
     """
 
-    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[Made]]:
+    def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
         stopped = threading.Event()
         work = partial(maker.batch, stopped=stopped.is_set)
         with ThreadPoolExecutor(workers) as pool:
@@ -174,10 +174,10 @@ def _ahead(most: int, left: Callable[[], int], size: int) -> Callable[[], int]:
 
 
 def _ordered(
-    pool: Executor, work: Callable[[int], list[Made]], first: int, ahead: Callable[[], int]
-) -> Iterator[list[Made]]:
+    pool: Executor, work: Callable[[int], list[JobResult]], first: int, ahead: Callable[[], int]
+) -> Iterator[list[JobResult]]:
     """Results in the order of their numbers; at most `ahead` are under way or waiting."""
-    waiting: deque[Future[list[Made]]] = deque()
+    waiting: deque[Future[list[JobResult]]] = deque()
     try:
         for number in count(first):
             with undisturbed(), safe_path():
