@@ -66,7 +66,7 @@ def attempted(
     config = EndpointConfig(url=url, model="scripted", timeout=1.0, retries=2, parallel=THREADS)
     backend = ModelBackend(config, rewrite=rewrite)
     maker = JobRunner(
-        backend.pipeline(world.pipeline(), world.env), world.parents, seed, size=1, parents=2
+        backend.pipeline(world.pipeline(), world.env), world.parents, seed, size=1, tries=2
     )
     funnel, passed, siblings = Counter[str](), Counter[str](), Siblings()
     tasks: list[Task] = []

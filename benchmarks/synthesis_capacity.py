@@ -36,7 +36,7 @@ def main() -> int:
     with served(0, 0, 0, LATENCY) as server:
         config = EndpointConfig(url=server.url, model="scripted", parallel=args.parallel)
         pipeline = ModelBackend(config).pipeline(world.pipeline(), world.env)
-        maker = JobRunner(pipeline, world.parents, 0, size=1, parents=2)
+        maker = JobRunner(pipeline, world.parents, 0, size=1, tries=2)
         batches = in_threads(maker, jobs_at_once(config))(0)
         funnel: Counter[str] = Counter()
         end = time.monotonic() + args.seconds

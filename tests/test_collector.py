@@ -33,7 +33,7 @@ def world() -> SynthesisInputs:
 
 @cache
 def maker() -> JobRunner:
-    return JobRunner(world().pipeline(), world().parents, seed=5, size=3)
+    return JobRunner(world().pipeline(), world().parents, random_seed=5, size=3)
 
 
 def make(out: Path, batches: int = 1000, seed: int = 5) -> Collector:
@@ -119,7 +119,7 @@ class Stuck:
 
 def test_barren_seeds_end_the_run(tmp_path: Path) -> None:
     pipeline = replace(maker().pipeline, planner=Stuck())
-    barren = JobRunner(pipeline, world().parents, seed=1, size=64)
+    barren = JobRunner(pipeline, world().parents, random_seed=1, size=64)
     collector = Collector(tmp_path / "tasks.jsonl", {})
     with pytest.raises(UserError, match="only 0 of 3 tasks"):
         list(collector.run(3, in_threads(barren, 1)))
@@ -147,7 +147,7 @@ class Ailing:
 def ailing(every: int) -> JobRunner:
     pipeline = maker().pipeline
     broken = replace(pipeline, planner=Ailing(pipeline.planner, every))
-    return JobRunner(broken, world().parents, seed=1, size=4)
+    return JobRunner(broken, world().parents, random_seed=1, size=4)
 
 
 def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
@@ -185,5 +185,5 @@ def test_what_a_person_must_mend_ends_the_run_at_once(tmp_path: Path) -> None:
     pipeline = replace(maker().pipeline, planner=Unusable())
     collector = Collector(tmp_path / "tasks.jsonl", {})
     with pytest.raises(UserError, match=r"^endpoint: no such model$"):
-        list(collector.run(3, in_threads(JobRunner(pipeline, world().parents, seed=1), 1)))
+        list(collector.run(3, in_threads(JobRunner(pipeline, world().parents, random_seed=1), 1)))
     assert collector.funnel == {}

@@ -1,4 +1,4 @@
-"""What comes of a job of synthesis: variants, what they took, and what went wrong."""
+"""The result of a job of synthesis: variants, costs and errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Spent(NamedTuple):
     cost: float = 0.0
 
     def since(self, before: Spent) -> Spent:
-        """What came to it."""
+        """The difference to an earlier state."""
         read, written = self.tokens_in - before.tokens_in, self.tokens_out - before.tokens_out
         return Spent(read, written, self.cost - before.cost)
 
 
 class ErrorText(NamedTuple):
-    """An exception in words.
+    """An exception as text.
 
     Attributes:
         line: its type and message.
@@ -41,16 +41,16 @@ class ErrorText(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """What became of a job.
+    """The result of a job.
 
     Attributes:
-        outcome: "made", "known already", "given up", "error", or why a model gave no answer.
+        outcome: "made", "known already", "given up", "error", or "no answer: " with the cause.
         variants: verified tasks.
         funnel: attempts by outcome.
-        failures: histories of seeds that were given up.
-        spent: of a model.
-        error: if it was one.
-        passed: attempts by the stage that they got through; only counted offline.
+        failures: histories of parents that were given up.
+        spent: by a model.
+        error: the exception, if there was one.
+        passed: attempts that passed each stage; only counted offline.
     """
 
     outcome: str
@@ -64,7 +64,7 @@ class JobResult(NamedTuple):
 
 
 def error_text(error: Exception) -> ErrorText:
-    """An exception in words, without secrets and control characters, and of bounded length."""
+    """An exception as text of bounded length, without secrets and control characters."""
     trace = TracebackException.from_exception(error, limit=-FRAMES)
     line = shown("".join(trace.format_exception_only()), MAX_LINE)
     text = plain(hidden("".join(trace.format())), keep="\n")

@@ -1,6 +1,6 @@
-"""Stage V, augment: a base task becomes one of its category, and back.
+"""Stage V, augment: a base task becomes a task of its category, and the reverse.
 
-What that means to a category is in `augmentation`; most change nothing.
+What a category changes is in `augmentation`; most categories change nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rods.task import Task, Turn
 
 
 def augment(executed: Executed, words: Words, environment: str, rng: random.Random) -> Task:
-    """The task, with its words and what is withheld.
+    """The task, with its words and its withheld tools.
 
     Raises:
         SynthesisError: the planned turn cannot be split.

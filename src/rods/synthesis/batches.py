@@ -1,7 +1,7 @@
-"""Jobs of the offline pipeline, in batches, by processes or by threads.
+"""Jobs of offline synthesis, in batches, by processes or by threads.
 
-Jobs are numbered. A job's category follows the seeds' proportions, its parents are drawn by its
-number, and its outcome depends on nothing else, so any number of workers gives the same batches.
+Jobs are numbered. Their categories have the proportions of the parents. A job's number is the only
+source of its randomness, so any number of workers gives the same batches.
 """
 
 from __future__ import annotations
@@ -29,110 +29,109 @@ from rods.synthesis.jobs import do_job
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Task, by_category
 
-PARENTS = 6  # seeds that a job tries before it gives up
+TRIES = 6  # parents that a job tries before it gives up
 SIZE = 16  # jobs of a batch
 
 
 @dataclass
 class JobRunner:
-    """Does jobs. One to a worker.
+    """Does jobs. Each worker has one.
 
     Args:
-        seeds: the tasks to be varied.
-        seed: of all randomness.
+        parents: the tasks to be varied.
         size: jobs of a batch.
-        parents: seeds that a job tries before it gives up.
+        tries: parents that a job tries before it gives up.
     """
 
     pipeline: Pipeline
-    seeds: Sequence[Task]
-    seed: int
+    parents: Sequence[Task]
+    random_seed: int
     size: int = SIZE
-    parents: int = PARENTS
+    tries: int = TRIES
 
     def __post_init__(self) -> None:
-        self._by_category = by_category(self.seeds)
+        self._by_category = by_category(self.parents)
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
     def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[JobResult]:
-        """The jobs of a batch.
+        """Do the jobs of a batch.
 
         Args:
-            stopped: whether its result is no longer wanted.
+            stopped: whether its result is no longer needed.
 
         Raises:
             KeyboardInterrupt: it was stopped.
-            UserError: something that a person can mend keeps synthesis from working.
+            UserError: synthesis cannot work until a person mends something.
         """
         jobs = range(number * self.size, (number + 1) * self.size)
         return [self._job(job, stopped) for job in jobs]
 
     def _job(self, number: int, stopped: Callable[[], bool]) -> JobResult:
-        # Counters of its own, since threads share the stages; its siblings are compared later.
+        # Own counters, since threads share the stages; results are compared with each other later.
         pipeline = self.pipeline.with_own_counters(learns=False)
-        rng = random.Random(f"synth {self.seed} {number}")
-        parents = self._parents(number, rng, stopped)
-        made = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
-        return made._replace(passed=dict(pipeline.passed))
+        rng = random.Random(f"synth {self.random_seed} {number}")
+        parents = self._drawn(number, rng, stopped)
+        result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
+        return result._replace(passed=dict(pipeline.passed))
 
-    def _parents(
+    def _drawn(
         self, number: int, rng: random.Random, stopped: Callable[[], bool]
     ) -> Iterator[Task]:
-        seeds = self._by_category[self._order[number % len(self._order)]]
-        for _ in range(self.parents):
+        parents = self._by_category[self._order[number % len(self._order)]]
+        for _ in range(self.tries):
             if stopped():
                 raise KeyboardInterrupt
-            yield rng.choice(seeds)
+            yield rng.choice(parents)
 
 
 def _spread(sizes: dict[str, int]) -> list[str]:
-    """One entry a seed, the categories mixed as evenly as their sizes allow."""
+    """One entry for each parent, the categories mixed as evenly as their sizes allow."""
     return [c for _, c in sorted(((i + 0.5) / n, c) for c, n in sizes.items() for i in range(n))]
 
 
-_maker: JobRunner | None = None  # of a worker process
+_runner: JobRunner | None = None  # of a worker process
 
 
 def _begin(make: Callable[[], JobRunner], parent: Connection) -> None:
-    global _maker
-    sys.stdout = sys.stderr  # standard output holds results alone
+    global _runner
+    sys.stdout = sys.stderr  # standard output has the results only
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _maker = make()
-    # A job leaves no cycles behind, and walking what was learned from the seeds over and over took
-    # a quarter of the time.
+    _runner = make()
+    # A job leaves no reference cycles, and repeated scans of what was learned from the seed tasks
+    # took a quarter of the time.
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
 
 
 def _end_with(parent: Connection) -> None:
-    """End this process, whatever it is doing, when its parent closes the connection or ends."""
+    """End this process at once when its parent closes the connection or ends."""
     with suppress(EOFError, OSError):
         parent.recv_bytes()
     os._exit(0)
 
 
 def _batch(number: int) -> list[JobResult]:
-    assert _maker is not None
-    return _maker.batch(number)
+    assert _runner is not None
+    return _runner.batch(number)
 
 
 Batches = Callable[[int, Callable[[], int]], Generator[list[JobResult]]]
-"""The batches from a number on, in order, given how many tasks are still wanted. When it is closed,
-what is under way ends within a second or so."""
+"""The batches from a number on, in order, given how many tasks are still missing. After it is
+closed, the batches under way end within about a second."""
 
 
 def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) -> Batches:
-    """Batches by worker processes, a few of them ahead of what was taken.
+    """Batches by worker processes, which are a few batches ahead of the reader.
 
     Args:
-        make: is called once in each worker; must be picklable.
+        make: called once in each worker; must be picklable.
         size: jobs of a batch.
     """
 
     def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with safe_path():  # it starts a process of Python's own
+        with safe_path():  # Python starts a helper process of its own here
             pool = ProcessPoolExecutor(workers, context, _begin, (make, theirs))
         with pool, ours, theirs:
             try:
@@ -144,19 +143,19 @@ def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) 
     return batches
 
 
-def in_threads(maker: JobRunner, workers: int, stop: Callable[[], None] = lambda: None) -> Batches:
-    """Batches by threads: for backends that wait for a model most of the time.
+def in_threads(runner: JobRunner, workers: int, stop: Callable[[], None] = lambda: None) -> Batches:
+    """Batches by threads: for jobs that wait for a model most of the time.
 
     Args:
-        stop: has what the jobs wait for end.
+        stop: called at the end; it must end the requests that jobs wait for.
     """
 
     def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
         stopped = threading.Event()
-        work = partial(maker.batch, stopped=stopped.is_set)
+        work = partial(runner.batch, stopped=stopped.is_set)
         with ThreadPoolExecutor(workers) as pool:
             try:
-                yield from _ordered(pool, work, first, _ahead(2 * workers, left, maker.size))
+                yield from _ordered(pool, work, first, _ahead(2 * workers, left, runner.size))
             finally:
                 stopped.set()
                 stop()
@@ -169,7 +168,7 @@ def _many() -> int:
 
 
 def _ahead(most: int, left: Callable[[], int], size: int) -> Callable[[], int]:
-    """How many batches may be under way: no more jobs than twice the tasks that are wanted."""
+    """How many batches may be under way: at most two jobs for each missing task."""
     return lambda: max(1, min(most, -(-2 * left() // size)))
 
 

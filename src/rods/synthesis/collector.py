@@ -1,9 +1,9 @@
-"""The offline pipeline: many tasks, in parallel, repeatable, and resumable (`rods synth`).
+"""Offline synthesis: collects the tasks that workers make into one file (`rods synth`).
 
-What a task must not resemble among its siblings is decided here, in the order of the jobs, so that
-any number of workers gives the same file. Progress is kept beside it until it is whole: lines of
-tasks, of seeds that were given up and of errors, and after each batch one line that says how far it
-got.
+Tasks are compared with each other here, in the order of the jobs, so any number of workers gives
+the same file. Until the file is complete, a second file next to it keeps the progress, so that an
+interrupted run can be resumed: lines of tasks, of parents that were given up and of errors, and
+after each batch one line with the counts so far.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rods.synthesis.critique import Siblings
 from rods.synthesis.jobs import ERROR, ErrorCounter
 from rods.task import Task
 
-SURPLUS = "not needed"  # outcome of an attempt that made one task more than was wanted
+SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
 PART = ".part"
 GIVEN_UP = ".given_up.jsonl"
 START = b'{"settings":'
@@ -36,16 +36,16 @@ START = b'{"settings":'
 
 @dataclass
 class Collector:
-    """Collects what the workers make into one file.
+    """Collects the tasks that workers make into one file.
 
     Args:
-        settings: whatever decides the outcome; a file that was begun with others is refused.
-        patience: jobs running without one admitted task, after which nothing more is hoped for.
-        trouble: tells then what else went wrong, if it knows.
+        settings: all that decide the outcome; a file that was begun with others is refused.
+        patience: jobs in a row without an admitted task after which the run ends.
+        trouble: returns then why a model failed, or "".
         notice: called with one line at the first error.
 
     Attributes:
-        errors: the jobs that ended in one; too many in a row end the run.
+        errors: jobs that ended in an error; too many in a row end the run.
     """
 
     out: Path
@@ -60,12 +60,12 @@ class Collector:
     errors: ErrorCounter = field(default_factory=ErrorCounter)
 
     def run(self, wanted: int, batches: Batches) -> Generator[int]:
-        """Make the file, and tell after each batch how many tasks there are.
+        """Make the file; yields after each batch how many tasks there are.
 
         Raises:
             BusyError: another process writes the file.
-            UserError: the file cannot be written, was begun with other settings, the seeds give no
-                more tasks, or too many jobs in a row ended in an error.
+            UserError: the file cannot be written, was begun with other settings, the parents
+                give no more tasks, or too many jobs in a row ended in an error.
         """
         output = Output(self.out, folders=True)
         with output.named(), closing(PartFile(output, self.settings)) as part:
@@ -87,7 +87,7 @@ class Collector:
             part.finish()
 
     def _ended(self, wanted: int, kept: Path | None) -> str:
-        """Why there are not as many tasks as were wanted."""
+        """Why there are fewer tasks than were asked for."""
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
         most = max(causes, key=lambda cause: causes[cause], default="nothing")
         why = f"most attempts ended in {most!r}"
@@ -101,10 +101,10 @@ class Collector:
 
     def _admit(self, batch: Sequence[JobResult], wanted: int) -> list[Task]:
         admitted = []
-        for made in batch:
-            self.funnel.update(made.funnel)
-            self.passed.update(made.passed)
-            for task in made.variants:
+        for result in batch:
+            self.funnel.update(result.funnel)
+            self.passed.update(result.passed)
+            for task in result.variants:
                 fault = self.siblings.fault(task) if self.made < wanted else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
@@ -115,26 +115,26 @@ class Collector:
         return admitted
 
     def _lost(self, batch: Sequence[JobResult], kept: Path | None) -> Iterator[dict[str, Any]]:
-        """Seeds that were given up, and errors; the first one shows what is broken.
+        """Parents that were given up, and errors; the first error has its traceback.
 
         Args:
-            kept: the file that they go to, if there is one.
+            kept: the file that they are written to, if there is one.
         """
-        for made in batch:
-            yield from made.failures
-            self.errors.add(made.error)
-            if made.error is None:
+        for result in batch:
+            yield from result.failures
+            self.errors.add(result.error)
+            if result.error is None:
                 continue
             self.funnel[ERROR] += 1
             if self.errors.errors > 1:
-                yield {"error": made.error.line}
+                yield {"error": result.error.line}
                 continue
             where = f"; its traceback goes to {kept.name}" if kept else ""
-            self.notice(f"an error in synthesis: {made.error.line}{where}")
-            yield {"error": made.error.line, "traceback": made.error.text}
+            self.notice(f"an error in synthesis: {result.error.line}{where}")
+            yield {"error": result.error.line, "traceback": result.error.text}
 
     def _resume(self, part: PartFile) -> int:
-        """Take up an interrupted run after its last whole batch; returns the next one's number."""
+        """Resume an interrupted run after its last whole batch; returns the next batch's number."""
         batches, waiting, whole = 0, list[Task](), 0
         for row, place in part.lines():
             if "settings" in row:
@@ -152,11 +152,11 @@ class Collector:
 
 
 class PartFile:
-    """What was made so far: lines of JSON beside the output, appended by one writer at a time.
+    """The progress so far: lines of JSON next to the output, appended by one writer at a time.
 
-    The first line has the settings, so that it goes on only under the same ones. An output that is
-    no plain file (a device, a pipe) has nothing beside it: its lines wait in a file without a name,
-    and an interrupted run starts again.
+    The first line has the settings, so that only a run with the same ones is resumed. An output
+    that is no plain file (a device, a pipe) has no such file: its lines are kept in a file without
+    a name, and an interrupted run starts again.
 
     Raises:
         BusyError: another process writes this output.
@@ -166,7 +166,7 @@ class PartFile:
     def __init__(self, output: Output, settings: dict[str, Any]) -> None:
         self.output, self.settings = output, settings
         self._first = f"{json.dumps({'settings': settings})}\n".encode()
-        self._empty = False  # nothing was made yet, and the file is ours
+        self._empty = False  # no batch is in the file, and this process holds it
         self.path: Path | None = None
         self.given_up: Path | None = None
         if output.through:
@@ -180,7 +180,7 @@ class PartFile:
             self._file = hold(self.path, output.path, START, what, "another file")
 
     def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """The rows of the file, each with the position behind it, up to a torn line.
+        """The rows of the file, each with the position after it, up to a torn line.
 
         Raises:
             UserError: it was begun with other settings.
@@ -200,7 +200,7 @@ class PartFile:
             yield row, place
 
     def keep(self, place: int) -> None:
-        """Append from a position on; what follows it is dropped."""
+        """Append from a position on; the rest of the file is dropped."""
         self._file.truncate(place)
         self._file.seek(place)
         self._empty = place <= len(self._first)
@@ -215,7 +215,7 @@ class PartFile:
         self._file.flush()
 
     def finish(self) -> None:
-        """The tasks in the output, and beside it the seeds that were given up, with why."""
+        """Write the tasks to the output, and the parents that were given up to their own file."""
         if self.path is not None:
             self._lost.write_bytes(self._beginning(b'{"given up"'))
         self.output.write_bytes(self._beginning(b'{"category"'))
@@ -223,7 +223,7 @@ class PartFile:
             self.path.unlink()
 
     def close(self) -> None:
-        """Let others write. A file in which nothing was made yet is removed."""
+        """Let other processes write. A file without a batch is removed."""
         if self.path is not None and self._empty:
             self.path.unlink(missing_ok=True)
         self._file.close()

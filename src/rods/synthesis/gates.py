@@ -1,8 +1,7 @@
-"""Gates: what a task must prove by execution and by its words before it is admitted.
+"""Gates: checks that a task must pass before it is admitted.
 
-Each gate answers for one kind of fault and belongs to the stage that is to blame for it. They are
-code, and no judge overrules them. Thresholds that the paper leaves open are measured in
-docs/gates.md.
+Each gate finds one kind of fault and belongs to the stage that causes it. Gates are code, and no
+judge overrules them. docs/gates.md has measurements for thresholds that the paper leaves open.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from rods.synthesis.case import Case, Gate
 from rods.synthesis.word_gates import grounded, no_code_names, no_scaffolding, used_where_stated
 from rods.task import Call, Task
 
-# Tools that say with a false flag, and no error, that nothing was done.
+# Tools that report with a false flag, and without an error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
 
 
@@ -42,22 +41,22 @@ def within_limits(case: Case) -> bool:
 
 
 def of_its_category(case: Case) -> bool:
-    """Empty turns, withheld tools and silent turns are just those of the category.
+    """Empty turns, withheld tools and turns without words are exactly those of the category.
 
-    An augmentation makes one empty turn, and the next one answers it; other tasks have none.
+    An augmentation makes one turn without calls, which the next one answers; other tasks have none.
     """
     task = case.task
     empty = [i for i, turn in enumerate(task.turns) if not turn.ground_truth]
-    silent = [i for i, turn in enumerate(task.turns) if not turn.user.strip()]
+    wordless = [i for i, turn in enumerate(task.turns) if not turn.user.strip()]
     restoring = [i for i, turn in enumerate(task.turns) if turn.restores]
     found = augmentation_of(task.category)
     if found is None:
-        return not (empty or silent or restoring or task.withheld) and bool(task.turns)
+        return not (empty or wordless or restoring or task.withheld) and bool(task.turns)
     if len(empty) != 1 or empty[0] + 1 >= len(task.turns):
         return False
     after = [empty[0] + 1]
-    wanted = after if found.withholds else []
-    return silent == wanted == restoring and bool(task.withheld) == bool(wanted)
+    expected = after if found.withholds else []
+    return wordless == expected == restoring and bool(task.withheld) == bool(expected)
 
 
 def available(case: Case) -> bool:
@@ -74,7 +73,7 @@ def available(case: Case) -> bool:
 
 
 def reproducible(case: Case) -> bool:
-    """A second fresh session, and the record if there is one, show the same."""
+    """A second new session, and the record if there is one, give the same responses and states."""
     task, gold = case.task, case.gold
     again = gold_trace(task, case.env)
     return gold.clean and gold == again and task.record in ((), gold.record)
@@ -88,20 +87,20 @@ def no_failing_call(case: Case) -> bool:
 
 
 def _undone(call: Call, answer: str) -> bool:
-    """Whether a login or the like, with the arguments it needs, is answered with a false flag."""
+    """Whether a login or a similar call with arguments is answered with a false flag."""
     if not (call.arguments and FLAGGED.search(call.name)):
         return False
     try:
-        told_back = json.loads(answer)
+        data = json.loads(answer)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told_back, dict) and any(v is False for v in told_back.values())
+    return isinstance(data, dict) and any(v is False for v in data.values())
 
 
 def needed(case: Case) -> bool:
-    """Without any one of its calls the answer fails, and none is a vain repetition.
+    """The answer fails without any one of its calls, and no call is a useless repetition.
 
-    The reward wants what a turn shows twice to be seen twice, so it does not tell of those.
+    The reward requires a response twice if the ground truth has it twice, so it cannot find this.
     """
     if not all(left.needed for left in case.ablations):
         return False
@@ -124,7 +123,7 @@ def profile_kept(case: Case) -> bool:
 def reward_separates(case: Case) -> bool:
     """The ground truth gets the full reward, and wrong answers of each kind do not.
 
-    An answer in which a limit stopped a call, or whose session was lost, proves nothing.
+    Answers are invalid as a proof if a limit stopped a call or a session was lost.
     """
     answers = [[list(turn.ground_truth) for turn in case.task.turns], *wrong_answers(case.task)]
     episodes = [(case.task, answer, case.gold) for answer in answers]
@@ -135,10 +134,10 @@ def reward_separates(case: Case) -> bool:
 
 
 def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
-    """Silence, the last turn left out, a turn's arguments altered, and those of the category.
+    """Answers without calls, without the last turn, with altered arguments; those of the category.
 
-    Single calls left out are the gate `needed`. All arguments of a turn but its flags are altered
-    at once: many tools take one that changes nothing, which is no fault of the task.
+    The gate `needed` leaves out single calls. All arguments of a turn except flags are altered at
+    once: many tools have an argument without effect, which is no fault of the task.
     """
     gold = [list(turn.ground_truth) for turn in task.turns]
     filled = [index for index, calls in enumerate(gold) if calls]
@@ -176,7 +175,7 @@ EARLY_GATES = (
     Gate("ground", "ungrounded argument", grounded),
     Gate("ground", "told in another turn", used_where_stated),
 )
-LATE_GATES = (  # which run a task many times
+LATE_GATES = (  # these execute a task many times
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", profile_kept),
 )
@@ -184,7 +183,7 @@ REWARD_GATE = Gate("critique", "reward cannot tell", reward_separates)
 
 
 def gates_of(category: str) -> tuple[Gate, ...]:
-    """All gates for tasks of a category, in the order in which they are asked."""
+    """All gates for tasks of a category, in the order in which they run."""
     found = augmentation_of(category)
     early, late = (found.word_gates, found.gates) if found else ((), ())
     return *EARLY_GATES, *early, *LATE_GATES, *late, REWARD_GATE

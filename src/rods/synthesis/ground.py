@@ -1,10 +1,10 @@
-"""Stage III, ground: executed calls become what a user says.
+"""Stage III, ground: executed calls become the user's words.
 
-Departure from the paper: wording by templates. A value that a response produced is referred to
-("the last order id") where the reference is unambiguous, else it is stated; the same holds for a
-value that the user named in an earlier turn ("the same file name"), in turns that are to refer
-back. The plain voice says a phrase a call; the telling voice adds a story, a named person and
-whole sentences, in which texts are quoted and lists are spelled out.
+Departure from the paper: wording by templates. A value from a response is referred to ("the last
+order id") if the reference is unambiguous; otherwise it is stated. The same holds for a value that
+the user stated in an earlier turn ("the same file name"), in turns that should refer back. The
+plain voice has one phrase for each call. The sentence voice has whole sentences and quoted texts,
+and a named person with a story.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rods.synthesis.stages import Executed
 from rods.synthesis.story import Voice
 from rods.task import Call
 
-QUOTED = ("text", "word")  # kinds whose values are any words, which could run into the sentence
+QUOTED = ("text", "word")  # kinds whose values are free words, which need quotation marks
 SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -33,7 +33,7 @@ class ProgramGrounder:
     Args:
         phrases: the entry of each tool.
         voice: how requests are put together.
-        visible: what of a response the agent gets to see.
+        visible: returns the part of a response that the agent sees.
     """
 
     phrases: Mapping[str, Phrase]
@@ -41,12 +41,12 @@ class ProgramGrounder:
     visible: Visible = str
 
     def ground(self, executed: Executed, rng: random.Random) -> Wording:
-        """Words for all turns; they are drawn when they are asked for."""
+        """Words for all turns; they are drawn when they are used."""
         return Wording(executed, self, rng)
 
 
 class Wording:
-    """What is to be said for each argument of each call of a task."""
+    """The user's words for a task, by program; see `stages.Words`."""
 
     def __init__(self, executed: Executed, grounder: ProgramGrounder, rng: random.Random) -> None:
         self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice

@@ -1,4 +1,4 @@
-"""What is to be made offline, in a form that travels to worker processes."""
+"""The settings of `rods synth`, which are also sent to worker processes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from rods.reading import read_text
 from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 
-if TYPE_CHECKING:  # processes that work without a model need not load its client
+if TYPE_CHECKING:  # processes that work without a model do not load its client
     from rods.synthesis.llm.backend import ModelBackend
 
-MODEL_PARENTS = 2  # seeds that a job of the model tries before it gives up
+MODEL_TRIES = 2  # parents that a job with a model tries before it gives up
 
 
 @dataclass(frozen=True)
 class SynthSettings:
-    """Settings of `rods synth`; equal orders make equal files.
+    """Settings of `rods synth`; equal settings make equal files.
 
     Attributes:
         env: `bfcl`, or package.module:Class.
-        tasks: file of seeds, for classes of the user's own.
-        seeds: which of the benchmark's tasks are seeds.
-        category: only this one.
-        stories: whether a person with a purpose speaks.
-        seed: of all randomness.
-        model: what a model does, if there is one.
+        tasks: file of seed tasks, for the user's own classes.
+        seeds: which of the benchmark's tasks are seed tasks.
+        category: only tasks of this one are varied.
+        stories: whether the user is a person with a purpose.
+        seed: the random seed.
+        model: the model that does some stages; without one, programs do all.
     """
 
     env: str = "bfcl"
@@ -46,39 +46,39 @@ class SynthSettings:
     model: ModelBackend | None = None
 
     def inputs(self) -> SynthesisInputs:
-        """Where it is to be carried out.
+        """The environment and the tasks that these settings name.
 
         Raises:
-            UserError: the order names something that is not there.
+            UserError: the settings name something that does not exist.
         """
-        world = inputs_of(self.env, self.tasks, self.seeds)
-        return replace(world, parents=of_category(world.seeds, self.category))
+        inputs = inputs_of(self.env, self.tasks, self.seeds)
+        return replace(inputs, parents=of_category(inputs.seeds, self.category))
 
     def batches(self, workers: int) -> Batches:
-        """The batches made by that many processes.
+        """The batches, made by that many worker processes.
 
-        With a model there is one process, and as many threads as it takes requests at once.
+        With a model there is one process, with enough threads to use all requests at once.
 
         Raises:
-            UserError: see `world`.
+            UserError: see `inputs`.
         """
-        world = self.inputs()
+        inputs = self.inputs()
         if self.model is not None:
             from rods.synthesis.llm.backend import jobs_at_once
 
-            program = world.pipeline(stories=self.stories)
-            pipeline = self.model.pipeline(program, world.env)
-            maker = JobRunner(pipeline, world.parents, self.seed, size=1, parents=MODEL_PARENTS)
-            return in_threads(maker, jobs_at_once(self.model.config), self.model.stop)
+            program = inputs.pipeline(stories=self.stories)
+            pipeline = self.model.pipeline(program, inputs.env)
+            runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
+            return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
         if workers == 1:
-            return in_threads(_maker(self, world), 1)
-        return in_processes(partial(_maker, self), workers)
+            return in_threads(_runner(self, inputs), 1)
+        return in_processes(partial(_runner, self), workers)
 
     def recorded(self) -> dict[str, Any]:
-        """What decides the outcome, for a file that is taken up again.
+        """All settings that decide the outcome, to be compared when a file is resumed.
 
         Raises:
-            UserError: the file of seeds cannot be read, or only once.
+            UserError: the file of seed tasks cannot be read, or only once.
         """
         content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
         own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
@@ -87,20 +87,20 @@ class SynthSettings:
 
     @property
     def patience(self) -> int:
-        """Jobs without a task after which the seeds or the model are given up."""
+        """Jobs in a row without a task after which the command ends."""
         return 60 if self.model else 960
 
     def trouble(self) -> str:
-        """What the model fails in, if it does for the most part; else ""."""
+        """The model's latest failure, if most of its questions failed; else ""."""
         return self.model.trouble if self.model else ""
 
     def usage(self) -> dict[str, Any]:
-        """What the model was asked, if there is one."""
+        """Requests, tokens and cost of the model; empty without one."""
         return {"model": self.model.usage()} if self.model else {}
 
 
 def settings_with_model(
-    order: SynthSettings,
+    settings: SynthSettings,
     file: Path | None,
     url: str | None,
     model: str | None,
@@ -110,7 +110,7 @@ def settings_with_model(
     replay: bool,
     notice: Callable[[str], None],
 ) -> SynthSettings:
-    """The order with a model in it, from what the command line says.
+    """The settings with a model added, as the command line names it.
 
     Args:
         notice: called with one line that a person should see at once.
@@ -124,13 +124,13 @@ def settings_with_model(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    wanted = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
-    return replace(order, model=wanted)
+    backend = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
+    return replace(settings, model=backend)
 
 
-def _maker(order: SynthSettings, world: SynthesisInputs | None = None) -> JobRunner:
-    world = world or order.inputs()
-    return JobRunner(world.pipeline(stories=order.stories), world.parents, order.seed)
+def _runner(settings: SynthSettings, inputs: SynthesisInputs | None = None) -> JobRunner:
+    inputs = inputs or settings.inputs()
+    return JobRunner(inputs.pipeline(stories=settings.stories), inputs.parents, settings.seed)
 
 
 def _seeds(path: Path) -> str:

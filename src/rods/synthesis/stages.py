@@ -1,4 +1,4 @@
-"""What passes through the stages: a plan that becomes calls, then words, then a task."""
+"""The interfaces of the stages, and the data between them: a plan, its calls, and their words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rods.task import Call, Task
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """One call to be made: the tools to try in order, and where linked arguments come from.
+    """One call to be made: the tools to try, in order, and the sources of linked arguments.
 
     Attributes:
         sources: parameter -> (position of the producing step, field of its response).
@@ -29,8 +29,8 @@ class Plan:
     Attributes:
         augmented: the turn that augmentation splits, or None.
         parent: id of the task whose profile is kept, or empty.
-        refers: turns that should leave a value to earlier ones; None leaves it open.
-        narrative: the story behind the turns, if there is one.
+        refers: turns that should not repeat a value of an earlier turn; None if any may.
+        narrative: the story of the turns, if there is one.
     """
 
     category: str
@@ -43,17 +43,17 @@ class Plan:
 
     @property
     def tools(self) -> tuple[tuple[str, ...], ...]:
-        """First choices by turn."""
+        """The first tool of each step, by turn."""
         return tuple(tuple(step.tools[0] for step in turn if step.tools) for turn in self.turns)
 
 
 @dataclass(frozen=True)
 class Executed:
-    """A plan that ran: the base form of a task without words.
+    """A plan that was executed: the base form of a task without words.
 
     Attributes:
         calls, responses: by turn.
-        digests: of the state, at the start and after each turn; empty if they were not taken.
+        digests: of the state, at the start and after each turn; empty if they are unknown.
     """
 
     plan: Plan
@@ -64,17 +64,17 @@ class Executed:
 
 
 class Words(Protocol):
-    """What a grounder found to say for an executed plan."""
+    """What the user says for an executed plan."""
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
         """The user's words for a turn.
 
         Args:
-            missing: (call within the turn, parameter) whose value is not said.
+            missing: (call within the turn, parameter) whose value is left out.
         """
 
     def stated(self, index: int) -> list[tuple[int, str]]:
-        """(call within the turn, parameter) whose value the turn's words state."""
+        """Each (call within the turn, parameter) whose value the turn's words state."""
 
     def answer(self, call: Call, parameter: str) -> str:
         """The words that supply a missing value."""
@@ -84,10 +84,10 @@ class Planner(Protocol):
     """Stage I."""
 
     def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
-        """A plan with the parent's profile that is none of those that failed.
+        """A plan with the parent's profile that differs from those that failed.
 
         Args:
-            keep: take the parent's own sequence of tools.
+            keep: use the parent's sequence of tools.
 
         Raises:
             SynthesisError: there is none.
@@ -98,10 +98,10 @@ class Executor(Protocol):
     """Stage II."""
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """The plan carried out in a start state of its own.
+        """The plan, executed in a new start state.
 
         Raises:
-            SynthesisError: some step cannot be carried out.
+            SynthesisError: some step cannot be executed.
         """
 
 
@@ -117,10 +117,10 @@ class Grounder(Protocol):
 
 
 class Judge(Protocol):
-    """The part of stage IV that is no gate."""
+    """The part of stage IV that is not a gate."""
 
     def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
-        """The task as it is or with better words, which the gates will see again.
+        """The task unchanged or with better words, which the gates will check again.
 
         Raises:
             SynthesisError: it is rejected.

@@ -1,4 +1,4 @@
-"""Voices: how phrases become what a person says, with or without a story around them."""
+"""Voices: how phrases become the user's words, with or without a story."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which endpoint is asked, and how."""
+"""The settings of an endpoint, and how they are read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rods.reading import parse_yaml, read_text
 from rods.secret import declare
 from rods.setting import Setting
 
-CALLED = "/chat/completions"  # what is added to the URL
+PATH = "/chat/completions"  # is added to the URL
 Structured = Literal["auto", "schema", "tags"]
 
 
 class EndpointConfig(Setting):
-    """An OpenAI-compatible chat endpoint. The key is in the environment and nowhere else."""
+    """An OpenAI-compatible chat endpoint. The key is only in the environment."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -48,8 +48,8 @@ class EndpointConfig(Setting):
         if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 0:
             raise ValueError("write it as http://host:port/v1")
         base = url.rstrip("/")
-        if base.endswith(CALLED):
-            raise ValueError(f"leave out {CALLED}; write it as {base.removesuffix(CALLED)}")
+        if base.endswith(PATH):
+            raise ValueError(f"leave out {PATH}; write it as {base.removesuffix(PATH)}")
         return base
 
     @field_validator("key_env")
@@ -61,7 +61,7 @@ class EndpointConfig(Setting):
 
 
 def read_endpoint(path: Path | None, url: str | None, model: str | None) -> EndpointConfig:
-    """The endpoint's settings from a YAML file, with the command line's on top.
+    """The endpoint's settings from a YAML file, replaced by those of the command line.
 
     Raises:
         UserError: naming the file and the field.

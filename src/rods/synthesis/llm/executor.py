@@ -1,8 +1,8 @@
-"""Stage II by a model: arguments against the live state, and repairs of the start state.
+"""Stage II by a model: arguments that suit the session's state, and patches of the start state.
 
-Each call is proposed by the model and run at once; what it answers is shown to the next proposal.
+Each call is proposed by the model and executed at once; the next proposal sees the response.
 After a failure of a patchable type the model may change the start state (the paper's C.2); the
-patched state is where the next attempt begins.
+next attempt begins with the patched state.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LlmExecutor:
 
     Args:
         env: where its calls run.
-        program: draws start states, and knows the tools and the seeds' values.
+        program: draws start states; it has the tools and the values of the seed tasks.
     """
 
     model: Model
@@ -46,7 +46,7 @@ class LlmExecutor:
     program: ProgramExecutor
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """See `pipeline.Executor`; a patched start state is left in the history."""
+        """See `stages.Executor`; a patched start state is stored in the history."""
         start = history.start
         if start is None:
             start, _ = self.program.draw(plan, rng)
@@ -110,13 +110,13 @@ class LlmExecutor:
     def _candidates(
         self, tool: ToolSpec, session: Session, rng: random.Random
     ) -> dict[str, list[str]]:
-        """Values that may suit each parameter: closed sets, the state's, or the seeds' own."""
-        facts, entry = StateValues(session), self.program.graph.phrases[tool.name]
+        """Values that may suit each parameter: from closed sets, the state or the seed tasks."""
+        state, entry = StateValues(session), self.program.graph.phrases[tool.name]
         bank = self.program.bank
         found: dict[str, list[str]] = {}
         for name in tool.parameters:
             kind = entry.slots.get(name, name)
-            values = [*entry.choices.get(name, ()), *facts.of(kind, name)]
+            values = [*entry.choices.get(name, ()), *state.of(kind, name)]
             values = values or bank.parameter(tool.name, name) or bank.kind(kind)
             values = rng.sample(values, min(CANDIDATES, len(values)))
             found[name] = [clipped(json.dumps(v, ensure_ascii=False), 80) for v in values]
@@ -130,7 +130,7 @@ class LlmExecutor:
         history: History,
         rng: random.Random,
     ) -> dict[str, Any]:
-        """The start state after what the model changes in it; as it was if that is unusable."""
+        """The start state with the model's changes; unchanged if they are unusable."""
         assert failure.call is not None
         try:
             answer = ask(

@@ -1,9 +1,9 @@
-"""Prompts out of template files.
+"""Prompts from template files, and questions to a model in one of its roles.
 
 A template is `<name>.j2`. Its first line is `{# version: 1 #}`, and it has two blocks, `system` and
-`user`. Values come from tools, tasks and other answers, so they are never trusted: what looks like
-a tag in them is written with other brackets, wherever they are put in. `quoted` cuts them as well.
-A template that puts in tags of its own by an expression marks them `| safe`.
+`user`. Values come from tools, tasks and other answers, so they are not trusted: tags in them are
+written with other brackets. `quoted` also cuts them. A template that inserts its own tags by an
+expression marks them `| safe`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VERSION = re.compile(r"\{#-?\s*version:\s*([\w.-]{1,20})\s*-?#\}")
 
 
 class Prompt(NamedTuple):
-    """What a model is asked, by which role, in which version of its words."""
+    """A prompt, with its role and its version."""
 
     role: str
     version: str
@@ -78,7 +78,7 @@ def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
 
 
 def quoted(value: object, size: int = QUOTED) -> Markup:
-    """A value as text of at most `size` characters in which nothing looks like a tag."""
+    """A value as text of at most `size` characters without tags."""
     text = str(value)
     if len(text) > size:
         text = text[: size - 1] + "…"
@@ -90,7 +90,7 @@ def _harmless(text: str) -> str:
 
 
 def _put(value: Any) -> Any:
-    """Every value on its way into a prompt."""
+    """Called for every value that is inserted into a prompt."""
     return value if isinstance(value, Markup) else _harmless(str(value))
 
 
@@ -110,13 +110,13 @@ def _environment(folder: Path) -> ImmutableSandboxedEnvironment:
 
 
 class Model(Protocol):
-    """Whatever answers prompts."""
+    """Answers prompts."""
 
     def ask(self, prompt: Prompt, answer: type[M], key: str = "") -> M:
-        """An answer of that form.
+        """An answer of the given form.
 
         Args:
-            key: tells jobs apart, so that a recorded run can be repeated in any order.
+            key: distinguishes jobs, so that a recorded run can be repeated in any order.
 
         Raises:
             ModelError: there is none.
@@ -134,7 +134,7 @@ def ask(
     """The answer to the prompt of a role.
 
     Args:
-        unreadable: how an answer without the wanted form is counted.
+        unreadable: the failure of an answer that does not have the form.
 
     Raises:
         SynthesisError: there is no answer.
@@ -154,7 +154,7 @@ def versions() -> dict[str, str]:
 
 
 def tool_lines(tools: dict[str, ToolSpec]) -> list[str]:
-    """One line a tool: class, name, parameters, what it does."""
+    """One line for each tool: class, name, parameters, what it does."""
     return [
         f"{tool.owner}: {tool.name}({', '.join(tool.parameters)}) - {_short(tool.description)}"
         for tool in tools.values()
@@ -167,7 +167,7 @@ def call_line(call: Call) -> str:
 
 
 def clipped(text: str, limit: int = MAX_SHOWN) -> str:
-    """A response or state as far as it fits a prompt."""
+    """A response or state, cut to fit a prompt."""
     return text if len(text) <= limit else text[:limit] + " ..."
 
 
