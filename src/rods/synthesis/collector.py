@@ -59,7 +59,7 @@ class Collector:
     notice: Callable[[str], None] = tell_log
     errors: ErrorCounter = field(default_factory=ErrorCounter)
 
-    def run(self, wanted: int, batches: Batches) -> Generator[int]:
+    def run(self, target: int, batches: Batches) -> Generator[int]:
         """Make the file; yields after each batch how many tasks there are.
 
         Raises:
@@ -70,10 +70,10 @@ class Collector:
         output = Output(self.out, folders=True)
         with output.named(), closing(PartFile(output, self.settings)) as part:
             number, barren = self._resume(part), 0
-            with closing(batches(number, lambda: wanted - self.made)) as stream:
-                while self.made < wanted:
+            with closing(batches(number, lambda: target - self.made)) as stream:
+                while self.made < target:
                     batch = next(stream)
-                    admitted = self._admit(batch, wanted)
+                    admitted = self._admit(batch, target)
                     number += 1
                     rows = [task.model_dump_json() for task in admitted]
                     lost = self._lost(batch, part.given_up)
@@ -82,11 +82,11 @@ class Collector:
                     part.append([*rows, json.dumps(state)])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
-                    if self.made < wanted and (self.errors.gave_up or barren >= self.patience):
-                        raise UserError(self._ended(wanted, part.path))
+                    if self.made < target and (self.errors.gave_up or barren >= self.patience):
+                        raise UserError(self._ended(target, part.path))
             part.finish()
 
-    def _ended(self, wanted: int, kept: Path | None) -> str:
+    def _ended(self, target: int, kept: Path | None) -> str:
         """Why there are fewer tasks than were asked for."""
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
         most = max(causes, key=lambda cause: causes[cause], default="nothing")
@@ -94,18 +94,18 @@ class Collector:
         if trouble := shown(self.trouble(), 200):
             why += f"; the model's last answer failed: {trouble}"
         return (
-            f"{self.out}: only {self.made} of {wanted} tasks could be made of these seeds; "
+            f"{self.out}: only {self.made} of {target} tasks could be made of these parent tasks; "
             + (self.errors.gave_up or why)
             + (f"; what was made is in {kept.name}" if kept else "")
         )
 
-    def _admit(self, batch: Sequence[JobResult], wanted: int) -> list[Task]:
+    def _admit(self, batch: Sequence[JobResult], target: int) -> list[Task]:
         admitted = []
         for result in batch:
             self.funnel.update(result.funnel)
             self.passed.update(result.passed)
             for task in result.variants:
-                fault = self.siblings.fault(task) if self.made < wanted else SURPLUS
+                fault = self.siblings.fault(task) if self.made < target else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
                     continue

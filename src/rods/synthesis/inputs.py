@@ -117,12 +117,12 @@ def named_tasks(name: str, inputs: SynthesisInputs) -> list[Task]:
     for task in inputs.tasks:
         if name in (task.source, task.id):
             return [task]
-    file, _, wanted = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    file, _, task_id = (name, "", "") if os.path.exists(name) else name.rpartition(":")
     if not file or not os.path.exists(file):
         raise UserError(f"{name}: no such file and no task of that id")
-    found = [task for task in read_tasks(Path(file)) if wanted in ("", task.id, task.source)]
+    found = [task for task in read_tasks(Path(file)) if task_id in ("", task.id, task.source)]
     if not found:
-        raise UserError(f"{file}: holds no task {wanted!r}")
+        raise UserError(f"{file}: holds no task {task_id!r}")
     return found
 
 

@@ -132,7 +132,7 @@ class Pipeline:
                 task = maker.attempt(like, History(), rng, keep=keep, fresh=True)
                 if task is not None:
                     return self._with_epoch(task, epoch)
-        raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
+        raise RuntimeError("no fresh task in many attempts: the seed tasks are unusable")
 
     def attempt(
         self, like: Task, history: History, rng: random.Random, *, keep: bool, fresh: bool = False

@@ -136,5 +136,5 @@ def _runner(settings: SynthSettings, inputs: SynthesisInputs | None = None) -> J
 def _seeds(path: Path) -> str:
     """The text of the file; each worker reads it again."""
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise UserError(f"{path}: cannot be read more than once; write the seeds to a plain file")
+        raise UserError(f"{path}: cannot be read more than once; write the tasks to a plain file")
     return read_text(path)

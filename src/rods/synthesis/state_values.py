@@ -36,9 +36,9 @@ class StateValues:
             self._by_name = named_values(self._state)
         if parameter in self._by_name:
             return self._by_name[parameter]
-        wanted = stems(parameter) - GENERIC
-        names = [n for n in self._by_name if wanted & stems(n)]
-        shared = {n: len(wanted & stems(n)) / len(stems(n) | wanted) for n in names}
+        parts = stems(parameter) - GENERIC
+        names = [n for n in self._by_name if parts & stems(n)]
+        shared = {n: len(parts & stems(n)) / len(stems(n) | parts) for n in names}
         best = max(shared, key=lambda n: (shared[n], n), default="")
         return self._by_name[best] if best else []
 

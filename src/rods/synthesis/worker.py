@@ -56,9 +56,9 @@ class Producer:
         for task in (*self.store.tasks().values(), *self.queue.candidates()):
             self.synthesis.learn(task)
 
-    def fill(self, wanted: int, epoch: int, step: int) -> None:
-        """Do jobs until `wanted` candidates wait, no job is left, or synthesis is given up."""
-        missing = wanted - len(self.queue.waiting(epoch))
+    def fill(self, target: int, epoch: int, step: int) -> None:
+        """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
+        missing = target - len(self.queue.waiting(epoch))
         for job in self.queue.open_jobs(epoch) if missing > 0 else ():
             if missing <= 0 or self.trouble.gave_up:
                 break
@@ -188,9 +188,9 @@ def fresh_tasks(
         UserError: synthesis makes no new tasks of the categories of the stage of training.
     """
     categories, size = config.stage(epoch).categories, config.rollout.tasks_per_step
-    wanted = max(1, seeds // size) * size
+    target = max(1, seeds // size) * size
     rng, made, useless = random.Random(f"{config.seed} epoch {epoch}"), set[str](), 0
-    while len(made) < wanted:
+    while len(made) < target:
         task = synthesis.fresh(rng, epoch)
         fits = task.category in categories or not categories
         if fits and task.id not in made and not known(task.id):

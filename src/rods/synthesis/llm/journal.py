@@ -1,8 +1,8 @@
 """The journal: every question with its answer, so that a run can be repeated without a model.
 
 An interrupted run asks the same questions again and gets recorded answers from here, so it ends
-like an uninterrupted one. The file has JSON lines, each appended and flushed at once. A line contains
-neither the prompt (only its digest) nor anything about the connection.
+like an uninterrupted one. The file has JSON lines, each appended and flushed at once. A line
+contains neither the prompt (only its digest) nor anything about the connection.
 """
 
 from __future__ import annotations

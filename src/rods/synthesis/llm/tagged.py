@@ -154,7 +154,8 @@ def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple
     """Blocks on the outermost level, each with its content and its end; in linear time.
 
     A block of text ends with the first end tag of its name. A block that has only the form's
-    "..." is ignored. In a model's block the same name may appear again, so starts and ends are counted.
+    "..." is ignored. In a model's block the same name may appear again, so starts and ends are
+    counted.
     """
     names = "|".join(map(re.escape, known))
     opened, start, level = "", 0, 0
