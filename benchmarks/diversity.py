@@ -21,8 +21,8 @@ from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
 from rods.files import read_tasks
 from rods.output import Output
+from rods.synthesis.inputs import benchmark_inputs
 from rods.synthesis.near import WORD, jaccard, shingles
-from rods.synthesis.world import benchmark_world
 from rods.task import Task
 
 PAIRS = 20_000  # drawn for the mean similarity
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     try:
-        sets = {"seeds": list(benchmark_world().seeds), **files(args.tasks)}
+        sets = {"seeds": list(benchmark_inputs().seeds), **files(args.tasks)}
         if args.category:
             sets = {n: [t for t in s if t.category == args.category] for n, s in sets.items()}
         found = compare(sets, args)

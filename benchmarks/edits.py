@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rods.errors import UserError
 from rods.grounding import leaves, spellings
 from rods.reward import GoldTrace, gold_trace
-from rods.synthesis.world import SynthesisInputs
+from rods.synthesis.inputs import SynthesisInputs
 from rods.task import Call, Task, Turn
 
 # What these tools answer with a false flag instead of an error when they fail.

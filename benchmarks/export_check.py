@@ -28,7 +28,7 @@ from rods.errors import UserError
 from rods.export.bfcl import read
 from rods.export.folder import export
 from rods.reward import gold_trace, score_many
-from rods.synthesis.wrong import wrong_answers
+from rods.synthesis.gates import wrong_answers
 from rods.task import Call, Task
 
 Answer = Sequence[Sequence[Call]]

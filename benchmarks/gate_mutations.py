@@ -24,10 +24,9 @@ from harmless import CHANGES
 from limits import LIMITS
 from mutations import MUTATIONS, Mutant, Mutation
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.synthesis.critique import Critic, Siblings
-from rods.synthesis.order import Order
+from rods.synthesis.critique import Critic, Siblings, verify_tasks
+from rods.synthesis.settings import SynthSettings
 from rods.task import Task
-from rods.verify import verify_tasks
 
 TRIES = 60  # at a mutant, over all tasks, for each one wanted
 EXAMPLES = 10
@@ -43,7 +42,7 @@ def main() -> int:
     args = parser.parse_args()
     # The gates were mended on what --seed 0 got through; only other seeds are unseen.
     tasks = list(synthetic(max(400, 4 * args.each), 100_000 + args.seed, args.workers))
-    m = Materials(Order().world(), tasks)
+    m = Materials(SynthSettings().inputs(), tasks)
 
     def refused(kinds: dict[str, Mutation]) -> dict[str, Any]:
         return {
@@ -66,7 +65,7 @@ def main() -> int:
 def synthetic(count: int, seed: int, workers: int) -> Iterator[Task]:
     """Tasks as `rods synth` makes them."""
     siblings, made = Siblings(), 0
-    for batch in Order(seed=seed).batches(workers)(0):
+    for batch in SynthSettings(seed=seed).batches(workers)(0):
         for task in batch.tasks:
             if task is not None and not siblings.fault(task):
                 siblings.add(task)

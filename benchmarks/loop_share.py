@@ -25,8 +25,8 @@ from rods.curriculum.selector import Parent
 from rods.display import Display
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.group import GroupRewards
+from rods.job_result import JobResult
 from rods.loop import Loop
-from rods.made import Made
 from rods.run import train
 from rods.stopper import Stopper
 from rods.store.rows import Job
@@ -107,7 +107,7 @@ def wait(loop: Loop, epoch: int, count: int) -> None:
     job = Job(-1 - epoch, epoch, parents[0].id, 0.5)
     with loop.store.transaction():
         loop.queue.add_jobs(job.step, epoch, [Parent(job.task_id, "base", 0.5)])
-    loop.queue.finish(job, Made("made", made, {}, [], 0.0), loop.step)
+    loop.queue.finish(job, JobResult("made", made, {}, [], 0.0), loop.step)
 
 
 def micro_steps(folder: Path, steps: int) -> list[float]:

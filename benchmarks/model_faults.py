@@ -22,13 +22,12 @@ from typing import Any
 from export_check import check
 from model_server import served
 from rods.files import write_tasks
-from rods.synthesis.critique import Siblings
-from rods.synthesis.llm.backend import ModelOrder
+from rods.synthesis.batches import JobRunner, in_threads
+from rods.synthesis.critique import Siblings, verify_tasks
+from rods.synthesis.inputs import SynthesisInputs, benchmark_inputs
+from rods.synthesis.llm.backend import ModelBackend
 from rods.synthesis.llm.endpoint import EndpointConfig
-from rods.synthesis.maker import Maker, in_threads
-from rods.synthesis.world import SynthesisInputs, benchmark_world
 from rods.task import Task
-from rods.verify import verify_tasks
 
 THREADS = 6
 
@@ -42,7 +41,7 @@ def main() -> int:
     parser.add_argument("--lies", type=float, default=0.04, help="share of requests")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    world = benchmark_world()
+    world = benchmark_inputs()
     with served(args.seed, args.faults, args.lies) as server:
         found, tasks = attempted(server.url, args.attempts, args.seed, world, rewrite=True)
         found["requests"] = server.seen()["kinds"]
@@ -65,8 +64,10 @@ def attempted(
 ) -> tuple[dict[str, Any], list[Task]]:
     """So many attempts, as `rods synth` makes them."""
     config = EndpointConfig(url=url, model="scripted", timeout=1.0, retries=2, parallel=THREADS)
-    order = ModelOrder(config, rewrite=rewrite)
-    maker = Maker(order.pipeline(world), world.parents, seed, size=1, parents=2)
+    backend = ModelBackend(config, rewrite=rewrite)
+    maker = JobRunner(
+        backend.pipeline(world.pipeline(), world.env), world.parents, seed, size=1, tries=2
+    )
     funnel, passed, siblings = Counter[str](), Counter[str](), Siblings()
     tasks: list[Task] = []
     began = time.monotonic()

@@ -24,7 +24,7 @@ from typing import Any
 from rods.envs.bfcl_data import SIMULATORS
 from rods.files import read_tasks
 from rods.profile import Profile, distance, profile
-from rods.synthesis.world import benchmark_world
+from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task
 
 SEEDS = "train+validation"
@@ -95,7 +95,7 @@ def resident(pid: int) -> int:
 
 def described(tasks: Sequence[Task]) -> dict[str, Any]:
     """Figures of a file of tasks beside those of its seeds."""
-    world = benchmark_world(SEEDS)
+    world = benchmark_inputs(SEEDS)
     seeds = {task.id: task for task in world.parents}
     phi = {name: profile(task, world.env) for name, task in seeds.items()}
     made = [profile(task, world.env) for task in tasks]

@@ -35,8 +35,8 @@ from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
 from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
+from rods.job_result import JobResult
 from rods.loop import Loop
-from rods.made import Made
 from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Task, Turn
@@ -93,7 +93,7 @@ def candidates(loop: Loop, count: int, first: int) -> None:
         with loop.store.transaction():
             loop.queue.add_jobs(job.step, job.epoch, [Parent(parent, "base", 0.5)])
         made = [task(i, parent) for i in range(number, min(first + count, number + 1_000))]
-        loop.queue.finish(job, Made("made", made, {}, [], 0.0), 0)
+        loop.queue.finish(job, JobResult("made", made, {}, [], 0.0), 0)
 
 
 def additions() -> float:

@@ -670,7 +670,7 @@ def train_beside(folder: Path, script: str | None, until: int, step: int = 0) ->
             [sys.executable, "-c", script],
             restarts=2,
             silence=0.5,
-            tell=lambda line: print(line, file=sys.stderr, flush=True),
+            notice=lambda line: print(line, file=sys.stderr, flush=True),
             pause=0.05,
         ).start()
         go_on(loop, until // 2)
@@ -729,7 +729,7 @@ def clocked(folder: Path, stamp: Path) -> None:
             print("{}", flush=True)
     """
     with_worker = Supervisor(
-        [sys.executable, "-c", script], restarts=0, silence=30.0, tell=told.append
+        [sys.executable, "-c", script], restarts=0, silence=30.0, notice=told.append
     ).start()
     go_on(Loop(BACKGROUND, store, SEEDS), END)
     with_worker.close()

@@ -18,10 +18,10 @@ from collections import Counter
 from pathlib import Path
 
 from model_server import served
-from rods.synthesis.llm.backend import ModelOrder, jobs_at_once
+from rods.synthesis.batches import JobRunner, in_threads
+from rods.synthesis.inputs import benchmark_inputs
+from rods.synthesis.llm.backend import ModelBackend, jobs_at_once
 from rods.synthesis.llm.endpoint import EndpointConfig
-from rods.synthesis.maker import Maker, in_threads
-from rods.synthesis.world import benchmark_world
 
 LATENCY = 1.0
 
@@ -32,10 +32,11 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=64)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    world = benchmark_world()
+    world = benchmark_inputs()
     with served(0, 0, 0, LATENCY) as server:
         config = EndpointConfig(url=server.url, model="scripted", parallel=args.parallel)
-        maker = Maker(ModelOrder(config).pipeline(world), world.parents, 0, size=1, parents=2)
+        pipeline = ModelBackend(config).pipeline(world.pipeline(), world.env)
+        maker = JobRunner(pipeline, world.parents, 0, size=1, tries=2)
         batches = in_threads(maker, jobs_at_once(config))(0)
         funnel: Counter[str] = Counter()
         end = time.monotonic() + args.seconds

@@ -18,7 +18,7 @@ from rods.group import Group, GroupRewards, signal_share
 from rods.loop import Loop
 from rods.reward import progress, score
 from rods.store.store import Store
-from rods.synthesis.world import benchmark_world
+from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task
 
 CONFIG = Config.model_validate(
@@ -43,7 +43,7 @@ def play(task: Task, skill: float, env: BfclEnvironment, rng: random.Random) -> 
 def main(epochs: int = 8) -> None:
     """Train for some epochs and print a line for each."""
     rng, env, skill = random.Random(0), BfclEnvironment(), 0.6
-    world = benchmark_world()
+    world = benchmark_inputs()
     seeds = random.Random(1).sample(world.seeds, CONFIG.pool.seeds)
     with tempfile.TemporaryDirectory() as folder:
         loop = Loop(CONFIG, Store(Path(folder)), seeds, world.pipeline())

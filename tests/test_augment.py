@@ -9,9 +9,9 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
 from rods.synthesis.augment import augment, base_form
 from rods.synthesis.catalogue import phrases
-from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.ground import ProgramGrounder
+from rods.synthesis.stages import Executed, Plan
 from rods.synthesis.story import PlainVoice
 from rods.task import Turn
 

@@ -25,7 +25,7 @@ from rods.report.page import write_report
 from rods.report.style import line_of
 from rods.store.rows import Evaluation
 from rods.store.store import Store
-from rods.synthesis import registry
+from rods.synthesis import augmentation
 from rods.task import Task
 from small_shop import CLASS, OPTIONS
 
@@ -216,7 +216,7 @@ def own_tasks() -> list[Task]:
 def test_the_example_of_the_docs(
     rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_AUGMENTATIONS", dict(registry._AUGMENTATIONS))
+    monkeypatch.setattr(augmentation, "_AUGMENTATIONS", dict(augmentation._AUGMENTATIONS))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (code,) = re.findall(r"^```python\n(.*?)^```", DOCS.read_text("utf-8"), re.M | re.S)
@@ -253,8 +253,8 @@ def test_the_example_of_the_docs(
     )
     done = rods("verify", "bad.jsonl", *options)
     assert done.code == 1 and "augment: no greeting" in done.out
-    known = registry.augmentation_of("greeting")
-    assert known is not None and registry.structures()["greeting"] == known.structure
+    known = augmentation.augmentation_of("greeting")
+    assert known is not None and augmentation.structures()["greeting"] == known.structure
     for name in ("greeting", "miss_func"):
         with pytest.raises(ValueError, match=f"'{name}' has an augmentation"):
-            registry.register(name, known)
+            augmentation.register(name, known)

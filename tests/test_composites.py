@@ -6,7 +6,7 @@ from functools import cache
 
 from rods.synthesis.llm.planner import MAX_CALLS, composites
 from rods.synthesis.toolgraph import Fragment, ToolGraph
-from test_factory import world
+from test_collector import world
 
 
 @cache

@@ -12,7 +12,7 @@ from commandline import call
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "RESULTS.md", *sorted((ROOT / "docs").glob("*.md"))]
-CODE = re.compile(r"^```\w*\n(.*?)^```$|^ {4}(\S[^\n]*\n)", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"^```\w*\n(.*?)^```$|^ {4}( *\S[^\n]*\n)", re.DOTALL | re.MULTILINE)
 LINE = re.compile(r"^(?:\$ )?((?:rods|python|make) [^\n]*)$", re.MULTILINE)
 
 
@@ -20,7 +20,8 @@ def commands() -> dict[str, str]:
     """Command line -> the first page that has it. Lines that end with a backslash are joined."""
     found: dict[str, str] = {}
     for page in PAGES:
-        code = "\n".join(map("".join, CODE.findall(page.read_text("utf-8"))))
+        blocks = CODE.findall(page.read_text("utf-8"))
+        code = "".join(fenced + indented for fenced, indented in blocks)
         for line in LINE.findall(re.sub(r"\\\n\s*", "", code)):
             found.setdefault(re.split(r" +# | \| ", line)[0].strip(), page.name)
     return found

@@ -192,9 +192,9 @@ def test_a_stall_makes_no_wrong_answer_wrong(
     monkeypatch.setattr(gates, "wrong_answers", lambda task: [right])
     case = Case(task, tools.env, TaskLimits())
     assert case.gold.clean
-    assert not gates.decisive(case)
+    assert not gates.reward_separates(case)
     tools.mark(f"{what}-{tools.opened() + 1}")  # the right answer's session comes first
-    assert not gates.decisive(case)
+    assert not gates.reward_separates(case)
 
 
 @pytest.mark.slow

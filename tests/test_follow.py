@@ -30,7 +30,7 @@ from rods.stopper import Stopper
 from rods.store.store import Store
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.supervisor import BUSY, Supervisor
-from rods.synthesis.worker import Count
+from rods.synthesis.worker import WorkerProgress
 from runs import STEPS, Runs
 from scripted_endpoint import ScriptedEndpoint
 
@@ -102,7 +102,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_follower_stops_between_jobs_when_a_signal_came(begun: Path) -> None:
     stopper = Stopper()
 
-    def tell(count: Count) -> None:
+    def tell(count: WorkerProgress) -> None:
         assert stopper.safe, "a signal would break off a job"
         assert not stopper.number, "it goes on"
         if count.jobs == 3:
@@ -117,7 +117,7 @@ def test_a_follower_stops_between_jobs_when_a_signal_came(begun: Path) -> None:
 
 
 def test_a_follower_ends_with_the_run(begun: Path) -> None:
-    def tell(count: Count) -> None:
+    def tell(count: WorkerProgress) -> None:
         assert not (begun / follow.SUMMARY).exists(), "it goes on"
         if not count.open:
             (begun / follow.SUMMARY).touch()

@@ -14,7 +14,7 @@ HEAVY = ("torch", "trl", "transformers", "ray")
 OUTER = ("trainers", "micro", "policies", "report", "simulate", "cli", "run")
 SINGLE = [
     "task",
-    "made",
+    "job_result",
     "errors",
     "reward",
     "group",
@@ -23,7 +23,7 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify", "cache"]
+SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "cache"]
 SINGLE += ["policies/registry"]
 FOLDERS = ("curriculum", "envs", "rollout", "synthesis", "export", "store")
 REGISTRY = "rods.policies.registry"

@@ -20,7 +20,7 @@ from rods.envs.base import Work
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
-from rods.made import Made
+from rods.job_result import JobResult
 from rods.store.rows import Job
 from rods.store.store import Store
 from rods.task import Call, Task, Turn
@@ -61,7 +61,7 @@ def run(tmp_path: Path) -> Path:
             store.add_groups([Group(parent.id, "base", (0.0, 1.0), 0, step)])
         store.add_events([Event(2, 1, made[0].id, "injected", parent.id)])
         queue.add_jobs(1, 0, [Parent(parent.id, "base", 1.0)])
-    queue.finish(Job(1, 0, parent.id, 1.0), Made("made", made, {}, [], 0.1), 2)
+    queue.finish(Job(1, 0, parent.id, 1.0), JobResult("made", made, {}, [], 0.1), 2)
     store.close()
     whole = tmp_path / "run" / "checkpoints" / "checkpoint-1"
     whole.mkdir(parents=True)

@@ -12,9 +12,9 @@ import pytest
 from commandline import Done, refused
 from hostile import OWNED, Hostile
 from rods.files import read_tasks
-from rods.verify import verify_tasks
+from rods.synthesis.critique import verify_tasks
 from scripted_endpoint import Reply, ScriptedEndpoint
-from test_factory import world
+from test_collector import world
 
 KEY = "sk-this-must-never-be-written"
 COUNT = 6

@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from rods.errors import UserError
-from rods.synthesis.llm import live, transport
+from rods.synthesis.llm import client, transport
 from rods.synthesis.llm.endpoint import Cause, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.fault import Fault
-from rods.synthesis.llm.forms import read, response_format, spoken
+from rods.synthesis.llm.forms import read, response_format, without_thinking
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.refusal import retry_after
 from rods.synthesis.llm.response import period, repeating
@@ -42,7 +42,7 @@ VARIED = " ".join(str(n * n) for n in range(200_000))
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(live, "PAUSE", 0.01)
+    monkeypatch.setattr(client, "PAUSE", 0.01)
 
 
 def always(reply: Reply) -> Callable[[dict[str, Any]], Reply]:
@@ -221,9 +221,9 @@ def test_each_try_is_counted_and_the_server_says_how_long_to_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited: list[float] = []
-    rest = live.Live._rest
+    rest = client.Client._rest
     note = lambda self, seconds: waited.append(seconds) if seconds else rest(self, 0)  # noqa: E731
-    monkeypatch.setattr(live.Live, "_rest", note)
+    monkeypatch.setattr(client.Client, "_rest", note)
     replies = [refusal(429, **{"Retry-After": "0.3"}), refusal(502), Reply(JSON)]
     with ScriptedEndpoint(lambda request: replies.pop(0)) as server:
         asked = endpoint(server.url, retries=3)
@@ -232,14 +232,14 @@ def test_each_try_is_counted_and_the_server_says_how_long_to_wait(
     assert asked.counts["again after rate limited"] == asked.counts["again after down"] == 1
     assert asked.counts["answered"] == asked.counts["planner: answered"] == 1
     first, second = waited
-    assert first == 0.3 and 0 < second <= 2 * live.PAUSE
+    assert first == 0.3 and 0 < second <= 2 * client.PAUSE
 
 
 def test_pauses_grow_up_to_a_limit() -> None:
-    assert live.pause(0, 2.5) == 2.5
-    assert live.pause(0, 86_400.0) == live.LONGEST_PAUSE
-    assert live.PAUSE * 4 <= live.pause(3, None) <= live.PAUSE * 8
-    assert live.pause(10**6, None) <= live.LONGEST_PAUSE
+    assert client.pause(0, 2.5) == 2.5
+    assert client.pause(0, 86_400.0) == client.LONGEST_PAUSE
+    assert client.PAUSE * 4 <= client.pause(3, None) <= client.PAUSE * 8
+    assert client.pause(10**6, None) <= client.LONGEST_PAUSE
     soon = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=100)))
     assert soon is not None and 0 < soon <= 100
     assert retry_after("-3") == 0.0 and retry_after("7") == 7.0
@@ -378,11 +378,11 @@ def test_connections_are_kept() -> None:
 
 
 def test_thinking_is_dropped_only_at_the_beginning() -> None:
-    assert spoken(" <think>a</think> b") == "b"
-    assert spoken("a</think>b") == "b"
-    assert spoken('{"a": "</think>"}') == '{"a": "</think>"}'
-    assert spoken("b <think>a</think>") == "b <think>a</think>"
-    assert spoken("<think>never ends") == ""
+    assert without_thinking(" <think>a</think> b") == "b"
+    assert without_thinking("a</think>b") == "b"
+    assert without_thinking('{"a": "</think>"}') == '{"a": "</think>"}'
+    assert without_thinking("b <think>a</think>") == "b <think>a</think>"
+    assert without_thinking("<think>never ends") == ""
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,15 @@ from commandline import refused
 from rods.errors import UserError
 from rods.secret import hidden
 from rods.store.store import Store
-from rods.synthesis.llm import live
-from rods.synthesis.llm.backend import STAGES, model_pipeline
+from rods.synthesis.llm import client
+from rods.synthesis.llm.backend import ModelBackend
+from rods.synthesis.llm.config import read_endpoint
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.worker import SynthesisWorker
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 from server_faults import MODES, outcome
-from test_factory import world
+from test_collector import world
 
 PROMPT = Prompt("query", "1", "You speak.", "Say a word.")
 WORD = '{"word": "now"}'
@@ -40,7 +41,7 @@ class Word(BaseModel):
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(live, "PAUSE", 0.01)
+    monkeypatch.setattr(client, "PAUSE", 0.01)
 
 
 def asked(endpoint: Endpoint, key: str = "", user: str = "Say a word.") -> str:
@@ -307,7 +308,10 @@ def test_a_worker_gives_up_visibly(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with ScriptedEndpoint(lambda request: refusal(401, f"bad key {KEY}")) as server:
         file.write_text(json.dumps({"url": server.url, "model": "m"}))
         journal = tmp_path / "calls.jsonl"
-        synthesis = model_pipeline(file, STAGES, here.pipeline(), here.env, journal, notices.append)
+        backend = ModelBackend(
+            read_endpoint(file, None, None), journal=journal, notice=notices.append
+        )
+        synthesis = backend.pipeline(here.pipeline(), here.env)
         count = SynthesisWorker(config, store, synthesis, pause=0, notice=notices.append).run()
     store.close()
     assert (count.jobs, count.errors) == (3, 3)

@@ -10,11 +10,11 @@ import pytest
 
 from rods.files import read_tasks
 from rods.synthesis import order, pipeline
+from rods.synthesis.critique import verify_tasks
+from rods.synthesis.inputs import own_inputs
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
 from rods.synthesis.llm.forms import Judgement
 from rods.synthesis.llm.prompts import render
-from rods.synthesis.world import own_world
-from rods.verify import verify_tasks
 from small_model import served
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_every_answer_is_read_or_its_cause_counted(
     assert all(call["answer"] or call["cause"] for call in calls)
     assert any(call["tokens_out"] for call in calls)
     if done.code == 0:
-        world = own_world(OWN[1], Path(OWN[3]))
+        world = own_inputs(OWN[1], Path(OWN[3]))
         assert set(dict(verify_tasks(read_tasks(out), world)).values()) == {""}
     else:
         assert "most attempts ended in" in done.err

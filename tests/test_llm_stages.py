@@ -20,7 +20,7 @@ from rods.synthesis.llm.backend import STAGES, with_model
 from rods.synthesis.llm.endpoint import Cause, ModelError, Prompt
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Call, Task
-from test_factory import world
+from test_collector import world
 
 
 @cache

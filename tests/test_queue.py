@@ -14,7 +14,7 @@ from doubles import make_task
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
 from rods.errors import UserError
-from rods.made import Made, Spent
+from rods.job_result import JobResult, Spent
 from rods.store.account import Account
 from rods.store.queue import TRIES, Queue
 from rods.store.rows import Candidate, Fates, Job
@@ -49,8 +49,8 @@ def variant(name: str, parent: Task = PARENT) -> Task:
     return make_task(name, origin="renamed", parent=parent.id, born=1)
 
 
-def made(*variants: Task, outcome: str = "made") -> Made:
-    return Made(outcome, list(variants), {"tried": 2, "refused": 0}, [{"parent": "p"}], 0.5)
+def made(*variants: Task, outcome: str = "made") -> JobResult:
+    return JobResult(outcome, list(variants), {"tried": 2, "refused": 0}, [{"parent": "p"}], 0.5)
 
 
 def inject(queue: Queue, step: int, *tasks: Task) -> None:
@@ -165,7 +165,9 @@ def test_what_became_of_those_that_were_made(queue: Queue) -> None:
         add(queue, job, job._replace(step=9 + epoch))
         done = made(variant(f"v{epoch}"))._replace(spent=Spent(100, 10, 0.5))
         queue.finish(job, done, 2 + epoch)
-        queue.finish(job._replace(step=9 + epoch), Made("given up", [], {}, [], 1.5), 2 + epoch)
+        queue.finish(
+            job._replace(step=9 + epoch), JobResult("given up", [], {}, [], 1.5), 2 + epoch
+        )
     inject(queue, 3, next(queue.candidates()))
     assert queue.fates(2) == Fates(4, 1, 3, 0)
     assert queue.fates(4) == Fates(4, 1, 2, 1)

@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 
 from rods.synthesis.catalogue import phrases
-from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.speech import References
+from rods.synthesis.stages import Executed, Plan
 from rods.task import Call
 
 Step = tuple[str, dict[str, object], object]

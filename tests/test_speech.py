@@ -6,7 +6,7 @@ import pytest
 
 from rods.synthesis.catalogue import described
 from rods.synthesis.speech import COMPACT, SPOKEN, pick, short, singular, spoken, unlabelled
-from rods.synthesis.story import PlainVoice, TellingVoice, names, themes
+from rods.synthesis.story import PlainVoice, SentenceVoice, names, themes
 from rods.task import ToolSpec
 
 TEXTS = [
@@ -74,11 +74,11 @@ def test_the_plain_voice_draws_nothing_to_point() -> None:
     ]
     assert rng.random() == random.Random(1).random()
     assert all(len(options) > 1 for options in SPOKEN)
-    assert (PlainVoice.whole, TellingVoice.whole) == (False, True)
+    assert (PlainVoice.whole, SentenceVoice.whole) == (False, True)
 
 
 def test_every_frame_takes_its_words() -> None:
-    voice = TellingVoice()
+    voice = SentenceVoice()
     frames = [*voice.FIRST, *voice.LATER]
     assert all(frame.count("{}") == 1 and frame[-1] in ".?" for frame in frames)
     for answer in voice.ANSWERS:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from rods.audit import benchmark_faults
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
-from rods.synthesis.world import benchmark_world
+from rods.synthesis.inputs import benchmark_inputs
 
 SIDES, TASKS = split(), benchmark_tasks()
 
@@ -60,5 +60,5 @@ def test_faulty_seeds_are_left_out() -> None:
         "miss_func_49": "withheld early",
         **{f"{category}_173": "wrong type" for category in CATEGORIES},
     }
-    seeds = {task.source for task in benchmark_world().seeds}
+    seeds = {task.source for task in benchmark_inputs().seeds}
     assert seeds == {n for n, s in SIDES.items() if s == "train"} - faults.keys()

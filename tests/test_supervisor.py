@@ -31,7 +31,7 @@ class Watched:
     def __init__(self, script: str, *arguments: object, **settings: object) -> None:
         self.told: list[str] = []
         command = [sys.executable, "-c", WORK + script, *map(str, arguments)]
-        usual = {"restarts": 2, "silence": PATIENCE, "pause": 0.01, "tell": self.told.append}
+        usual = {"restarts": 2, "silence": PATIENCE, "pause": 0.01, "notice": self.told.append}
         self.supervisor = Supervisor(command, **usual | settings)  # type: ignore[arg-type]
         self.state = self.supervisor.state
 
@@ -51,7 +51,7 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "LOOK", 0.02)
+    monkeypatch.setattr(supervisor, "POLL", 0.02)
 
 
 def alive(pid: int) -> bool:

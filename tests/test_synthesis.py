@@ -16,17 +16,17 @@ from rods.profile import distance, profile
 from rods.reward import gold_trace, progress, score
 from rods.synthesis.case import TaskLimits
 from rods.synthesis.critique import Critic
-from rods.synthesis.facts import Facts
-from rods.synthesis.ground import say
+from rods.synthesis.gates import wrong_answers
+from rods.synthesis.ground import as_text
+from rods.synthesis.inputs import benchmark_inputs, of_category
 from rods.synthesis.near import signature
 from rods.synthesis.pipeline import Pipeline
+from rods.synthesis.state_values import StateValues
 from rods.synthesis.values import EXCERPT_WORDS
-from rods.synthesis.world import benchmark_world, of_category
-from rods.synthesis.wrong import wrong_answers
 from rods.task import Call, Task, Turn
 
 ENV = BfclEnvironment()
-WORLD = benchmark_world()
+WORLD = benchmark_inputs()
 SEEDS = [seed for c in CATEGORIES for seed in of_category(WORLD.seeds, c)[::5][:15]]
 
 
@@ -96,8 +96,8 @@ def test_a_missing_value_stands_nowhere_before_it_is_given() -> None:
         (empty,) = (i for i, turn in enumerate(task.turns) if not turn.ground_truth)
         answer, seen = task.turns[empty + 1], seen_before(task, empty + 1)
         values = [v for c in answer.ground_truth for a in c.arguments.values() for v in leaves(a)]
-        told = [v for v in values if says(answer.user, say(v))]
-        assert told and any(not says(seen, say(v)) for v in told)
+        told = [v for v in values if says(answer.user, as_text(v))]
+        assert told and any(not says(seen, as_text(v)) for v in told)
 
 
 def test_a_missing_tool_is_needed_on_its_release() -> None:
@@ -160,5 +160,5 @@ def test_names_without_words_tell_no_values() -> None:
     env = PythonEnvironment(Desk)
     turns = (Turn(user="-"),)
     session = env.open(Task(category="base", classes=("Desk",), start={}, turns=turns))
-    facts = Facts(session)
+    facts = StateValues(session)
     assert facts.of("to", "to") == [] and facts.of("old_box", "old_box") == ["b1"]

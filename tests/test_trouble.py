@@ -14,14 +14,14 @@ import pytest
 from doubles import SEEDS, RenamingSynthesis, content, make_config, steps, with_signal
 from rods import secret
 from rods.config import Config
+from rods.job_result import FRAMES, MAX_TRACE, error_text
 from rods.loop import Loop
-from rods.made import FRAMES, MAX_TRACE, traced
 from rods.metrics import summarise
 from rods.store.store import Store
 from rods.synthesis import supervisor
 from rods.synthesis.llm.fault import Cause, ModelError
 from rods.synthesis.supervisor import Supervisor
-from rods.synthesis.worker import Count, SynthesisWorker
+from rods.synthesis.worker import SynthesisWorker, WorkerProgress
 from rods.task import Task
 
 KEY = "sk-0123456789-of-nobody"
@@ -280,10 +280,14 @@ def jobs_for_a_worker(folder: Path, **options: int) -> Config:
 
 
 def test_a_worker_ends_when_synthesis_is_broken(tmp_path: Path) -> None:
-    config, counts, notices = jobs_for_a_worker(tmp_path, errors=3), list[Count](), list[str]()
+    config, counts, notices = (
+        jobs_for_a_worker(tmp_path, errors=3),
+        list[WorkerProgress](),
+        list[str](),
+    )
     store = Store(tmp_path, role="worker", durable=False)
     worker = SynthesisWorker(
-        config, store, Ailing(broken), tell=counts.append, pause=0, notice=notices.append
+        config, store, Ailing(broken), report=counts.append, pause=0, notice=notices.append
     )
     count = worker.run()
     assert count == counts[-1]
@@ -312,11 +316,11 @@ def test_a_broken_worker_is_not_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command in a process of its own, under a supervisor's eyes."""
-    monkeypatch.setattr(supervisor, "LOOK", 0.02)
+    monkeypatch.setattr(supervisor, "POLL", 0.02)
     jobs_for_a_worker(tmp_path, errors=3)
     here, messages = str(Path(__file__).parent), list[str]()
     command = [sys.executable, "-c", FOLLOWER, str(tmp_path), here, "--supervised"]
-    watched = Supervisor(command, restarts=5, silence=600, tell=messages.append)
+    watched = Supervisor(command, restarts=5, silence=600, notice=messages.append)
     watched.start()._thread.join(PATIENCE)
     assert not watched._thread.is_alive()
     assert (watched.state.starts, watched.state.restarts, watched.state.deaths) == (1, 0, 0)
@@ -336,7 +340,7 @@ def test_a_traceback_is_bounded_and_keeps_both_ends() -> None:
 
     with pytest.raises(KeyError) as caught:
         deep(200)
-    trace = traced(caught.value)
+    trace = error_text(caught.value)
     assert len(trace.text) < MAX_TRACE + 100
     assert trace.text.startswith("Traceback") and trace.text.rstrip().endswith("***'")
     assert "characters are left out" in trace.text

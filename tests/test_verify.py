@@ -10,9 +10,9 @@ from commandline import refused
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.errors import UserError
 from rods.files import read_tasks, write_tasks
-from rods.synthesis.world import benchmark_world
+from rods.synthesis.critique import verify_tasks
+from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task
-from rods.verify import verify_tasks
 from test_synthesis import variants
 
 
@@ -30,7 +30,7 @@ def altered(task: Task, turn: int, **fields: Any) -> Task:
 
 def outcomes(path: Path, *tasks: Task) -> dict[str, str]:
     write_tasks(path, tasks)
-    return dict(verify_tasks(read_tasks(path), benchmark_world()))
+    return dict(verify_tasks(read_tasks(path), benchmark_inputs()))
 
 
 def test_what_synthesis_made_passes(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_what_synthesis_made_passes(tmp_path: Path) -> None:
 
 
 def test_the_gate_is_named(tmp_path: Path) -> None:
-    seed, path = benchmark_world().seeds[0], tmp_path / "tasks.jsonl"
+    seed, path = benchmark_inputs().seeds[0], tmp_path / "tasks.jsonl"
     stranger = next(t for name, t in benchmark_tasks().items() if split()[name] == "test")
     task = next(
         t.model_copy(update={"record": ()})
@@ -51,7 +51,7 @@ def test_the_gate_is_named(tmp_path: Path) -> None:
         and any(call.arguments for call in t.turns[0].ground_truth)
         and "pwd" not in {call.name for call in t.calls}
     )
-    unlike = next(t for t in benchmark_world().seeds if "GorillaFileSystem" not in t.classes)
+    unlike = next(t for t in benchmark_inputs().seeds if "GorillaFileSystem" not in t.classes)
     more = altered(task, len(task.turns), user="where am I", ground_truth=[{"name": "pwd"}])
     other = altered(seed, 0, user="other").model_copy(update={"parent": seed.id})
     cases = {

@@ -26,13 +26,13 @@ from rods.config import Config
 from rods.curriculum.selector import Parent
 from rods.errors import BusyError
 from rods.group import Group
+from rods.job_result import MAX_LINE
 from rods.loop import Loop
-from rods.made import MAX_LINE
 from rods.store.account import Account
 from rods.store.queue import Queue
 from rods.store.rows import Job
 from rods.store.store import Store
-from rods.synthesis.worker import Count, Producer, SynthesisWorker
+from rods.synthesis.worker import Producer, SynthesisWorker, WorkerProgress
 from rods.task import Task
 
 PATIENCE = 300.0  # seconds until a test says that something never happens
@@ -77,9 +77,9 @@ def folder(tmp_path: Path) -> Path:
 
 def work(
     folder: Path, synthesis: RenamingSynthesis | None = None, stop: int = 99, **settings: object
-) -> tuple[Count, list[Count]]:
+) -> tuple[WorkerProgress, list[WorkerProgress]]:
     """A worker until nothing is left, or until it was asked so often whether to stop."""
-    told: list[Count] = []
+    told: list[WorkerProgress] = []
     store = Store(folder, role="worker", durable=False)
     asked = iter(range(99))
     config = background(pool={"beta": 1.0}, synthesis=settings)
@@ -124,7 +124,7 @@ def test_it_does_the_jobs_that_there_are(folder: Path) -> None:
     count, told = work(folder, Failing(bad))
     queue = queue_of(folder)
     made = list(queue.candidates())
-    assert count == told[-1] == Count(len(SEEDS), len(made), 0, len(made), len(SEEDS))
+    assert count == told[-1] == WorkerProgress(len(SEEDS), len(made), 0, len(made), len(SEEDS))
     assert [c.jobs for c in told[:-1]] == list(range(1, len(SEEDS) + 1))
     assert {task.parent for task in made} == {task.id for task in SEEDS if task not in bad}
     assert all(task.born == 1 for task in made)
@@ -292,7 +292,7 @@ def test_it_knows_what_exists(folder: Path) -> None:
 
 def test_while_there_is_nothing_to_do(folder: Path) -> None:
     work(folder)
-    store, told = Store(folder, role="worker"), list[Count]()
+    store, told = Store(folder, role="worker"), list[WorkerProgress]()
     config = background(pool={"beta": 1.0})
     SynthesisWorker(
         config, store, RenamingSynthesis(), lambda: len(told) == 3, told.append, 0
@@ -352,7 +352,7 @@ from rods.store.store import Store
 store = Store(Path(sys.argv[1]), role="worker", durable=False)
 config = Config.model_validate_json(sys.argv[3])
 tell = lambda count: print(count.jobs, flush=True)
-SynthesisWorker(config, store, RenamingSynthesis(), tell=tell, pause=0.001).run()
+SynthesisWorker(config, store, RenamingSynthesis(), report=tell, pause=0.001).run()
 """
 
 

@@ -1,15 +1,15 @@
-"""Seeds with faults, each with its evidence (`rods audit`).
+"""Seed tasks with faults, each with its evidence (`rods audit`).
 
-Some faults make a task impossible to solve as it is written; training leaves such seeds out. The
-others are notes: the task can be solved, but perhaps not from what its agent is told.
+Some faults make a task impossible to solve as it is written; training leaves such tasks out. The
+others are notes: the task can be solved, but perhaps not from the information that the agent gets.
 
-- "withheld unused": the ground truth never uses the withheld tool in the turn that releases it.
-- "withheld early": the ground truth uses a withheld tool before its release.
+- "withheld unused": the ground truth does not call the withheld tool in the turn that releases it.
+- "withheld early": the ground truth calls a withheld tool before its release.
 - "wrong type": an argument of the ground truth is not of its schema's type.
 - "unreachable": a ground-truth call cannot be executed.
-- "call fails" (note): a ground-truth call is answered with an error.
-- "ungrounded" (note): a value stands in no tool's document, no user turn and no response up to its
-  call; numbers that the user writes as words, or that follow from others, are told as well.
+- "call fails" (note): the response to a ground-truth call is an error.
+- "ungrounded" (note): a value is in no tool's document, and in no user turn and no response before
+  its call. Numbers that the user writes as words, or that follow from others, are reported too.
 - "doc order" (note): a tool's document lists its parameters in another order than its signature.
 """
 
@@ -33,7 +33,7 @@ FAULTS = ("withheld unused", "withheld early", "wrong type", "unreachable")
 
 
 class Finding(NamedTuple):
-    """One fault; `task` is empty where it is a tool's."""
+    """One fault; `task` is empty if it is a tool's fault."""
 
     task: str
     kind: str
@@ -49,11 +49,11 @@ def audit(task: Task, env: Environment) -> list[Finding]:
     """All findings on one task. Its ground truth is executed in a fresh session."""
     tools, name = env.tools(task), task.source or task.id
     found = [Finding(name, *f) for f in (*_withheld(task), *_types(task, tools))]
-    return found + [Finding(name, *f) for f in _played(task, env)]
+    return found + [Finding(name, *f) for f in _executed(task, env)]
 
 
 def left_out(tasks: Mapping[str, Task], env: Environment) -> dict[str, str]:
-    """Tasks that nobody should train on, each with its faults."""
+    """Tasks that training must leave out, each with its faults."""
     reasons: dict[str, str] = {}
     for name, task in tasks.items():
         faults = [f"{f.kind}: {f.evidence}" for f in audit(task, env) if f.faulty]
@@ -74,10 +74,11 @@ def audit_tools() -> list[Finding]:
     Calls with positional arguments would be bound wrongly by the document.
     """
     found = []
-    for name, told in documented_order().items():
+    for name, documented in documented_order().items():
         bound = list(tool_specs()[name].parameters)
-        if told != bound:
-            what = f"{name}: the document lists {', '.join(told)}; the signature {', '.join(bound)}"
+        if documented != bound:
+            lists = f"the document lists {', '.join(documented)}"
+            what = f"{name}: {lists}; the signature {', '.join(bound)}"
             found.append(Finding("", "doc order", what))
     return found
 
@@ -103,7 +104,7 @@ def _types(task: Task, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[str, str
                 yield "wrong type", f"{call}: {name} {wrong}"
 
 
-def _played(task: Task, env: Environment) -> Iterator[tuple[str, str]]:
+def _executed(task: Task, env: Environment) -> Iterator[tuple[str, str]]:
     session, tools = env.open(task), env.tools(task).values()
     seen = "\n".join(tool.model_dump_json() for tool in tools)
     for index, turn in enumerate(task.turns):
@@ -125,7 +126,7 @@ def _played(task: Task, env: Environment) -> Iterator[tuple[str, str]]:
 
 
 def _grounded(value: JsonValue, seen: str) -> bool:
-    """Whether a value, or each of its parts, stands in what was said and seen."""
+    """Whether a value, or each of its parts, is in the text that the agent has seen."""
     if isinstance(value, list):
         return all(_grounded(item, seen) for item in value)
     if isinstance(value, bool) or value is None or isinstance(value, dict):
@@ -134,6 +135,6 @@ def _grounded(value: JsonValue, seen: str) -> bool:
         words = [word for word in value.lower().split() if word.isalnum()]
         return all(word in seen.lower() for word in words)
     if abs(value) <= 10:
-        return True  # small numbers are said in words
+        return True  # people write small numbers as words
     texts = {json.dumps(value), f"{value:g}", f"{value:,}", str(int(value))}
     return any(mentions(seen, text) for text in texts)

@@ -20,7 +20,7 @@ from rods.policies.tasks import synthesis_of
 from rods.stopper import Stopper
 from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
-from rods.synthesis.worker import Count, SynthesisWorker
+from rods.synthesis.worker import SynthesisWorker, WorkerProgress
 
 REPORTED = 2.0  # seconds between two reports while there is nothing to do
 
@@ -28,11 +28,11 @@ REPORTED = 2.0  # seconds between two reports while there is nothing to do
 def follow(
     folder: Path,
     stopper: Stopper,
-    tell: Callable[[Count], None],
+    tell: Callable[[WorkerProgress], None],
     notice: Callable[[str], None],
     *,
     supervised: bool = False,
-) -> Count:
+) -> WorkerProgress:
     """Do a run's jobs until the run is finished, a signal comes, or synthesis is given up.
 
     Args:
@@ -103,11 +103,11 @@ def _stop(folder: Path, stopper: Stopper) -> Callable[[], bool]:
     return lambda: bool(stopper.number) or (folder / SUMMARY).exists()
 
 
-def _seldom(tell: Callable[[Count], None]) -> Callable[[Count], None]:
+def _seldom(tell: Callable[[WorkerProgress], None]) -> Callable[[WorkerProgress], None]:
     """Report each job, and otherwise every `REPORTED` seconds."""
     last = [0.0, -1.0]
 
-    def seldom(count: Count) -> None:
+    def seldom(count: WorkerProgress) -> None:
         now = time.monotonic()
         if count.jobs != last[1] or now - last[0] > REPORTED:
             last[:] = [now, count.jobs]

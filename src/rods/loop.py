@@ -28,9 +28,8 @@ from rods.history import begin, check_reached, restore, sound
 from rods.notice import tell_log
 from rods.store.rows import Epoch
 from rods.store.store import Store
-from rods.synthesis.fresh import fresh_tasks
 from rods.synthesis.jobs import NoSynthesis, Synthesis
-from rods.synthesis.worker import Producer
+from rods.synthesis.worker import Producer, fresh_tasks
 from rods.task import Task
 
 CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn

@@ -213,7 +213,7 @@ class _Run:
             module_command("rods", ["synth", "--follow", str(self.folder), "--supervised"]),
             restarts=config.restarts,
             silence=config.job_seconds,
-            tell=self.watch.notice,
+            notice=self.watch.notice,
         ).start()
         try:
             yield

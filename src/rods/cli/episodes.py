@@ -68,7 +68,7 @@ def audit(
     from rods.audit import audit_tools
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks, split
-    from rods.synthesis.world import of_category
+    from rods.synthesis.inputs import of_category
 
     tasks = of_category(benchmark_tasks().values(), category)
     env, sides = BfclEnvironment(), split()

@@ -15,7 +15,7 @@ from rods.stopper import Stopper
 from rods.terminal import SELDOM, complain, is_terminal, say, stdout
 
 if TYPE_CHECKING:
-    from rods.synthesis.worker import Count
+    from rods.synthesis.worker import WorkerProgress
 
 TO_THE_END = "\x1b[K"  # has a terminal clear the rest of the line
 
@@ -32,7 +32,7 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
 
     live, said = is_terminal(stdout()), time.monotonic()
 
-    def tell(count: Count) -> None:
+    def tell(count: WorkerProgress) -> None:
         nonlocal said
         if supervised or as_json:
             say(json.dumps(count._asdict()))
@@ -66,7 +66,7 @@ def run(folder: Path, *, supervised: bool, as_json: bool) -> None:
         raise typer.Exit(128 + stopper.number)
 
 
-def _line(count: Count) -> str:
+def _line(count: WorkerProgress) -> str:
     errors = f"; jobs that ended in an error: {count.errors}" if count.errors else ""
     return (
         f"{count.jobs} jobs done, {count.candidates} candidates made; {count.open} jobs open,"

@@ -28,9 +28,9 @@ from rods.stopper import Stopper
 from rods.terminal import Bar, command_line, complain, say
 
 if TYPE_CHECKING:
-    from rods.made import Made
-    from rods.synthesis.factory import Factory
-    from rods.synthesis.order import Order
+    from rods.job_result import JobResult
+    from rods.synthesis.collector import Collector
+    from rods.synthesis.settings import SynthSettings
 
 
 def synth(
@@ -83,74 +83,80 @@ def synth(
     if count is None or out is None:
         missing = "--count N" if count is None else "--out FILE"
         raise UserError(f"rods synth: name {missing}, or a run with --follow RUN")
-    from rods.synthesis.factory import Factory
-    from rods.synthesis.order import Order, model_order
+    from rods.synthesis.collector import Collector
+    from rods.synthesis.settings import SynthSettings, settings_with_model
 
-    order = Order(env, tasks, seeds, category, stories, seed)
+    settings = SynthSettings(env, tasks, seeds, category, stories, seed)
     output = Output(out, folders=True)
     output.differs(tasks, endpoint, journal)
     if backend == "llm":
         kept = journal
         if kept is None and not output.through:
             kept = output.target.with_name(f"{output.target.name}.calls.jsonl")
-        order = model_order(order, endpoint, url, model, stage, rewrite, kept, replay, complain)
+        settings = settings_with_model(
+            settings, endpoint, url, model, stage, rewrite, kept, replay, complain
+        )
     elif backend != "program":
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
         raise UserError(f"{given[0]}: goes with --backend llm")
-    factory = Factory(
+    collector = Collector(
         out,
-        order.settings(),
-        patience=patience or order.patience,
-        trouble=order.trouble,
-        tell=complain,
+        settings.recorded(),
+        patience=patience or settings.patience,
+        trouble=settings.trouble,
+        notice=complain,
     )
     with Stopper() as stopper:
         try:
-            _make(factory, count, order, workers or os.cpu_count() or 1)
+            _make(collector, count, settings, workers or os.cpu_count() or 1)
         except KeyboardInterrupt:
-            complain(_interrupted(factory, count, output))
+            complain(_interrupted(collector, count, output))
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     if as_json:
-        summary = {"tasks": factory.made, "stages": factory.passed, "funnel": factory.funnel}
-        say(json.dumps(summary | order.usage()), stderr=output.on_stdout)
+        summary = {"tasks": collector.made, "stages": collector.passed, "funnel": collector.funnel}
+        say(json.dumps(summary | settings.usage()), stderr=output.on_stdout)
         return
-    refused = {k: n for k, n in factory.funnel.items() if k not in ("tried", "admitted") and n}
-    for line in (f"{out}: {factory.made} tasks", _stages(factory), f"refused: {counted(refused)}"):
+    refused = {k: n for k, n in collector.funnel.items() if k not in ("tried", "admitted") and n}
+    for line in (
+        f"{out}: {collector.made} tasks",
+        _stages(collector),
+        f"refused: {counted(refused)}",
+    ):
         say(line, stderr=output.on_stdout)
 
 
-def _make(factory: Factory, count: int, order: Order, workers: int) -> None:
-    def batches(first: int, left: Callable[[], int]) -> Generator[list[Made]]:
+def _make(collector: Collector, count: int, settings: SynthSettings, workers: int) -> None:
+    def batches(first: int, left: Callable[[], int]) -> Generator[list[JobResult]]:
         """Made late, so that another command on this output is refused while this one loads."""
-        return order.batches(workers)(first, left)
+        return settings.batches(workers)(first, left)
 
     with (
-        Bar("synthesis", count, lambda: _stages(factory) + _requests(order)) as bar,
-        closing(factory.run(count, batches)) as tasks,
+        Bar("synthesis", count, lambda: _stages(collector) + _requests(settings)) as bar,
+        closing(collector.run(count, batches)) as tasks,
     ):
         for made in tasks:
             bar.update(made)
 
 
-def _interrupted(factory: Factory, count: int, output: Output) -> str:
+def _interrupted(collector: Collector, count: int, output: Output) -> str:
     if output.through:
         return "interrupted; nothing was written"
-    kept = f"; {factory.made} of {count} tasks are kept" if factory.made else ""
+    kept = f"; {collector.made} of {count} tasks are kept" if collector.made else ""
     return f"interrupted{kept}. Go on with: {command_line()}"
 
 
-def _stages(factory: Factory) -> str:
+def _stages(collector: Collector) -> str:
     """How many attempts got how far."""
-    stages = [("tried", factory.funnel["tried"]), *factory.passed.items()]
-    return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", factory.made)])
+    stages = [("tried", collector.funnel["tried"]), *collector.passed.items()]
+    return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", collector.made)])
 
 
-def _requests(order: Order) -> str:
+def _requests(settings: SynthSettings) -> str:
     """How far the questions to a model are; "" if there is none."""
-    if order.model is None:
+    if settings.model is None:
         return ""
-    under_way, answered, failed = order.model.progress
+    under_way, answered, failed = settings.model.progress
     return f"; model: {under_way} under way, {answered} answered, {failed} failed"
 
 
@@ -163,8 +169,8 @@ def verify(
 ) -> None:
     """Run every gate again on tasks from a file or on a run's synthetic tasks."""
     from rods.files import read_tasks
-    from rods.synthesis.world import world_of
-    from rods.verify import verify_tasks
+    from rods.synthesis.critique import verify_tasks
+    from rods.synthesis.inputs import inputs_of
 
     found = read_tasks(path)
     if not found:
@@ -172,7 +178,7 @@ def verify(
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes = []
     with Bar("verifying", len(synthetic)) as bar:
-        for outcome in verify_tasks(synthetic, world_of(env, tasks, seeds), parents=found):
+        for outcome in verify_tasks(synthetic, inputs_of(env, tasks, seeds), parents=found):
             outcomes.append(outcome)
             bar.advance()
     faulty = [(task_id, gate) for task_id, gate in outcomes if gate]
@@ -217,9 +223,9 @@ def profile(
     """The complexity profile of tasks, or how far two are from each other."""
     from rods.profile import distance
     from rods.profile import profile as profile_of
-    from rods.synthesis.world import named_tasks, world_of
+    from rods.synthesis.inputs import inputs_of, named_tasks
 
-    world = world_of(env, tasks)
+    world = inputs_of(env, tasks)
     found = named_tasks(task, world)
     if other is None:
         for each in found:

@@ -26,11 +26,11 @@ from rods.reward import gold_trace, score
 from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.failures import SynthesisError
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import ProgramStages, program_pipeline
+from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.task import Call, Task
 
 MAX_TURNS = case.TaskLimits().turns

@@ -75,7 +75,7 @@ def check_endpoint(config: Config) -> None:
     """
     if config.synthesis.endpoint is not None:
         require(*MODEL)
-        from rods.synthesis.llm.backend import read_endpoint
+        from rods.synthesis.llm.config import read_endpoint
 
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 
@@ -96,7 +96,9 @@ def synthesis_of(
         return pipeline or NoSynthesis()
     if pipeline is None:
         raise UserError("synthesis.endpoint: these tools have no synthesis; leave it out")
-    from rods.synthesis.llm.backend import model_pipeline
+    from rods.synthesis.llm.backend import ModelBackend
+    from rods.synthesis.llm.config import read_endpoint
 
-    journal, stages = folder / JOURNAL, config.synthesis.stages
-    return model_pipeline(Path(endpoint), stages, pipeline, tasks.environment, journal, notice)
+    settings, stages = read_endpoint(Path(endpoint), None, None), config.synthesis.stages
+    backend = ModelBackend(settings, stages, journal=folder / JOURNAL, notice=notice)
+    return backend.pipeline(pipeline, tasks.environment)

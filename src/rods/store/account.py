@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rods.made import Spent
+from rods.job_result import Spent
 from rods.store.rows import Errors, Fates
 from rods.store.store import Store
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rods.curriculum.selector import Parent
-from rods.made import Made, Spent, Trace
+from rods.job_result import ErrorText, JobResult, Spent
 from rods.store.rows import Candidate, Errors, Fates, Job
 from rods.task import Task
 
@@ -68,7 +68,7 @@ class Queue:
         with self.store.transaction():
             self.db.write(query, job.task_id, job.step)
 
-    def finish(self, job: Job, made: Made, step: int) -> None:
+    def finish(self, job: Job, made: JobResult, step: int) -> None:
         """Keep what became of it, all together. A variant that is stored already stays as it is.
 
         Args:
@@ -132,7 +132,7 @@ class Queue:
             return None
         (jobs,) = self.db.read("SELECT COUNT(*) FROM errors")[0]
         step, task_id, *trace = rows[0]
-        return Errors(jobs, step, task_id, Trace(*trace))
+        return Errors(jobs, step, task_id, ErrorText(*trace))
 
     def fates(self, epoch: int) -> Fates:
         """All candidates by their fate in that epoch; a waiting one's variants wait too."""

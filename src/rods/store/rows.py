@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from rods.made import Trace
+from rods.job_result import ErrorText
 
 
 class Evaluation(NamedTuple):
@@ -92,7 +92,7 @@ class Errors(NamedTuple):
     jobs: int
     step: int
     task_id: str
-    first: Trace
+    first: ErrorText
 
 
 class Fates(NamedTuple):

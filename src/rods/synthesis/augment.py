@@ -1,6 +1,6 @@
-"""Stage V, augment: a base task becomes one of its category, and back.
+"""Stage V, augment: a base task becomes a task of its category, and the reverse.
 
-What that means to a category is in `augmentation`; most change nothing.
+What a category changes is in `augmentation`; most categories change nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ import random
 from typing import Any
 
 from rods.reward import record_of
-from rods.synthesis.augmentation import Moment
-from rods.synthesis.draft import Executed, Words
-from rods.synthesis.registry import augmentation_of
+from rods.synthesis.augmentation import BaseTurn, augmentation_of
+from rods.synthesis.stages import Executed, Words
 from rods.task import Task, Turn
 
 
 def augment(executed: Executed, words: Words, environment: str, rng: random.Random) -> Task:
-    """The task, with its words and what is withheld.
+    """The task, with its words and its withheld tools.
 
     Raises:
         SynthesisError: the planned turn cannot be split.
@@ -29,7 +28,7 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
         if found is None or index != plan.augmented:
             turns.append(Turn(user=words.turn(index), ground_truth=gold))
         else:
-            request, answer = found.split(Moment(executed, words, index, tuple(turns)), rng)
+            request, answer = found.split(BaseTurn(executed, words, index, tuple(turns)), rng)
             turns += request, answer
             withheld = answer.restores
     return Task(

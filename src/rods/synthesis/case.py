@@ -1,4 +1,4 @@
-"""A task on trial, the limits it keeps to, and the form of a gate."""
+"""A task under review, its limits, and the type of a gate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from rods.task import Task, ToolSpec
 
 @dataclass(frozen=True)
 class TaskLimits:
-    """Sizes and distances that a synthetic task keeps to (paper section 7, IV; distance ours)."""
+    """Limits of a synthetic task (paper, section 7, IV; the distance is ours).
+
+    Attributes:
+        string: characters of a string in an argument.
+        items: of a list or mapping in an argument.
+        turns: of the task.
+        distance: of its profile from its parent's, in [0, 1].
+    """
 
     string: int = 200
     items: int = 5
@@ -27,7 +34,7 @@ class TaskLimits:
 
 @dataclass
 class Case:
-    """A task on trial, and what its execution shows, computed when it is first asked for."""
+    """A task under review, and what its execution shows, which is computed at first use."""
 
     task: Task
     env: Environment
@@ -57,7 +64,7 @@ class Case:
 
 
 class Gate(NamedTuple):
-    """`passes` tells whether a case is free of the fault."""
+    """`name` is the fault; `passes` returns whether a case is without it."""
 
     stage: str
     name: str

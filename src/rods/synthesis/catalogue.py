@@ -1,6 +1,6 @@
-"""How each tool is spoken of, what its arguments are, and what role it plays.
+"""For each tool its wordings, the kinds of its arguments, and its role.
 
-BFCL's tools have an entry each in phrases.yaml; any other tool's is made from its own document.
+Each of BFCL's tools has an entry in phrases.yaml; that of any other tool is made from its document.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Phrase(BaseModel):
     """One tool's entry.
 
     Attributes:
-        role: whether it reads, writes, or opens a session or moves within the state.
-        say: wordings with a {slot} for each required parameter.
-        also: suffix for each optional parameter.
-        tell: wordings for a voice that speaks in whole sentences.
-        tell_also: the suffixes that go with them.
+        role: whether the tool reads, writes, or changes the session, such as a login.
+        say: compact wordings with a {slot} for each required parameter.
+        also: the suffix for each optional parameter.
+        tell: wordings for whole sentences.
+        tell_also: the suffixes for whole sentences.
         nouns: what a user calls each parameter.
-        slots: kind of value of each parameter.
-        choices: closed sets of values.
-        ranges: limits of numbers, both ends allowed.
+        slots: the kind of value of each parameter.
+        choices: all values of a parameter, if they are few.
+        ranges: lowest and highest number of a parameter.
         needs: tools that must have succeeded before.
     """
 
@@ -94,7 +94,7 @@ def described(tool: ToolSpec) -> Phrase:
 
 
 def _sentences(act: str, required: Sequence[str]) -> tuple[str, ...]:
-    """Requests that name every required parameter, whatever the act and the names are."""
+    """Requests that name every required parameter, for any act and names."""
     act = act.partition(";")[0]
     if not required:
         return (act,)
@@ -131,7 +131,7 @@ def spaced(name: str) -> str:
 
 
 def _kind(name: str, schema: dict[str, Any]) -> str:
-    """Kind of value; a string that is nothing special is of the parameter's own kind."""
+    """The kind of value. For a string without a special form it is the parameter's name."""
     schema = _inner(schema)
     if _choices(schema):
         return "choice"
@@ -162,7 +162,7 @@ def _range(schema: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def _inner(schema: dict[str, Any]) -> dict[str, Any]:
-    """Of an array its items; of several options the first that is not null."""
+    """For an array the schema of its items; for several options the first that is not null."""
     if schema.get("type") == "array":
         return _inner(schema.get("items", {}))
     options = [o for o in schema.get("anyOf", ()) if o.get("type") != "null"]

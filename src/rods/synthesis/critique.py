@@ -1,13 +1,14 @@
-"""Stage IV, critique: no task is admitted that fails a gate, whoever made it.
+"""Stage IV, critique: a task that fails a gate is refused, whether a program or a model made it.
 
-Departure from the paper: the gates are code and come first; a model may judge what has passed them,
-and it can only refuse.
+Departure from the paper: the gates are code and come first. A model may judge tasks that passed
+them, and it can only refuse.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
@@ -17,16 +18,19 @@ from rods.synthesis.gates import gates_of
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 
+if TYPE_CHECKING:
+    from rods.synthesis.inputs import SynthesisInputs
+
 
 class Siblings:
-    """The tasks that were admitted before; which these are depends on the order of admission."""
+    """The tasks that were admitted before. They depend on the order of admission."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
         self._index = NearIndex()
 
     def fault(self, task: Task) -> str:
-        """Why a task cannot join them, or ""."""
+        """Why a task cannot be added to them, or ""."""
         if task.id in self._ids:
             return "critique: duplicate"
         return "critique: near a sibling" if self._index.near(task) else ""
@@ -41,11 +45,11 @@ class Siblings:
 
 
 class Critic:
-    """Knows what is held out and what exists already.
+    """Reviews tasks; it knows the held-out tasks and those that exist already.
 
     Args:
         held_out: tasks that no synthetic task may resemble.
-        more: gates of this environment's own, after those of all.
+        more: additional gates of this environment, after the common ones.
     """
 
     def __init__(
@@ -62,27 +66,27 @@ class Critic:
             self._held_out.add(task)
         self._profiles: dict[str, Profile] = {}
 
-    def within(self, env: Environment) -> Critic:
-        """The same critic, but tasks are run in another environment of the same tools."""
+    def in_environment(self, env: Environment) -> Critic:
+        """The same critic, which runs tasks in another environment with the same tools."""
         other = copy.copy(self)
         other.env = env
         return other
 
     def review(self, task: Task, parent: Task | None = None) -> str:
-        """The gate that refuses the task, as "stage: fault", or "" if it is sound.
+        """The gate that refuses the task, as "stage: fault", or "" if it passes all.
 
         Raises:
-            NoProcessError: nothing can be run at all, which says nothing of the task.
+            NoProcessError: no task can be run at all; this is no fault of the task.
         """
         if fault := self.siblings.fault(task) or self._near(task, parent):
             return fault
         try:
-            theirs = self._profile(parent)
+            profile_of_parent = self._profile(parent)
         except NoProcessError:
             raise
         except UserError:
             return "plan: its parent cannot be run"
-        case = Case(task, self.env, self.limits, theirs)
+        case = Case(task, self.env, self.limits, profile_of_parent)
         try:
             gates = (*gates_of(task.category), *self._more)
             return next((f"{g.stage}: {g.name}" for g in gates if not g.passes(case)), "")
@@ -99,11 +103,11 @@ class Critic:
         return ""
 
     def admit(self, task: Task) -> None:
-        """From now on the task counts among those that exist."""
+        """Add a task to those that exist."""
         self.siblings.add(task)
 
     def forget(self, task_ids: Iterable[str]) -> None:
-        """These tasks do not exist any more."""
+        """Remove tasks from those that exist."""
         for task_id in task_ids:
             self.siblings.remove(task_id)
 
@@ -113,3 +117,22 @@ class Critic:
         if parent.id not in self._profiles:
             self._profiles[parent.id] = profile(parent, self.env)
         return self._profiles[parent.id]
+
+
+def verify_tasks(
+    tasks: Sequence[Task], inputs: SynthesisInputs, parents: Sequence[Task] = ()
+) -> Iterator[tuple[str, str]]:
+    """Run all gates again: for each task its id and the gate that refuses it, or "".
+
+    Parents are looked for in the given tasks, in `parents` and in the inputs.
+    """
+    critic = inputs.critic()
+    known = {task.id: task for task in (*inputs.tasks, *parents, *tasks)}
+    for task in tasks:
+        if task.environment != inputs.env.name:
+            yield task.id, f"another environment: {task.environment[:80]}"
+            continue
+        fault = critic.review(task, known.get(task.parent))
+        if not fault:
+            critic.admit(task)
+        yield task.id, fault

@@ -1,7 +1,7 @@
-"""Stage II, execute: a plan becomes calls by proposing arguments and running them.
+"""Stage II, execute: a plan becomes calls, by proposing arguments and executing them.
 
-Execution precedes language: the calls that succeeded, in the order in which they did, are the
-ground truth, and every value in them was accepted by the tool in that very state.
+Execution precedes language: the calls that succeeded, in their order, are the ground truth, and the
+tool accepted every value of them in that state.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 from rods.envs.base import Environment, Session
 from rods.errors import UserError
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, PlannedCall
-from rods.synthesis.facts import Facts
 from rods.synthesis.failures import History, Kind, SynthesisError
-from rods.synthesis.start import Starts
+from rods.synthesis.stages import Executed, Plan, PlannedCall
+from rods.synthesis.start import StartStates
+from rods.synthesis.state_values import StateValues
 from rods.synthesis.toolgraph import ToolGraph
 from rods.synthesis.values import ValueBank, ValueSource
 from rods.task import Call, Task, Turn
 
 PROPOSALS = 6
-NEAR = 2  # of these, the last so many take arguments that a seed used in this start state
-LINKED = 0.7  # share of flows of the seeds that a plan without links takes up
-Done = tuple[Call, str]  # a call and what it was answered
+NEAR = 2  # the last ones of these; their arguments are those of a seed task in this start state
+LINKED = 0.7  # share of the flows in the seed tasks that a plan without links uses
+Done = tuple[Call, str]  # a call and its response
 Doer = Callable[[PlannedCall, Session, Sequence[Done]], Done]
 
 
@@ -36,7 +36,7 @@ class ProgramExecutor:
     env: Environment
     graph: ToolGraph
     bank: ValueBank
-    starts: Starts
+    starts: StartStates
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `pipeline.Executor`."""
@@ -44,15 +44,15 @@ class ProgramExecutor:
         return self._carry_out(plan, start, source)
 
     def execute_from(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Executed:
-        """The plan carried out in a given start state.
+        """The plan, executed in a given start state.
 
         Raises:
-            SynthesisError: some step found no tool and arguments that execute.
+            SynthesisError: for some step no tool and arguments execute.
         """
         return self._carry_out(plan, start, ValueSource(self.bank, self.graph.phrases, rng))
 
     def draw(self, plan: Plan, rng: random.Random) -> tuple[dict[str, Any], ValueSource]:
-        """A start state for a plan, and where values for it come from."""
+        """A start state for a plan, and a source of values that suit it."""
         source = ValueSource(self.bank, self.graph.phrases, rng)
         tools = {name for turn in plan.tools for name in turn}
         start, source.near = self.starts.draw(plan.classes, tools, source)
@@ -66,10 +66,10 @@ class ProgramExecutor:
 
 
 def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> Executed:
-    """Carry out a plan, step by step.
+    """Execute a plan, step by step.
 
     Args:
-        do: makes a call for a step, given all calls before it.
+        do: makes a call for a step, given the session and all calls before it.
 
     Raises:
         SynthesisError: from `do`, or the start state does not load.
@@ -103,7 +103,7 @@ def opened(plan: Plan, start: dict[str, Any], env: Environment) -> Session:
     )
     try:
         session = env.open(task)
-        loads = session.state().data is not None  # behind a guard the first step tells
+        loads = session.state().data is not None  # with a guard, an error appears only here
     except UserError as error:
         raise SynthesisError(Kind.EXECUTION, f"the start state does not load: {error}") from None
     if not loads:
@@ -119,16 +119,16 @@ def _step(
     source: ValueSource,
     done: Sequence[Done],
 ) -> Done:
-    facts, call = Facts(session), None
+    state, call = StateValues(session), None
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
-            continue  # the same tool twice running reads as one request
+            continue  # the same tool twice in a row reads as one request
         fixed = _linked(step, name, graph, source, done)
         if fixed is None:
             continue
         for proposal in range(PROPOSALS):
             near = proposal >= PROPOSALS - NEAR
-            arguments = source.arguments(graph.tools[name], facts, fixed, near=near)
+            arguments = source.arguments(graph.tools[name], state, fixed, near=near)
             call = Call.model_construct(name=name, arguments=arguments)
             if any(call == other for other, _ in done):
                 continue
@@ -145,14 +145,14 @@ def _linked(
     source: ValueSource,
     done: Sequence[Done],
 ) -> dict[str, Any] | None:
-    """Values that flow in from earlier responses; None where a planned one is not there."""
+    """Arguments that come from earlier responses; None if a planned one is missing."""
     fixed: dict[str, Any] = {}
     for parameter, (position, key) in step.sources.items():
         value = field(done[position][1], key)
         if value is None:
             return None
         fixed[parameter] = value
-    if not step.sources:  # a fresh plan links wherever the seeds do
+    if not step.sources:  # a fresh plan has links where the seed tasks have them
         for call, response in reversed(done):
             for producer, key, consumer, parameter in graph.flows:
                 if (producer, consumer) == (call.name, name) and parameter not in fixed:

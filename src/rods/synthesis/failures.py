@@ -1,8 +1,8 @@
-"""What can go wrong in synthesis, what is learned from it, and when a seed is given up.
+"""The types of failure in synthesis, the advice for each, and the history of a parent's attempts.
 
 The twelve types and their advice are the paper's (section 7, error taxonomy). Two are ours:
-"critique_rejected" for what a gate or the judge refuses, which the paper counts apart from its
-types, and "model_failed" for an endpoint that gives no usable answer.
+"critique_rejected", for tasks that a gate or the judge refuses, which the paper counts separately,
+and "model_failed", for an endpoint without a usable answer.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ ADVICE = {
 
 
 class SynthesisError(Exception):
-    """An attempt that came to nothing.
+    """An attempt failed.
 
     Args:
-        kind: its type.
-        detail: what happened, for the next attempt and the lineage; it is cut to 300 characters.
-        call: the call that failed, if it was one.
-        stage: where; "" if the type says it.
+        kind: the type of failure.
+        detail: what happened, for the next attempt and the lineage; cut to 300 characters.
+        call: the call that failed, if there is one.
+        stage: the stage that failed; "" if the type shows it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SynthesisError(Exception):
 
     @property
     def cause(self) -> str:
-        """The name under which the funnel counts it."""
+        """Its name in the funnel."""
         if self.kind is Kind.CRITIQUE:
             return self.detail
         return f"{self.kind}: {self.detail}" if self.kind is Kind.MODEL else self.kind.value
@@ -82,13 +82,13 @@ class SynthesisError(Exception):
 
 @dataclass
 class History:
-    """What earlier attempts at one seed taught.
+    """What earlier attempts with one parent showed.
 
     Attributes:
-        failures: of each attempt, in order.
-        plans: sequences of tools that were tried; the next plan must be another.
-        start: the start state with the patches so far, or None if there are none.
-        patches: what was patched, and what was refused with the reason.
+        failures: one of each attempt, in order.
+        plans: sequences of tools that were tried; the next plan must differ.
+        start: the start state with the patches so far; None without patches.
+        patches: the patches made, and those refused with the reason.
     """
 
     failures: list[SynthesisError] = field(default_factory=list)
@@ -108,7 +108,7 @@ class History:
         return frozenset(f.call.name for f in patchable if f.call)
 
     def summary(self) -> list[dict[str, str]]:
-        """Plain data for the lineage and for prompts."""
+        """The failures as plain data, for the lineage."""
         return [
             {"type": f.kind.value, "detail": f.detail, "advice": ADVICE[f.kind]}
             for f in self.failures

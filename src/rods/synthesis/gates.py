@@ -1,32 +1,30 @@
-"""Gates: what a task must prove by execution and by its words before it is admitted.
+"""Gates: checks that a task must pass before it is admitted.
 
-Each gate answers for one kind of fault and belongs to the stage that is to blame for it. They are
-code, and no judge overrules them. Thresholds that the paper leaves open are measured in
-docs/gates.md.
+Each gate finds one kind of fault and belongs to the stage that causes it. Gates are code, and no
+judge overrules them. docs/gates.md has measurements for thresholds that the paper leaves open.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rods.envs.calls import STOPPED
 from rods.envs.retry import retried
 from rods.profile import distance
 from rods.reward import Scored, gold_trace, score_many
+from rods.synthesis.augmentation import augmentation_of
 from rods.synthesis.case import Case, Gate
-from rods.synthesis.registry import augmentation_of
-from rods.synthesis.word_gates import discreet, grounded, plain_spoken, timely
-from rods.synthesis.wrong import wrong_answers
-from rods.task import Call
+from rods.synthesis.word_gates import grounded, no_code_names, no_scaffolding, used_where_stated
+from rods.task import Call, Task
 
-# Tools that say with a false flag, and no error, that nothing was done.
+# Tools that report with a false flag, and without an error, that nothing was done.
 FLAGGED = re.compile(r"log_?in|sign_?in|authenticate|follow|subscribe", re.IGNORECASE)
 
 
-def small(case: Case) -> bool:
+def within_limits(case: Case) -> bool:
     """Strings, lists and the number of turns are within their limits."""
     task, limits = case.task, case.limits
 
@@ -42,23 +40,23 @@ def small(case: Case) -> bool:
     return len(task.turns) <= limits.turns and all(map(fits, values))
 
 
-def formed(case: Case) -> bool:
-    """Empty turns, withheld tools and silent turns are just those of the category.
+def of_its_category(case: Case) -> bool:
+    """Empty turns, withheld tools and turns without words are exactly those of the category.
 
-    An augmentation makes one empty turn, and the next one answers it; other tasks have none.
+    An augmentation makes one turn without calls, which the next one answers; other tasks have none.
     """
     task = case.task
     empty = [i for i, turn in enumerate(task.turns) if not turn.ground_truth]
-    silent = [i for i, turn in enumerate(task.turns) if not turn.user.strip()]
+    wordless = [i for i, turn in enumerate(task.turns) if not turn.user.strip()]
     restoring = [i for i, turn in enumerate(task.turns) if turn.restores]
     found = augmentation_of(task.category)
     if found is None:
-        return not (empty or silent or restoring or task.withheld) and bool(task.turns)
+        return not (empty or wordless or restoring or task.withheld) and bool(task.turns)
     if len(empty) != 1 or empty[0] + 1 >= len(task.turns):
         return False
     after = [empty[0] + 1]
-    wanted = after if found.withholds else []
-    return silent == wanted == restoring and bool(task.withheld) == bool(wanted)
+    expected = after if found.withholds else []
+    return wordless == expected == restoring and bool(task.withheld) == bool(expected)
 
 
 def available(case: Case) -> bool:
@@ -74,14 +72,14 @@ def available(case: Case) -> bool:
     return not withheld
 
 
-def repeats(case: Case) -> bool:
-    """A second fresh session, and the record if there is one, show the same."""
+def reproducible(case: Case) -> bool:
+    """A second new session, and the record if there is one, give the same responses and states."""
     task, gold = case.task, case.gold
     again = gold_trace(task, case.env)
     return gold.clean and gold == again and task.record in ((), gold.record)
 
 
-def unfailing(case: Case) -> bool:
+def no_failing_call(case: Case) -> bool:
     """No ground-truth call is answered with an error, and no login is refused."""
     answers = (text for turn in case.gold.responses for text in turn)
     rows = zip(case.task.calls, answers, strict=True)
@@ -89,20 +87,20 @@ def unfailing(case: Case) -> bool:
 
 
 def _undone(call: Call, answer: str) -> bool:
-    """Whether a login or the like, with the arguments it needs, is answered with a false flag."""
+    """Whether a login or a similar call with arguments is answered with a false flag."""
     if not (call.arguments and FLAGGED.search(call.name)):
         return False
     try:
-        told_back = json.loads(answer)
+        data = json.loads(answer)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told_back, dict) and any(v is False for v in told_back.values())
+    return isinstance(data, dict) and any(v is False for v in data.values())
 
 
 def needed(case: Case) -> bool:
-    """Without any one of its calls the answer fails, and none is a vain repetition.
+    """The answer fails without any one of its calls, and no call is a useless repetition.
 
-    The reward wants what a turn shows twice to be seen twice, so it does not tell of those.
+    The reward requires a response twice if the ground truth has it twice, so it cannot find this.
     """
     if not all(left.needed for left in case.ablations):
         return False
@@ -117,15 +115,15 @@ def needed(case: Case) -> bool:
     return True
 
 
-def alike(case: Case) -> bool:
+def profile_kept(case: Case) -> bool:
     """The profile is the parent's, within the distance."""
     return case.parent is None or distance(case.profile, case.parent) <= case.limits.distance
 
 
-def decisive(case: Case) -> bool:
+def reward_separates(case: Case) -> bool:
     """The ground truth gets the full reward, and wrong answers of each kind do not.
 
-    An answer in which a limit stopped a call, or whose session was lost, proves nothing.
+    Answers are invalid as a proof if a limit stopped a call or a session was lost.
     """
     answers = [[list(turn.ground_truth) for turn in case.task.turns], *wrong_answers(case.task)]
     episodes = [(case.task, answer, case.gold) for answer in answers]
@@ -135,30 +133,57 @@ def decisive(case: Case) -> bool:
     return proved and any(case.task.calls)
 
 
+def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:
+    """Answers without calls, without the last turn, with altered arguments; those of the category.
+
+    The gate `needed` leaves out single calls. All arguments of a turn except flags are altered at
+    once: many tools have an argument without effect, which is no fault of the task.
+    """
+    gold = [list(turn.ground_truth) for turn in task.turns]
+    filled = [index for index, calls in enumerate(gold) if calls]
+    yield [[] for _ in gold]
+    for index in filled[-1:]:
+        yield [*gold[:index], [], *gold[index + 1 :]]
+    for index in filled:
+        altered = [_altered(call) for call in gold[index]]
+        if altered != gold[index]:
+            yield [*gold[:index], altered, *gold[index + 1 :]]
+    if found := augmentation_of(task.category):
+        yield from found.wrong(task)
+
+
+def _altered(call: Call) -> Call:
+    changed = {
+        name: value if isinstance(value, bool) else "no such value"
+        for name, value in call.arguments.items()
+    }
+    return Call(name=call.name, arguments=changed)
+
+
 def _disturbed(scored: Sequence[Scored]) -> bool:
     return any(row.lost or not STOPPED.isdisjoint(row.refusals) for row in scored)
 
 
 EARLY_GATES = (
-    Gate("plan", "too large", small),
-    Gate("augment", "not of its category", formed),
+    Gate("plan", "too large", within_limits),
+    Gate("augment", "not of its category", of_its_category),
     Gate("augment", "tool not available", available),
-    Gate("ground", "name leaked", discreet),
-    Gate("ground", "scaffolding", plain_spoken),
-    Gate("execute", "replay differs", repeats),
-    Gate("execute", "a call fails", unfailing),
+    Gate("ground", "name leaked", no_code_names),
+    Gate("ground", "scaffolding", no_scaffolding),
+    Gate("execute", "replay differs", reproducible),
+    Gate("execute", "a call fails", no_failing_call),
     Gate("ground", "ungrounded argument", grounded),
-    Gate("ground", "told in another turn", timely),
+    Gate("ground", "told in another turn", used_where_stated),
 )
-LATE_GATES = (  # which run a task many times
+LATE_GATES = (  # these execute a task many times
     Gate("plan", "superfluous call", needed),
-    Gate("plan", "profile differs", alike),
+    Gate("plan", "profile differs", profile_kept),
 )
-DECISIVE = Gate("critique", "reward cannot tell", decisive)
+REWARD_GATE = Gate("critique", "reward cannot tell", reward_separates)
 
 
 def gates_of(category: str) -> tuple[Gate, ...]:
-    """All gates for tasks of a category, in the order in which they are asked."""
+    """All gates for tasks of a category, in the order in which they run."""
     found = augmentation_of(category)
     early, late = (found.word_gates, found.gates) if found else ((), ())
-    return *EARLY_GATES, *early, *LATE_GATES, *late, DECISIVE
+    return *EARLY_GATES, *early, *LATE_GATES, *late, REWARD_GATE

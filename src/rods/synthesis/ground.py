@@ -1,10 +1,10 @@
-"""Stage III, ground: executed calls become what a user says.
+"""Stage III, ground: executed calls become the user's words.
 
-Departure from the paper: wording by templates. A value that a response produced is referred to
-("the last order id") where the reference is unambiguous, else it is stated; the same holds for a
-value that the user named in an earlier turn ("the same file name"), in turns that are to refer
-back. The plain voice says a phrase a call; the telling voice adds a story, a named person and
-whole sentences, in which texts are quoted and lists are spelled out.
+Departure from the paper: wording by templates. A value from a response is referred to ("the last
+order id") if the reference is unambiguous; otherwise it is stated. The same holds for a value that
+the user stated in an earlier turn ("the same file name"), in turns that should refer back. The
+plain voice has one phrase for each call. The sentence voice has whole sentences and quoted texts,
+and a named person with a story.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.synthesis.catalogue import Phrase, spaced
-from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.speech import References, Visible, pick, singular, spoken, unlabelled
+from rods.synthesis.stages import Executed
 from rods.synthesis.story import Voice
 from rods.task import Call
 
-QUOTED = ("text", "word")  # kinds whose values are any words, which could run into the sentence
+QUOTED = ("text", "word")  # kinds whose values are free words, which need quotation marks
 SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -33,7 +33,7 @@ class ProgramGrounder:
     Args:
         phrases: the entry of each tool.
         voice: how requests are put together.
-        visible: what of a response the agent gets to see.
+        visible: returns the part of a response that the agent sees.
     """
 
     phrases: Mapping[str, Phrase]
@@ -41,12 +41,12 @@ class ProgramGrounder:
     visible: Visible = str
 
     def ground(self, executed: Executed, rng: random.Random) -> Wording:
-        """Words for all turns; they are drawn when they are asked for."""
+        """Words for all turns; they are drawn when they are used."""
         return Wording(executed, self, rng)
 
 
 class Wording:
-    """What is to be said for each argument of each call of a task."""
+    """The user's words for a task, by program; see `stages.Words`."""
 
     def __init__(self, executed: Executed, grounder: ProgramGrounder, rng: random.Random) -> None:
         self.rng, self._phrases, self._voice = rng, grounder.phrases, grounder.voice
@@ -76,7 +76,7 @@ class Wording:
             and any(f"{{{name}}}" in wording for wording in self._phrases[call.name].say)
         ]
 
-    def told(self, call: Call, parameter: str) -> str:
+    def answer(self, call: Call, parameter: str) -> str:
         noun = self._phrases[call.name].noun(parameter)
         return self._voice.answer(noun, self._value(call, parameter), self.rng)
 
@@ -91,7 +91,7 @@ class Wording:
                     raise SynthesisError(Kind.QUERY, f"{call.name}: no value for {name}", call)
                 if whole and (name == unsaid or self._references.get((position, name))):
                     text = unlabelled(text, name, entry.noun(name))
-                elif whole and say(call.arguments[name]) == "1":
+                elif whole and as_text(call.arguments[name]) == "1":
                     text = singular(text, name)
             return SLOT.sub(lambda match: word(match[1]), text)
 
@@ -111,16 +111,16 @@ class Wording:
     def _value(self, call: Call, name: str) -> str:
         value = call.arguments[name]
         if not self._voice.whole:
-            return say(value)
+            return as_text(value)
         return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
 
 
-def say(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text."""
     if isinstance(value, list):
-        return " , ".join(say(item) for item in value)
+        return " , ".join(as_text(item) for item in value)
     if isinstance(value, dict):
-        return " , ".join(f"{spaced(str(key))} {say(item)}" for key, item in value.items())
+        return " , ".join(f"{spaced(str(key))} {as_text(item)}" for key, item in value.items())
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

@@ -1,9 +1,8 @@
-"""What is asked of synthesis, whoever does it, and one job of it.
+"""The interface of synthesis, and one job of it.
 
-A job varies a task, or the first of several of which a variant can be made. It is the same beside a
-training (`worker`) and offline (`maker`): a refused attempt is a part of the work, while an
-exception is not. It means that some part of synthesis is broken, and that the next job will most
-likely fail in the same way.
+A job varies a task, or the first of several of which a variant can be made. It is the same during a
+training (`worker`) and offline (`batches`). A refused attempt is normal. An exception is an error:
+some part of synthesis is broken, and the next job will most likely fail in the same way.
 """
 
 from __future__ import annotations
@@ -17,51 +16,51 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rods.errors import UserError
-from rods.made import Made, Spent, Trace, traced
+from rods.job_result import ErrorText, JobResult, Spent, error_text
 from rods.synthesis.llm.fault import ModelError
 from rods.task import Task
 
 T = TypeVar("T")
 Counters = tuple[dict[str, int], Spent]
 MADE, GIVEN_UP, ERROR = "made", "given up", "error"
-"""Outcomes of a job; one more is "no answer: " with the cause, if a model did not answer."""
+"""Outcomes of a job. If a model did not answer, it is "no answer: " with the cause."""
 MOST = 10  # errors in a row; see `synthesis.errors`
 
 
 class Synthesis(Protocol):
-    """Makes verified tasks and counts what became of each attempt."""
+    """Makes verified tasks and counts the outcome of each attempt."""
 
     @property
     def funnel(self) -> Mapping[str, int]:
         """Attempts so far by outcome: "tried", "admitted", or the cause of a failure."""
 
     def take_failures(self) -> list[dict[str, Any]]:
-        """Histories of the seeds whose attempts all failed, since this was last asked."""
+        """Histories of the parents whose attempts all failed, since the last call."""
 
     def learn(self, task: Task) -> None:
-        """From now on the task counts among those that exist: no near-copy of it is made."""
+        """Add a task to those that exist, so that no near-copy of it is made."""
 
     def forget(self, task_ids: Collection[str]) -> None:
-        """These tasks do not exist any more, so they may be made again."""
+        """Remove tasks from those that exist, so that they may be made again."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile, or None after all attempts failed."""
+        """A verified variant with the parent's profile; None if all attempts failed."""
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
-        """A verified new task, sized like one of the seeds."""
+        """A verified new task with the structure of one of the seed tasks."""
 
 
 @runtime_checkable
 class Metered(Protocol):
-    """Synthesis that knows what it spends."""
+    """Synthesis that counts what it spends."""
 
     @property
     def spent(self) -> Spent:
-        """So far."""
+        """What was spent so far."""
 
 
 class NoSynthesis:
-    """Makes nothing: for runs whose tasks are given."""
+    """Makes no tasks: for runs whose tasks are given."""
 
     funnel: Mapping[str, int] = MappingProxyType({})
 
@@ -69,10 +68,10 @@ class NoSynthesis:
         return []
 
     def learn(self, task: Task) -> None:
-        """Nothing is made, so nothing can resemble it."""
+        """Does nothing, since no task is made."""
 
     def forget(self, task_ids: Collection[str]) -> None:
-        """Nothing was made."""
+        """Does nothing, since no task was made."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         return None
@@ -82,15 +81,15 @@ class NoSynthesis:
 
 
 @dataclass
-class Trouble:
+class ErrorCounter:
     """Counts the jobs of this process that ended in an error.
 
     Args:
         most: errors in a row after which synthesis is given up.
 
     Attributes:
-        errors: so far.
-        gave_up: why synthesis was stopped, or "".
+        errors: their number so far.
+        gave_up: why synthesis was given up, or "".
     """
 
     most: int = MOST
@@ -98,8 +97,8 @@ class Trouble:
     gave_up: str = ""
     _row: int = 0
 
-    def note(self, error: Trace | None) -> None:
-        """Take the end of a job; None if it was no error, which ends the row."""
+    def add(self, error: ErrorText | None) -> None:
+        """Count the end of a job. None, for a job without an error, ends the row."""
         if error is None:
             self._row = 0
             return
@@ -114,20 +113,20 @@ def do_job(
     rng: random.Random,
     epoch: int,
     fatal: tuple[type[Exception], ...] = (),
-) -> Made:
+) -> JobResult:
     """Vary the first of some tasks of which a variant can be made.
 
-    A failure of synthesis becomes the job's outcome and is not raised. An exception is noted as an
-    error, unless it is a model's trouble to answer. A job with an error brings nothing, also where
-    only what synthesis tells of it was wrong.
+    A failure of synthesis becomes the job's outcome and is not raised. An exception is an error,
+    except that a model did not answer. A job with an error has no variant, even if only the
+    counters of synthesis were wrong.
 
     Args:
-        parents: taken one after the other; an exception of theirs is one of the job.
-        epoch: in which the variant is born.
-        fatal: exceptions that end more than the job.
+        parents: taken one after the other; an exception of the iterator is an error of the job.
+        epoch: the one that the variant is made in.
+        fatal: exceptions that are raised.
 
     Raises:
-        Exception: of `fatal`.
+        Exception: one of `fatal`.
     """
     began = time.monotonic()
     variants: list[Task] = []
@@ -146,10 +145,10 @@ def do_job(
         errors.append(error)
     funnel, spent = _asked(errors, lambda: _since(synthesis, before), nothing)
     failures: list[dict[str, Any]] = _asked(errors, lambda: _failures(synthesis), [])
-    failed = traced(errors[0]) if errors else None
+    failed = error_text(errors[0]) if errors else None
     if failed is not None:
         variants, outcome = [], ERROR
-    return Made(outcome, variants, funnel, failures, time.monotonic() - began, spent, failed)
+    return JobResult(outcome, variants, funnel, failures, time.monotonic() - began, spent, failed)
 
 
 def _varied(
@@ -158,7 +157,7 @@ def _varied(
     """The variant, if there is one.
 
     Raises:
-        Exception: of any kind, where a part of synthesis is broken.
+        Exception: of any kind, if a part of synthesis is broken.
     """
     for parent in parents:
         variant: object = synthesis.vary(parent, rng, epoch)
@@ -166,7 +165,7 @@ def _varied(
             continue
         if not isinstance(variant, Task):
             raise TypeError(f"vary() gave no task but {type(variant).__name__}")
-        if variant.parent != parent.id:  # it would wait for that one, and never join
+        if variant.parent != parent.id:  # as a candidate it would never be admitted
             named = f"names {variant.parent!r}" if variant.parent else "names no task"
             raise ValueError(f"vary() gave a task that {named} as its parent, not {parent.id!r}")
         return [variant]
@@ -174,7 +173,7 @@ def _varied(
 
 
 def _counters(synthesis: Synthesis) -> Counters:
-    """What synthesis has counted so far.
+    """The counters of synthesis so far.
 
     Raises:
         Exception: they are no counters.
@@ -187,10 +186,10 @@ def _counters(synthesis: Synthesis) -> Counters:
 
 
 def _since(synthesis: Synthesis, before: Counters | None) -> Counters:
-    """What came to the counters; nothing where they could not be read before.
+    """The increase of the counters; zero if they could not be read before.
 
     Raises:
-        Exception: they are no counters any more.
+        Exception: they are no longer counters.
     """
     if before is None:
         return {}, Spent()
@@ -200,10 +199,10 @@ def _since(synthesis: Synthesis, before: Counters | None) -> Counters:
 
 
 def _failures(synthesis: Synthesis) -> list[dict[str, Any]]:
-    """Histories of the attempts that failed, as they can be stored.
+    """Histories of the parents that were given up.
 
     Raises:
-        Exception: they cannot.
+        Exception: they cannot be stored.
     """
     found: object = synthesis.take_failures()
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
@@ -213,7 +212,7 @@ def _failures(synthesis: Synthesis) -> list[dict[str, Any]]:
 
 
 def _asked(errors: list[Exception], ask: Callable[[], T], otherwise: T) -> T:
-    """The answer, or another one and the error."""
+    """The answer. After an exception, which is added to the errors, it is `otherwise`."""
     try:
         return ask()
     except Exception as error:

@@ -1,8 +1,8 @@
-"""Near-copies: tasks that say almost the same, or call almost the same.
+"""Near-copies: tasks with almost the same words or almost the same calls.
 
-Texts are compared by the words that stand together in them, three by three. MinHash finds the
-candidates among many tasks, and each is then compared exactly, so a refusal is never a collision's.
-A library would bring numpy and scipy into the core for these few lines.
+Texts are compared by their sequences of three words. MinHash finds the candidates among many tasks,
+and each is then compared exactly, so a hash collision never refuses a task. A library for this
+would bring numpy and scipy into the core.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from hashlib import blake2b
 
 from rods.task import Task
 
-TEXT = 0.7  # Jaccard similarity of texts from which on two tasks are near
-CALLS = 0.75  # the same for calls with their arguments
-MIN_CALLS = 2  # calls with arguments that a task must have for these to tell anything
+TEXT = 0.7  # least Jaccard similarity of the texts of near-copies
+CALLS = 0.75  # least Jaccard similarity of their calls with arguments
+MIN_CALLS = 2  # least calls with arguments for a comparison of calls
 BANDS, ROWS = 10, 3  # finds 98 % of pairs at 0.7 and nearly all above
 NOTHING: frozenset[int] = frozenset()
 WORD = re.compile(r"\w+")
-# Each puts the hashes into another order: exclusive or is a bijection, and fast.
+# Each gives another order of the hashes, since exclusive or is a bijection.
 ORDERS = [int.from_bytes(blake2b(bytes([i]), digest_size=8).digest()) for i in range(BANDS * ROWS)]
 
 
 class NearIndex:
-    """Tasks by what they say and call."""
+    """Tasks by their words and calls."""
 
     def __init__(self) -> None:
         self._texts: dict[str, frozenset[int]] = {}
@@ -46,7 +46,7 @@ class NearIndex:
                 self._by_call[mark].append(task.id)
 
     def remove(self, task_id: str) -> None:
-        """Its marks stay in the tables by hash; `near` skips them."""
+        """Remove a task. Its id remains in the tables by hash, where `near` skips it."""
         self._texts.pop(task_id, None)
         self._calls.pop(task_id, None)
 
@@ -78,7 +78,7 @@ def near(one: Task, two: Task) -> bool:
 
 
 def shingles(task: Task) -> frozenset[int]:
-    """Hashes of all three words running in what the user says."""
+    """Hashes of all sequences of three words of the user."""
     return _shingles("\n".join(turn.user for turn in task.turns))
 
 
@@ -88,7 +88,7 @@ def _marks(task: Task) -> tuple[frozenset[int], frozenset[int], tuple[tuple[int,
     return _shingles(text), call_marks(task), _text_bands(text)
 
 
-@lru_cache(maxsize=64)  # a task is asked about and then added
+@lru_cache(maxsize=64)  # a task is compared and then added
 def _text_bands(text: str) -> tuple[tuple[int, ...], ...]:
     return tuple(_bands(_shingles(text)))
 

@@ -1,7 +1,7 @@
 """The pipeline: plan -> execute -> ground -> augment -> critique, with every failure counted.
 
-What does a stage, a program or a model, is a matter of which object stands there. A failed attempt
-teaches the next one (`failures`); after its attempts a seed is given up.
+Each stage is an object; it may work by program or by a model. What a failed attempt showed is used
+by the next one (`failures`). After its last attempt a parent is given up.
 """
 
 from __future__ import annotations
@@ -10,74 +10,27 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rods.made import Spent
+from rods.job_result import Spent
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan, Words
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.stages import Executor, Grounder, Judge, Plan, Planner
 from rods.task import Task
 
 if TYPE_CHECKING:
     from rods.synthesis.program import ProgramStages
 
 T = TypeVar("T")
-ATTEMPTS = 3  # at a seed (paper, appendix J)
+ATTEMPTS = 3  # for one parent (paper, appendix J)
 FRESH_SEEDS = 20
-FRESH_ATTEMPTS = 5  # at each seed, before another is drawn: small ones succeed more easily
+FRESH_ATTEMPTS = 5  # for one seed task; small ones succeed more easily, so another is drawn then
 MAX_GIVEN_UP = 1_000
 
 
 def _failures() -> deque[dict[str, Any]]:
     return deque(maxlen=MAX_GIVEN_UP)
-
-
-class Planner(Protocol):
-    """Stage I."""
-
-    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
-        """A plan with the parent's profile that is none of those that failed.
-
-        Args:
-            keep: take the parent's own sequence of tools.
-
-        Raises:
-            SynthesisError: there is none.
-        """
-
-
-class Executor(Protocol):
-    """Stage II."""
-
-    def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """The plan carried out in a start state of its own.
-
-        Raises:
-            SynthesisError: some step cannot be carried out.
-        """
-
-
-class Grounder(Protocol):
-    """Stage III."""
-
-    def ground(self, executed: Executed, rng: random.Random) -> Words:
-        """What the user says.
-
-        Raises:
-            SynthesisError: there are no words for it.
-        """
-
-
-class Judge(Protocol):
-    """The part of stage IV that is no gate."""
-
-    def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
-        """The task as it is or with better words, which the gates will see again.
-
-        Raises:
-            SynthesisError: it is rejected.
-        """
 
 
 @dataclass
@@ -87,14 +40,14 @@ class Pipeline:
     `program.program_pipeline` has all stages by program, `llm.backend.with_model` some by a model.
 
     Args:
-        program: the stages by program, for whatever nobody else does.
+        program: all stages by program; fresh tasks are always made by these.
         critic: the gates.
-        fits: whether the agent can carry a task at all.
-        origin: who made the tasks.
-        judge: who looks at what has passed the gates.
-        signature: of whoever does the stages, for each task's lineage.
-        learns: whether a variant counts among those that exist as soon as it is made.
-        used: what a model was used for so far.
+        fits: whether a task fits the agent's limits, such as its context.
+        origin: stored with each task: "program" or "llm".
+        judge: sees the tasks that have passed the gates.
+        signature: what did the stages, for each task's lineage.
+        learns: whether a variant is learned as soon as it is made.
+        used: returns what a model was used for so far.
     """
 
     program: ProgramStages
@@ -111,12 +64,12 @@ class Pipeline:
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
-    """Attempts that got through each stage."""
+    """Attempts that passed each stage."""
     given_up: deque[dict[str, Any]] = field(default_factory=_failures)
-    """Seeds whose attempts all failed, each with its history; the latest ones."""
+    """The latest parents whose attempts all failed, each with its history."""
 
-    def apart(self, **changes: Any) -> Pipeline:
-        """The same with counters of its own, and with other fields changed."""
+    def with_own_counters(self, **changes: Any) -> Pipeline:
+        """The same pipeline with its own counters, and with some fields changed."""
         own = replace(self, funnel=Counter(), passed=Counter(), given_up=_failures())
         return replace(own, **changes)
 
@@ -126,27 +79,27 @@ class Pipeline:
         return self.used()
 
     def learn(self, task: Task) -> None:
-        """From now on the task counts among those that exist."""
+        """Add a task to those that exist."""
         self.critic.admit(task)
 
     def forget(self, task_ids: Collection[str]) -> None:
-        """These tasks do not exist any more."""
+        """Remove tasks from those that exist."""
         self.critic.forget(task_ids)
 
     def take_failures(self) -> list[dict[str, Any]]:
-        """Histories of the seeds that were given up since this was last asked."""
+        """Histories of the parents that were given up since the last call."""
         taken = list(self.given_up)
         self.given_up.clear()
         return taken
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile, or None after all attempts failed."""
+        """A verified variant with the parent's profile; None if all attempts failed."""
         history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1
             task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
-                return self._born(task, epoch)
+                return self._with_epoch(task, epoch)
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
         if history.patches:
             lost["patches"] = list(history.patches)
@@ -154,12 +107,13 @@ class Pipeline:
         return None
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
-        """A verified new task with the structure of a random seed, tools redrawn half of the time.
+        """A verified new task with the structure of a seed task that is drawn at random.
 
-        It is made by program, whoever does the stages of variants.
+        In half of the attempts its tools are drawn anew. It is made by program, even if a
+        model makes the variants.
 
         Raises:
-            RuntimeError: no attempt succeeded, which means that the seeds are unusable.
+            RuntimeError: no attempt succeeded, so the seed tasks are unusable.
         """
         stages = self.program
         maker = replace(
@@ -177,18 +131,18 @@ class Pipeline:
                 keep = rng.random() < 0.5
                 task = maker.attempt(like, History(), rng, keep=keep, fresh=True)
                 if task is not None:
-                    return self._born(task, epoch)
-        raise RuntimeError("no fresh task in many attempts: the seeds are unusable")
+                    return self._with_epoch(task, epoch)
+        raise RuntimeError("no fresh task in many attempts: the seed tasks are unusable")
 
     def attempt(
         self, like: Task, history: History, rng: random.Random, *, keep: bool, fresh: bool = False
     ) -> Task | None:
-        """One way through all stages; a failure goes into the history and the funnel.
+        """One pass through all stages; a failure is added to the history and the funnel.
 
         Args:
-            like: the task with the profile that is wanted.
-            keep: take its own sequence of tools.
-            fresh: it is no parent.
+            like: the task whose profile the new task must have.
+            keep: use its sequence of tools.
+            fresh: the new task has no parent, and its profile is not compared.
         """
         self.funnel["tried"] += 1
         plan: Plan | None = None
@@ -208,7 +162,7 @@ class Pipeline:
     def _finish(
         self, plan: Plan, parent: Task | None, history: History, rng: random.Random
     ) -> Task:
-        """A plan's way through the other stages.
+        """Take a plan through the other stages.
 
         Raises:
             SynthesisError: with the cause.
@@ -216,7 +170,7 @@ class Pipeline:
         executed = self._passed("executed", self.executor.execute(plan, history, rng))
         words = self.grounder.ground(executed, rng)
         made = augment(executed, words, self.critic.env.name, rng)
-        task = self._passed("grounded", self._signed(made, plan, history))
+        task = self._passed("grounded", self._with_lineage(made, plan, history))
         self._review(task, parent)
         if self.judge is not None:
             judged = self.judge.judge(task, executed, rng)
@@ -230,7 +184,7 @@ class Pipeline:
         if fault := fault or self.critic.review(task, parent):
             raise SynthesisError(Kind.CRITIQUE, fault)
 
-    def _signed(self, task: Task, plan: Plan, history: History) -> Task:
+    def _with_lineage(self, task: Task, plan: Plan, history: History) -> Task:
         lineage: dict[str, Any] = {"attempts": len(history.failures) + 1, **self.signature}
         if history.failures:
             lineage["failures"] = history.summary()
@@ -240,7 +194,7 @@ class Pipeline:
             lineage["narrative"] = plan.narrative
         return task.model_copy(update={"origin": self.origin, "lineage": lineage})
 
-    def _born(self, task: Task, epoch: int) -> Task:
+    def _with_epoch(self, task: Task, epoch: int) -> Task:
         born = task.model_copy(update={"born": epoch})
         if self.learns:
             self.learn(born)

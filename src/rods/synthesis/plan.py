@@ -1,9 +1,10 @@
-"""Stage I, plan: which tools in which turn, so that the profile of the parent is kept.
+"""Stage I, plan: the tools of each turn, so that the parent's profile is kept.
 
-Departure from the paper: by program, no model. Calls that hang together are replaced as a whole by
-calls that hang together in the same way in some seed; a call on which nothing hangs may be any tool
-of its class and role. The last attempt keeps the parent's tools. A parent with more turns than a
-task may have is cut to its longest admissible run of turns around the augmented one.
+Departure from the paper: by program, without a model. Calls that depend on each other are replaced
+as a whole by calls that depend on each other in the same way in some seed task. A call without
+dependencies may be any tool of its class and role. The last attempt keeps the parent's tools. A
+parent with more turns than a task may have is cut to as many turns as allowed, with the augmented
+one among them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from rods.profile import Profile, profile
 from rods.provenance import Link, find_links
 from rods.reward import trusted_trace
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
 from rods.task import Task
 
 TRIES = 3  # plans drawn until one differs from those that failed (paper, appendix J)
 CHOICES = 6  # tools that a step may fall back on
-OWN_FIRST = 0.3  # share of steps that try the parent's tool before another
+OWN_FIRST = 0.3  # share of steps that try the parent's tool before the others
 
 
 class ProgramPlanner:
     """Plans by program.
 
     Args:
-        turns: most turns of a finished task.
+        turns: the most that a finished task may have.
     """
 
     def __init__(self, env: Environment, graph: ToolGraph, turns: int) -> None:
@@ -39,15 +40,12 @@ class ProgramPlanner:
         self._known: dict[str, tuple[Task, int | None, Profile, list[Link]]] = {}
 
     def learn(self, seed: Task) -> None:
-        """Let the tool graph learn from a seed."""
-        base, _, phi, links = self._studied(seed)
+        """Add a seed task to the tool graph."""
+        base, _, phi, links = self._analysed(seed)
         self.graph.learn(base, links, phi)
 
     def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
-        """A plan with the parent's profile that is none of those that failed.
-
-        Args:
-            keep: take the parent's own sequence of tools.
+        """See `stages.Planner`.
 
         Raises:
             SynthesisError: no other plan was found.
@@ -59,7 +57,7 @@ class ProgramPlanner:
         raise SynthesisError(Kind.NO_PATTERN, "no other plan was found")
 
     def _draw(self, parent: Task, blocked: frozenset[str], rng: random.Random, keep: bool) -> Plan:
-        base, augmented, phi, links = self._studied(parent)
+        base, augmented, phi, links = self._analysed(parent)
         steps: dict[int, PlannedCall] = {}
         for members in components(phi):
             fragment = fragment_of(base, members, links)
@@ -80,7 +78,7 @@ class ProgramPlanner:
         return _cut(parent, steps, phi, augmented, self.turns)
 
     def _tools(self, name: str, blocked: frozenset[str], rng: random.Random) -> tuple[str, ...]:
-        """Tools that may do a step on which nothing hangs, in the order to be tried."""
+        """Tools for a step without dependencies, in the order to be tried."""
         others = [n for n in self.graph.same_role(name) if n not in blocked]
         rng.shuffle(others)
         own = [name] if name not in UNPLANNED and name not in blocked else []
@@ -89,7 +87,7 @@ class ProgramPlanner:
             raise SynthesisError(Kind.SAMPLING, f"nothing can stand for {name}")
         return tuple(tools[:CHOICES])
 
-    def _studied(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
+    def _analysed(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
         if task.id not in self._known:
             base, augmented = base_form(task)
             links = find_links(base.calls, trusted_trace(base, self.env).responses)
@@ -100,7 +98,7 @@ class ProgramPlanner:
 def _cut(
     parent: Task, steps: Mapping[int, PlannedCall], phi: Profile, augmented: int | None, limit: int
 ) -> Plan:
-    """The steps by turn, as many turns as there may be, the augmented one among them."""
+    """The steps by turn, at most `limit` turns, the augmented one among them."""
     size = limit - (augmented is not None)
     first = max(0, (augmented or 0) - size + 1)
     bounds = list(accumulate(map(len, phi.shape), initial=0))
@@ -132,7 +130,7 @@ def plan_fresh(
     rng: random.Random,
     augmented: int | None = None,
 ) -> Plan:
-    """A new plan: tools drawn by what follows what in the seeds, or at random.
+    """A new plan: tools drawn by the order of tools in the seed tasks, or at random.
 
     Args:
         sizes: calls of each turn.

@@ -1,4 +1,4 @@
-"""Synthesis without a model: all stages by program, from what the training seeds show."""
+"""Synthesis without a model: all stages by program, learned from the seed tasks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from rods.envs.base import Environment
 from rods.synthesis.augment import augment
 from rods.synthesis.critique import Critic
-from rods.synthesis.draft import Executed, Plan
 from rods.synthesis.execute import ProgramExecutor
 from rods.synthesis.failures import History
 from rods.synthesis.ground import ProgramGrounder
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
 from rods.synthesis.speech import Visible
-from rods.synthesis.start import Starts
+from rods.synthesis.stages import Executed, Plan
+from rods.synthesis.start import StartStates
 from rods.synthesis.story import PlainVoice, Voice
 from rods.synthesis.toolgraph import ToolGraph
 from rods.synthesis.values import ValueBank
@@ -24,13 +24,14 @@ from rods.task import Task, ToolSpec
 
 
 class ProgramStages:
-    """The stages by program, which know the same seeds.
+    """The stages by program, which learn from the same seed tasks.
 
     Args:
         tools: all tools of the environment by name.
-        seeds: tasks to learn values, start states, transitions and flows from. Never held-out ones.
-        turns: most of a task.
-        visible: what of a response the agent gets to see.
+        seeds: seed tasks, never held-out ones. Values, start states, transitions and flows are
+            learned from them.
+        turns: the most that a task may have.
+        visible: returns the part of a response that the agent sees.
         voice: how the user speaks.
     """
 
@@ -48,15 +49,15 @@ class ProgramStages:
         self.planner = ProgramPlanner(env, self.graph, turns)
         for seed in seeds:
             self.planner.learn(seed)
-        starts = Starts(seeds, {name: tool.owner for name, tool in tools.items()})
+        starts = StartStates(seeds, {name: tool.owner for name, tool in tools.items()})
         self.executor = ProgramExecutor(env, self.graph, self.bank, starts)
         self.grounder = ProgramGrounder(self.graph.phrases, voice or PlainVoice(), visible)
 
     def compose(self, plan: Plan, rng: random.Random, start: dict[str, Any] | None = None) -> Task:
-        """Execute, word and augment a plan, without the gates.
+        """Execute, ground and augment a plan, without the gates.
 
         Args:
-            start: the start state; drawn from the seeds' if it is not given.
+            start: the start state; by default drawn from those of the seed tasks.
 
         Raises:
             SynthesisError: with the cause.
@@ -66,7 +67,7 @@ class ProgramStages:
         return self.word(self.executor.execute_from(plan, start, rng), rng)
 
     def word(self, executed: Executed, rng: random.Random) -> Task:
-        """Executed calls as a task in words.
+        """Ground and augment executed calls.
 
         Raises:
             SynthesisError: with the cause.
@@ -87,7 +88,7 @@ def program_pipeline(
 
     Args:
         critic: the gates.
-        fits: whether the agent can carry a task at all.
+        fits: whether a task fits the agent's limits, such as its context.
     """
     stages = ProgramStages(env, tools, seeds, critic.limits.turns, visible, voice)
     return Pipeline(stages, critic, stages.planner, stages.executor, stages.grounder, fits)

@@ -1,7 +1,7 @@
-"""How whole sentences put values, and point at those that are not said.
+"""How values are written in sentences, and how the words refer to values that they do not state.
 
-A value need not be said where it stands in an earlier response or in what the user said before, and
-can be pointed at without ambiguity.
+A value is referred to if it is in an earlier response or in earlier words of the user and the
+reference is unambiguous.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rods.grounding import says
 from rods.provenance import Link, fields, find_links
 from rods.synthesis.catalogue import Phrase, spaced
-from rods.synthesis.draft import Executed
+from rods.synthesis.stages import Executed
 
 Visible = Callable[[str], str]
 Place = tuple[int, str]  # position of a call in the whole task, and its parameter
@@ -31,13 +31,13 @@ COUNTED = "share|gallon|liter|mile|meter|line|digit|decimal|degree"
 
 
 class Pointing(NamedTuple):
-    """Words for a value that is not said; each has a place for what the value is called.
+    """Words for a value that is not stated; each has a place for the value's noun.
 
     Attributes:
-        next: for what the call just before produced.
-        last: for the last value of that name that came up.
-        previous: for the value before the last.
-        same: for what the user named in an earlier turn.
+        next: for a value from the response just before.
+        last: for the last value of that name.
+        previous: for the value before the last one.
+        same: for a value that the user stated in an earlier turn.
         some: for a value that is left out.
     """
 
@@ -61,7 +61,7 @@ SPOKEN = Pointing(
 
 
 def pick(options: Sequence[str], rng: random.Random) -> str:
-    """An option; nothing is drawn where there is no choice."""
+    """One of the options; no random number is drawn if there is only one."""
     return options[0] if len(options) == 1 else rng.choice(options)
 
 
@@ -69,7 +69,7 @@ def spoken(value: Any, quoted: bool = False) -> str:
     """A value as a person writes it.
 
     Args:
-        quoted: whether texts stand in quotation marks, so that it is plain where they end.
+        quoted: whether texts are in quotation marks, which show where they end.
     """
     if isinstance(value, dict):
         return _listed([f"{spaced(str(k))} {spoken(v, _long(v))}" for k, v in value.items()])
@@ -82,7 +82,7 @@ def spoken(value: Any, quoted: bool = False) -> str:
 
 
 def short(noun: str) -> str:
-    """What a person calls a value's bearer: "searched file name" -> "file"."""
+    """The thing that a value names, in a word: "searched file name" -> "file"."""
     noun = noun.removeprefix("my ").removeprefix("nearest ")
     thing = THING.fullmatch(noun)
     return thing[1] if thing else noun
@@ -91,8 +91,8 @@ def short(noun: str) -> str:
 def unlabelled(text: str, slot: str, noun: str) -> str:
     """A wording without the words that name a slot.
 
-    What is put into the slot names itself: "cancel the order {order_id}" must not become "cancel
-    the order that order id". The wording's first word is its verb and stays.
+    A reference in the slot has its own noun: "cancel the order {order_id}" must not become "cancel
+    the order that order id". The wording's first word is its verb and is kept.
     """
     own = "|".join(re.escape(word) for word in noun.split(" to ")[0].split() if word != "of")
     own, place = f"(?:{own})s?", re.escape(f"{{{slot}}}")
@@ -103,12 +103,12 @@ def unlabelled(text: str, slot: str, noun: str) -> str:
 
 
 def singular(text: str, slot: str) -> str:
-    """A wording for a slot that holds just 1: "{amount} shares" -> "{amount} share"."""
+    """A wording for a slot whose value is 1: "{amount} shares" -> "{amount} share"."""
     return re.sub(rf"({re.escape(f'{{{slot}}}')} (?:{COUNTED}))s\b", r"\1", text)
 
 
 def _listed(items: list[str]) -> str:
-    """`a, b and c`; nothing at all is "none"."""
+    """`a, b and c`; "none" for an empty list."""
     return " and ".join(part for part in (", ".join(items[:-1]), *items[-1:]) if part) or "none"
 
 
@@ -117,11 +117,11 @@ def _long(value: Any) -> bool:
 
 
 class References:
-    """The words for values that stand in earlier responses or in what the user said.
+    """The words that refer to values in earlier responses or in the user's earlier words.
 
     Args:
         phrases: the entry of each tool.
-        whole: whether they stand in whole sentences.
+        whole: whether the words are whole sentences.
     """
 
     def __init__(
@@ -132,19 +132,19 @@ class References:
         self._words: dict[Place, str] = {}
 
     def get(self, place: Place) -> str:
-        """The words, or "" for a value that has to be said."""
+        """The words, or "" for a value that must be stated."""
         return self._words.get(place, "")
 
     def noun(self, tool: str, parameter: str) -> str:
-        """What is pointed at: a file, where compact words have the file name."""
+        """The noun of a value: "file" in sentences, "file name" in compact words."""
         noun = self._phrases[tool].noun(parameter)
         return short(noun) if self._whole else noun
 
     def add_responses(self, visible: Visible) -> None:
-        """Point at what responses produced.
+        """Refer to values in responses.
 
         Args:
-            visible: what of a response the agent gets to see.
+            visible: returns the part of a response that the agent sees.
         """
         flat = [text for turn in self._executed.responses for text in turn]
         calls = [call for turn in self._executed.calls for call in turn]
@@ -157,7 +157,7 @@ class References:
                 self._words[link.consumer, link.parameter] = said
 
     def add_words(self, turns: frozenset[int]) -> None:
-        """Point, in these turns, at what the user named last under the same noun before."""
+        """Refer, in these turns, to the last value that the user stated with the same noun."""
         positions, last, found = count(), dict[str, Any](), dict[Place, str]()
         for index, calls in enumerate(self._executed.calls):
             named: dict[str, Any] = {}
@@ -169,7 +169,7 @@ class References:
                     fresh = noun not in named and place not in self._words
                     if index in turns and fresh and last.get(noun) == value:
                         found[place] = pick(self.pointing.same, self._rng).format(noun)
-                    # Two of the same name in a turn: later it would be unclear which is meant.
+                    # Two values with the same noun in a turn make later references ambiguous.
                     named[noun] = value if named.get(noun, value) == value else None
             last |= named
         self._words |= found
@@ -178,7 +178,7 @@ class References:
 def _pointers(
     responses: Sequence[str], link: Link, visible: Visible, pointing: Pointing
 ) -> Sequence[str]:
-    """How one can point at a field of an earlier response; nothing where that would be unclear."""
+    """Words that refer to a field of an earlier response; none if they would be ambiguous."""
     producer, key = link.producer, link.key
     seen = visible(responses[producer])
     value = dict(fields(responses[producer])).get(key)

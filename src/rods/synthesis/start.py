@@ -1,4 +1,4 @@
-"""Start states of variants: a seed's, with entities renamed, values redrawn and structure grown."""
+"""Start states of variants: those of seed tasks with new names, new values and added files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rods.synthesis.values import ValueSource
 from rods.task import Task
 
 OLD_NAME = 0.4  # share of files and folders that keep their name
-GROWN = 0.25  # share of folders that get one more file
+MORE_FILES = 0.25  # share of folders that get one more file
 REDRAWN = {"fuelLevel", "balance", "budget_limit", "batteryVoltage", "acTemperature", "fanSpeed"}
 REDRAWN |= {"price", "frontLeftTirePressure", "rearRightTirePressure", "distanceToNextVehicle"}
 Arguments = dict[str, list[dict[str, Any]]]
 
 
-class Starts:
-    """The seeds' start states by class, each with the calls that are known to work in it."""
+class StartStates:
+    """The start states of the seed tasks by class, each with calls that are known to work in it."""
 
     def __init__(self, seeds: Iterable[Task], owners: dict[str, str]) -> None:
         self._owners = owners
@@ -37,7 +37,7 @@ class Starts:
         """A new start state, and argument sets that suit it.
 
         Args:
-            tools: the plan's; a class starts as in one of the seeds that use most of its tools.
+            tools: the plan's; each class starts as in a seed task that uses the most of them.
         """
         start: dict[str, Any] = {}
         near: Arguments = {}
@@ -45,9 +45,9 @@ class Starts:
             known = self._by_class.get(name, ())
             if not known:
                 continue
-            wanted = {tool for tool in tools if self._owners[tool] == name}
-            most = max(len(wanted & used.keys()) for _, used in known)
-            entry, used = source.rng.choice([k for k in known if len(wanted & k[1].keys()) == most])
+            needed = {tool for tool in tools if self._owners[tool] == name}
+            most = max(len(needed & used.keys()) for _, used in known)
+            entry, used = source.rng.choice([k for k in known if len(needed & k[1].keys()) == most])
             if entry is None:
                 continue
             entry = deep_copy(entry)
@@ -75,10 +75,10 @@ def _redrawn(value: Any, rng: random.Random) -> Any:
 
 
 def _rename_tree(entry: Any, source: ValueSource, names: dict[str, str]) -> Any:
-    """Give files and folders new names, keeping the tree and the files' extensions, and add files.
+    """Rename files and folders, keeping the tree and the files' extensions, and add files.
 
     Args:
-        names: receives the new name of each old one.
+        names: the new name of each old one is added to it.
     """
 
     def rename(contents: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +93,10 @@ def _rename_tree(entry: Any, source: ValueSource, names: dict[str, str]) -> Any:
             if folder:
                 node = {**node, "contents": rename(node.get("contents", {}))}
             renamed[fresh], names[name] = node, fresh
-        if source.rng.random() < GROWN and (more := source.new_name()) not in {*contents, *renamed}:
+        if source.rng.random() < MORE_FILES and (more := source.new_name()) not in {
+            *contents,
+            *renamed,
+        }:
             renamed[more] = {"type": "file", "content": source.bank.excerpt(source.rng)}
         return renamed
 

@@ -1,4 +1,4 @@
-"""Voices: how phrases become what a person says, with or without a story around them."""
+"""Voices: how phrases become the user's words, with or without a story."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from rods.reading import parse_yaml
-from rods.synthesis.draft import Executed
+from rods.synthesis.stages import Executed
 
 
 class Theme(BaseModel):
@@ -79,7 +79,7 @@ class PlainVoice:
         return rng.choice(self.CLOSERS)
 
 
-class TellingVoice:
+class SentenceVoice:
     """Whole sentences by a named person with a purpose.
 
     Args:

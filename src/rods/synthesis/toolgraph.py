@@ -1,7 +1,8 @@
-"""What the seeds show of the tools: what follows what, where values flow, what hangs together.
+"""What the seed tasks show about tools: their order, flows of values, and dependent calls.
 
-A fragment is a set of calls that depend on one another in a seed. Two fragments with the same
-classes, roles and edges may stand for one another, so a plan can change its tools and keep Phi.
+A fragment is a set of calls that depend on one another in a seed task. Two fragments with the same
+classes, roles and edges can replace one another, so a plan can change its tools and keep the
+profile.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from rods.synthesis.catalogue import Phrase, catalogue
 from rods.task import Task, ToolSpec
 
 UNPLANNED = {"edit_ticket", "get_outside_temperature_from_weather_com", "get_current_speed"}
-UNPLANNED |= {"get_outside_temperature_from_google"}  # random draws: nothing to be asked for
+UNPLANNED |= {"get_outside_temperature_from_google"}  # their responses are random
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """Calls that hang together.
+    """Calls that depend on one another.
 
     Attributes:
         tools: their names, in order.
-        links: the values that flow between them; positions are those within the fragment.
+        links: flows of values between them; positions are those within the fragment.
     """
 
     tools: tuple[str, ...]
@@ -39,7 +40,13 @@ class Fragment:
 
 @dataclass
 class ToolGraph:
-    """Learns from seeds; never from held-out tasks."""
+    """Learns from seed tasks, never from held-out ones.
+
+    Attributes:
+        follows: how often a tool follows another one.
+        flows: (producer, field of its response, consumer, parameter) -> how often the value flows.
+        fragments: by their structure, see `key_of`.
+    """
 
     tools: Mapping[str, ToolSpec]
     follows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -50,7 +57,7 @@ class ToolGraph:
         self.phrases: dict[str, Phrase] = catalogue(self.tools)
 
     def learn(self, task: Task, links: Sequence[Link], phi: Profile) -> None:
-        """Count a seed's transitions, flows and fragments."""
+        """Count the transitions, flows and fragments of a seed task."""
         calls = task.calls
         for one, two in pairwise(calls):
             self.follows[one.name][two.name] += 1
@@ -61,7 +68,7 @@ class ToolGraph:
             self.fragments[key_of(phi, members)][fragment_of(task, members, links)] += 1
 
     def same_role(self, name: str) -> list[str]:
-        """Tools of the same class and role, the tool itself left out."""
+        """Other tools of the same class and role."""
         owner, role = self.tools[name].owner, self.phrases[name].role
         return [
             n
@@ -70,13 +77,13 @@ class ToolGraph:
         ]
 
     def alternatives(self, phi: Profile, members: Sequence[int]) -> list[Fragment]:
-        """Fragments of the seeds that may stand for these calls of a task."""
+        """Fragments of the seed tasks that can replace these calls of a task."""
         found = self.fragments.get(key_of(phi, members), {})
         return [f for f in found if UNPLANNED.isdisjoint(f.tools)]
 
 
 def components(phi: Profile) -> list[list[int]]:
-    """Positions of calls that hang together by value or state edges, each sorted."""
+    """Groups of calls that depend on each other by value or state edges, as sorted positions."""
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(len(phi.tools)))
     graph.add_edges_from((i, j) for i, j, _ in phi.edges)
@@ -84,7 +91,7 @@ def components(phi: Profile) -> list[list[int]]:
 
 
 def key_of(phi: Profile, members: Sequence[int]) -> Key:
-    """Classes, roles and edges of some calls, whatever their names and turns."""
+    """Classes, roles and edges of some calls, without their names and turns."""
     labels = [call for turn in phi.shape for call in turn]
     place = {position: i for i, position in enumerate(members)}
     edges = frozenset(
@@ -94,7 +101,7 @@ def key_of(phi: Profile, members: Sequence[int]) -> Key:
 
 
 def fragment_of(task: Task, members: Sequence[int], links: Iterable[Link]) -> Fragment:
-    """Some calls of a task and what flows between them."""
+    """Some calls of a task and the flows between them."""
     place = {position: i for i, position in enumerate(members)}
     within = tuple(
         li._replace(producer=place[li.producer], consumer=place[li.consumer])

@@ -1,6 +1,6 @@
-"""Where argument values come from: the live state, the seeds' own values, and closed sets.
+"""Sources of argument values: the session's state, the seed tasks, and closed sets.
 
-A value source proposes; execution decides whether the proposal was any good.
+A value source only proposes; execution shows whether the tool accepts the proposal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rods.synthesis.catalogue import Phrase
-from rods.synthesis.facts import Facts
+from rods.synthesis.state_values import StateValues
 from rods.task import Task, ToolSpec
 
 WORD = re.compile(r"[A-Za-z]{3,12}")
@@ -21,7 +21,7 @@ EXCERPT_WORDS = (2, 6)
 
 
 class ValueBank:
-    """Values that the training seeds use, by parameter and by kind, and their words."""
+    """The values in the seed tasks, by parameter and by kind, and their words."""
 
     def __init__(self, seeds: Iterable[Task], phrases: Mapping[str, Phrase]) -> None:
         self._by_parameter: dict[tuple[str, str], list[Any]] = defaultdict(list)
@@ -51,14 +51,14 @@ class ValueBank:
         return self._by_kind.get(kind, [])
 
     def excerpt(self, rng: random.Random) -> str:
-        """A few words running, out of some text of a seed; empty if no seed has any."""
+        """A few consecutive words of a text in a seed task; empty if there is no text."""
         text = rng.choice(self._texts) if self._texts else []
         count = rng.randint(*EXCERPT_WORDS)
         start = rng.randint(0, max(0, len(text) - count))
         return " ".join(text[start : start + count])
 
     def whole(self, tool: str) -> list[dict[str, Any]]:
-        """Complete argument sets that some seed uses."""
+        """Complete argument sets in the seed tasks."""
         return self._whole.get(tool, [])
 
 
@@ -80,13 +80,13 @@ class ValueSource:
         self.bank, self.phrases, self.rng, self.near = bank, phrases, rng, near or {}
 
     def arguments(
-        self, tool: ToolSpec, facts: Facts, fixed: dict[str, Any], *, near: bool = False
+        self, tool: ToolSpec, state: StateValues, fixed: dict[str, Any], *, near: bool = False
     ) -> dict[str, Any]:
-        """A full argument set: `fixed` values kept, required ones proposed, optional ones seldom.
+        """A full argument set: `fixed` values, all required ones, and few optional ones.
 
         Args:
-            facts: what the current state offers.
-            near: take a set that suits the start state, if there is one.
+            state: values from the current state.
+            near: use a set that suits the start state, if there is one.
         """
         entry = self.phrases[tool.name]
         if near and self.near.get(tool.name):
@@ -101,24 +101,26 @@ class ValueSource:
                 continue
             kind = entry.slots.get(name, "text")
             if name not in tool.required:
-                # The seeds know which optional parameters go together.
-                wanted = name in example if example else self.rng.random() < 0.3
-                if not wanted:
+                # The seed tasks show which optional parameters are used together.
+                used = name in example if example else self.rng.random() < 0.3
+                if not used:
                     continue
             if name in example and kind in ("choice", "unit", "flag", "airport", "currency"):
                 arguments[name] = example[name]
             else:
-                arguments[name] = self.value(tool.name, name, kind, schema, facts)
+                arguments[name] = self.value(tool.name, name, kind, schema, state)
         return arguments
 
-    def value(self, tool: str, name: str, kind: str, schema: dict[str, Any], facts: Facts) -> Any:
+    def value(
+        self, tool: str, name: str, kind: str, schema: dict[str, Any], state: StateValues
+    ) -> Any:
         """One value of a parameter."""
         entry, rng = self.phrases[tool], self.rng
         if schema.get("type") == "array":
             inner = schema.get("items", {})
             count = rng.randint(3, 4) if kind == "numbers" else rng.randint(1, 2)
             scalar = "number" if kind == "numbers" else kind
-            items = [self.value(tool, name, scalar, inner, facts) for _ in range(count)]
+            items = [self.value(tool, name, scalar, inner, state) for _ in range(count)]
             return list(dict.fromkeys(items))
         if name in entry.choices:
             return rng.choice(entry.choices[name])
@@ -126,7 +128,7 @@ class ValueSource:
             return rng.random() < 0.5 if schema.get("type") == "boolean" else "true"
         if schema.get("type") in ("integer", "number") and kind in ("count", "number", "amount"):
             return self._number(entry.ranges.get(name), kind, schema["type"])
-        held = facts.of(kind, name)
+        held = state.of(kind, name)
         if held and (kind != "destination" or rng.random() < 0.5):
             return rng.choice(held)
         if kind == "text":
@@ -146,7 +148,7 @@ class ValueSource:
         return rng.choice(pool) if pool else " ".join(self._words(1))
 
     def new_name(self, folder: bool = False) -> str:
-        """A plausible file or folder name."""
+        """A new file or folder name of one or two words."""
         name = "_".join(self._words(self.rng.randint(1, 2)))
         return name if folder else f"{name}.{self.rng.choice(('txt', 'md', 'csv', 'pdf', 'log'))}"
 
@@ -161,12 +163,12 @@ class ValueSource:
             return self.rng.choice((0.5, 1.0))
         step = self.rng.choice((1.0, 0.5)) if high < 1000 else 50.0
         value = round(self.rng.uniform(low, high) / step) * step
-        # People write whole amounts either way, and the tools take both.
+        # People write whole amounts in either form, and the tools accept both.
         return int(value) if value == int(value) and self.rng.random() < 0.5 else value
 
 
 def _short(value: Any) -> bool:
-    """Short enough to be said in a compact request."""
+    """Whether a value is short enough for a compact request."""
     if isinstance(value, list):
         return len(value) <= 4 and all(_short(item) for item in value)
     return not isinstance(value, dict) and len(str(value)) <= 24

@@ -1,4 +1,4 @@
-"""Whether a withheld tool could have been done without: the proof behind a missing function."""
+"""Whether another tool can replace a withheld one: the check of a missing-function task."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from rods.envs.retry import retried
 from rods.grounding import leaves
 from rods.task import Call, Task, ToolSpec
 
-BINDINGS = 6  # ways tried to hand the same values to another tool
+BINDINGS = 6  # orders in which the same values are given to another tool
 
 
 def replaceable(task: Task, env: Environment) -> bool:
-    """Whether some one call of another tool answers the same and leaves the same state.
+    """Whether one call of another tool has the same response and leaves the same state.
 
-    It is given the withheld call's own values, by name where names agree and else in every order.
+    It has the values of the withheld call, by name where names agree, otherwise in several orders.
     The task must have a withheld tool and a ground truth that runs.
     """
     session, tools = env.open(task), env.tools(task)
     found = False
     for turn in task.turns:
         for call in turn.ground_truth:
-            found = found or (call.name in task.withheld and _done_otherwise(session, call, tools))
+            found = found or (call.name in task.withheld and _replaced(session, call, tools))
             _called(session, call)
     session.close()
     return found
 
 
-def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) -> bool:
+def _replaced(session: Session, call: Call, tools: dict[str, ToolSpec]) -> bool:
     right = session.fork()
     answer, state = _called(right, call).text, right.state()
     scratch = session.fork()
@@ -47,13 +47,13 @@ def _done_otherwise(session: Session, call: Call, tools: dict[str, ToolSpec]) ->
 
 
 def _called(session: Session, call: Call) -> Observation:
-    """The response; a call that a limit stopped was undone, and is tried again."""
+    """The response. A call that a limit stopped was undone, so it is tried again."""
     return retried(lambda: session.call(call), lambda seen: seen.refused in STOPPED)
 
 
 def _bindings(call: Call, tool: ToolSpec) -> Iterator[Call]:
-    """The tool with the call's values, as many as it requires; then with a list's items instead of
-    the list, or with one list of all values."""
+    """Calls of the tool with the call's values, as many as it requires; then with a list's items
+    instead of the list, or with one list of all values."""
     named = {n: v for n, v in call.arguments.items() if n in tool.parameters}
     rest = [v for n, v in call.arguments.items() if n not in named]
     open_ = [n for n in tool.required if n not in named]

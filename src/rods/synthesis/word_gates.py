@@ -1,4 +1,4 @@
-"""Gates on the words: what the user says must be enough, and no more than a user would say."""
+"""Gates on the words: they must state every value, and only what a user would say."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CODE_NAME = re.compile(r"\w_\w|[a-z][A-Z]")
 
 
 def grounded(case: Case) -> bool:
-    """Every argument stands in the words or in a response that come before its call."""
+    """Every argument is in the user's words or in a response before its call."""
     return all(s < Source.NOWHERE for call in case.sources for s in call.values())
 
 
-def timely(case: Case) -> bool:
-    """Where a turn leaves a value to earlier words, these tell it for something done there.
+def used_where_stated(case: Case) -> bool:
+    """A value that a turn takes from earlier words is also used by the calls of that earlier turn.
 
-    Otherwise the words ask for it in one turn, and the calls do it in another.
+    Otherwise the words ask for something in one turn, and the calls do it in another.
     """
     task, found = case.task, iter(case.sources)
     used = [
@@ -35,17 +35,17 @@ def timely(case: Case) -> bool:
         for call in turn.ground_truth:
             by_name = next(found)
             for name in (n for n, source in by_name.items() if source is Source.BEFORE):
-                for leaf in filter(_telling, leaves(call.arguments[name])):
+                for leaf in filter(_distinctive, leaves(call.arguments[name])):
                     at = [i for i in range(index) if told(leaf, task.turns[i].user)]
-                    # An empty turn's words are answered in the next one.
+                    # The next turn answers the words of an empty one.
                     answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
                     if not told(leaf, turn.user) and not all(told(leaf, t) for t in answers):
                         return False
     return True
 
 
-def _telling(leaf: Any) -> bool:
-    """Whether a value is not in the words by chance: no plain word, no small number."""
+def _distinctive(leaf: Any) -> bool:
+    """Whether a value is unlikely in words by chance: no lower-case word, no small number."""
     if leaf is None or isinstance(leaf, bool):
         return False
     if isinstance(leaf, str):
@@ -53,8 +53,8 @@ def _telling(leaf: Any) -> bool:
     return bool(abs(leaf) > 10)
 
 
-def discreet(case: Case) -> bool:
-    """No name of a tool or parameter stands in the words, apart from values."""
+def no_code_names(case: Case) -> bool:
+    """The words have no name of a tool or parameter, except as a value."""
     names = {n for tool in case.tools.values() for n in (tool.name, *tool.parameters)}
     coded = {name for name in names if CODE_NAME.search(name)}
     values = {str(v) for c in case.task.calls for a in c.arguments.values() for v in leaves(a)}
@@ -65,6 +65,6 @@ def discreet(case: Case) -> bool:
     return True
 
 
-def plain_spoken(case: Case) -> bool:
-    """No scaffolding of the synthesis is left in the words."""
+def no_scaffolding(case: Case) -> bool:
+    """The words have no remains of the prompts of synthesis."""
     return not any(SCAFFOLDING.search(turn.user) for turn in case.task.turns)

@@ -1,101 +1,108 @@
-"""Synthesis on a run's store: jobs become candidates, inline or by a process beside the trainer.
+"""Synthesis for a run: jobs become candidates, inline or in a worker process next to the trainer.
 
-A job's outcome depends on the run's seed, the task and the step at which it was chosen, and on what
-exists already, so what a worker was doing when it died is simply done again by the next one. `rods
-train` starts one (`rods.synthesis.supervisor`), or somebody does in another terminal (`rods synth
---follow RUN`).
+A job's outcome depends only on the run's random seed, the task, the step at which it was chosen and
+the tasks that exist already. So if a worker dies during a job, the next worker does the job again.
+`rods train` starts a worker (`rods.synthesis.supervisor`); `rods synth --follow RUN` starts one in
+another terminal.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.config import Config
-from rods.made import Trace
+from rods.errors import UserError
+from rods.job_result import ErrorText
 from rods.notice import tell_log
 from rods.store.rows import Job
 from rods.store.store import Store
-from rods.synthesis.jobs import MOST, Synthesis, Trouble, do_job
+from rods.synthesis.jobs import MOST, ErrorCounter, Synthesis, do_job
+from rods.task import Task
 
-PAUSE = 0.3  # seconds between two looks for work
-KNOWN = "known already"  # outcome of a job whose variant was stored before
+MOST_USELESS = 1_000  # fresh tasks in a row that cannot be used
+PAUSE = 0.3  # seconds before it looks for a job again
+KNOWN = "known already"  # outcome of a job whose variant is already stored
 
 
 class Producer:
     """Turns jobs into candidates.
 
     Args:
-        seed: the run's.
+        random_seed: the run's.
         most: errors in a row after which synthesis is given up.
-        tell: called with one line at the first error, and when synthesis is given up.
+        notice: called with one line at the first error, and when synthesis is given up.
 
     Attributes:
-        trouble: the errors so far.
+        trouble: counts the errors.
     """
 
     def __init__(
         self,
         store: Store,
         synthesis: Synthesis,
-        seed: int,
+        random_seed: int,
         most: int = MOST,
-        tell: Callable[[str], None] = tell_log,
+        notice: Callable[[str], None] = tell_log,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
-        self.seed, self.trouble, self.tell = seed, Trouble(most), tell
+        self.random_seed, self.trouble, self.notice = random_seed, ErrorCounter(most), notice
 
     def catch_up(self) -> None:
-        """Learn of all tasks in the store, so that none of them is made again."""
+        """Learn all tasks in the store, so that none of them is made again."""
         for task in (*self.store.tasks().values(), *self.queue.candidates()):
             self.synthesis.learn(task)
 
-    def fill(self, wanted: int, epoch: int, step: int) -> None:
-        """Do jobs until so many candidates wait, no job is left, or synthesis is given up."""
-        missing = wanted - len(self.queue.waiting(epoch))
+    def fill(self, target: int, epoch: int, step: int) -> None:
+        """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
+        missing = target - len(self.queue.waiting(epoch))
         for job in self.queue.open_jobs(epoch) if missing > 0 else ():
             if missing <= 0 or self.trouble.gave_up:
                 break
             missing -= self.do(job, step)
 
     def do(self, job: Job, step: int) -> int:
-        """Do one job, see `do_job`; returns how many candidates it brought.
+        """Do one job, see `do_job`; returns how many candidates it made.
 
         Args:
-            step: that the candidates belong to.
+            step: the one that the candidates belong to.
 
         Raises:
             UserError: the store cannot be written.
         """
         self.queue.take(job)
-        rng = random.Random(f"{self.seed} {job.step} {job.task_id}")
-        made = do_job(self.synthesis, map(self.queue.parent, [job]), rng, job.epoch + 1)
-        if made.variants and self.store.has_task(made.variants[0].id):
-            made = made._replace(outcome=KNOWN, variants=[])
-        self.queue.finish(job, made, step)
-        self._note(made.error)
-        return len(made.variants)
+        rng = random.Random(f"{self.random_seed} {job.step} {job.task_id}")
+        result = do_job(self.synthesis, map(self.queue.parent, [job]), rng, job.epoch + 1)
+        if result.variants and self.store.has_task(result.variants[0].id):
+            result = result._replace(outcome=KNOWN, variants=[])
+        self.queue.finish(job, result, step)
+        self._count(result.error)
+        return len(result.variants)
 
-    def _note(self, error: Trace | None) -> None:
-        self.trouble.note(error)
+    def _count(self, error: ErrorText | None) -> None:
+        self.trouble.add(error)
         if error is None:
             return
         if self.trouble.errors == 1:
-            self.tell(f"an error in synthesis: {error.line}; the report shows its traceback")
+            self.notice(f"an error in synthesis: {error.line}; the report shows its traceback")
         if why := self.trouble.gave_up:
-            self.tell(f"synthesis is given up: {why}; training continues without it")
+            self.notice(f"synthesis is given up: {why}; training continues without it")
 
 
-class Count(NamedTuple):
-    """What a worker has done and sees before it.
+class WorkerProgress(NamedTuple):
+    """What a worker has done, and what is left to do.
 
     Attributes:
-        bound: candidates that wait at which it pauses.
+        jobs: done.
+        candidates: made.
+        open: jobs that are not done yet.
+        waiting: candidates that wait.
+        bound: number of waiting candidates at which it pauses.
         errors: jobs that ended in one.
-        gave_up: why it stopped synthesis, or "".
+        gave_up: why it gave synthesis up, or "".
     """
 
     jobs: int = 0
@@ -109,11 +116,11 @@ class Count(NamedTuple):
 
 @dataclass
 class SynthesisWorker:
-    """Does jobs until it is told to stop.
+    """Does jobs until it is stopped.
 
     Args:
-        stop: asked between jobs.
-        tell: told after every job, and while there is nothing to do.
+        stop: called between jobs; whether to stop.
+        report: called after every job, and repeatedly while there is no job.
         notice: called with one line that a person should see at once.
     """
 
@@ -121,32 +128,32 @@ class SynthesisWorker:
     store: Store
     synthesis: Synthesis
     stop: Callable[[], bool] = lambda: False
-    tell: Callable[[Count], None] = lambda count: None
+    report: Callable[[WorkerProgress], None] = lambda count: None
     pause: float = PAUSE
     notice: Callable[[str], None] = tell_log
 
-    def run(self, *, once: bool = False) -> Count:
-        """Work, until too many jobs in a row ended in an error.
+    def run(self, *, once: bool = False) -> WorkerProgress:
+        """Do jobs until it is stopped or too many jobs in a row ended in an error.
 
         Args:
-            once: end where there is nothing left to do.
+            once: also end if there is no job left.
 
         Raises:
             UserError: the store cannot be written.
         """
         settings, queue = self.config.synthesis, self.store.queue
         queue.patience = settings.patience
-        seed, most = self.config.seed, settings.errors
-        producer = Producer(self.store, self.synthesis, seed, most, self.notice)
+        random_seed, most = self.config.seed, settings.errors
+        producer = Producer(self.store, self.synthesis, random_seed, most, self.notice)
         producer.catch_up()
-        trouble, count = producer.trouble, Count()
+        trouble, count = producer.trouble, WorkerProgress()
         while not (trouble.gave_up or self.stop()):
             epoch = self.store.epochs.last_index()
             jobs, waiting = queue.counts(epoch)
             count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
             job = queue.next_job(epoch) if waiting < count.bound else None
             if job is None:
-                self.tell(count)
+                self.report(count)
                 if once:
                     break
                 time.sleep(self.pause)
@@ -160,9 +167,37 @@ class SynthesisWorker:
                 errors=trouble.errors,
                 gave_up=trouble.gave_up,
             )
-            self.tell(count)
+            self.report(count)
         return count
 
     def bound(self) -> int:
-        """More than the next end of an epoch can take in are not made beforehand."""
+        """The number of candidates that the next end of an epoch can admit, or as configured."""
         return self.config.synthesis.waiting or self.store.epochs.wanted()
+
+
+def fresh_tasks(
+    synthesis: Synthesis, config: Config, epoch: int, seeds: int, known: Callable[[str], bool]
+) -> Iterator[Task]:
+    """The tasks of an epoch of the arm `fresh`: as many as there are seed tasks, in whole steps.
+
+    Args:
+        seeds: number of seed tasks.
+        known: whether a task with that id exists.
+
+    Raises:
+        UserError: synthesis makes no new tasks of the categories of the stage of training.
+    """
+    categories, size = config.stage(epoch).categories, config.rollout.tasks_per_step
+    target = max(1, seeds // size) * size
+    rng, made, useless = random.Random(f"{config.seed} epoch {epoch}"), set[str](), 0
+    while len(made) < target:
+        task = synthesis.fresh(rng, epoch)
+        fits = task.category in categories or not categories
+        if fits and task.id not in made and not known(task.id):
+            made.add(task.id)
+            useless = 0
+            yield task
+        elif (useless := useless + 1) >= MOST_USELESS:
+            names = f" or none of {', '.join(categories)}" if categories else ""
+            found = f"the last {MOST_USELESS} of them are known{names}"
+            raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")

@@ -1,1 +1,1 @@
-"""Asking a language model behind an OpenAI-compatible endpoint, with every failure named."""
+"""Stages of synthesis by a language model behind an OpenAI-compatible endpoint."""

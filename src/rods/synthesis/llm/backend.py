@@ -1,4 +1,4 @@
-"""The pipeline with a model in some of its stages, the others by program."""
+"""A pipeline in which a model does some of the stages, and programs do the others."""
 
 from __future__ import annotations
 
@@ -7,91 +7,93 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.errors import UserError, first_problem
-from rods.made import Spent
+from rods.errors import UserError
+from rods.job_result import Spent
 from rods.notice import tell_log
-from rods.plain_data import ReadError
-from rods.reading import parse_yaml, read_text
-from rods.secret import declare
-from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
+from rods.synthesis.llm.config import EndpointConfig
+from rods.synthesis.llm.endpoint import Endpoint
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.judge import LlmJudge
+from rods.synthesis.llm.ledger import Progress
 from rods.synthesis.llm.planner import LlmPlanner
-from rods.synthesis.llm.roles import Model, versions
+from rods.synthesis.llm.prompts import Model, versions
 from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.world import SynthesisInputs
 
 STAGES = ("plan", "execute", "ground", "judge")
 
 
 @dataclass
-class ModelOrder:
-    """What a model is to do.
+class ModelBackend:
+    """A model that does stages of synthesis.
 
     Attributes:
         stages: those that it does.
         rewrite: see `LlmGrounder`.
-        journal: where every call is kept.
-        replay: take the answers from there and ask nobody.
+        journal: the file that every call is recorded in.
+        replay: take the answers from the journal and send no request.
         notice: called with one line that a person should see at once.
     """
 
-    endpoint: EndpointConfig
-    stages: tuple[str, ...] = STAGES
+    config: EndpointConfig
+    stages: Sequence[str] = STAGES
     rewrite: bool = True
     journal: Path | None = None
     replay: bool = False
     notice: Callable[[str], None] = tell_log
-    _client: Endpoint | None = field(default=None, repr=False)
-    _calls: Journal | None = field(default=None, repr=False)
+    _endpoint: Endpoint | None = field(default=None, repr=False)
 
-    def pipeline(self, world: SynthesisInputs, *, stories: bool = True) -> Pipeline:
-        """See `with_model`.
+    def pipeline(self, program: Pipeline, env: Environment) -> Pipeline:
+        """See `with_model`; the model's calls run behind a guard.
 
         Raises:
-            UserError: the journal or the client cannot be used.
+            UserError: the journal or the endpoint cannot be used.
         """
-        self._calls = Journal(self.journal, self.replay) if self.journal else None
-        self._client = Endpoint(self.endpoint, self._calls, self.notice)
-        program, env = world.pipeline(stories=stories), GuardedEnvironment(world.env)
-        name = self.endpoint.model
-        return with_model(self._client, program, env, name, self.stages, self.rewrite)
+        journal = Journal(self.journal, self.replay) if self.journal else None
+        self._endpoint = Endpoint(self.config, journal, self.notice)
+        guarded, name = GuardedEnvironment(env), self.config.model
+        pipeline = with_model(self._endpoint, program, guarded, name, self.stages, self.rewrite)
+        pipeline.used = self.spent
+        return pipeline
 
     @property
     def progress(self) -> Progress:
         """See `Endpoint`."""
-        return self._client.progress if self._client else Progress()
+        return self._endpoint.progress if self._endpoint else Progress()
 
     @property
     def trouble(self) -> str:
         """See `Endpoint`."""
-        return self._client.trouble if self._client else ""
+        return self._endpoint.trouble if self._endpoint else ""
 
     def stop(self) -> None:
-        """End the questions that are under way; see `Endpoint`. The journal is closed."""
-        if self._client is not None:
-            self._client.stop()
-        if self._calls is not None:
-            self._calls.close()
+        """End the questions that are under way, see `Endpoint`, and close the journal."""
+        if self._endpoint is not None:
+            self._endpoint.stop()
+            if self._endpoint.journal is not None:
+                self._endpoint.journal.close()
 
     def settings(self) -> dict[str, Any]:
-        """What decides the outcome."""
-        endpoint = self.endpoint.model_dump(include={"model", "temperature", "top_p", "max_tokens"})
-        return {**endpoint, "stages": list(self.stages), "rewrite": self.rewrite}
+        """All settings that decide the outcome."""
+        config = self.config.model_dump(include={"model", "temperature", "top_p", "max_tokens"})
+        return {**config, "stages": list(self.stages), "rewrite": self.rewrite}
+
+    def spent(self) -> Spent:
+        """What the model was used for so far, including answers taken from the journal."""
+        used = list(self._endpoint.usage.values()) if self._endpoint else []
+        tokens_in, tokens_out = sum(u.tokens_in for u in used), sum(u.tokens_out for u in used)
+        return Spent(tokens_in, tokens_out, sum(u.cost for u in used))
 
     def usage(self) -> dict[str, Any]:
         """Requests by cause, and tokens, seconds and cost by role."""
-        if self._client is None:
+        if self._endpoint is None:
             return {}
         return {
-            "counts": dict(self._client.counts),
-            "usage": {role: asdict(u) for role, u in self._client.usage.items()},
+            "counts": dict(self._endpoint.counts),
+            "usage": {role: asdict(u) for role, u in self._endpoint.usage.items()},
         }
 
 
@@ -103,14 +105,17 @@ def with_model(
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
 ) -> Pipeline:
-    """A pipeline with counters of its own whose named stages are done by the model.
+    """A pipeline with its own counters in which the model does the named stages.
 
     Args:
-        program: the pipeline whose other stages are taken.
-        env: where the model's calls run; a guarded one, since a model proposes hostile calls too.
+        program: the pipeline whose other stages are used.
+        env: where the model's calls run; a guarded one, since a model also proposes hostile calls.
         name: the model's, for the lineage.
     """
-    pipeline, others = program.apart(critic=program.critic.within(env)), program.program
+    pipeline, others = (
+        program.with_own_counters(critic=program.critic.in_environment(env)),
+        program.program,
+    )
     if "plan" in stages:
         pipeline.planner = LlmPlanner(model, others.planner)
     if "execute" in stages:
@@ -124,39 +129,9 @@ def with_model(
     return pipeline
 
 
-def model_pipeline(
-    file: Path,
-    stages: Sequence[str],
-    program: Pipeline,
-    env: Environment,
-    journal: Path,
-    notice: Callable[[str], None] = tell_log,
-) -> Pipeline:
-    """A run's synthesis with the model that a file names in some stages of a pipeline.
-
-    Args:
-        notice: see `Endpoint`.
-
-    Raises:
-        UserError: the endpoint's settings or the journal are unusable.
-    """
-    config = read_endpoint(file, None, None)
-    client = Endpoint(config, Journal(journal), notice)
-    pipeline = with_model(client, program, GuardedEnvironment(env), config.model, stages)
-    pipeline.used = lambda: _spent(client)
-    return pipeline
-
-
-def _spent(client: Endpoint) -> Spent:
-    """What a model was used for, answers that the journal remembers among it."""
-    used = client.usage.values()
-    tokens_in, tokens_out = sum(u.tokens_in for u in used), sum(u.tokens_out for u in used)
-    return Spent(tokens_in, tokens_out, sum(u.cost for u in used))
-
-
-def jobs_at_once(endpoint: EndpointConfig) -> int:
-    """More than requests, so that none is missing while other jobs run their gates."""
-    return endpoint.parallel + endpoint.parallel // 2
+def jobs_at_once(config: EndpointConfig) -> int:
+    """More jobs than requests, so that all requests are in use while other jobs run their gates."""
+    return config.parallel + config.parallel // 2
 
 
 def usable_stages(stages: Sequence[str] | None) -> tuple[str, ...]:
@@ -169,32 +144,3 @@ def usable_stages(stages: Sequence[str] | None) -> tuple[str, ...]:
         if stage not in STAGES:
             raise UserError(f"--stage {stage}: choose among {', '.join(STAGES)}")
     return tuple(s for s in STAGES if s in (stages or STAGES))
-
-
-def read_endpoint(path: Path | None, url: str | None, model: str | None) -> EndpointConfig:
-    """The endpoint's settings from a YAML file, with the command line's on top.
-
-    Raises:
-        UserError: naming the file and the field.
-    """
-    data: Any = {}
-    if path is not None:
-        text = read_text(path)
-        try:
-            data = parse_yaml(text)
-        except ReadError as error:
-            raise UserError(f"{path}: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: must be a mapping of settings such as url and model")
-    data |= {name: value for name, value in (("url", url), ("model", model)) if value}
-    for name in ("url", "model"):
-        if not data.get(name):
-            raise UserError(
-                f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
-            )
-    try:
-        config = EndpointConfig.model_validate(data)
-        declare(config.key_env)
-        return config
-    except ValidationError as error:
-        raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

@@ -1,21 +1,26 @@
-"""Which endpoint is asked, and how."""
+"""The settings of an endpoint, and how they are read."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
+from rods.errors import UserError, first_problem
+from rods.plain_data import ReadError
+from rods.reading import parse_yaml, read_text
+from rods.secret import declare
 from rods.setting import Setting
 
-CALLED = "/chat/completions"  # what is added to the URL
+PATH = "/chat/completions"  # is added to the URL
 Structured = Literal["auto", "schema", "tags"]
 
 
 class EndpointConfig(Setting):
-    """An OpenAI-compatible chat endpoint. The key is in the environment and nowhere else."""
+    """An OpenAI-compatible chat endpoint. The key is only in the environment."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -43,8 +48,8 @@ class EndpointConfig(Setting):
         if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 0:
             raise ValueError("write it as http://host:port/v1")
         base = url.rstrip("/")
-        if base.endswith(CALLED):
-            raise ValueError(f"leave out {CALLED}; write it as {base.removesuffix(CALLED)}")
+        if base.endswith(PATH):
+            raise ValueError(f"leave out {PATH}; write it as {base.removesuffix(PATH)}")
         return base
 
     @field_validator("key_env")
@@ -53,3 +58,32 @@ class EndpointConfig(Setting):
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", name):
             raise ValueError("the NAME of an environment variable, not the key itself")
         return name
+
+
+def read_endpoint(path: Path | None, url: str | None, model: str | None) -> EndpointConfig:
+    """The endpoint's settings from a YAML file, replaced by those of the command line.
+
+    Raises:
+        UserError: naming the file and the field.
+    """
+    data: Any = {}
+    if path is not None:
+        text = read_text(path)
+        try:
+            data = parse_yaml(text)
+        except ReadError as error:
+            raise UserError(f"{path}: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: must be a mapping of settings such as url and model")
+    data |= {name: value for name, value in (("url", url), ("model", model)) if value}
+    for name in ("url", "model"):
+        if not data.get(name):
+            raise UserError(
+                f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
+            )
+    try:
+        config = EndpointConfig.model_validate(data)
+        declare(config.key_env)
+        return config
+    except ValidationError as error:
+        raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

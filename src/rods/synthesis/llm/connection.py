@@ -1,4 +1,4 @@
-"""Requests to the endpoint: an answer's words, or a fault with its cause."""
+"""Single requests to the endpoint: the answer's text, or a fault with its cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rods.synthesis.llm.refusal import refusal_of, retry_after
 from rods.synthesis.llm.request import whole
 from rods.synthesis.llm.response import AnswerText, repeating, words_of
 
-SECRET = 8  # shorter keys are placeholders such as EMPTY and may stand in any answer
+SECRET = 8  # characters; shorter keys are placeholders such as EMPTY, which any answer may contain
 
 
 class Connection:
@@ -52,7 +52,7 @@ class Connection:
         """The answer to one request.
 
         Raises:
-            Fault: there is none. Neither the key nor the request hangs on it.
+            Fault: there is none. It contains neither the key nor the request.
             KeyboardInterrupt: the endpoint was stopped.
         """
         got = self._post(body)
@@ -72,7 +72,7 @@ class Connection:
         return whole(text.replace(self._key, "***") if self._key else text)
 
     def _clean(self, text: str) -> str:
-        """The text without the key, unless it is so short that an answer may well have it."""
+        """The text without the key, unless the key is so short that answers may contain it."""
         return self._hide(text) if len(self._key) >= SECRET else whole(text)
 
     def _post(self, body: dict[str, Any]) -> AnswerText | Fault:
@@ -85,7 +85,7 @@ class Connection:
         config = self.config
         try:
             with self._transport.clock.limit(config.timeout):
-                # The typed method would walk through the schema anew for every question.
+                # The typed method would process the schema again for every question.
                 answer = self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
             return words_of(answer.content, self._clean)
         except Fault as fault:
@@ -111,7 +111,7 @@ class Connection:
             return Fault(Cause.DOWN, self._hide(f"{type(error).__name__}: {error}"))
 
     def _refused(self, status: int, response: Any) -> Fault:
-        """What a bad status means."""
+        """The fault that a bad status means."""
         if 300 <= status < 400:
             location = self._hide(response.headers.get("location", "another address"))
             message = f"status {status}: it leads to {location}; write its address as the url"
@@ -120,8 +120,8 @@ class Connection:
         return refusal_of(status, response.text, self._hide, wait)
 
 
-class First:
-    """Holds the other threads back while one asks; shared by threads."""
+class FirstQuestion:
+    """Lets one thread ask first, while the others wait; shared by threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -132,7 +132,7 @@ class First:
         """Wait until this question may be asked; every call is followed by `leave`.
 
         Raises:
-            UserError: the question that went ahead has shown that the endpoint is unusable.
+            UserError: the first question has shown that the endpoint is unusable.
         """
         with self._changed:
             known = self._unusable
@@ -144,7 +144,7 @@ class First:
             self._busy = True
 
     def leave(self, unusable: str = "") -> None:
-        """Let the next question go on, or fail all that wait."""
+        """Let the next question start, or make all that wait fail."""
         with self._changed:
             self._busy = False
             if unusable and not self._open:
@@ -152,7 +152,7 @@ class First:
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Let all go on from now on."""
+        """Let all questions start from now on."""
         if not self._open:
             with self._changed:
                 self._open = True

@@ -1,8 +1,8 @@
-"""A deadline for a request as a whole, and an end of all requests at once.
+"""A deadline for a whole request, and a stop of all requests at once.
 
-The timeouts of HTTP libraries are for one read each, so a server that sends a byte now and then
-holds a request for ever. Here no wait on the network is longer than what is left of the deadline.
-Every wait is in slices, between which it is asked whether the requests were stopped.
+The timeouts of HTTP libraries are for one read each, so a server that sends single bytes can hold a
+request without end. Here no wait on the network is longer than the time until the deadline. Every
+wait has slices; between them it is checked whether the requests were stopped.
 
 This module needs the extra `rods[llm]`.
 """
@@ -21,11 +21,11 @@ from typing import Any
 import httpcore2
 
 SLICE = 0.5  # seconds of one wait, after which a stop is noticed
-PIECE = 4096  # bytes that a socket takes at once if it takes any
+PIECE = 4096  # bytes of one write to a socket that is ready
 
 
 class Clock(threading.local):
-    """The deadline of the request that this thread is at.
+    """The deadline of this thread's request.
 
     Args:
         stopped: ends the requests of all threads.
@@ -38,7 +38,7 @@ class Clock(threading.local):
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
-        """All waits inside take at most so many seconds together."""
+        """All waits inside take at most this time in total."""
         self.deadline = time.monotonic() + seconds
         try:
             yield
@@ -49,7 +49,7 @@ class Clock(threading.local):
         """Seconds that a wait may take.
 
         Raises:
-            late: there are none left.
+            late: the deadline is over.
             KeyboardInterrupt: the requests were stopped.
         """
         if self.stopped.is_set():
@@ -65,7 +65,7 @@ class Clock(threading.local):
 
 
 class TimedStream(httpcore2.NetworkStream):
-    """A connection that keeps to the deadline."""
+    """A connection that observes the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream, clock: Clock) -> None:
         self.inner, self.clock = inner, clock
@@ -75,7 +75,7 @@ class TimedStream(httpcore2.NetworkStream):
             seconds = self.clock.slice(httpcore2.ReadTimeout)
             try:
                 return self.inner.read(max_bytes, seconds)
-            except httpcore2.ReadTimeout:  # nothing was lost; the deadline may be further
+            except httpcore2.ReadTimeout:  # nothing was lost; the deadline may be later
                 continue
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -97,7 +97,9 @@ class TimedStream(httpcore2.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
         left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        inner = _apart(lambda: self.inner.start_tls(ssl_context, server_hostname, left), self.clock)
+        inner = _in_thread(
+            lambda: self.inner.start_tls(ssl_context, server_hostname, left), self.clock
+        )
         return TimedStream(inner, self.clock)
 
     def get_extra_info(self, info: str) -> Any:
@@ -105,7 +107,7 @@ class TimedStream(httpcore2.NetworkStream):
 
 
 class TimedBackend(httpcore2.NetworkBackend):
-    """Opens connections that keep to the deadline."""
+    """Opens connections that observe the deadline."""
 
     def __init__(self, clock: Clock) -> None:
         self.inner, self.clock = httpcore2.SyncBackend(), clock
@@ -119,15 +121,17 @@ class TimedBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         left = self.clock.left(timeout, httpcore2.ConnectTimeout)
-        inner = _apart(
+        inner = _in_thread(
             lambda: self.inner.connect_tcp(host, port, left, local_address, socket_options),
             self.clock,
         )
         return TimedStream(inner, self.clock)
 
 
-def _apart(connect: Callable[[], httpcore2.NetworkStream], clock: Clock) -> httpcore2.NetworkStream:
-    """A connection that is made in a thread of its own: no part of this can be sliced.
+def _in_thread(
+    connect: Callable[[], httpcore2.NetworkStream], clock: Clock
+) -> httpcore2.NetworkStream:
+    """A connection that is made in another thread, since this wait cannot be sliced.
 
     Raises:
         httpcore2 exceptions: it cannot be made, or not before the deadline.

@@ -1,4 +1,4 @@
-"""Asking: one question, an answer of the form that was asked for, or the cause why not."""
+"""Questions to an endpoint: each gets an answer of the given form, or a cause of failure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from rods.errors import UserError
 from rods.notice import tell_log
 from rods.secret import declare, shown
+from rods.synthesis.llm.client import Client
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
 from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
 from rods.synthesis.llm.ledger import Ledger, Progress, Usage
-from rods.synthesis.llm.live import Live
 from rods.synthesis.llm.prompts import Prompt
 
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
@@ -30,7 +30,7 @@ class Endpoint:
     """A chat endpoint shared by threads.
 
     Args:
-        journal: takes down every question, or answers in place of the endpoint if it replays.
+        journal: records every question, or answers instead of the endpoint if it replays.
         notice: called with one line that a person should see at once.
 
     Raises:
@@ -47,11 +47,11 @@ class Endpoint:
         declare(config.key_env)
         self._ledger, self._stopped = Ledger(), threading.Event()
         replay = journal is not None and journal.replay
-        self._live = None if replay else Live(config, self._ledger, self._stopped, notice)
+        self._client = None if replay else Client(config, self._ledger, self._stopped, notice)
 
     @property
     def counts(self) -> Counter[str]:
-        """What became of the questions, in all and by role; see `Ledger`."""
+        """Outcomes of the questions, in total and by role; see `Ledger`."""
         return self._ledger.counts
 
     @property
@@ -74,31 +74,31 @@ class Endpoint:
         """The answer to a prompt, from any thread.
 
         Args:
-            key: tells apart the same prompt asked at different places, so that a replay gives
-                each place its own answer in whatever order threads come.
+            key: distinguishes equal prompts from different places, so that a replay gives each
+                place its own answer in any order of the threads.
 
         Raises:
             ModelError: there is no answer of this form.
-            UserError: the journal cannot be written, or no question can be answered: no server is
-                there, or the key, the model's name or the URL is wrong.
+            UserError: the journal cannot be written, or no question can be answered: there is no
+                server, or the key, the model's name or the URL is wrong.
             KeyboardInterrupt: the endpoint was stopped.
         """
         if self._stopped.is_set():
             raise KeyboardInterrupt
-        entry = self._blank(prompt, key)
+        entry = self._new_entry(prompt, key)
         spent, text = Usage(asked=1), None
         failed: Fault | None = None
         known = self._known(entry)
         try:
-            if self._live is None or known is not None:
+            if self._client is None or known is not None:
                 text = self._recalled(entry, known, spent)
             else:
-                text = self._live.said(prompt, answer, spent)
+                text = self._client.answer(prompt, answer, spent)
             made = read(text, answer)
             spent.answered = 1
         except Fault as fault:
             failed = fault
-        self._settle(entry, spent, text, failed, recalled=known is not None)
+        self._finish(entry, spent, text, failed, recalled=known is not None)
         if failed is not None and failed.unusable:
             raise UserError(shown(failed.unusable, MOST_SHOWN))
         if failed is not None:
@@ -111,35 +111,35 @@ class Endpoint:
         They end with KeyboardInterrupt, and are neither counted nor in the journal.
         """
         self._stopped.set()
-        if self._live is not None:
-            self._live.first.open()
+        if self._client is not None:
+            self._client.first.open()
 
     def close(self) -> None:
-        """Give up the connections. The journal stays open."""
-        if self._live is not None:
-            self._live.connection.close()
+        """Close the connections. The journal remains open."""
+        if self._client is not None:
+            self._client.connection.close()
 
-    def _blank(self, prompt: Prompt, key: str) -> JournalEntry:
+    def _new_entry(self, prompt: Prompt, key: str) -> JournalEntry:
         digest = digest_of(self.config, prompt)
-        n = self.journal.turn(digest, key) if self.journal else 0
+        n = self.journal.next_number(digest, key) if self.journal else 0
         return JournalEntry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
 
-    def _known(self, blank: JournalEntry) -> JournalEntry | None:
-        if self.journal is None or self._live is None:
+    def _known(self, asked: JournalEntry) -> JournalEntry | None:
+        if self.journal is None or self._client is None:
             return None
-        return self.journal.remembered(blank.digest, blank.key, blank.n)
+        return self.journal.remembered(asked.digest, asked.key, asked.n)
 
-    def _recalled(self, blank: JournalEntry, entry: JournalEntry | None, spent: Usage) -> str:
-        """The words that the journal has."""
+    def _recalled(self, asked: JournalEntry, entry: JournalEntry | None, spent: Usage) -> str:
+        """The answer in the journal."""
         assert self.journal is not None
-        entry = entry or self.journal.recorded(blank.digest, blank.key, blank.n)
+        entry = entry or self.journal.recorded(asked.digest, asked.key, asked.n)
         spent.tries, spent.seconds, spent.cost = entry.tries, entry.seconds, entry.cost
         spent.tokens_in, spent.tokens_out = entry.tokens_in, entry.tokens_out
         if entry.cause is not None:
             raise Fault(entry.cause, entry.detail)
         return entry.answer or ""
 
-    def _settle(
+    def _finish(
         self,
         entry: JournalEntry,
         spent: Usage,
@@ -150,9 +150,9 @@ class Endpoint:
     ) -> None:
         """Count a question, and record it unless it is recorded already.
 
-        What no question could be answered for is not taken down: it will be mended.
+        It is not recorded if no question can be answered, since a person will mend that.
         """
-        recalled = recalled or self._live is None
+        recalled = recalled or self._client is None
         if not recalled:
             prices = self.config.price_in, self.config.price_out
             spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6

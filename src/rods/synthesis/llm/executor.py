@@ -1,8 +1,8 @@
-"""Stage II by a model: arguments against the live state, and repairs of the start state.
+"""Stage II by a model: arguments that suit the session's state, and patches of the start state.
 
-Each call is proposed by the model and run at once; what it answers is shown to the next proposal.
+Each call is proposed by the model and executed at once; the next proposal sees the response.
 After a failure of a patchable type the model may change the start state (the paper's C.2); the
-patched state is where the next attempt begins.
+next attempt begins with the patched state.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pydantic import ValidationError
 
 from rods.envs.base import Environment, Session
 from rods.provenance import field
-from rods.synthesis.draft import Executed, Plan, PlannedCall
 from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
-from rods.synthesis.facts import Facts
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.stages import Executed, Plan, PlannedCall
+from rods.synthesis.state_values import StateValues
 from rods.task import Call, ToolSpec
 
 PROPOSALS = 3  # for one call
@@ -38,7 +38,7 @@ class LlmExecutor:
 
     Args:
         env: where its calls run.
-        program: draws start states, and knows the tools and the seeds' values.
+        program: draws start states; it has the tools and the values of the seed tasks.
     """
 
     model: Model
@@ -46,7 +46,7 @@ class LlmExecutor:
     program: ProgramExecutor
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """See `pipeline.Executor`; a patched start state is left in the history."""
+        """See `stages.Executor`; a patched start state is stored in the history."""
         start = history.start
         if start is None:
             start, _ = self.program.draw(plan, rng)
@@ -87,7 +87,7 @@ class LlmExecutor:
                 given=given,
                 candidates=self._candidates(tool, session, rng),
                 state=_state(session),
-                done=[(call_line(c), shown(text)) for c, text in done[-HISTORY:]],
+                done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
                 narrative=plan.narrative,
                 errors=errors,
             )
@@ -104,22 +104,22 @@ class LlmExecutor:
             if seen.ok and not seen.raised:
                 return call, seen.text
             kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
-            errors.append(shown(f"{call_line(call)} was answered: {seen.text}"))
+            errors.append(clipped(f"{call_line(call)} was answered: {seen.text}"))
         raise SynthesisError(kind, f"{tool.name}: {errors[-1]}", call)
 
     def _candidates(
         self, tool: ToolSpec, session: Session, rng: random.Random
     ) -> dict[str, list[str]]:
-        """Values that may suit each parameter: closed sets, the state's, or the seeds' own."""
-        facts, entry = Facts(session), self.program.graph.phrases[tool.name]
+        """Values that may suit each parameter: from closed sets, the state or the seed tasks."""
+        state, entry = StateValues(session), self.program.graph.phrases[tool.name]
         bank = self.program.bank
         found: dict[str, list[str]] = {}
         for name in tool.parameters:
             kind = entry.slots.get(name, name)
-            values = [*entry.choices.get(name, ()), *facts.of(kind, name)]
+            values = [*entry.choices.get(name, ()), *state.of(kind, name)]
             values = values or bank.parameter(tool.name, name) or bank.kind(kind)
             values = rng.sample(values, min(CANDIDATES, len(values)))
-            found[name] = [shown(json.dumps(v, ensure_ascii=False), 80) for v in values]
+            found[name] = [clipped(json.dumps(v, ensure_ascii=False), 80) for v in values]
         return found
 
     def _patched(
@@ -130,7 +130,7 @@ class LlmExecutor:
         history: History,
         rng: random.Random,
     ) -> dict[str, Any]:
-        """The start state after what the model changes in it; as it was if that is unusable."""
+        """The start state with the model's changes; unchanged if they are unusable."""
         assert failure.call is not None
         try:
             answer = ask(
@@ -141,7 +141,7 @@ class LlmExecutor:
                 kind=failure.kind.value,
                 function=failure.call.name,
                 detail=failure.detail,
-                start=shown(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
+                start=clipped(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
             )
             session = opened(plan, start, self.env)
             known = session.state().data
@@ -159,4 +159,4 @@ class LlmExecutor:
 
 
 def _state(session: Session) -> str:
-    return shown(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)
+    return clipped(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)

@@ -1,4 +1,4 @@
-"""Why there is no answer."""
+"""Causes of questions without an answer."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from enum import StrEnum
 
 DETAIL = 200  # characters
 ABOUT_OTHERS = frozenset({401, 402, 403, 408, 429})
-"""Statuses below 500 that say nothing about the form of a request."""
+"""Statuses from 400 to 499 that are not about the form of a request."""
 
 
 class Cause(StrEnum):
-    """What became of a question that was not answered."""
+    """Why a question was not answered."""
 
     DOWN = "down"  # no connection, a connection lost in mid-answer, or status 5xx
     TIMEOUT = "timeout"  # not complete within the time of one request, or status 408
     RATE_LIMITED = "rate limited"  # status 429
     REFUSED = "refused"  # any other status below 500, or the model declines
     CUT_OFF = "cut off"  # the model reached its token limit
-    REPEATS = "repeats"  # cut, and its end says the same over and over
+    REPEATS = "repeats"  # cut off, and its end repeats the same text
     TOO_LONG = "too long"  # more bytes than a response may have
-    EMPTY = "empty"  # no words at all, or only thinking
+    EMPTY = "empty"  # no text, or only thinking
     NOT_CHAT = "not a chat answer"  # a web page, bytes, or JSON of another form
-    UNREADABLE = "unreadable"  # words with neither JSON nor tags in them, or with two answers
+    UNREADABLE = "unreadable"  # text without JSON or tags, or with two answers
     INVALID = "invalid"  # JSON or tags, but not of the form that was asked for
     UNRECORDED = "unrecorded"  # replay, and the journal has no such answer
 
 
 AGAIN = frozenset({Cause.DOWN, Cause.TIMEOUT, Cause.RATE_LIMITED})
-"""Causes that may have gone when the same request is sent once more."""
+"""Causes after which the same request is sent again."""
 
 
 class ModelError(Exception):
-    """No answer, and why.
+    """There is no answer.
 
     Args:
-        role: whose question it was.
-        detail: what is known besides; cut at 200 characters. It never holds the key.
+        role: the role that asked.
+        detail: more about the cause; cut at 200 characters. It never contains the key.
     """
 
     def __init__(self, cause: Cause, role: str, detail: str = "") -> None:
@@ -47,15 +47,15 @@ class ModelError(Exception):
 
 
 class Fault(Exception):
-    """A cause inside this package, before it is known whose question it was.
+    """A cause inside this package, before the role is known.
 
     Args:
-        text: what was received nevertheless.
-        tokens: read and written for it nevertheless.
-        wait: seconds that the server asks to wait; None if it does not say.
-        status: of the response, or the one that its body tells; 0 if there is none.
-        words: of a refusal, in which fields of the request may be named.
-        elsewhere: the answer has no words, but another of its fields has.
+        text: what was received.
+        tokens: read and written for it.
+        wait: seconds that the server asks to wait; None if it names none.
+        status: of the response, or the one named in its body; 0 if there is none.
+        words: the text of a refusal, which may name fields of the request.
+        elsewhere: the answer has no text, but another of its fields has.
         unreachable: no connection could be made.
 
     Attributes:

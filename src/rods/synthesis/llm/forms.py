@@ -1,7 +1,8 @@
-"""What each role of the model answers, and how it is read from what the model said.
+"""The answer of each role of the model, and how it is read from the model's text.
 
-Nothing in here is trusted before a program has checked it. A field's alias is its tag in the tagged
-form, which is the paper's where its prompts are printed.
+Answers are not trusted before a program has checked them. A field's alias is its tag in the tagged
+form; for the prompts that the paper prints it is the paper's. The docstrings of the answers are a
+part of the schema that the model sees.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from rods.synthesis.llm.answer_parts import TOKEN, AnswerParts
 from rods.synthesis.llm.fault import Cause, Fault
-from rods.synthesis.llm.pieces import TOKEN, Pieces
 from rods.synthesis.llm.tagged import fields, parse_tags
 
 M = TypeVar("M", bound=BaseModel)
@@ -103,12 +104,12 @@ class Refined(Answer):
 
 
 def read(text: str, model: type[M]) -> M:
-    """The one answer in some words, as JSON or in tags, that fits the form.
+    """The answer in a text, as JSON or in tags, that fits the form.
 
     Raises:
         Fault: EMPTY, UNREADABLE (also if there are two different answers) or INVALID.
     """
-    found = Pieces(text, model)
+    found = AnswerParts(text, model)
     if not TOKEN.sub("", found.words).strip():
         raise Fault(Cause.EMPTY, "nothing but thinking")
     if found.fault:
@@ -134,16 +135,16 @@ def read(text: str, model: type[M]) -> M:
     raise Fault(Cause.INVALID, wrong) if wrong else Fault(Cause.UNREADABLE, found.words)
 
 
-def spoken(text: str) -> str:
-    """The words without the thinking before them.
+def without_thinking(text: str) -> str:
+    """The text without the thinking before it.
 
-    Some servers leave out where the thinking begins; its end tells them apart from an answer.
+    Some servers leave out the beginning of the thinking; then its end separates it from the answer.
     """
-    return Pieces(text).words
+    return AnswerParts(text).words
 
 
 def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:
-    """Whether an object that does not fit the form has fields of it."""
+    """Whether an object that does not fit the form has some of its fields."""
     return any(field.name in data or field.tag in data for field in fields(model))
 
 
@@ -151,7 +152,7 @@ def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:
 def response_format(model: type[BaseModel]) -> dict[str, Any]:
     """The field `response_format` that asks for this model.
 
-    Strict, unless some part of the model is free, which strict schemas cannot say.
+    It is strict unless some part of the model is free, which strict schemas cannot express.
     """
     schema = model.model_json_schema()
     strict = _closed(schema)
@@ -163,10 +164,10 @@ def response_format(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _closed(schema: Any) -> bool:
-    """Close all objects of a schema in place; whether there is nothing free in it."""
+    """Close all objects of a schema in place; returns whether no part of it is free."""
     if not isinstance(schema, dict):
         return True
-    schema.pop("default", None)  # everything is to be filled in
+    schema.pop("default", None)  # every field must be filled in
     closed = bool({"type", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"} & schema.keys())
     properties = schema.get("properties", {})
     if schema.get("type") == "object":

@@ -1,8 +1,8 @@
 """Stage III by a model: a query for each turn, its verification, and the holistic rewrite.
 
-As in the paper the words are made after the calls. Each turn's query is written and verified by
-itself; then one call rewrites all of them along the story. A turn that augmentation splits is asked
-for again without the value, together with the words that supply it.
+As in the paper the words are made after the calls. Each turn's query is written and verified
+separately; then one question rewrites all of them to fit the story. For a turn that augmentation
+splits, the model is asked for a query without the value and for the words that supply it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass, field
 
 from rods.grounding import leaves, told
-from rods.synthesis.draft import Executed
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.stages import Executed
 from rods.task import Call
 
 TRIES = 2  # queries written for a turn until one is verified
@@ -25,14 +25,14 @@ class LlmGrounder:
     """Words by a model.
 
     Args:
-        rewrite: whether all queries are written anew along the story (C.3 of the paper).
+        rewrite: whether all queries are rewritten to fit the story (C.3 of the paper).
     """
 
     model: Model
     rewrite: bool = True
 
     def ground(self, executed: Executed, rng: random.Random) -> LlmWords:
-        """See `pipeline.Grounder`."""
+        """See `stages.Grounder`."""
         queries: list[str] = []
         for index in range(len(executed.calls)):
             queries.append(self._query(executed, index, queries, rng))
@@ -52,7 +52,7 @@ class LlmGrounder:
                 Kind.QUERY,
                 calls=calls,
                 before=before,
-                shown=[shown(t) for turn in executed.responses[:index] for t in turn][-4:],
+                shown=[clipped(t) for turn in executed.responses[:index] for t in turn][-4:],
                 narrative=executed.plan.narrative,
                 problem=problem,
             ).query.strip()
@@ -91,7 +91,7 @@ class LlmGrounder:
 
 @dataclass
 class LlmWords:
-    """See `draft.Words`."""
+    """See `stages.Words`."""
 
     model: Model
     executed: Executed
@@ -126,5 +126,5 @@ class LlmWords:
             if all(told(leaf, self.queries[index]) for leaf in leaves(value))
         ]
 
-    def told(self, call: Call, parameter: str) -> str:
+    def answer(self, call: Call, parameter: str) -> str:
         return self._omitted[id(call), parameter].answer.strip()

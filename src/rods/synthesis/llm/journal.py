@@ -1,8 +1,8 @@
 """The journal: every question with its answer, so that a run can be repeated without a model.
 
-A run that was interrupted asks again what it asked before, and gets the answer from here too, so
-that it ends as if it had not been. JSON lines, appended and flushed one by one. A line holds
-neither the prompt (a digest stands for it) nor anything about the connection.
+An interrupted run asks the same questions again and gets recorded answers from here, so it ends
+like an uninterrupted one. The file has JSON lines, each appended and flushed at once. A line
+contains neither the prompt (only its digest) nor anything about the connection.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
 from rods.synthesis.llm.prompts import Prompt
 
 ANSWER = 256_000  # characters of an answer
-FAILED = 2_000  # characters kept of what came instead of an answer
+FAILED = 2_000  # characters kept of a failed answer
 LINE = 2_000_000  # bytes
 START = b'{"role":'
 
 
 class JournalEntry(BaseModel):
-    """One question. `cause` is set if there was no answer; `answer` is then what came instead."""
+    """One question. If it failed, `cause` is set, and `answer` has what was received."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -51,7 +51,7 @@ class JournalEntry(BaseModel):
 
 
 def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
-    """Stands for the model, how it is decoded, and the words of the prompt."""
+    """A digest of the model, its sampling settings, and the prompt."""
     decoding = [config.temperature, config.top_p, config.max_tokens]
     asked = dumps([config.model, decoding, prompt.system, prompt.user])
     return sha256(asked.encode()).hexdigest()
@@ -60,11 +60,11 @@ def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
 class Journal:
     """Questions and answers in a file, written by many threads of one process.
 
-    A last line that was torn off is left out, and cut off before anything is appended. What is no
-    plain file is written through and remembers nothing.
+    An incomplete last line is not read, and is removed before anything is appended. A device or a
+    pipe is only written to.
 
     Args:
-        replay: take answers out of the file; it is not changed.
+        replay: take answers from the file, which is not changed.
 
     Raises:
         BusyError: another process writes it.
@@ -98,15 +98,15 @@ class Journal:
             raise UserError(f"{self.path}: {error.strerror}") from None
 
     def remembered(self, digest: str, key: str, n: int) -> JournalEntry | None:
-        """The entry of a question that an interrupted run has asked before and need not ask again.
+        """The entry of a question that an interrupted run has asked before.
 
-        None if there is none, or if what failed then may go well now.
+        None if there is none, or if its failure may be over now.
         """
         entry = self._known.get((digest, key, n))
         return None if entry is None or entry.cause in AGAIN else entry
 
-    def turn(self, digest: str, key: str) -> int:
-        """How often this was asked before; asking counts it."""
+    def next_number(self, digest: str, key: str) -> int:
+        """How often this was asked before; each call counts one more."""
         with self._lock:
             self._asked[digest, key] += 1
             return self._asked[digest, key] - 1
@@ -139,7 +139,7 @@ class Journal:
                 raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
-        """Close the file; nothing is recorded any more. A file without entries is removed."""
+        """Close the file; no more entries are recorded. A file without entries is removed."""
         with self._lock:
             if self._file is not None:
                 remove_empty(self._file, self._target)
@@ -153,7 +153,7 @@ class Journal:
         self.close()
 
     def _entries(self, file: IO[bytes]) -> Iterator[tuple[JournalEntry, int]]:
-        """Whole lines with the place behind each."""
+        """Complete lines, each with the position after it."""
         place, number = 0, 0
         while True:
             line = file.readline(LINE)

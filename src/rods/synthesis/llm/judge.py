@@ -1,7 +1,7 @@
 """Stage IV by a model: five criteria, and at most one refinement of one turn's words.
 
-The judge sees what has passed the gates. It can refuse, and it can have words changed, which the
-gates then see again; it can never admit.
+The judge sees tasks that have passed the gates. It can refuse a task, and it can have words
+changed, which the gates then check again. It cannot admit a task.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from rods.synthesis.draft import Executed
+from rods.synthesis.augmentation import structures
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Classified, Judged, Refined
-from rods.synthesis.llm.roles import Model, ask, call_line, shown
-from rods.synthesis.registry import structures
+from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.stages import Executed
 from rods.task import Task
 
 REJECTED = "critique: the judge rejects"
@@ -26,7 +26,7 @@ class LlmJudge:
     model: Model
 
     def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
-        """See `pipeline.Judge`."""
+        """See `stages.Judge`."""
         verdict = self._verdict(task, executed, rng)
         if verdict.decision == "accept":
             return task
@@ -50,7 +50,7 @@ class LlmJudge:
             structures=structures(),
             narrative=executed.plan.narrative,
             turns=_turns(task),
-            responses=[[shown(text, 300) for text in turn] for turn in executed.responses],
+            responses=[[clipped(text, 300) for text in turn] for turn in executed.responses],
         )
 
     def _refined(self, task: Task, index: int, issue: str, rng: random.Random) -> Task:
@@ -73,5 +73,5 @@ class LlmJudge:
 
 
 def _turns(task: Task) -> list[tuple[str, list[str]]]:
-    """What is said in each turn, and the calls that answer it."""
+    """The user's words of each turn, and its calls."""
     return [(turn.user, [call_line(call) for call in turn.ground_truth]) for turn in task.turns]

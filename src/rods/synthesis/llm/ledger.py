@@ -1,4 +1,4 @@
-"""What the questions of each role came to."""
+"""Counts of the questions, and their costs by role."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Usage:
 
 
 class Progress(NamedTuple):
-    """Requests that are under way, and questions that are over."""
+    """Numbers of requests under way, and of questions answered and failed."""
 
     under_way: int = 0
     answered: int = 0
@@ -45,11 +45,10 @@ class Ledger:
 
     `counts` has "asked", "answered", each cause of a failed question, "tried" (requests), "again
     after <cause>" (requests that had to be repeated), and for each step to a plainer form how often
-    it was taken, such as "asked in tags instead"; and the same once more for each role, as
-    "<role>: <what>".
+    it was taken, such as "asked in tags instead"; and the same for each role, as "<role>: <what>".
 
     Attributes:
-        failure: cause and words of the latest question that failed.
+        failure: cause and detail of the latest question that failed.
     """
 
     failure = ""
@@ -74,14 +73,14 @@ class Ledger:
 
     @property
     def progress(self) -> Progress:
-        """How far the questions are."""
+        """The progress of the questions."""
         with self._lock:
             asked, answered = self._counts["asked"], self._counts["answered"]
             return Progress(self._under_way, answered, asked - answered)
 
     @contextmanager
     def request(self, role: str) -> Iterator[None]:
-        """One request, as long as it is under way."""
+        """Counts a request as under way inside the block."""
         self.count(role, "tried")
         with self._lock:
             self._under_way += 1
@@ -92,14 +91,14 @@ class Ledger:
                 self._under_way -= 1
 
     def count(self, role: str, *what: str) -> None:
-        """Count something that happened to a role's question."""
+        """Count events of a role's question."""
         with self._lock:
             for name in what:
                 self._counts[name] += 1
                 self._counts[f"{role}: {name}"] += 1
 
     def add(self, role: str, spent: Usage) -> None:
-        """Add what one question took."""
+        """Add the usage of one question."""
         with self._lock:
             usage = self._usage.setdefault(role, Usage())
             for name, value in vars(spent).items():

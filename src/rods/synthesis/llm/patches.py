@@ -1,8 +1,8 @@
-"""Config patches: small changes of a start state that a model proposes after a failure.
+"""Patches: small changes of a start state that a model proposes after a failure.
 
-The paper merges them deeply and lets them accumulate; what may be merged is not published. Here a
-patch may set a value that is there to another of its type, or add an entry to a mapping; it may not
-change a type, invent a field, or tear a file tree. What is refused is told with its reason.
+The paper merges them deeply and accumulates them; it does not publish what may be merged. Here a
+patch may change an existing value to another one of its type, or add an entry to a mapping. It may
+not change a type, add a field, or break a file tree. Refused patches are returned with the reason.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TREES = {"GorillaFileSystem": "root"}  # fields that hold a file tree
 def merge(
     start: Mapping[str, Any], patches: Iterable[Patch], known: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """A start state with the patches in it, and why some were refused.
+    """The start state with the patches, and the reasons of those refused.
 
     Args:
-        known: the state by class once it is loaded: fields that the start leaves to their default.
+        known: the loaded state by class, which has the default of fields that the start omits.
     """
     merged, refused = copy.deepcopy(dict(start)), []
     for patch in patches:

@@ -1,13 +1,13 @@
 """Stage I by a model: a story first, then the functions of each turn.
 
-As in the paper the model sees the seed's classes, queries and functions, high-level functions
-before bottom-level ones, and after a failure all that went wrong, with advice. Departure: the
-structure that has to be kept is told turn by turn, since the gates will measure it.
+As in the paper the model sees the parent's classes, queries and functions, high-level functions
+before bottom-level ones, and all earlier failures with advice. Departure: the prompt describes turn
+by turn the structure that must be kept, since the gates will measure it.
 
 High-level functions are chains of calls in which values flow; the system expands them into calls.
-The paper's catalogue is not published. This one is learned: each fragment of a seed in which every
-call but the first takes something from an earlier one becomes a function, so that own environments
-have theirs too.
+The paper's catalogue is not published. This one is learned from the fragments of the seed tasks: a
+fragment in which values flow from each call into the last one becomes a function. So the user's own
+environments have such functions too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rods.synthesis.augment import base_form
-from rods.synthesis.draft import Plan, PlannedCall
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Planned
-from rods.synthesis.llm.roles import Model, ask, tool_lines
+from rods.synthesis.llm.prompts import Model, ask, tool_lines
 from rods.synthesis.plan import TRIES, ProgramPlanner
+from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, Fragment, ToolGraph
 from rods.task import Task, ToolSpec
 
@@ -36,7 +36,7 @@ class LlmPlanner:
     """Plans by a model.
 
     Args:
-        structure: tells what of the parent must be kept.
+        structure: plans by program, which show what of the parent must be kept.
         narrative: whether a story is asked for (the paper's ablation leaves it out).
     """
 
@@ -49,10 +49,10 @@ class LlmPlanner:
         self.composites = composites(self.structure.graph)
 
     def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
-        """A plan with the parent's profile that is none of those that failed.
+        """See `stages.Planner`.
 
         Args:
-            keep: is not used; the model may keep the parent's functions at any time.
+            keep: not used; the model may keep the parent's functions at any time.
 
         Raises:
             SynthesisError: the model named no usable plan.
@@ -128,7 +128,7 @@ class LlmPlanner:
         return tuple(steps)
 
     def _structure(self, own: Plan) -> list[str]:
-        """What each turn must be like."""
+        """The structure that each turn must have, in words."""
         tools, phrases = self.structure.graph.tools, self.structure.graph.phrases
         lines = []
         for turn in own.turns:
@@ -147,7 +147,7 @@ class Composite:
     fragment: Fragment
 
     def steps(self, first: int) -> list[PlannedCall]:
-        """Its calls, the first of them at a position of the plan."""
+        """Its calls, of which the first has a given position in the plan."""
         links = self.fragment.links
         return [
             PlannedCall(
@@ -176,7 +176,7 @@ def composites(graph: ToolGraph) -> dict[str, Composite]:
 
 
 def _flows(fragment: Fragment) -> bool:
-    """Whether something flows into the last call from each of the others, through others or not."""
+    """Whether values flow from each call into the last one, directly or through others."""
     last = len(fragment.tools) - 1
     reached = {last}
     for link in sorted(fragment.links, key=lambda li: -li.consumer):

@@ -1,4 +1,4 @@
-"""What a server's error says: its status, its words, and the field that it names."""
+"""The content of a server's error: its status, its text, and the field that it names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ERRORS = (
     *("error", "errors", "detail", "base_resp", "message", "msg", "Message"),
     *("error_msg", "error_message", "errorMessage", "status_msg"),
 )
-"""Fields of which one tells the error, if a body has no choices."""
-INNER = ERRORS[:4]  # of them those that may hold an object
+"""Fields of which one has the error, if a body has no choices."""
+INNER = ERRORS[:4]  # those of them that may contain an object
 STATUSES = {status.name: status.value for status in HTTPStatus if status >= 400} | {
     "RATE_LIMIT": 429,
     "RESOURCE_EXHAUSTED": 429,
@@ -41,7 +41,7 @@ STATUSES = {status.name: status.value for status in HTTPStatus if status >= 400}
     "TIMEOUT": 408,
     "TIMED_OUT": 408,
 }
-"""Statuses by the names that servers write instead: those of HTTP, and some of large services."""
+"""Statuses by their names: those of HTTP, and some of large services."""
 NUMBERED = re.compile(r"(?:^|code|status|http|error)\W{0,4}([45]\d\d)\b", re.IGNORECASE)
 UNKNOWN = 400
 SPENT = re.compile(
@@ -49,14 +49,14 @@ SPENT = re.compile(
     r"|(?:out of|more) credits|payment required",
     re.IGNORECASE,
 )
-"""The paid quota is used up: asking again does not help, whatever the status."""
+"""The paid quota is used up, so the request is not repeated, whatever the status is."""
 NO_MODEL = re.compile(
     r"model[_ ]not[_ ](?:found|exist)|not a valid model|no such model"
     r"|invalid[_ ]model(?:[_ ](?:name|id\w*))?\s*(?:[:\"\\'`]|passed|$)"
     r'|"param": "model"|provider not provided',
     re.IGNORECASE,
 )
-"""A model of that name is not there; some servers say so by another status than 404."""
+"""There is no model of that name; some servers report it with another status than 404."""
 
 
 def error_in(data: Any) -> Any:
@@ -78,15 +78,15 @@ def error_in(data: Any) -> Any:
 
 
 def fault_of(error: Any, clean: Clean) -> Fault:
-    """The fault that an error in the body of an answer means, as if its status had come."""
+    """The fault of an error in the body of an answer, as if the response had its status."""
     return _fault(_status(error), error, clean)
 
 
 def refusal_of(status: int, page: str, clean: Clean, wait: float | None = None) -> Fault:
-    """What a bad status means.
+    """The fault that a bad status means.
 
     Args:
-        clean: takes the key out of a text.
+        clean: removes the key from a text.
         wait: seconds that the server asks to wait.
     """
     try:
@@ -124,7 +124,7 @@ def _fault(code: int, error: Any, clean: Clean, wait: float | None = None) -> Fa
 
 
 def _meant(status: int, words: str) -> int:
-    """402 and 404 where an error's words say the same; else the status."""
+    """402 or 404 if the text of an error means that; otherwise the status."""
     if status in (400, 403, 422, 429) and SPENT.search(words):
         return 402
     return 404 if status in (400, 422) and NO_MODEL.search(words) else status
@@ -144,7 +144,7 @@ def _parts(error: Any) -> list[dict[str, Any]]:
 
 
 def _message(error: Any) -> str:
-    """The words of an error."""
+    """The text of an error."""
     for part in _parts(error):
         for name in reversed(ERRORS):
             if isinstance(part.get(name), str) and part[name].strip():
@@ -153,7 +153,7 @@ def _message(error: Any) -> str:
 
 
 def _status(error: Any) -> int:
-    """The status that an error tells by a number or a name; else what its words say."""
+    """The status that an error names by a number or a name, or that its text names."""
     parts = _parts(error)
     for part in parts:
         for name in ("code", "status", "status_code", "statusCode", "type", "__type"):
@@ -169,7 +169,7 @@ def _status(error: Any) -> int:
 
 
 def _named(text: str) -> int:
-    """The status whose name is in a text; 0 if none does."""
+    """The status whose name is in a text; 0 if there is none."""
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text[:2000])
     name = re.sub(r"[^A-Z0-9]+", "_", split.upper())
     return next((status for known, status in STATUSES.items() if known in name), 0)

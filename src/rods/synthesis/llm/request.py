@@ -1,4 +1,4 @@
-"""What a request asks of a server, and plainer forms of it for servers that know less."""
+"""The form of a request, and plainer forms for servers that support less."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Plainer(NamedTuple):
     """One change to a plainer form.
 
     Attributes:
-        part: the part of a `RequestForm` that is given up.
-        names: of the request's fields in it, by which a refusal may name it.
+        part: the part of a `RequestForm` that is left out.
+        names: of the request's fields in it, which a refusal may name.
         counted_as: its name in the ledger.
     """
 
@@ -48,7 +48,7 @@ class RequestForm(NamedTuple):
 
     Attributes:
         schema: the answer's form is asked for by a schema; by tags otherwise.
-        system: the prompt's first half has a role of its own.
+        system: the prompt's first part is a system message.
         max_tokens: the limit has this name; `max_completion_tokens` otherwise.
         sampling: temperature and top_p are sent.
     """
@@ -62,12 +62,12 @@ class RequestForm(NamedTuple):
         """The next form to be tried, and the step to it; None if no step is left.
 
         Args:
-            refusal: the server's words; a part that they name goes first.
-            done: parts that were given up before, or must stay.
+            refusal: the server's text; a part that it names is left out first.
+            done: parts that were left out before, or must be kept.
         """
         kept = self
         if not self.max_tokens and _names(refusal, ("max_completion_tokens",)):
-            kept = self._replace(max_tokens=True)  # it knows the new name still less
+            kept = self._replace(max_tokens=True)  # it does not know the new name
         left = [step for step in STEPS if getattr(kept, step.part) and step.part not in done]
         if not left:
             return None
@@ -102,5 +102,5 @@ def _names(refusal: str, names: tuple[str, ...]) -> bool:
 
 
 def whole(text: str) -> str:
-    """The text without half characters, which cannot be sent or written."""
+    """The text without incomplete characters, which cannot be sent or written."""
     return text.encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""What a response says: the model's words, or why there are none.
+"""Reads a response: the model's text, or why there is none.
 
-Some servers stream although the request says not to, so an answer may come as events. An
-answer that was cut off is checked for text that repeats without end.
+Some servers stream although the request excludes it, so an answer may be a series of events. An
+answer that was cut off is checked for text that repeats.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rods.synthesis.llm.fault import Cause, Fault
 from rods.synthesis.llm.refusal import Clean, error_in, fault_of
 
 DONE = "[DONE]"  # the last event of a stream
-TAIL = 1_200  # characters at the end that are looked at for repetition
-ROUNDS = 4  # times that the same must stand there
-LINES = 8  # times that one line must stand among the last ones, and make up half of them
-CUT = ("length", "token", "context_window")  # in why an answer ended, in small letters
+TAIL = 1_200  # characters at the end that are checked for repetition
+ROUNDS = 4  # times that the same text must be there
+LINES = 8  # times that one line must be among the last ones, of which it must be half
+CUT = ("length", "token", "context_window")  # in the reason why an answer ended, in lower case
 BROKEN = ("error", "abort", "cancel", "insufficient", "timeout", "time_limit", "load")
 DECLINED = (
     *("filter", "safety", "refusal", "sensitive", "prohibited", "recitation", "blocklist"),
@@ -29,7 +29,7 @@ HOLDING = (str, list, dict)
 
 
 class AnswerText(NamedTuple):
-    """What the model said, and what it took."""
+    """The model's text and its tokens."""
 
     text: str
     tokens_in: int
@@ -37,13 +37,13 @@ class AnswerText(NamedTuple):
 
 
 def words_of(content: bytes, clean: Clean) -> AnswerText:
-    """The words of a chat completion.
+    """The text of a chat completion.
 
     Args:
-        clean: takes the key out of a text.
+        clean: removes the key from a text.
 
     Raises:
-        Fault: it is none, or it is cut off, empty, or a refusal, or tells an error.
+        Fault: it is no completion, is cut off, empty or a refusal, or contains an error.
     """
     body = clean(content.decode("utf-8-sig", "replace"))
     if not body.strip():
@@ -81,7 +81,7 @@ def _among(finish: str, words: tuple[str, ...]) -> bool:
 
 
 def _text(said: Any) -> str:
-    """The words of a content; parts of another type, such as thinking, are not among them."""
+    """The text of a content without parts of another type, such as thinking."""
     if isinstance(said, str):
         return said
     parts = [part for part in (said if isinstance(said, list) else [said]) if part]
@@ -98,7 +98,7 @@ def _is_text(part: dict[str, Any]) -> bool:
 
 
 def _elsewhere(message: dict[str, Any]) -> list[str]:
-    """Fields of a message that hold something although its content has no words."""
+    """Fields of a message that are not empty although its content has no text."""
     found = [
         name
         for name, value in message.items()
@@ -122,7 +122,7 @@ def _number(usage: Any, name: str) -> int:
 
 
 def whole_answer(body: str) -> Any:
-    """The JSON of a body, whether it came as a whole or as the events of a stream.
+    """The JSON of a body, which is one value or the events of a stream.
 
     Raises:
         ValueError, RecursionError: it is neither.
@@ -139,7 +139,7 @@ def whole_answer(body: str) -> Any:
 
 
 def _joined(body: str) -> dict[str, Any]:
-    """The chat completion that the events make up."""
+    """The chat completion that the events form together."""
     message: dict[str, Any] = {}
     fields: dict[str, Any] = {}
     finish, spoke, events = None, False, _events(body)
@@ -162,7 +162,7 @@ def _joined(body: str) -> dict[str, Any]:
 
 
 def _events(body: str) -> list[Any]:
-    """What the events say; one may have several lines, and some servers part them by no blank."""
+    """The events; one may have several lines, and some servers have no empty line between them."""
     found: list[Any] = []
     for event in re.split(r"\n\s*\n", re.sub(r"\r\n?", "\n", body)):
         lines = [line.strip() for line in event.split("\n")]
@@ -176,7 +176,7 @@ def _events(body: str) -> list[Any]:
 
 
 def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
-    """Append a part of the answer to what came before."""
+    """Append a part of the answer to the earlier parts."""
     for name, value in delta.items():
         before = message.get(name)
         if isinstance(value, str) and isinstance(before, str):
@@ -188,7 +188,7 @@ def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 def repeating(text: str) -> bool:
-    """Whether the end says the same over and over: a piece, or one line among others."""
+    """Whether the end repeats the same text, or one line among others."""
     tail = text[-TAIL:].rstrip("\r\n")
     if len(tail) >= TAIL // 2 and ROUNDS * period(tail) <= len(tail):
         return True

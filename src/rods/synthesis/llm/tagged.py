@@ -1,9 +1,9 @@
 """Answers in tags: a pydantic model written as `<field>…</field>` blocks, and read back.
 
-For models that follow a form they are shown better than a schema. A scalar field is one block, a
-list repeats its block, a model inside has blocks inside, and what has no form of its own (a dict,
-Any) is JSON inside its block. A block's name is the field's alias if it has one. Characters such
-as `<` may be written as entities; white space around a value does not count.
+For models that follow an example better than a schema. A scalar field is one block, a list repeats
+its block, an inner model has blocks inside, and any other type (a dict, Any) is JSON inside its
+block. A block's name is the field's alias if it has one. Characters such
+as `<` may be written as entities; white space around a value is ignored.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SCALARS = (str, int, float, bool, Enum)
 
 
 class Field(NamedTuple):
-    """How a field stands in tags."""
+    """How a field is written in tags."""
 
     name: str
     tag: str
     listed: bool
     model: type[BaseModel] | None  # of the value or of each item
     plain: bool  # the text is the value; JSON otherwise
-    choices: dict[str, Any]  # by how they are written
+    choices: dict[str, Any]  # by their text
     absent: dict[str, Any]  # the value of a required field without a block
-    told: str
+    description: str
 
 
 @lru_cache(256)
@@ -63,8 +63,8 @@ def fields(model: type[BaseModel]) -> list[Field]:
         absent: dict[str, Any] = {}
         if info.is_required() and (nullable or listed):
             absent = {name: None if nullable else []}
-        tag, told = info.alias or name, info.description or ""
-        found.append(Field(name, tag, listed, inner, plain, choices, absent, told))
+        tag, description = info.alias or name, info.description or ""
+        found.append(Field(name, tag, listed, inner, plain, choices, absent, description))
     return found
 
 
@@ -83,17 +83,17 @@ def _bare(kind: Any) -> Any:
 
 
 def form(model: type[BaseModel], indent: str = "", depth: int = 4) -> str:
-    """The form shown to whoever answers."""
+    """The form as it is shown to the model."""
     lines = []
     for field in fields(model):
-        told = f"  ({field.told})" if field.told else ""
-        told += "  (repeat the block for each one)" if field.listed else ""
+        note = f"  ({field.description})" if field.description else ""
+        note += "  (repeat the block for each one)" if field.listed else ""
         if field.model is not None and depth:
             inside = form(field.model, indent + "  ", depth - 1)
-            lines += [f"{indent}<{field.tag}>{told}", inside, f"{indent}</{field.tag}>"]
+            lines += [f"{indent}<{field.tag}>{note}", inside, f"{indent}</{field.tag}>"]
             continue
         value = " or ".join(field.choices) or (BLANK if field.plain else "JSON")
-        lines.append(f"{indent}<{field.tag}>{value}</{field.tag}>{told}")
+        lines.append(f"{indent}<{field.tag}>{value}</{field.tag}>{note}")
     return "\n".join(lines)
 
 
@@ -124,10 +124,10 @@ def _scalar(value: Any) -> str:
 
 
 def parse_tags(text: str, model: type[BaseModel]) -> dict[str, Any] | None:
-    """What stands in the tags of a model, by field name; None if none of them is there.
+    """The content of a model's tags, by field name; None if there is none of them.
 
-    The content is not checked against the model yet. Of a field that is no list the first block
-    counts. A block without its end is not there. A list without a block is empty.
+    The content is not checked against the model yet. If a field is not a list, its first block is
+    used. A block without its end is ignored. A list without a block is empty.
     """
     return _content(text, model, DEPTH) if opening(text, model) >= 0 else None
 
@@ -151,10 +151,11 @@ def _content(text: str, model: type[BaseModel], depth: int) -> dict[str, Any]:
 
 
 def blocks(text: str, known: Mapping[str, Field], at: int = 0) -> Iterator[tuple[str, str, int]]:
-    """Blocks on the outermost level, with what is in them and where they end; in linear time.
+    """Blocks on the outermost level, each with its content and its end; in linear time.
 
-    A block of text ends with the first end of its name; one that is as the form shows it is none.
-    In a model's block the same name may appear again, so starts and ends are counted.
+    A block of text ends with the first end tag of its name. A block that has only the form's
+    "..." is ignored. In a model's block the same name may appear again, so starts and ends are
+    counted.
     """
     names = "|".join(map(re.escape, known))
     opened, start, level = "", 0, 0
@@ -183,7 +184,7 @@ def _json(text: str) -> Any:
 
 
 def opening(text: str, model: type[BaseModel]) -> int:
-    """Where the first block of the model starts; -1 if there is none."""
+    """The position of the model's first block; -1 if there is none."""
     names = "|".join(re.escape(field.tag) for field in fields(model))
     mark = re.search(rf"<(?:{names})>", text) if names else None
     return mark.start() if mark else -1

@@ -1,4 +1,4 @@
-"""HTTP within limits: a request has a deadline, and a response so many bytes.
+"""HTTP within limits: a deadline for a request, and a number of bytes for a response.
 
 This module needs the extra `rods[llm]`.
 """
@@ -17,11 +17,11 @@ import httpx2
 from rods.synthesis.llm.deadline import Clock, TimedBackend
 
 RESPONSE_BYTES = 256_000  # of an answer
-ERROR_BYTES = 8_000  # of the page that comes with a bad status; the rest is not read
+ERROR_BYTES = 8_000  # of a response with a bad status; the rest is not read
 
 
 class TooLong(Exception):
-    """The response has more bytes than it may have; `start` is what was read."""
+    """The response has too many bytes; `start` is the part that was read."""
 
     def __init__(self, start: bytes) -> None:
         super().__init__("response too long")
@@ -29,11 +29,11 @@ class TooLong(Exception):
 
 
 class Encoded(Exception):
-    """The response is compressed although that was not asked for."""
+    """The response is compressed although the request excludes it."""
 
 
 class _Body(httpx2.SyncByteStream):
-    """A response's bytes: too many are an error, or the end if nobody needs the rest."""
+    """A response's bytes: too many are an error if `strict`; otherwise the rest is not read."""
 
     def __init__(self, stream: Any, limit: int, *, strict: bool) -> None:
         self.stream, self.limit, self.strict = stream, limit, strict
@@ -57,7 +57,7 @@ class Transport(httpx2.BaseTransport):
 
     Args:
         url: the endpoint, for which the environment may name a proxy.
-        connections: most of them at once.
+        connections: the most at once.
         stopped: ends requests that are under way.
 
     Attributes:
@@ -84,7 +84,7 @@ class Transport(httpx2.BaseTransport):
         """The response, its body not read yet.
 
         Raises:
-            Encoded: it is compressed; small ones may unpack to anything.
+            Encoded: it is compressed; a small one could expand without limit.
             httpcore2 exceptions: the network failed or the deadline is over.
             KeyboardInterrupt: the endpoint was stopped.
         """
@@ -99,9 +99,9 @@ class Transport(httpx2.BaseTransport):
             extensions=request.extensions,
         )
         got = self.pool.handle_request(sent)
-        fine = got.status < 400
-        body = _Body(got.stream, RESPONSE_BYTES if fine else ERROR_BYTES, strict=fine)
-        headers = [(n, v) for n, v in got.headers if n.lower() != b"content-type"]  # ever UTF-8
+        ok = got.status < 400
+        body = _Body(got.stream, RESPONSE_BYTES if ok else ERROR_BYTES, strict=ok)
+        headers = [(n, v) for n, v in got.headers if n.lower() != b"content-type"]  # always UTF-8
         encoded = [v for n, v in headers if n.lower() == b"content-encoding"]
         if any(value.strip().lower() not in (b"", b"identity") for value in encoded):
             body.close()
@@ -115,7 +115,7 @@ class Transport(httpx2.BaseTransport):
 
 
 def _proxy(url: str) -> dict[str, Any]:
-    """The proxy that the environment names for the URL, as httpcore2 wants it."""
+    """The proxy that the environment names for the URL, in the form of httpcore2."""
     parts, known = urlsplit(url), getproxies()
     address = known.get(parts.scheme) or known.get("all") or ""
     if not address.startswith("http") or proxy_bypass(parts.hostname or ""):

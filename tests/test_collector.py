@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
 from rods.files import read_tasks
-from rods.synthesis.draft import Plan
-from rods.synthesis.factory import Factory
+from rods.synthesis.batches import JobRunner, in_threads
+from rods.synthesis.collector import Collector
 from rods.synthesis.failures import History, Kind, SynthesisError
-from rods.synthesis.maker import Maker, in_threads
-from rods.synthesis.order import Order
-from rods.synthesis.pipeline import Planner
-from rods.synthesis.world import SynthesisInputs
+from rods.synthesis.inputs import SynthesisInputs
+from rods.synthesis.settings import SynthSettings
+from rods.synthesis.stages import Plan, Planner
 from rods.task import Task
 
 WANTED = 14
@@ -29,22 +28,22 @@ WANTED = 14
 
 @cache
 def world() -> SynthesisInputs:
-    return Order().world()
+    return SynthSettings().inputs()
 
 
 @cache
-def maker() -> Maker:
-    return Maker(world().pipeline(), world().parents, seed=5, size=3)
+def maker() -> JobRunner:
+    return JobRunner(world().pipeline(), world().parents, random_seed=5, size=3)
 
 
-def make(out: Path, batches: int = 1000, seed: int = 5) -> Factory:
-    """Run the factory, or stop it after some batches."""
-    factory = Factory(out, {"seed": seed})
-    made = factory.run(WANTED, in_threads(maker(), 1))
+def make(out: Path, batches: int = 1000, seed: int = 5) -> Collector:
+    """Run the collector, or stop it after some batches."""
+    collector = Collector(out, {"seed": seed})
+    made = collector.run(WANTED, in_threads(maker(), 1))
     for _, _ in zip(range(batches), made, strict=False):
         pass
     made.close()
-    return factory
+    return collector
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +70,18 @@ def test_interrupted_runs_end_in_the_same_file(
         if part.exists():
             content = part.read_bytes()
             part.write_bytes(content[: max(1, len(content) - torn)])
-    factory = make(out)
+    collector = make(out)
     assert written(out) == whole
     names = sorted(path.name for path in out.parent.iterdir())
     assert names == ["tasks.jsonl", "tasks.jsonl.given_up.jsonl"]
-    assert factory.made == WANTED == len(read_tasks(out))
-    assert factory.funnel["admitted"] >= WANTED
+    assert collector.made == WANTED == len(read_tasks(out))
+    assert collector.funnel["admitted"] >= WANTED
 
 
 def test_categories_follow_the_seeds(tmp_path: Path) -> None:
     parents = {task.id: task for task in world().parents}
-    factory = Factory(tmp_path / "tasks.jsonl", {})
-    list(factory.run(40, in_threads(maker(), 1)))
+    collector = Collector(tmp_path / "tasks.jsonl", {})
+    list(collector.run(40, in_threads(maker(), 1)))
     made = read_tasks(tmp_path / "tasks.jsonl")
     for category in CATEGORIES:
         share = sum(t.category == category for t in parents.values()) / len(parents)
@@ -92,8 +91,8 @@ def test_categories_follow_the_seeds(tmp_path: Path) -> None:
 
 
 def test_seeds_that_were_given_up_are_kept_with_their_history(tmp_path: Path) -> None:
-    factory = Factory(tmp_path / "tasks.jsonl", {})
-    list(factory.run(40, in_threads(maker(), 1)))
+    collector = Collector(tmp_path / "tasks.jsonl", {})
+    list(collector.run(40, in_threads(maker(), 1)))
     lines = (tmp_path / "tasks.jsonl.given_up.jsonl").read_text().splitlines()
     lost = [json.loads(line)["given up"] for line in lines]
     assert lost
@@ -120,13 +119,13 @@ class Stuck:
 
 def test_barren_seeds_end_the_run(tmp_path: Path) -> None:
     pipeline = replace(maker().pipeline, planner=Stuck())
-    barren = Maker(pipeline, world().parents, seed=1, size=64)
-    factory = Factory(tmp_path / "tasks.jsonl", {})
+    barren = JobRunner(pipeline, world().parents, random_seed=1, size=64)
+    collector = Collector(tmp_path / "tasks.jsonl", {})
     with pytest.raises(UserError, match="only 0 of 3 tasks"):
-        list(factory.run(3, in_threads(barren, 1)))
-    assert factory.funnel == {
-        "tried": factory.funnel["tried"],
-        "no_pattern": factory.funnel["tried"],
+        list(collector.run(3, in_threads(barren, 1)))
+    assert collector.funnel == {
+        "tried": collector.funnel["tried"],
+        "no_pattern": collector.funnel["tried"],
     }
 
 
@@ -145,20 +144,20 @@ class Ailing:
         return self.planner.plan(parent, history, rng, keep=keep)
 
 
-def ailing(every: int) -> Maker:
+def ailing(every: int) -> JobRunner:
     pipeline = maker().pipeline
     broken = replace(pipeline, planner=Ailing(pipeline.planner, every))
-    return Maker(broken, world().parents, seed=1, size=4)
+    return JobRunner(broken, world().parents, random_seed=1, size=4)
 
 
 def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
     said: list[str] = []
-    factory = Factory(tmp_path / "tasks.jsonl", {}, tell=said.append)
-    list(factory.run(WANTED, in_threads(ailing(7), 1)))
+    collector = Collector(tmp_path / "tasks.jsonl", {}, notice=said.append)
+    list(collector.run(WANTED, in_threads(ailing(7), 1)))
     assert len(read_tasks(tmp_path / "tasks.jsonl")) == WANTED
     lines = (tmp_path / "tasks.jsonl.given_up.jsonl").read_text().splitlines()
     lost = [row for line in lines if "error" in (row := json.loads(line)["given up"])]
-    assert len(lost) == factory.funnel["error"] == factory.errors.errors > 1
+    assert len(lost) == collector.funnel["error"] == collector.errors.errors > 1
     error = "ZeroDivisionError: a part of it is broken"
     assert {row["error"] for row in lost} == {error}
     assert ["traceback" in row for row in lost] == [True] + [False] * (len(lost) - 1)
@@ -168,10 +167,10 @@ def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
 
 
 def test_exceptions_in_a_row_end_the_run(tmp_path: Path) -> None:
-    factory = Factory(tmp_path / "tasks.jsonl", {}, tell=lambda line: None)
+    collector = Collector(tmp_path / "tasks.jsonl", {}, notice=lambda line: None)
     told = "only 0 of 3 tasks .*; 10 errors in a row; last: ZeroDivisionError: .*tasks.jsonl.part"
     with pytest.raises(UserError, match=told):
-        list(factory.run(3, in_threads(ailing(1), 1)))
+        list(collector.run(3, in_threads(ailing(1), 1)))
     assert '"traceback"' in (tmp_path / "tasks.jsonl.part").read_text()
 
 
@@ -184,7 +183,7 @@ class Unusable:
 
 def test_what_a_person_must_mend_ends_the_run_at_once(tmp_path: Path) -> None:
     pipeline = replace(maker().pipeline, planner=Unusable())
-    factory = Factory(tmp_path / "tasks.jsonl", {})
+    collector = Collector(tmp_path / "tasks.jsonl", {})
     with pytest.raises(UserError, match=r"^endpoint: no such model$"):
-        list(factory.run(3, in_threads(Maker(pipeline, world().parents, seed=1), 1)))
-    assert factory.funnel == {}
+        list(collector.run(3, in_threads(JobRunner(pipeline, world().parents, random_seed=1), 1)))
+    assert collector.funnel == {}

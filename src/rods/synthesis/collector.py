@@ -1,9 +1,9 @@
-"""The offline pipeline: many tasks, in parallel, repeatable, and resumable (`rods synth`).
+"""Offline synthesis: collects the tasks that workers make into one file (`rods synth`).
 
-What a task must not resemble among its siblings is decided here, in the order of the jobs, so that
-any number of workers gives the same file. Progress is kept beside it until it is whole: lines of
-tasks, of seeds that were given up and of errors, and after each batch one line that says how far it
-got.
+Tasks are compared with each other here, in the order of the jobs, so any number of workers gives
+the same file. Until the file is complete, a second file next to it keeps the progress, so that an
+interrupted run can be resumed: lines of tasks, of parents that were given up and of errors, and
+after each batch one line with the counts so far.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from typing import IO, Any
 
 from rods.errors import UserError
 from rods.held import hold
-from rods.made import Made
+from rods.job_result import JobResult
 from rods.notice import tell_log
 from rods.output import Output
 from rods.secret import shown
+from rods.synthesis.batches import Batches
 from rods.synthesis.critique import Siblings
-from rods.synthesis.jobs import ERROR, Trouble
-from rods.synthesis.maker import Batches
+from rods.synthesis.jobs import ERROR, ErrorCounter
 from rods.task import Task
 
-SURPLUS = "not needed"  # outcome of an attempt that made one task more than was wanted
+SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
 PART = ".part"
 GIVEN_UP = ".given_up.jsonl"
 START = b'{"settings":'
 
 
 @dataclass
-class Factory:
-    """Collects what the workers make into one file.
+class Collector:
+    """Collects the tasks that workers make into one file.
 
     Args:
-        settings: whatever decides the outcome; a file that was begun with others is refused.
-        patience: jobs running without one admitted task, after which nothing more is hoped for.
-        trouble: tells then what else went wrong, if it knows.
-        tell: called with one line at the first error.
+        settings: all that decide the outcome; a file that was begun with others is refused.
+        patience: jobs in a row without an admitted task after which the run ends.
+        trouble: returns then why a model failed, or "".
+        notice: called with one line at the first error.
 
     Attributes:
-        errors: the jobs that ended in one; too many in a row end the run.
+        errors: jobs that ended in an error; too many in a row end the run.
     """
 
     out: Path
@@ -56,56 +56,56 @@ class Factory:
     made: int = 0
     patience: int = 960
     trouble: Callable[[], str] = str
-    tell: Callable[[str], None] = tell_log
-    errors: Trouble = field(default_factory=Trouble)
+    notice: Callable[[str], None] = tell_log
+    errors: ErrorCounter = field(default_factory=ErrorCounter)
 
-    def run(self, wanted: int, batches: Batches) -> Generator[int]:
-        """Make the file, and tell after each batch how many tasks there are.
+    def run(self, target: int, batches: Batches) -> Generator[int]:
+        """Make the file; yields after each batch how many tasks there are.
 
         Raises:
             BusyError: another process writes the file.
-            UserError: the file cannot be written, was begun with other settings, the seeds give no
-                more tasks, or too many jobs in a row ended in an error.
+            UserError: the file cannot be written, was begun with other settings, the parents
+                give no more tasks, or too many jobs in a row ended in an error.
         """
         output = Output(self.out, folders=True)
-        with output.named(), closing(Unfinished(output, self.settings)) as unfinished:
-            number, barren = self._take_up(unfinished), 0
-            with closing(batches(number, lambda: wanted - self.made)) as stream:
-                while self.made < wanted:
+        with output.named(), closing(PartFile(output, self.settings)) as part:
+            number, barren = self._resume(part), 0
+            with closing(batches(number, lambda: target - self.made)) as stream:
+                while self.made < target:
                     batch = next(stream)
-                    admitted = self._admit(batch, wanted)
+                    admitted = self._admit(batch, target)
                     number += 1
                     rows = [task.model_dump_json() for task in admitted]
-                    lost = self._lost(batch, unfinished.given_up)
+                    lost = self._lost(batch, part.given_up)
                     rows += [json.dumps({"given up": each}) for each in lost]
                     state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
-                    unfinished.append([*rows, json.dumps(state)])
+                    part.append([*rows, json.dumps(state)])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
-                    if self.made < wanted and (self.errors.gave_up or barren >= self.patience):
-                        raise UserError(self._ended(wanted, unfinished.path))
-            unfinished.finish()
+                    if self.made < target and (self.errors.gave_up or barren >= self.patience):
+                        raise UserError(self._ended(target, part.path))
+            part.finish()
 
-    def _ended(self, wanted: int, kept: Path | None) -> str:
-        """Why there are not as many tasks as were wanted."""
+    def _ended(self, target: int, kept: Path | None) -> str:
+        """Why there are fewer tasks than were asked for."""
         causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
         most = max(causes, key=lambda cause: causes[cause], default="nothing")
         why = f"most attempts ended in {most!r}"
         if trouble := shown(self.trouble(), 200):
             why += f"; the model's last answer failed: {trouble}"
         return (
-            f"{self.out}: only {self.made} of {wanted} tasks could be made of these seeds; "
+            f"{self.out}: only {self.made} of {target} tasks could be made of these parent tasks; "
             + (self.errors.gave_up or why)
             + (f"; what was made is in {kept.name}" if kept else "")
         )
 
-    def _admit(self, batch: Sequence[Made], wanted: int) -> list[Task]:
+    def _admit(self, batch: Sequence[JobResult], target: int) -> list[Task]:
         admitted = []
-        for made in batch:
-            self.funnel.update(made.funnel)
-            self.passed.update(made.passed)
-            for task in made.variants:
-                fault = self.siblings.fault(task) if self.made < wanted else SURPLUS
+        for result in batch:
+            self.funnel.update(result.funnel)
+            self.passed.update(result.passed)
+            for task in result.variants:
+                fault = self.siblings.fault(task) if self.made < target else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
                     continue
@@ -114,29 +114,29 @@ class Factory:
                 self.made += 1
         return admitted
 
-    def _lost(self, batch: Sequence[Made], kept: Path | None) -> Iterator[dict[str, Any]]:
-        """Seeds that were given up, and errors; the first one shows what is broken.
+    def _lost(self, batch: Sequence[JobResult], kept: Path | None) -> Iterator[dict[str, Any]]:
+        """Parents that were given up, and errors; the first error has its traceback.
 
         Args:
-            kept: the file that they go to, if there is one.
+            kept: the file that they are written to, if there is one.
         """
-        for made in batch:
-            yield from made.failures
-            self.errors.note(made.error)
-            if made.error is None:
+        for result in batch:
+            yield from result.failures
+            self.errors.add(result.error)
+            if result.error is None:
                 continue
             self.funnel[ERROR] += 1
             if self.errors.errors > 1:
-                yield {"error": made.error.line}
+                yield {"error": result.error.line}
                 continue
             where = f"; its traceback goes to {kept.name}" if kept else ""
-            self.tell(f"an error in synthesis: {made.error.line}{where}")
-            yield {"error": made.error.line, "traceback": made.error.text}
+            self.notice(f"an error in synthesis: {result.error.line}{where}")
+            yield {"error": result.error.line, "traceback": result.error.text}
 
-    def _take_up(self, unfinished: Unfinished) -> int:
-        """Take up an interrupted run after its last whole batch; returns the next one's number."""
+    def _resume(self, part: PartFile) -> int:
+        """Resume an interrupted run after its last whole batch; returns the next batch's number."""
         batches, waiting, whole = 0, list[Task](), 0
-        for row, place in unfinished.lines():
+        for row, place in part.lines():
             if "settings" in row:
                 whole = place
             elif "batches" in row:
@@ -147,16 +147,16 @@ class Factory:
                 batches, waiting, whole = row["batches"], [], place
             elif "given up" not in row:
                 waiting.append(Task.model_validate(row))
-        unfinished.keep(whole)
+        part.keep(whole)
         return batches
 
 
-class Unfinished:
-    """What was made so far: lines of JSON beside the output, appended by one writer at a time.
+class PartFile:
+    """The progress so far: lines of JSON next to the output, appended by one writer at a time.
 
-    The first line has the settings, so that it goes on only under the same ones. An output that is
-    no plain file (a device, a pipe) has nothing beside it: its lines wait in a file without a name,
-    and an interrupted run starts again.
+    The first line has the settings, so that only a run with the same ones is resumed. An output
+    that is no plain file (a device, a pipe) has no such file: its lines are kept in a file without
+    a name, and an interrupted run starts again.
 
     Raises:
         BusyError: another process writes this output.
@@ -166,7 +166,7 @@ class Unfinished:
     def __init__(self, output: Output, settings: dict[str, Any]) -> None:
         self.output, self.settings = output, settings
         self._first = f"{json.dumps({'settings': settings})}\n".encode()
-        self._empty = False  # nothing was made yet, and the file is ours
+        self._empty = False  # no batch is in the file, and this process holds it
         self.path: Path | None = None
         self.given_up: Path | None = None
         if output.through:
@@ -180,7 +180,7 @@ class Unfinished:
             self._file = hold(self.path, output.path, START, what, "another file")
 
     def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """The rows of the file, each with the position behind it, up to a torn line.
+        """The rows of the file, each with the position after it, up to a torn line.
 
         Raises:
             UserError: it was begun with other settings.
@@ -200,7 +200,7 @@ class Unfinished:
             yield row, place
 
     def keep(self, place: int) -> None:
-        """Append from a position on; what follows it is dropped."""
+        """Append from a position on; the rest of the file is dropped."""
         self._file.truncate(place)
         self._file.seek(place)
         self._empty = place <= len(self._first)
@@ -215,7 +215,7 @@ class Unfinished:
         self._file.flush()
 
     def finish(self) -> None:
-        """The tasks in the output, and beside it the seeds that were given up, with why."""
+        """Write the tasks to the output, and the parents that were given up to their own file."""
         if self.path is not None:
             self._lost.write_bytes(self._beginning(b'{"given up"'))
         self.output.write_bytes(self._beginning(b'{"category"'))
@@ -223,7 +223,7 @@ class Unfinished:
             self.path.unlink()
 
     def close(self) -> None:
-        """Let others write. A file in which nothing was made yet is removed."""
+        """Let other processes write. A file without a batch is removed."""
         if self.path is not None and self._empty:
             self.path.unlink(missing_ok=True)
         self._file.close()

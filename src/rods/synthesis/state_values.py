@@ -1,4 +1,4 @@
-"""What a session's state offers as values: for BFCL by kind, for any other world by name."""
+"""Values from a session's state: for BFCL by kind, for other environments by name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SHOWN = 12  # directory entries
 WORD = re.compile(r"[A-Za-z]{3,12}")
 
 
-class Facts:
-    """Values by kind and, for what has no kind of its own, by the names under which they stand."""
+class StateValues:
+    """Values by kind; those without a kind by the name that the state has for them."""
 
     def __init__(self, session: Session) -> None:
         data = session.state().data
@@ -29,25 +29,25 @@ class Facts:
         self._by_name: dict[str, list[Any]] | None = None
 
     def of(self, kind: str, parameter: str) -> list[Any]:
-        """Values for a parameter of that kind; empty if the state tells none."""
+        """Values for a parameter of that kind; empty if the state has none."""
         if kind in self._by_kind or kind != parameter:
             return self._by_kind.get(kind, [])
         if self._by_name is None:
             self._by_name = named_values(self._state)
         if parameter in self._by_name:
             return self._by_name[parameter]
-        wanted = stems(parameter) - GENERIC
-        names = [n for n in self._by_name if wanted & stems(n)]
-        shared = {n: len(wanted & stems(n)) / len(stems(n) | wanted) for n in names}
+        parts = stems(parameter) - GENERIC
+        names = [n for n in self._by_name if parts & stems(n)]
+        shared = {n: len(parts & stems(n)) / len(stems(n) | parts) for n in names}
         best = max(shared, key=lambda n: (shared[n], n), default="")
         return self._by_name[best] if best else []
 
 
 def named_values(state: Any) -> dict[str, list[Any]]:
-    """Scalars of a state by the key under which they stand.
+    """Scalars of a state by their key.
 
-    The keys of a mapping from ids to records stand under the mapping's own name, in the singular,
-    and under that name with "_id" and "_name".
+    The keys of a mapping from ids to records are values too, under the singular of the mapping's
+    name, and under that name with "_id".
     """
     found: dict[str, dict[Any, None]] = defaultdict(dict)
     stack, left = [("", state)], MAX_NODES
@@ -76,41 +76,41 @@ def _singular(name: str) -> str:
 
 def _bfcl(state: dict[str, Any], session: Session) -> dict[str, list[Any]]:
     """Values of the benchmark's simulators, by the kinds of phrases.yaml."""
-    facts: dict[str, list[Any]] = defaultdict(list)
+    values: dict[str, list[Any]] = defaultdict(list)
     if "GorillaFileSystem" in state:
         listing = session.call(Call.model_construct(name="ls", arguments={"a": True})).text
         names = _json(listing).get("current_directory_content") or []
         names = [n for n in names if len(n) <= 32][:SHOWN]
         root = state["GorillaFileSystem"]["root"]
         folders = set(_folders(root))
-        facts["entry"] += names
-        facts["file"] += [n for n in names if n not in folders] or names
+        values["entry"] += names
+        values["file"] += [n for n in names if n not in folders] or names
         for kind in ("folder", "destination"):
-            facts[kind] += [n for n in names if n in folders] or names
-        facts["word"] += _words_of(root)
+            values[kind] += [n for n in names if n in folders] or names
+        values["word"] += _words_of(root)
     if "TwitterAPI" in state:
         twitter = state["TwitterAPI"]
-        facts["username"] += [twitter["username"]]
-        facts["password"] += [twitter["password"]]
-        facts["followed"] += twitter["following_list"]
-        facts["tweet_id"] += [int(i) for i in twitter["tweets"]]
-        facts["handle"] += [t["username"] for t in twitter["tweets"].values() if "username" in t]
+        values["username"] += [twitter["username"]]
+        values["password"] += [twitter["password"]]
+        values["followed"] += twitter["following_list"]
+        values["tweet_id"] += [int(i) for i in twitter["tweets"]]
+        values["handle"] += [t["username"] for t in twitter["tweets"].values() if "username" in t]
     if "MessageAPI" in state:
         users = state["MessageAPI"].get("user_map", {})
-        facts["contact"] += list(users)
-        facts["user_id"] += list(users.values())
+        values["contact"] += list(users)
+        values["user_id"] += list(users.values())
     if "TradingBot" in state:
-        facts["stock"] += list(state["TradingBot"]["stocks"])[:16]
-        facts["order_id"] += [i for i in state["TradingBot"]["orders"] if isinstance(i, int)]
+        values["stock"] += list(state["TradingBot"]["stocks"])[:16]
+        values["order_id"] += [i for i in state["TradingBot"]["orders"] if isinstance(i, int)]
     if "TravelAPI" in state:
         travel = state["TravelAPI"]
-        facts["token"] += [travel["access_token"]] if travel.get("access_token") else []
-        facts["card_id"] += list(travel["credit_card_list"])[:8]
-        facts["booking_id"] += list(travel["booking_record"])[:8]
+        values["token"] += [travel["access_token"]] if travel.get("access_token") else []
+        values["card_id"] += list(travel["credit_card_list"])[:8]
+        values["booking_id"] += list(travel["booking_record"])[:8]
     if "TicketAPI" in state:
         queue = state["TicketAPI"]["ticket_queue"]
-        facts["ticket_id"] += [t["id"] for t in queue if isinstance(t.get("id"), int)]
-    return facts
+        values["ticket_id"] += [t["id"] for t in queue if isinstance(t.get("id"), int)]
+    return values
 
 
 def _json(text: str) -> dict[str, Any]:

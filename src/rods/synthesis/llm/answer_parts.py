@@ -1,8 +1,8 @@
-"""Finds the answers among a model's words.
+"""Finds the answers in a model's text.
 
-Words are read once from their beginning to their end. Thinking is left out: models and servers mark
-it off from the answer in many ways. What is inside an object or a block belongs to it, so a mark, a
-brace or a tag in there is data.
+The text is read once from beginning to end. Thinking is left out: models and servers separate it
+from the answer by many different marks. The content of an object or a block belongs to it, so a
+mark, a brace or a tag inside is data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from rods.plain_data import MOST_DEPTH, ReadError, plain
 from rods.synthesis.llm.tagged import blocks, fields
 
-STARTS = 20  # places at which an object, or a block, may fail to be read
+STARTS = 20  # objects, and blocks, that may be unreadable
 KEY = re.compile(r"\{\s*[\"'](\w{1,60})[\"']")
 DEPTH = 20  # lists and objects inside each other
 NAMES = (
@@ -33,7 +33,7 @@ FINAL = r"<\|channel\|?>\s*final\b|(?-i:assistantfinal)"
 CHANNEL = rf"<\|channel\|?>\s*\w*|{BARE}"
 ENDED = r"<\|(?:end|return|call|start)\|>|<channel\|>"
 TOKEN = re.compile(r"<\|(?:start|constrain)\|>\s*\w+|<\|?[^<>|\s]{1,40}\|>")
-"""Special tokens that may stay around the words."""
+"""Special tokens that may be around the text."""
 
 ENDS = {"opening": ("closing", "final"), "channel": ("ended", "channel", "final")}
 """Marks that end the thinking that a mark begins."""
@@ -41,10 +41,10 @@ ENDS = {"opening": ("closing", "final"), "channel": ("ended", "channel", "final"
 
 @lru_cache(256)
 def pattern(tags: frozenset[str]) -> re.Pattern[str]:
-    """Finds the next mark, tag or beginning of an object; `lastgroup` tells what it is.
+    """Finds the next mark, tag or beginning of an object; `lastgroup` is its kind.
 
     Args:
-        tags: of the answer's form, which are no marks.
+        tags: of the answer's form; they are not marks.
     """
     names = "|".join(name for name in NAMES if name not in tags)
     named = rf"(?:\w{{1,20}}[:_])?(?:{names})"
@@ -62,7 +62,7 @@ def pattern(tags: frozenset[str]) -> re.Pattern[str]:
     return re.compile(whole, re.IGNORECASE)
 
 
-class Pieces:
+class AnswerParts:
     """The outermost objects and blocks after the thinking.
 
     Args:
@@ -70,7 +70,7 @@ class Pieces:
 
     Attributes:
         objects: JSON objects, in their order.
-        blocks: of the form's tags, with what is in them.
+        blocks: of the form's tags, each with its content.
         fault: why there is no clear answer, or "".
     """
 
@@ -91,7 +91,7 @@ class Pieces:
 
     @property
     def words(self) -> str:
-        """What is left after the thinking at the beginning."""
+        """The text after the thinking at the beginning."""
         return self.text[self._start :].strip()
 
     @property
@@ -100,7 +100,7 @@ class Pieces:
         return "\n".join(f"<{tag}>{inside}</{tag}>" for tag, inside in self.blocks)
 
     def _begin(self, start: int) -> None:
-        """What came before was a draft."""
+        """Forget everything before, which was a draft."""
         self._start, self._spoke, self.fault = start, False, ""
         self._broken = ""  # the kind of an answer that cannot be read
         self._objects_left = self._blocks_left = STARTS
@@ -109,13 +109,13 @@ class Pieces:
         self._values: dict[str, str] = {}
 
     def _after(self, mark: re.Match[str]) -> int:
-        """Read what begins at a mark; returns where to go on."""
+        """Read what begins at a mark; returns the position after it."""
         kind = mark.lastgroup
         if kind == "brace":
             return self._object(mark.start()) if self._objects_left else mark.end()
         if kind == "tag":
             return self._block(mark) if self._blocks_left else mark.end()
-        if kind in ("final", "closing"):  # of thinking whose beginning was left out
+        if kind in ("final", "closing"):  # thinking without its beginning
             self._begin(mark.end())
         elif kind in ENDS:
             return self._thinking(mark, ENDS[kind])
@@ -152,7 +152,7 @@ class Pieces:
         return end
 
     def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """An object; the keys that it has twice are noted."""
+        """An object; keys that appear twice are stored."""
         made: dict[str, Any] = {}
         for name, value in pairs:
             if name in made:
@@ -174,7 +174,7 @@ class Pieces:
         return end
 
     def _from_a_draft(self, tag: str, inside: str) -> bool:
-        """Whether a block reaches from a draft into the answer: `<` is no part of a value."""
+        """Whether a block begins in a draft and ends in the answer; no value has such a mark."""
         if self._known[tag].model is None and f"<{tag}>" in inside:
             return True
         ends = [m[0] for m in self._marks.finditer(inside) if m.lastgroup in ENDS["opening"]]
@@ -187,7 +187,7 @@ class Pieces:
 
 
 def _decoded(text: str) -> str:
-    """What the text says if all of it is a JSON string, as from servers that encode twice."""
+    """The content if the whole text is a JSON string, as from servers that encode twice."""
     try:
         said = json.loads(text) if text.startswith('"') else text
     except ValueError:

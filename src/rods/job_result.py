@@ -1,4 +1,4 @@
-"""What comes of a job of synthesis: variants, what they took, and what went wrong."""
+"""The result of a job of synthesis: variants, costs and errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Spent(NamedTuple):
     cost: float = 0.0
 
     def since(self, before: Spent) -> Spent:
-        """What came to it."""
+        """The difference to an earlier state."""
         read, written = self.tokens_in - before.tokens_in, self.tokens_out - before.tokens_out
         return Spent(read, written, self.cost - before.cost)
 
 
-class Trace(NamedTuple):
-    """An exception in words.
+class ErrorText(NamedTuple):
+    """An exception as text.
 
     Attributes:
         line: its type and message.
@@ -40,17 +40,17 @@ class Trace(NamedTuple):
     text: str
 
 
-class Made(NamedTuple):
-    """What became of a job.
+class JobResult(NamedTuple):
+    """The result of a job.
 
     Attributes:
-        outcome: "made", "known already", "given up", "error", or why a model gave no answer.
+        outcome: "made", "known already", "given up", "error", or "no answer: " with the cause.
         variants: verified tasks.
         funnel: attempts by outcome.
-        failures: histories of seeds that were given up.
-        spent: of a model.
-        error: if it was one.
-        passed: attempts by the stage that they got through; only counted offline.
+        failures: histories of parents that were given up.
+        spent: by a model.
+        error: the exception, if there was one.
+        passed: attempts that passed each stage; only counted offline.
     """
 
     outcome: str
@@ -59,12 +59,12 @@ class Made(NamedTuple):
     failures: list[dict[str, Any]]
     seconds: float
     spent: Spent = Spent()
-    error: Trace | None = None
+    error: ErrorText | None = None
     passed: Mapping[str, int] = MappingProxyType({})
 
 
-def traced(error: Exception) -> Trace:
-    """An exception in words, without secrets and control characters, and of bounded length."""
+def error_text(error: Exception) -> ErrorText:
+    """An exception as text of bounded length, without secrets and control characters."""
     trace = TracebackException.from_exception(error, limit=-FRAMES)
     line = shown("".join(trace.format_exception_only()), MAX_LINE)
     text = plain(hidden("".join(trace.format())), keep="\n")
@@ -72,4 +72,4 @@ def traced(error: Exception) -> Trace:
         half = MAX_TRACE // 2
         left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"
         text = text[:half] + left_out + text[-half:]
-    return Trace(line, text)
+    return ErrorText(line, text)

@@ -1,4 +1,4 @@
-"""What synthesis starts from: an environment, seeds to learn from, and tasks to keep away from."""
+"""What synthesis starts from: an environment, seed tasks, and held-out tasks to keep away from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
-from rods.synthesis.story import PlainVoice, TellingVoice, themes
+from rods.synthesis.story import PlainVoice, SentenceVoice, themes
 from rods.task import Task, ToolSpec, by_category
 
 REFUSED = "official checker refuses it"  # because its two sides share tables, see bfcl_twin
@@ -30,14 +30,14 @@ SIDES = {"train": ("train",), "train+validation": ("train", "validation")}
 
 @dataclass(frozen=True)
 class SynthesisInputs:
-    """One environment's side of synthesis.
+    """An environment and its tasks, by their use in synthesis.
 
     Attributes:
-        seeds: tasks without faults to learn from and to vary.
-        held_out: tasks that nothing may resemble.
-        parents: the seeds that are to be varied.
-        tasks: all that a task may name as its parent.
-        gates: what is asked of its tasks besides.
+        seeds: seed tasks without faults, to learn from.
+        held_out: tasks that no synthetic task may resemble.
+        parents: the seed tasks that are varied.
+        tasks: all tasks that a task may name as its parent.
+        gates: additional gates for tasks of this environment.
     """
 
     env: Environment
@@ -49,25 +49,25 @@ class SynthesisInputs:
     gates: tuple[Gate, ...] = ()
 
     def critic(self) -> Critic:
-        """All gates of this world, with nothing admitted yet."""
+        """A critic with all gates that has admitted no task yet."""
         return Critic(self.env, self.held_out, more=self.gates)
 
     def pipeline(self, *, stories: bool = True, plain: bool = False) -> Pipeline:
-        """Synthesis by program over all seeds.
+        """Synthesis by program from all seed tasks.
 
         Args:
-            stories: whether a person with a purpose speaks.
+            stories: whether the user is a person with a purpose.
             plain: compact requests instead of sentences.
         """
-        voice = PlainVoice() if plain else TellingVoice(themes() if stories else ())
+        voice = PlainVoice() if plain else SentenceVoice(themes() if stories else ())
         return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
 
 
-def benchmark_world(seeds: str = "train") -> SynthesisInputs:
-    """BFCL: the training seeds without faults, or those of validation too.
+def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
+    """BFCL: the training tasks without faults, or also those of validation.
 
     Raises:
-        UserError: no such choice of seeds.
+        UserError: there is no such choice of seed tasks.
     """
     if seeds not in SIDES:
         raise UserError(f"--seeds {seeds}: choose one of {', '.join(SIDES)}")
@@ -81,8 +81,8 @@ def benchmark_world(seeds: str = "train") -> SynthesisInputs:
     return SynthesisInputs(env, tool_specs(), found, held_out, found, known, (official,))
 
 
-def own_world(spec: str, path: Path) -> SynthesisInputs:
-    """Classes of the user's own; all their tasks are seeds, and nothing is held out.
+def own_inputs(spec: str, path: Path) -> SynthesisInputs:
+    """The user's own classes; all their tasks are seed tasks, and none is held out.
 
     Raises:
         UserError: the classes or the tasks are unusable.
@@ -95,34 +95,34 @@ def own_world(spec: str, path: Path) -> SynthesisInputs:
     return SynthesisInputs(env, tools, tasks, (), tasks, tasks)
 
 
-def world_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
-    """The world that a command line names.
+def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
+    """The inputs that a command line names.
 
     Raises:
-        UserError: it is none.
+        UserError: there are none by these names.
     """
     if path is not None:
-        return own_world(spec, path)
+        return own_inputs(spec, path)
     if spec != "bfcl":
         raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
-    return benchmark_world(seeds)
+    return benchmark_inputs(seeds)
 
 
-def named_tasks(name: str, world: SynthesisInputs) -> list[Task]:
-    """Tasks by FILE, FILE:ID, or the official id of one of the world's.
+def named_tasks(name: str, inputs: SynthesisInputs) -> list[Task]:
+    """Tasks by FILE, FILE:ID, or the official id of one of the inputs' tasks.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none by that name.
     """
-    for task in world.tasks:
+    for task in inputs.tasks:
         if name in (task.source, task.id):
             return [task]
-    file, _, wanted = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    file, _, task_id = (name, "", "") if os.path.exists(name) else name.rpartition(":")
     if not file or not os.path.exists(file):
         raise UserError(f"{name}: no such file and no task of that id")
-    found = [task for task in read_tasks(Path(file)) if wanted in ("", task.id, task.source)]
+    found = [task for task in read_tasks(Path(file)) if task_id in ("", task.id, task.source)]
     if not found:
-        raise UserError(f"{file}: holds no task {wanted!r}")
+        raise UserError(f"{file}: holds no task {task_id!r}")
     return found
 
 
@@ -130,7 +130,7 @@ def of_category(tasks: Iterable[Task], category: str | None) -> tuple[Task, ...]
     """The tasks of one category, or all.
 
     Raises:
-        UserError: no task is of it; the message names the categories that there are.
+        UserError: there is no such task; the message names the existing categories.
     """
     if category is None:
         return tuple(tasks)

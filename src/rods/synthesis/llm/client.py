@@ -1,4 +1,4 @@
-"""The endpoint itself: requests within bounds, tried again, in the form that it understands."""
+"""A client that limits requests, repeats them, and finds a form that the server accepts."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from rods.synthesis.llm.answer_parts import AnswerParts
 from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.connection import Connection, First
+from rods.synthesis.llm.connection import Connection, FirstQuestion
 from rods.synthesis.llm.fault import AGAIN, Cause, Fault
 from rods.synthesis.llm.ledger import Ledger, Usage
-from rods.synthesis.llm.pieces import Pieces
 from rods.synthesis.llm.prompts import Prompt
 from rods.synthesis.llm.request import SCHEMA, Plainer, RequestForm
 
 PAUSE = 0.5  # seconds before the second try; doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds, also if the server asks for more
-GIVEN_UP_AFTER = 5  # first questions that no form of request got an answer to
-WATCHED = 20  # the latest requests; if most of them time out, a notice says so
+GIVEN_UP_AFTER = 5  # first questions without an answer in any form of request
+WATCHED = 20  # latest requests; if most of them time out, there is a notice
 ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
-"""What a server says, with no bad status, if it has taken the request."""
+"""Causes without a bad status: the server has accepted the form of the request."""
 
 
 def pause(attempt: int, wait: float | None) -> float:
-    """Seconds before the next try: what the server asks for, or longer each time, with chance.
+    """Seconds before the next try: as the server asks, or random and longer each time.
 
     Args:
         attempt: tries before this one.
@@ -39,11 +39,11 @@ def pause(attempt: int, wait: float | None) -> float:
     return min(own if wait is None else wait, LONGEST_PAUSE)
 
 
-class Live:
-    """Gets words from the endpoint; shared by threads.
+class Client:
+    """Gets answers from the server; shared by threads.
 
     Args:
-        stopped: ends what is under way.
+        stopped: ends requests that are under way.
         notice: see `Endpoint`.
 
     Raises:
@@ -59,22 +59,22 @@ class Live:
     ) -> None:
         self.config, self.ledger, self.stopped, self.notice = config, ledger, stopped, notice
         self.connection = Connection(config, stopped)
-        self.first = First()
+        self.first = FirstQuestion()
         self._free = threading.BoundedSemaphore(config.parallel)
         self._form = RequestForm(schema=config.structured != "tags")
         self._answered, self._unanswered = False, 0
         self._late: deque[bool] = deque(maxlen=WATCHED)
-        self._watching, self._told = threading.Lock(), False
+        self._watching, self._reported = threading.Lock(), False
 
-    def said(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
-        """The words, asked for in the richest form that the endpoint has not refused.
+    def answer(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
+        """The text of an answer, asked for in the richest form that the endpoint has not refused.
 
         Args:
-            spent: what it takes is added here.
+            spent: the usage is added to it.
 
         Raises:
-            Fault: there are no words. It says so if no question can be answered.
-            UserError: another question has shown that while this one waited for it.
+            Fault: there is no text. `unusable` is set if no question can be answered.
+            UserError: the first question has shown that no question can be answered.
             KeyboardInterrupt: the endpoint was stopped.
         """
         self.first.enter()
@@ -117,7 +117,7 @@ class Live:
         return f"{self.config.url}: {cause}; {mend}"
 
     def _in_some_form(self, prompt: Prompt, answer: type[BaseModel], spent: Usage) -> str:
-        """The words, in a plainer form if the endpoint refuses or ignores this one."""
+        """The text, in a plainer form if the endpoint refuses or ignores this one."""
         known = form = self._form
         done = set() if self.config.structured == "auto" else {SCHEMA.part}
         while True:
@@ -129,14 +129,14 @@ class Live:
                 if fault.status == 0 and fault.cause in ANSWERED:
                     self._accept(form)
                 if fault.about_form and self._answered and known != self._form:
-                    known = form = self._form  # another thread has found it meanwhile
+                    known = form = self._form  # another thread has found it
                     continue
                 step = self._plainer(form, fault, done)
                 step = in_tags if fault.elsewhere and may_change else step
                 if step is None:
                     raise
             else:
-                found = Pieces(text, answer)
+                found = AnswerParts(text, answer)
                 if not may_change or found.objects or found.fault or not found.words:
                     self._accept(form)
                     return text
@@ -151,12 +151,12 @@ class Live:
     def _plainer(
         self, form: RequestForm, fault: Fault, done: set[str]
     ) -> tuple[RequestForm, Plainer] | None:
-        """The next form after a refusal; None once some form was answered."""
+        """The next form after a refusal; None if some form was already answered."""
         may_help = fault.about_form and not self._answered
         return form.plainer(fault.words, done) if may_help else None
 
     def _accept(self, form: RequestForm) -> None:
-        """Ask in this form from now on, and for nothing plainer."""
+        """Use this form from now on, and none that is plainer."""
         self._form, self._answered = form, True
         self.first.open()
 
@@ -169,10 +169,10 @@ class Live:
         *,
         again: bool,
     ) -> str:
-        """The same request until it is answered or has failed for good.
+        """Send the same request until it is answered or its last try fails.
 
         Args:
-            again: also send it once more if a plainer form may help.
+            again: also repeat it if a plainer form may help.
         """
         body = form.body(self.config, prompt, answer)
         for attempt in range(self.config.retries - 1):
@@ -200,7 +200,7 @@ class Live:
             except Fault as fault:
                 tokens, late = list(fault.tokens), fault.cause is Cause.TIMEOUT
                 if fault.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED):
-                    self.first.open()  # this may take long, and says nothing of the form
+                    self.first.open()  # this may take long, and is not about the form
                 raise
             finally:
                 spent.seconds += time.monotonic() - start
@@ -210,12 +210,12 @@ class Live:
         return text
 
     def _watch(self, late: bool) -> None:
-        """Tell once that most requests time out."""
+        """Report once that most requests time out."""
         with self._watching:
             self._late.append(late)
-            if sum(self._late) <= WATCHED // 2 or self._told:
+            if sum(self._late) <= WATCHED // 2 or self._reported:
                 return
-            self._told = True
+            self._reported = True
         self.notice(
             f"most requests time out after {self.config.timeout:g} s; set timeout higher or"
             " parallel lower in the --endpoint file"

@@ -1,0 +1,140 @@
+"""The settings of `rods synth`, which are also sent to worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rods import __version__
+from rods.errors import UserError
+from rods.extras import MODEL, require
+from rods.reading import read_text
+from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
+from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
+
+if TYPE_CHECKING:  # processes that work without a model do not load its client
+    from rods.synthesis.llm.backend import ModelBackend
+
+MODEL_TRIES = 2  # parents that a job with a model tries before it gives up
+
+
+@dataclass(frozen=True)
+class SynthSettings:
+    """Settings of `rods synth`; equal settings make equal files.
+
+    Attributes:
+        env: `bfcl`, or package.module:Class.
+        tasks: file of seed tasks, for the user's own classes.
+        seeds: which of the benchmark's tasks are seed tasks.
+        category: only tasks of this one are varied.
+        stories: whether the user is a person with a purpose.
+        seed: the random seed.
+        model: the model that does some stages; without one, programs do all.
+    """
+
+    env: str = "bfcl"
+    tasks: Path | None = None
+    seeds: str = "train"
+    category: str | None = None
+    stories: bool = True
+    seed: int = 0
+    model: ModelBackend | None = None
+
+    def inputs(self) -> SynthesisInputs:
+        """The environment and the tasks that these settings name.
+
+        Raises:
+            UserError: the settings name something that does not exist.
+        """
+        inputs = inputs_of(self.env, self.tasks, self.seeds)
+        return replace(inputs, parents=of_category(inputs.seeds, self.category))
+
+    def batches(self, workers: int) -> Batches:
+        """The batches, made by that many worker processes.
+
+        With a model there is one process, with enough threads to use all requests at once.
+
+        Raises:
+            UserError: see `inputs`.
+        """
+        inputs = self.inputs()
+        if self.model is not None:
+            from rods.synthesis.llm.backend import jobs_at_once
+
+            program = inputs.pipeline(stories=self.stories)
+            pipeline = self.model.pipeline(program, inputs.env)
+            runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
+            return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
+        if workers == 1:
+            return in_threads(_runner(self, inputs), 1)
+        return in_processes(partial(_runner, self), workers)
+
+    def recorded(self) -> dict[str, Any]:
+        """All settings that decide the outcome, to be compared when a file is resumed.
+
+        Raises:
+            UserError: the file of seed tasks cannot be read, or only once.
+        """
+        content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
+        own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
+        model = self.model.settings() if self.model else None
+        return {**own, "tasks": content, "rods": __version__, "model": model}
+
+    @property
+    def patience(self) -> int:
+        """Jobs in a row without a task after which the command ends."""
+        return 60 if self.model else 960
+
+    def trouble(self) -> str:
+        """The model's latest failure, if most of its questions failed; else ""."""
+        return self.model.trouble if self.model else ""
+
+    def usage(self) -> dict[str, Any]:
+        """Requests, tokens and cost of the model; empty without one."""
+        return {"model": self.model.usage()} if self.model else {}
+
+
+def settings_with_model(
+    settings: SynthSettings,
+    file: Path | None,
+    url: str | None,
+    model: str | None,
+    stages: Sequence[str] | None,
+    rewrite: bool,
+    journal: Path | None,
+    replay: bool,
+    notice: Callable[[str], None],
+) -> SynthSettings:
+    """The settings with a model added, as the command line names it.
+
+    Args:
+        notice: called with one line that a person should see at once.
+
+    Raises:
+        UserError: no such stage, or the endpoint's settings are unusable.
+    """
+    from rods.synthesis.llm.backend import ModelBackend, usable_stages
+    from rods.synthesis.llm.config import read_endpoint
+
+    if not replay:
+        require(*MODEL)
+    endpoint = read_endpoint(file, url, model)
+    backend = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
+    return replace(settings, model=backend)
+
+
+def _runner(settings: SynthSettings, inputs: SynthesisInputs | None = None) -> JobRunner:
+    inputs = inputs or settings.inputs()
+    return JobRunner(inputs.pipeline(stories=settings.stories), inputs.parents, settings.seed)
+
+
+def _seeds(path: Path) -> str:
+    """The text of the file; each worker reads it again."""
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise UserError(f"{path}: cannot be read more than once; write the tasks to a plain file")
+    return read_text(path)
