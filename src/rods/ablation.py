@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Work
-from rods.envs.retry import any_failed, retried
+from rods.envs.calls import any_failed, retried
 from rods.reward import GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
 

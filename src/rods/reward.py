@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.envs.base import Environment, Outcome, Work
-from rods.envs.retry import TRIES
+from rods.envs.calls import TRIES
 from rods.envs.state import State
 from rods.errors import NoProcessError, UserError
 from rods.task import Call, Task

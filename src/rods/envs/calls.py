@@ -1,16 +1,28 @@
-"""What a call may be: named refusals, bounds, and the check before a tool is reached."""
+"""What a call may be: named refusals, bounds, the check before a tool is reached, and retries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from rods.envs.base import Observation
+from rods.envs.base import Observation, Outcome
 from rods.plain_data import HALF
 from rods.setting import Setting
 from rods.task import Call, ToolSpec
+
+T = TypeVar("T")
+TRIES = 3
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+}
 
 
 class Refusal(StrEnum):
@@ -85,10 +97,40 @@ def check_call(call: Call, tools: dict[str, ToolSpec], bounds: Bounds = DEFAULT)
             raise CallError(Refusal.MISSING_ARGUMENT, message)
 
 
+def misfit(value: JsonValue, schema: Mapping[str, Any]) -> str:
+    """What a value ought to be, if it is not of the schema's type or choice; else ""."""
+    wanted = schema.get("type")
+    types = TYPES.get(wanted) if isinstance(wanted, str) else None
+    if types and (
+        not isinstance(value, types) or (isinstance(value, bool) and wanted != "boolean")
+    ):
+        return f"must be of type {wanted}"
+    choices = schema.get("enum")
+    if isinstance(choices, list) and choices and value not in choices:
+        return f"must be one of {', '.join(map(str, choices[:12]))}"
+    return ""
+
+
 def shown(name: object) -> str:
     """A name from the agent, quoted and cut, for a message."""
     text = repr(name)
     return text if len(text) <= 80 else text[:80] + "..."
+
+
+def retried(attempt: Callable[[], T], failed: Callable[[T], bool]) -> T:
+    """The result of the first attempt that did not fail, or of the last of `TRIES` attempts."""
+    result = attempt()
+    for _ in range(TRIES - 1):
+        if not failed(result):
+            break
+        result = attempt()
+    return result
+
+
+def any_failed(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a limit stopped a call, or a session was lost."""
+    refusals = (seen.refused for outcome in outcomes for seen in outcome.observations)
+    return any(outcome.lost for outcome in outcomes) or not STOPPED.isdisjoint(refusals)
 
 
 def _within(value: Any, where: str, bounds: Bounds, depth: int = 0) -> None:

@@ -20,8 +20,7 @@ from typing import Any
 from rods.audit import benchmark_faults
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
+from rods.envs.calls import STOPPED, retried
 from rods.micro.renderer import MicroRenderer
 from rods.reward import TraceError, gold_trace, score
 from rods.rollout.episode import Action, Episode, EpisodeLimits

@@ -12,8 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
+from rods.envs.calls import STOPPED, retried
 from rods.profile import distance
 from rods.reward import Scored, gold_trace, score_many
 from rods.synthesis.case import Case, Gate
