@@ -1,8 +1,8 @@
 """Actionable hints on failed calls (the environment augmentation of EnvTuning, arXiv 2510.10197).
 
-EnvTuning writes its hints per tool with a model beforehand; here they are drawn, for any
-environment, from the tools' documents and the live state. The ground truth is no input, and no
-value is named that the agent has not been shown: see docs/hints.md.
+EnvTuning has a model write the hints for each tool beforehand. Here they are computed, for any
+environment, from the tools' documents and the live state. The ground truth is no input, and a hint
+names only values that the agent has seen: see docs/hints.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rods.task import Call, ToolSpec
 MAX_HINT = 300
 MAX_DOC = 110
 MAX_ERROR = 600
-# The world, not a value, is in the way: what English error messages say then.
+# Words of English error messages about the state of the tools, as opposed to a value.
 PRECONDITION = re.compile(
     r"\b(before|please|currently|authenticated|log(ged)?[ -]?in|needs? to|must be \w+ed|"
     r"not (yet |been )?(start|initiali|connect|open|runn|ready|activ))",
@@ -33,7 +33,7 @@ ABSENT = re.compile(r"\b(no such|not found|does not exist|unknown|not in)\b", re
 
 
 class Hinter:
-    """Makes hints for one environment; holds the lexicons of the tool sets that it met."""
+    """Makes hints for one environment; caches a lexicon for each set of tools."""
 
     def __init__(self) -> None:
         self._lexicons: dict[tuple[tuple[str, str], ...], Lexicon] = {}
@@ -50,8 +50,8 @@ class Hinter:
 
         Args:
             session: where it failed; only its state is read.
-            offered: the tools on offer now; no other is ever named.
-            seen: all text that the agent was shown so far, its own words left out.
+            offered: the tools on offer now; a hint never names another one.
+            seen: all text that the agent was shown so far, without its own.
         """
         if observation.ok:
             return ""
@@ -65,7 +65,7 @@ class Hinter:
         if not parts:
             try:
                 state = LiveState(session.state().data)
-            except Exception:  # a hint may not end an episode that goes on without it
+            except Exception:  # a hint must not end an episode
                 state = LiveState(None)
             parts = _refusal(call, tool, lexicon, state, error_text(observation.text), seen)
         return _line(parts)
@@ -80,7 +80,7 @@ class Hinter:
 
 
 def error_text(text: str) -> str:
-    """The message in a response: its "error" field if it is JSON, else all of it; bounded."""
+    """The error message in a response: the "error" field of JSON, else the whole text; bounded."""
     if len(text) <= 20_000:
         try:
             found = json.loads(text)
@@ -92,11 +92,11 @@ def error_text(text: str) -> str:
     return text[:MAX_ERROR]
 
 
-def blamed(arguments: Mapping[str, JsonValue], error: str, state: LiveState) -> tuple[str, bool]:
-    """The argument at fault, or "" where nothing tells, and whether the error quotes its value.
+def _blamed(arguments: Mapping[str, JsonValue], error: str, state: LiveState) -> tuple[str, bool]:
+    """The argument most likely at fault, or "" if unknown, and whether the error quotes its value.
 
-    A quoted value weighs most, then the argument's name in the message; among equals a string
-    that is nowhere in the live state is suspected before one that is.
+    A quoted value counts most, then the argument's name in the message. Among equals, a string that
+    is not in the live state comes first.
     """
     said = stems(error)
     best, choice, quoted = 0.0, "", False
@@ -117,7 +117,7 @@ def _quotes(error: str, value: JsonValue) -> float:
         if isinstance(item, str) and item and mentions(error, item[:MAX_ERROR]):
             found = max(found, 4.0 if len(item) >= 3 else 2.0)
         elif isinstance(item, int | float) and not isinstance(item, bool) and abs(item) < 10**18:
-            # Small numbers stand in many messages by chance, as bounds do.
+            # Small numbers appear in many messages by chance, for example as bounds.
             near = mentions(error, str(item))
             found = max(found, near * (3.0 if abs(item) > 10 else 1.0))
     return found
@@ -149,8 +149,8 @@ def _form(call: Call, tool: ToolSpec, lexicon: Lexicon) -> list[str]:
 def _refusal(
     call: Call, tool: ToolSpec, lexicon: Lexicon, state: LiveState, error: str, seen: str
 ) -> list[str]:
-    """The call is well formed and the tool refused it: for a value, or for the world's state."""
-    name, quoted = blamed(call.arguments, error, state)
+    """Parts for a well-formed call that the tool refused, because of a value or of the state."""
+    name, quoted = _blamed(call.arguments, error, state)
     if not quoted and (PRECONDITION.search(error) or not name):
         first = lexicon.enabling(stems(error) - stems(tool.name), tool.owner, tool.name)
         if first:
@@ -177,17 +177,17 @@ def _refusal(
 
 
 def _valid(name: str, tool: ToolSpec, lexicon: Lexicon) -> list[str]:
-    """What an argument may be by its document, and which tools give such values."""
+    """What an argument may be by its document, and which tools return such values."""
     schema = tool.parameters[name]
     about = " ".join(str(schema.get("description", "")).split())
     parts = []
     if not ("enum" in schema or "[Enum]" in about):
-        # A description alone tells where a name may stand, but not which number is meant.
+        # A shared description identifies a name, but does not show which number is meant.
         alike = about if schema.get("type") == "string" else ""
         givers = lexicon.providers(name, alike, tool.owner, tool.name)[:2]
         parts += [f"see the response of {' or '.join(givers)}"] if givers else []
     if len(about) > MAX_DOC:
-        # Choices stand at the end of long descriptions.
+        # In long descriptions the choices are at the end.
         at = about.find("[Enum]") if "[Enum]" in about else 0
         about = about[at : at + MAX_DOC].rsplit(" ", 1)[0] + " ..."
     parts.append(f"it is {schema.get('type', 'a value')}" + (f": {about}" if about else ""))
@@ -202,7 +202,7 @@ def _closest(name: str, known: Iterable[str]) -> str:
 
 
 def _line(parts: list[str]) -> str:
-    """Parts in order of weight; those that do not fit are left out, and all on one line."""
+    """The parts on one line, in order of importance, without those that do not fit."""
     line = ""
     for part in parts:
         part = "".join(c if c.isprintable() else " " for c in part).strip()
