@@ -23,7 +23,7 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
+SINGLE += ["provenance", "metrics", "files", "scoring", "verify"]
 FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store")
 
 

@@ -22,8 +22,9 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.calls import STOPPED, retried
 from rods.micro.renderer import MicroRenderer
-from rods.reward import TraceError, gold_trace, score
+from rods.reward import TraceError, gold_trace
 from rods.rollout.episode import Action, Episode, EpisodeLimits
+from rods.scoring import score
 from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic

@@ -14,7 +14,8 @@ from typing import Any
 
 from rods.envs.calls import STOPPED, retried
 from rods.profile import distance
-from rods.reward import Scored, gold_trace, score_many
+from rods.reward import gold_trace
+from rods.scoring import Scored, score_many
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.registry import augmentation_of
 from rods.synthesis.word_gates import discreet, grounded, plain_spoken, timely
@@ -84,7 +85,7 @@ def unfailing(case: Case) -> bool:
     """No ground-truth call is answered with an error, and no login is refused."""
     answers = (text for turn in case.gold.responses for text in turn)
     rows = zip(case.task.calls, answers, strict=True)
-    return case.gold.fine and not any(_undone(call, text) for call, text in rows)
+    return case.gold.error_free and not any(_undone(call, text) for call, text in rows)
 
 
 def _undone(call: Call, answer: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from rods.grounding import Source, leaves, says, told
+from rods.provenance import Source, leaves, says, told
 from rods.synthesis.augmentation import Augmentation, Moment
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError

@@ -7,7 +7,7 @@ from itertools import islice, permutations
 
 from rods.envs.base import Environment, Observation, Session
 from rods.envs.calls import STOPPED, retried
-from rods.grounding import leaves
+from rods.provenance import leaves
 from rods.task import Call, Task, ToolSpec
 
 BINDINGS = 6  # ways tried to hand the same values to another tool
