@@ -1,4 +1,4 @@
-"""Answers the requests of many episodes in batches, for models that are faster so."""
+"""Answers the requests of many episodes in batches, for models that are faster with batches."""
 
 from __future__ import annotations
 
