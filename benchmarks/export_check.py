@@ -27,7 +27,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.errors import UserError
 from rods.export.bfcl import read
 from rods.export.folder import export
-from rods.reward import gold_trace, score_many
+from rods.reward import gold_trace
+from rods.scoring import score_many
 from rods.synthesis.gates import wrong_answers
 from rods.task import Call, Task
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.envs.blame import PRECONDITION, error_text
-from rods.envs.hints import Hinter
+from rods.envs.hints import PRECONDITION, Hinter, error_text
 from wrong_calls import failures, gold_values, leaked
 
 RESULT = Path(__file__).parent / "results" / "hints.json"

@@ -29,7 +29,7 @@ from edits import (
     with_value,
     words,
 )
-from rods.grounding import leaves
+from rods.provenance import leaves
 from rods.task import Call, Task, Turn
 
 

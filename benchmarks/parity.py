@@ -25,7 +25,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, tool_specs
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
-from rods.reward import GoldTrace, gold_trace, score_many
+from rods.reward import GoldTrace, gold_trace
+from rods.scoring import score_many
 from rods.task import Call
 
 BATCH = 64

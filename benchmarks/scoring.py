@@ -24,7 +24,8 @@ from rods.envs.bfcl import STATELESS, BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.bfcl_mends import deep_copy, mutable_defaults, simulator
 from rods.envs.guard import GuardedEnvironment
-from rods.reward import GoldTrace, gold_trace, score_many
+from rods.reward import GoldTrace, gold_trace
+from rods.scoring import score_many
 
 BATCH = 64
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from official import OfficialChecker
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.reward import gold_trace, progress, score
+from rods.reward import gold_trace, progress
+from rods.scoring import score
 from rods.task import Call, Task
 
 Answer = list[list[Call]]

@@ -16,7 +16,8 @@ from rods.config import Config
 from rods.envs.bfcl import BfclEnvironment
 from rods.group import Group, GroupRewards, signal_share
 from rods.loop import Loop
-from rods.reward import progress, score
+from rods.reward import progress
+from rods.scoring import score
 from rods.store.store import Store
 from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task

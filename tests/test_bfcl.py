@@ -12,7 +12,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.bfcl_mends import PACKAGE, SIMULATORS
 from rods.envs.notation import parse_calls
-from rods.reward import GoldTrace, gold_trace, progress, score
+from rods.reward import GoldTrace, gold_trace, progress
+from rods.scoring import score
 from rods.task import Call, Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()

@@ -7,7 +7,8 @@ import single_faults
 from official import OfficialChecker
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks
-from rods.reward import Scored, Verdict
+from rods.reward import Verdict
+from rods.scoring import Scored
 
 
 def test_corrupted_transcripts_get_the_official_verdict() -> None:

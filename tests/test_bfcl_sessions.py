@@ -8,7 +8,7 @@ from rods.envs.base import Session
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.notation import parse_calls
-from rods.reward import score
+from rods.scoring import score
 from rods.task import Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()

@@ -24,7 +24,7 @@ from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.errors import UserError
 from rods.export.bfcl import read, task_id
 from rods.export.folder import FORMATS, export
-from rods.export.table import task_of
+from rods.export.rows import task_of
 from rods.files import read_tasks, write_tasks
 from rods.task import Call, Task, Turn
 

@@ -111,7 +111,7 @@ def test_who_is_cancelled_is_not_waited_for() -> None:
 def test_two_runs_at_once_are_refused() -> None:
     for policy in (Sums(), Noted(micro())):
         policy.enter(2)
-        with pytest.raises(RuntimeError, match="2 episodes are still in play"):
+        with pytest.raises(RuntimeError, match="2 episodes are still playing"):
             policy.enter(1)
 
 

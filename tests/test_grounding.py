@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.grounding import Source, leaves, says, sources, told
+from rods.provenance import Source, leaves, says, sources, told
 from rods.task import Call, Task, Turn
 
 TOLD = [

@@ -9,7 +9,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.notation import parse_calls
-from rods.reward import gold_trace, score_many
+from rods.reward import gold_trace
+from rods.scoring import score_many
 from rods.task import Call, Task, Turn
 
 TOOLS = tool_specs()

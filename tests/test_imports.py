@@ -23,7 +23,7 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "cache"]
+SINGLE += ["provenance", "metrics", "files", "scoring", "cache"]
 SINGLE += ["policies/registry"]
 FOLDERS = ("curriculum", "envs", "rollout", "synthesis", "export", "store")
 REGISTRY = "rods.policies.registry"

@@ -15,7 +15,8 @@ from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
-from rods.reward import gold_trace, progress, score
+from rods.reward import gold_trace, progress
+from rods.scoring import score
 from rods.task import Call, Task, Turn
 
 ROOT = Path(__file__).parent.parent
@@ -152,7 +153,7 @@ def test_start_states() -> None:
     for start in ({"Tools": {"none": 1}}, {"Tools": {"_hidden": 1}}, {"Stateful": {}}):
         with pytest.raises(UserError, match="start state of"):
             ENV.open(task(**start))
-    with pytest.raises(UserError, match="another class has a tool so named"):
+    with pytest.raises(UserError, match="another class has a tool of that name"):
         PythonEnvironment(Tools, type("Other", (Tools,), {}))
 
 

@@ -15,7 +15,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.envs.state import State, decode, encode
-from rods.reward import gold_trace, score
+from rods.reward import gold_trace
+from rods.scoring import score
 from rods.task import Call, Task, Turn
 
 NAN = math.nan

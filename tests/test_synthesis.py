@@ -11,9 +11,10 @@ from pathlib import Path
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.envs.python import PythonEnvironment
-from rods.grounding import leaves, says
 from rods.profile import distance, profile
-from rods.reward import gold_trace, progress, score
+from rods.provenance import leaves, says
+from rods.reward import gold_trace, progress
+from rods.scoring import score
 from rods.synthesis.case import TaskLimits
 from rods.synthesis.critique import Critic
 from rods.synthesis.gates import wrong_answers

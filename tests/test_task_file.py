@@ -74,7 +74,7 @@ def turn(**fields: Any) -> dict[str, Any]:
         (turn(user=3), "turns.0.user"),
         (turn(user=3), "(id 'one')"),
         ({**GOOD, "id": "a\x1b[2J"}, "line 1: id: has a character that cannot be printed"),
-        ({**GOOD, "start": {"Clinics": {}}}, "start: 'Clinics' is none of the task's classes"),
+        ({**GOOD, "start": {"Clinics": {}}}, "start: 'Clinics' is not among the task's classes"),
         ({**GOOD, "start": {"Clinic": {"a": float("nan")}}}, "start.Clinic.a: not a finite number"),
         ({**GOOD, "start": {"Clinic": {"a": 2**63}}}, "start.Clinic.a: an integer beyond 64 bits"),
         ({**GOOD, "start": {"Clinic": {"\ud83d": 1}}}, "start.Clinic: '\\ud83d' is half of a"),
@@ -200,7 +200,7 @@ def test_tools_that_answer_at_random_are_told_at_once(
     monkeypatch.syspath_prepend(str(tmp_path))
     path = tmp_path / "tasks.jsonl"
     path.write_text(json.dumps({"id": "one", "turns": [{"user": "roll", "calls": ["roll()"]}]}))
-    with pytest.raises(UserError, match="task 'one': a second session gives other responses"):
+    with pytest.raises(UserError, match="task 'one': a second session gives other results"):
         read_task_file(path, load_environment("dice:Dice"), ("Dice",))
 
 

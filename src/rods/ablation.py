@@ -1,7 +1,7 @@
 """The ground truth replayed with each of its calls left out: what depends on which call.
 
-This tells exactly, for any environment and without knowledge of its tools, which calls write, which
-later calls hang on them through the state, and which are needed.
+This shows exactly, for any environment and without knowledge of its tools, which calls write, which
+later calls depend on them through the state, and which are needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Work
-from rods.envs.retry import any_failed, retried
+from rods.envs.calls import any_failed, retried
 from rods.reward import GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
 
@@ -21,7 +21,7 @@ class Ablation:
     """What leaving out one ground-truth call changes.
 
     Attributes:
-        affects: positions in `Task.calls` of later calls that answer differently without it.
+        affects: positions in `Task.calls` of later calls whose response differs without it.
         writes: whether the call itself changes the state.
         needed: whether the answer without it fails.
     """

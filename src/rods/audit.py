@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from rods.envs.base import Environment, Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, documented_order, tool_specs
-from rods.envs.blame import misfit
+from rods.envs.calls import misfit
 from rods.envs.livestate import mentions
 from rods.task import Task, ToolSpec
 

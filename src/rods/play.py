@@ -1,4 +1,4 @@
-"""A person in the agent's place (`rods play`)."""
+"""A person plays the agent (`rods play`)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     """Play one episode from lines of calls; an empty line ends the turn. Returns the progress.
 
     Args:
-        lines: what the person types; when they end, the episode is given up.
-        show: gets each line to print, made harmless for a terminal.
+        lines: what the person types; at their end the episode is given up.
+        show: called with each line to print, which is safe for a terminal.
 
     Raises:
         UserError: the task cannot be opened, or its ground truth cannot be replayed.
@@ -31,7 +31,7 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     for name in sorted(set(tools) - set(task.withheld)):
         show(f"  {name}({', '.join(tools[name].parameters)})")
     for kind, said in episode.conversation.lines():
-        _tell(kind, said, show)
+        _show_message(kind, said, show)
     for line in lines:
         text, turn = line.strip(), episode.turn
         try:
@@ -45,7 +45,7 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
             show(f"[turn {turn + 1} of {len(task.turns)}: state {state}, responses {answers}]")
             known = episode.turn
         for kind, said in lines_of(seen):
-            _tell(kind, said, show)
+            _show_message(kind, said, show)
         if episode.ending is not None:
             break
     else:
@@ -57,7 +57,7 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     return episode.progress
 
 
-def _tell(kind: str, text: str, show: Callable[[str], None]) -> None:
+def _show_message(kind: str, text: str, show: Callable[[str], None]) -> None:
     marks = {"tools": "now on offer", "tool": "<", "error": "!"}
     if kind == "assistant":
         return

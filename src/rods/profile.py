@@ -1,16 +1,16 @@
 """The complexity profile Phi of a task: what a variant must keep (paper section 6).
 
-The paper publishes no extractor, no distance and no threshold. Here Phi is read off the executed
-ground truth. Its graph has a node for each turn and each call. A call's label is its class and its
-role by effect: it writes if it changes the state, opens if it changes later responses only (a
-change of folder), else it reads. Edges between calls are labelled "value" (an argument was produced
-by an earlier response and stood in no argument before), else "state" (the later response is another
-without the earlier call, and no call between them explains it), else "order" (one follows the
-other). Beside the graph stand the category, the turns that leave a value to earlier ones, and the
-number of arguments that only responses state. Which tool a node calls is left free.
+The paper publishes no extractor, no distance and no threshold. Here Phi is computed from the
+executed ground truth. Its graph has a node for each turn and each call. A call's label is its class
+and its role by effect: it writes if it changes the state, opens if it changes only later responses
+(a change of folder), else it reads. Edges between calls are labelled "value" (an earlier response
+produced an argument that no argument had before), else "state" (the later response differs without
+the earlier call, and no call between them explains it), else "order" (one follows the other). Phi
+also has the category, the turns that refer to earlier ones for a value, and the number of arguments
+that only responses state. The tool that a node calls is not part of Phi.
 
-The order edges make the call order the only topological order, so two graphs are isomorphic just
-if they are equal when read in that order.
+The order edges make the call order the only topological order, so two graphs are isomorphic if and
+only if they are equal when read in that order.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ import networkx as nx
 
 from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
-from rods.grounding import Source, sources
-from rods.provenance import find_links
+from rods.provenance import Source, find_links, sources
 from rods.reward import GoldTrace, trusted_trace
 from rods.task import Task
 
@@ -41,9 +40,9 @@ class Profile:
     Attributes:
         shape: the calls of each turn as (class, role).
         edges: (earlier call, later call, "value" or "state"), positions in `Task.calls`.
-        refers: turns that leave the value of an argument to what was said or shown before them.
-        unseen: for each turn, how many of its arguments only an earlier response states.
-        tools: the calls' names, which do not count in comparisons.
+        refers: turns that take an argument's value from an earlier message or response only.
+        unseen: for each turn, the number of arguments that only an earlier response states.
+        tools: the calls' names, which comparisons ignore.
     """
 
     category: str
@@ -91,7 +90,7 @@ class Profile:
 
 
 def profile(task: Task, env: Environment) -> Profile:
-    """Phi of a task that is executed here.
+    """Phi of a task, which is executed here.
 
     Raises:
         UserError: see `reward.trusted_trace`.
@@ -104,7 +103,7 @@ def profile(task: Task, env: Environment) -> Profile:
 def profile_of(
     task: Task, gold: GoldTrace, ablations: Sequence[Ablation], owners: Mapping[str, str]
 ) -> Profile:
-    """Phi from what is known of a task.
+    """Phi of a task from its trace and ablations.
 
     Args:
         owners: class of each tool.
@@ -131,18 +130,18 @@ def profile_of(
 def distance(one: Profile, two: Profile) -> float:
     """The share of two profiles that has no counterpart in the other, in [0, 1].
 
-    Counted are turns, calls, value and state edges, turns that refer back, unseen arguments, and
-    the category. Calls and turns are matched in order, as many as possible (an edit distance);
-    an edge has a counterpart if both its ends have and its label is the same. It is 0 just for
-    isomorphic graphs with the same rest, and 0.1 means that one part in ten would have to be
-    changed. The distance is symmetric.
+    The parts that count are turns, calls, value and state edges, turns that refer back, unseen
+    arguments, and the category. As many calls and turns as possible are matched in order (an edit
+    distance); an edge has a counterpart if both its ends have one and the label is the same. The
+    distance is symmetric. It is 0 if and only if the graphs are isomorphic and all else is equal;
+    0.1 means that one part in ten would have to change.
     """
     matched = max(_matched(one, two), _matched(two, one))
     return 1 - 2 * matched / (_size(one) + _size(two))
 
 
 def _direct(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Dependencies without those that go through a call between."""
+    """Dependencies except those that go through a call between."""
     return {
         (i, j)
         for i, j in pairs

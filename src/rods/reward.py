@@ -1,8 +1,9 @@
-"""Verdicts on turns, and the rewards made of them (paper section 4, EnvTuning's definition).
+"""Traces of ground truths, verdicts on turns and rewards (paper section 4, EnvTuning's definition).
 
-Progress is R_P = (1/N) * sum_t state_t * exec_t over all N scripted turns, reached or not. The
-ground truth is always advanced, whatever the agent does; it is deterministic, so its trace is
-computed once a task. In a turn without ground truth a silent agent gets 1 and any call gets 0.
+Progress is R_P = (1/N) * sum_t state_t * exec_t over all N scripted turns, reached or not. Each
+turn is compared with the ground truth of all turns up to it, whatever the agent did before. The
+ground truth is deterministic, so its trace is computed once for each task. In a turn without ground
+truth an agent that makes no call gets 1, and any call gives 0.
 """
 
 from __future__ import annotations
@@ -10,30 +11,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from rods.envs.base import Environment, Outcome, Work
-from rods.envs.retry import TRIES
+from rods.envs.base import Environment, Work
+from rods.envs.calls import TRIES
 from rods.envs.state import State
 from rods.errors import NoProcessError, UserError
-from rods.task import Call, Task
+from rods.task import Task
 
-VERSION = 1  # of what a turn is worth; a run is not taken up under another one
-CACHED = 4096  # traces that are kept
+VERSION = 1  # of the reward; a run is not resumed under another version
+CACHED = 4096  # traces in memory
 
 
 @dataclass(frozen=True)
 class GoldTrace:
-    """What the ground truth leads to: for each turn its responses and the state after it."""
+    """The execution of a ground truth: for each turn its responses and the state after it."""
 
     responses: tuple[tuple[str, ...], ...]
     states: tuple[State, ...]
     failed: str = ""
     """The first call that could not be executed at all, with its place and response."""
-    fine: bool = True
-    """Whether every call was executed and none was answered with an error."""
+    error_free: bool = True
+    """Whether every call was executed and no response is an error."""
 
     @property
     def clean(self) -> bool:
@@ -42,22 +42,28 @@ class GoldTrace:
 
     @property
     def record(self) -> tuple[str, ...]:
-        """A digest of each turn's responses and the state after it, alike in any process."""
+        """A digest of each turn's responses and the state after it, equal in every process."""
         digests = (state.digest for state in self.states)
         return record_of(zip(self.responses, digests, strict=True))
 
 
-NO_TRACE = GoldTrace((), (), failed="it was not replayed", fine=False)
+NO_TRACE = GoldTrace((), (), failed="it was not replayed", error_free=False)
 """Placeholder for a ground truth that could not be replayed."""
 
 
 class TraceError(UserError):
-    """The environment cannot replay a ground truth. It says nothing about the task's difficulty."""
+    """The environment cannot replay a ground truth. This is no sign of the task's difficulty."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The check of one turn; `passed` is its share of the progress reward."""
+    """The check of one turn.
+
+    Attributes:
+        state: whether the state is that of the ground truth.
+        exec: whether the agent got the responses of the ground truth.
+        empty: whether the turn has no ground truth.
+    """
 
     state: bool
     exec: bool
@@ -80,7 +86,7 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
     """Execute the ground truth in a fresh session.
 
     Raises:
-        UserError: the task cannot be opened, or its ground truth breaks the session.
+        UserError: the task cannot be opened, or the session is lost during its ground truth.
     """
     session = env.open(task)
     outcomes = env.execute([Work(session, turn.ground_truth, None, True) for turn in task.turns])
@@ -95,19 +101,20 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
         for j, seen in enumerate(outcome.observations)
         if seen.raised
     )
-    fine = all(seen.ok for o in outcomes for seen in o.observations)
+    error_free = all(seen.ok for o in outcomes for seen in o.observations)
     responses = tuple(tuple(seen.text for seen in o.observations) for o in outcomes)
-    return GoldTrace(responses, states, next(failed, ""), fine)
+    return GoldTrace(responses, states, next(failed, ""), error_free)
 
 
 def trusted_trace(task: Task, env: Environment) -> GoldTrace:
     """A trace to score against: every call was executed, and the task's record is repeated.
 
-    A call that stalls once would else be the right answer from then on. What fails is tried again.
+    A trace without one of these is computed again: otherwise a call that stalled once would define
+    the right answer.
 
     Raises:
-        TraceError: it failed each time; the message names the task and the call.
-        NoProcessError: nothing can be run at all.
+        TraceError: it failed `TRIES` times; the message names the task and the call.
+        NoProcessError: no process can be started.
     """
     why = ""
     for _ in range(TRIES):
@@ -125,21 +132,20 @@ def trusted_trace(task: Task, env: Environment) -> GoldTrace:
 
 
 class Traces:
-    """The trusted traces of an environment's tasks, each computed once if it can be."""
+    """Caches the trusted traces of an environment's tasks."""
 
     def __init__(self, env: Environment) -> None:
         self.env = env
         self._known: dict[str, GoldTrace] = {}
 
     def visit(self, tasks: Iterable[Task]) -> dict[str, GoldTrace | TraceError]:
-        """Each task's trace by its id, or why there is none; a failed one is computed again at the
-        next visit.
+        """Each task's trace by its id, or the error; after an error the next visit tries again.
 
         Args:
-            tasks: a task may occur more than once, and is then computed once.
+            tasks: a task may occur more than once; its trace is computed once.
 
         Raises:
-            NoProcessError: nothing can be run at all.
+            NoProcessError: no process can be started.
         """
         found: dict[str, GoldTrace | TraceError] = {}
         for task in tasks:
@@ -164,24 +170,24 @@ def judge_turn(
     """Verdict on turn `index`, at its end.
 
     Args:
-        responses: all responses that the agent has seen so far, over all turns.
+        responses: all responses that the agent has got so far, over all turns.
         called: whether the agent called a tool in this turn.
-        matches: whether the state equals `gold.states[index]`; needed only where a tool was
+        matches: whether the state equals `gold.states[index]`; needed only if a tool was
             called in a turn with ground truth.
     """
-    wanted = gold.responses[index]
-    if not wanted:
+    expected = gold.responses[index]
+    if not expected:
         return Verdict(state=not called, exec=not called, empty=True)
     if not called:
         return Verdict(state=False, exec=False)
-    return Verdict(state=bool(matches), exec=_contains(responses, wanted))
+    return Verdict(state=bool(matches), exec=_contains(responses, expected))
 
 
-def _contains(responses: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether `wanted` is a multiset within `responses`."""
-    if len(set(wanted)) == len(wanted):
-        return set(wanted).issubset(responses)
-    return not Counter(wanted) - Counter(responses)
+def _contains(responses: Sequence[str], expected: Sequence[str]) -> bool:
+    """Whether `expected` is a multiset contained in `responses`."""
+    if len(set(expected)) == len(expected):
+        return set(expected).issubset(responses)
+    return not Counter(expected) - Counter(responses)
 
 
 def progress(verdicts: Sequence[Verdict], turns: int) -> float:
@@ -196,74 +202,8 @@ def format_reward(rounds: int, malformed: int, clean: int, raised: int) -> float
         rounds: interaction rounds, i.e. actions of the agent.
         malformed: rounds that could not be parsed (code -3).
         clean: rounds whose calls were executed (code -1).
-        raised: rounds of which some call failed to execute (code -2).
+        raised: rounds in which some call failed to execute (code -2).
     """
     if clean + raised == 0:
         return 0.0
     return (rounds - malformed) / rounds + clean / (clean + raised)
-
-
-def score(
-    task: Task,
-    env: Environment,
-    turns: Sequence[Sequence[Call]],
-    gold: GoldTrace | None = None,
-) -> list[Verdict]:
-    """Verdicts for logged calls, one sequence a turn; missing turns count as silent.
-
-    Args:
-        gold: the task's trace, if it is at hand.
-
-    Raises:
-        UserError: see `gold_trace`.
-    """
-    return score_many([(task, turns, gold or gold_trace(task, env))], env)[0].verdicts
-
-
-class Scored(NamedTuple):
-    """A logged episode's verdicts; `refusals` counts its calls that were stopped, by name, and
-    `lost` tells why the session broke, which fails the turns from there on."""
-
-    verdicts: list[Verdict]
-    refusals: Counter[str]
-    lost: str = ""
-
-
-def score_many(
-    episodes: Sequence[tuple[Task, Sequence[Sequence[Call]], GoldTrace]], env: Environment
-) -> list[Scored]:
-    """`score` for many episodes, handed to the environment together."""
-    sessions = [env.open(task) for task, _, _ in episodes]
-    steps = [
-        Work(session, turns[index], gold.states[index])
-        for session, (task, turns, gold) in zip(sessions, episodes, strict=True)
-        for index in range(len(task.turns))
-        if _executed(task, turns, index)
-    ]
-    outcomes = iter(env.execute(steps))
-    scored = [_judge(task, turns, gold, outcomes) for task, turns, gold in episodes]
-    for session in sessions:
-        session.close()
-    return scored
-
-
-def _executed(task: Task, turns: Sequence[Sequence[Call]], index: int) -> bool:
-    """Calls in a turn without ground truth are not executed."""
-    return index < len(turns) and bool(turns[index]) and bool(task.turns[index].ground_truth)
-
-
-def _judge(
-    task: Task, turns: Sequence[Sequence[Call]], gold: GoldTrace, outcomes: Iterator[Outcome]
-) -> Scored:
-    responses: list[str] = []
-    scored = Scored([], Counter())
-    for index in range(len(task.turns)):
-        called, matches = index < len(turns) and bool(turns[index]), None
-        if _executed(task, turns, index):
-            outcome = next(outcomes)
-            responses += [seen.text for seen in outcome.observations]
-            scored.refusals.update(seen.refused for seen in outcome.observations if seen.refused)
-            matches = outcome.matches
-            scored = scored._replace(lost=scored.lost or outcome.lost)
-        scored.verdicts.append(judge_turn(gold, index, responses, called, matches))
-    return scored

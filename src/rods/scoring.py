@@ -1,44 +1,99 @@
-"""Scores logged episodes (`rods score`)."""
+"""Scores logged calls, and files of logged episodes (`rods score`)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, Outcome, Work
 from rods.envs.calls import CallError, Refusal
 from rods.envs.notation import attempts_call, parse_calls, read_objects
 from rods.errors import UserError
 from rods.plain_data import Author
 from rods.reading import decode, parse_json
-from rods.reward import Scored, TraceError, Traces, progress, score_many
+from rods.reward import (
+    GoldTrace,
+    TraceError,
+    Traces,
+    Verdict,
+    gold_trace,
+    judge_turn,
+    progress,
+)
 from rods.rollout.episode import MAX_FAILURE, Ending
 from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
-BATCH = 64
-UNREAD = (Refusal.NOT_CALLS, Refusal.TEXT, Refusal.DEPTH)  # of which prose may be refused
+BATCH = 64  # episodes scored together
+UNREAD = (Refusal.NOT_CALLS, Refusal.TEXT, Refusal.DEPTH)  # why prose is not read as calls
 UNREADABLE = Call.model_construct(name="", arguments={})
+
+
+class Scored(NamedTuple):
+    """The verdicts of a logged episode.
+
+    Attributes:
+        refusals: counts of calls that were stopped, by name.
+        lost: why the session was lost, or ""; the turns from there on failed.
+    """
+
+    verdicts: list[Verdict]
+    refusals: Counter[str]
+    lost: str = ""
+
+
+def score(
+    task: Task,
+    env: Environment,
+    turns: Sequence[Sequence[Call]],
+    gold: GoldTrace | None = None,
+) -> list[Verdict]:
+    """Verdicts for logged calls, one sequence for each turn; a missing turn has no calls.
+
+    Args:
+        gold: the task's trace, if it is known.
+
+    Raises:
+        UserError: see `gold_trace`.
+    """
+    return score_many([(task, turns, gold or gold_trace(task, env))], env)[0].verdicts
+
+
+def score_many(
+    episodes: Sequence[tuple[Task, Sequence[Sequence[Call]], GoldTrace]], env: Environment
+) -> list[Scored]:
+    """`score` for many episodes, executed in one batch."""
+    sessions = [env.open(task) for task, _, _ in episodes]
+    steps = [
+        Work(session, turns[index], gold.states[index])
+        for session, (task, turns, gold) in zip(sessions, episodes, strict=True)
+        for index in range(len(task.turns))
+        if _executed(task, turns, index)
+    ]
+    outcomes = iter(env.execute(steps))
+    scored = [_judge(task, turns, gold, outcomes) for task, turns, gold in episodes]
+    for session in sessions:
+        session.close()
+    return scored
 
 
 @dataclass
 class Scorer:
     """Scores the lines of a file.
 
-    A call that cannot be read counts as a call that failed; text that attempts none counts as
-    silence. docs/reward.md has a table of both. A line that is no episode is reported and left
-    out; the others are scored. An episode that the environment lost has no score: its progress is
-    None.
+    A call that cannot be read counts as a failed call; text that does not attempt one counts as no
+    call. docs/reward.md has a table of both. A line that is no episode is reported and left out. An
+    episode that the environment lost has no score: its progress is None.
 
     Attributes:
-        complain: is told of each line that is no episode; the message names line and field.
-        refusals: calls that were stopped so far, by name.
-        bad: lines that were no episode.
-        prose: turns with text and no call.
+        complain: called with a message for each line that is no episode; it names line and field.
+        refusals: counts of calls that were stopped so far, by name.
+        bad: number of lines that were no episode.
+        prose: number of turns with text and no call.
     """
 
     env: Environment
@@ -83,7 +138,7 @@ class Scorer:
                 found = Scored([], Counter(), str(trace))
             else:
                 found = next(scored)
-            # A call without a name was refused when it was read, and counted as that.
+            # A call without a name was counted when it could not be read.
             seen = {k: n for k, n in found.refusals.items() if k != Refusal.NOT_CALLS}
             self.refusals += Counter(seen)
             yield self._row(name, found, readable)
@@ -151,7 +206,7 @@ def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]
 
 
 def _is_step(step: Any, official: bool) -> bool:
-    """In the benchmark's result files texts are listed as well, and a step may be null."""
+    """In the benchmark's result files a list may hold texts, and a step may be null."""
     if isinstance(step, list):
         return all(
             isinstance(item, dict) or (official and (isinstance(item, str) or item == []))
@@ -162,3 +217,25 @@ def _is_step(step: Any, official: bool) -> bool:
 
 def _items(step: Any) -> list[Any]:
     return [item for item in (step if isinstance(step, list) else [step]) if item not in (None, [])]
+
+
+def _executed(task: Task, turns: Sequence[Sequence[Call]], index: int) -> bool:
+    """Whether a turn's calls are executed; in a turn without ground truth they are not."""
+    return index < len(turns) and bool(turns[index]) and bool(task.turns[index].ground_truth)
+
+
+def _judge(
+    task: Task, turns: Sequence[Sequence[Call]], gold: GoldTrace, outcomes: Iterator[Outcome]
+) -> Scored:
+    responses: list[str] = []
+    scored = Scored([], Counter())
+    for index in range(len(task.turns)):
+        called, matches = index < len(turns) and bool(turns[index]), None
+        if _executed(task, turns, index):
+            outcome = next(outcomes)
+            responses += [seen.text for seen in outcome.observations]
+            scored.refusals.update(seen.refused for seen in outcome.observations if seen.refused)
+            matches = outcome.matches
+            scored = scored._replace(lost=scored.lost or outcome.lost)
+        scored.verdicts.append(judge_turn(gold, index, responses, called, matches))
+    return scored

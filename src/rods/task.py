@@ -1,7 +1,7 @@
-"""What is to be solved: frozen tasks whose identity is their content.
+"""Tasks: immutable, with an id that is a hash of the content.
 
-A task is a scripted conversation: a start state, the user's turns, and for each turn the
-ground-truth calls that lead to the state and the responses that a right answer must show.
+A task is a scripted conversation: a start state, the user's turns, and for each turn the ground
+truth: the calls that lead to the state and the responses that a right answer must have.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 BASE = "base"  # category of a task that names none
-OVERALL = "overall"  # stands for all categories together where each has its figures
+OVERALL = "overall"  # name of all categories together, in tables by category
 
 
 def _tag(name: str) -> str:
@@ -29,11 +29,11 @@ def _tag(name: str) -> str:
 
 
 Category = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_tag)]
-"""A kind of task (paper section 2, tau), by its name; any name will do."""
+"""The name of a kind of task (paper section 2, tau); every printable name is valid."""
 
 
 class Frozen(BaseModel):
-    """A value object: immutable, and refusing unknown fields."""
+    """An immutable value object that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
@@ -42,8 +42,7 @@ class ToolSpec(Frozen):
     """One callable tool: its name, the class it belongs to, and its JSON-schema parameters.
 
     `parameters` maps each parameter to its JSON schema, in the order of the signature. `returns`
-    maps the fields of the response to their descriptions, nested ones included, as far as they
-    are documented.
+    maps the documented fields of the response, also nested ones, to their descriptions.
     """
 
     name: str
@@ -69,8 +68,8 @@ class Turn(Frozen):
 
     Attributes:
         user: what the user says; empty in a turn that only restores a withheld tool.
-        ground_truth: the calls that answer it; empty where the right answer is to call nothing.
-        restores: names of withheld tools that become available with this turn.
+        ground_truth: the calls that answer it; empty if the right answer is to make no call.
+        restores: names of withheld tools that are offered from this turn on.
     """
 
     user: str
@@ -82,21 +81,21 @@ class Task(Frozen):
     """A verified multi-turn task.
 
     Attributes:
-        category: its kind; seeds have a quota, and results figures, by category.
-        classes: names of the simulators in play.
-        start: start state, one entry a class. Key order matters: BFCL's file system loads the
-            first root.
+        category: its kind; quotas for seed tasks and reported results are by category.
+        classes: names of the simulators that it uses.
+        start: start state, one entry for each class. Key order matters: BFCL's file system loads
+            the first root.
         turns: the scripted conversation.
-        withheld: tools that are not offered until a turn restores them.
+        withheld: names of tools that are not offered until a turn restores them.
         environment: name of the environment that can open it.
-        origin: who made it: "benchmark", "user" or the synthesis backend.
+        origin: what made it: "benchmark", "user" or the name of the synthesis backend.
         source: the benchmark's own id, or empty.
-        parent: id of the task it was varied from, or empty.
+        parent: id of its parent task, or empty.
         born: epoch in which it was made.
-        note: how the task came about, e.g. whether a seed kept its calls.
+        note: how it was made, for example whether a seed task kept its calls.
         record: `GoldTrace.record` when the task was made or read; a replay must repeat it. Empty
-            for the benchmark's.
-        lineage: how it was made: prompts, attempts, failures on the way.
+            for tasks of the benchmark.
+        lineage: the process that made it: prompts, attempts, failures.
     """
 
     category: Category
@@ -115,14 +114,14 @@ class Task(Frozen):
 
     @cached_property
     def id(self) -> str:
-        """Hash of the content (not of origin, parent or epoch): equal tasks are one task."""
+        """Hash of the content, without origin, parent or epoch: equal content is the same task."""
         content = self.model_dump(
             include={"category", "classes", "start", "turns", "withheld", "environment"}
         )
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A changed copy, with the id of its own content."""
+        """A changed copy; its id is computed from its own content."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy

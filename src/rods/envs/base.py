@@ -1,4 +1,4 @@
-"""What an environment offers: fresh, isolated sessions over a task's tools."""
+"""What an environment offers: fresh, isolated sessions with a task's tools."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rods.task import Call, Task, ToolSpec
 
 
 class Observation(NamedTuple):
-    """What a call returned.
+    """The result of a call.
 
     Attributes:
-        text: the response exactly as the verdict compares it.
-        ok: False where the tool reported an error.
-        raised: True where the call could not be executed at all (error code -2 of the paper).
-        refused: name of the bound or limit that stopped it, see `calls.Refusal`; empty if none.
+        text: the response, exactly as the verdict compares it.
+        ok: False if the tool reported an error.
+        raised: True if the call could not be executed at all (error code -2 of the paper).
+        refused: name of the bound or limit that stopped it, see `calls.Refusal`; empty if none did.
     """
 
     text: str
@@ -26,16 +26,16 @@ class Observation(NamedTuple):
 
 
 class Session(Protocol):
-    """One running copy of a task's world; nothing is shared between sessions."""
+    """One running copy of a task's tools and state; sessions share nothing."""
 
     def call(self, call: Call) -> Observation:
-        """Execute one call. Never raises: whatever goes wrong is an observation."""
+        """Execute one call. Never raises: every error becomes an observation."""
 
     def state(self) -> State:
         """A snapshot that later calls do not change."""
 
     def matches(self, state: State) -> bool:
-        """`self.state() == state`, without the copy."""
+        """`self.state() == state`, without a copy of the state."""
 
     def fork(self) -> Session:
         """An independent copy in the same state."""
@@ -45,7 +45,7 @@ class Session(Protocol):
 
 
 class Work(NamedTuple):
-    """Work for one session: calls in order, then a comparison or a snapshot of the state."""
+    """A step of one session: calls in order, then a comparison or a snapshot of the state."""
 
     session: Session
     calls: Sequence[Call] = ()
@@ -54,13 +54,13 @@ class Work(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step gave.
+    """The result of a step.
 
     Attributes:
-        observations: one a call.
-        matches: whether the state equals the expected one; None if none was.
-        state: the snapshot, if one was asked for; from another process only its digest.
-        lost: why the session cannot go on, or empty.
+        observations: one for each call.
+        matches: whether the state equals the expected one; None if no state was expected.
+        state: the snapshot, if requested; from another process only its digest.
+        lost: why the session is lost, or empty.
     """
 
     observations: tuple[Observation, ...]
@@ -70,7 +70,7 @@ class Outcome(NamedTuple):
 
 
 class Environment(Protocol):
-    """Opens tasks."""
+    """Opens sessions for tasks."""
 
     name: str
     version: str
@@ -87,7 +87,7 @@ class Environment(Protocol):
         """
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
-        """Carry out the steps in order, each session apart from the others."""
+        """Execute the steps in order; an error in one session does not affect the others."""
 
 
 def execute_here(steps: Sequence[Work]) -> list[Outcome]:
@@ -101,5 +101,5 @@ def _execute(step: Work) -> Outcome:
         seen = tuple([session.call(call) for call in calls])
         matches = None if expected is None else session.matches(expected)
         return Outcome(seen, matches, session.state() if snapshot else None)
-    except Exception as error:  # whatever breaks in a session ends its episode and no other
+    except Exception as error:  # an error in a session ends only its own episode
         return Outcome((), lost=f"{type(error).__name__}: {error}")

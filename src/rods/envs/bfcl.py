@@ -1,8 +1,8 @@
 """BFCL's eight simulators as sessions, driven by parsed calls and never by eval.
 
-Departures from the official executor, none of which changes a verdict on honest calls: no shared
-instances, fresh mutable defaults for each call, long-context tables of the session's own, and the
-mends of `bfcl_mends`. Calls run in this process without a time limit; `guard` adds one.
+Departures from the official executor, none of which changes a verdict on ordinary calls: no shared
+instances, fresh mutable defaults for each call, separate long-context tables for each session, and
+the changes of `bfcl_mends`. Calls run in this process without a time limit; `guard` adds one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLAIN = (dict, list, set)
 
 
 class BfclEnvironment:
-    """The tools of BFCL multi-turn (bfcl-eval, installed apart)."""
+    """The tools of BFCL multi-turn (bfcl-eval, which is installed separately)."""
 
     name = "bfcl"
 
@@ -58,7 +58,7 @@ class BfclEnvironment:
                         f"task {task.source or task.id}: start state of {name} cannot be loaded:"
                         f" {type(error).__name__}: {error}"
                     ) from None
-                if long:  # its tables are objects of the module, which all instances share
+                if long:  # its tables are objects of the module, shared by all instances
                     _own(instance)
             instances[name] = instance
         return BfclSession(instances, self.tools(task), self.bounds)
@@ -90,7 +90,7 @@ class BfclSession:
             text = _text(result)
         except MemoryError:
             return CallError(Refusal.MEMORY, "out of memory").observation()
-        except Exception as error:  # a simulator may raise anything; the episode goes on
+        except Exception as error:  # a simulator may raise anything; the episode continues
             return Observation(f"Error during execution: {error}", ok=False, raised=True)
         first = result[0] if isinstance(result, list) and result else result
         return Observation(text, ok=not (isinstance(first, dict) and "error" in first))
@@ -124,7 +124,7 @@ class BfclSession:
         self._instances = {}
 
     def _arguments(self, owner: str, call: Call) -> dict[str, Any]:
-        """What the method gets: nothing that it changes in place is anybody else's."""
+        """The arguments for the method: a copy of all that it may change in place."""
         arguments, defaults = call.arguments, mutable_defaults(owner, call.name)
         if defaults or any(isinstance(v, PLAIN) for v in arguments.values()):
             arguments = copy.deepcopy({**defaults, **arguments})
@@ -143,7 +143,7 @@ def _own(instance: Any) -> None:
 
 
 def _copy(instances: dict[str, Any]) -> dict[str, Any]:
-    """Deep copy; generators are cloned by their state, which is far cheaper."""
+    """A deep copy; random generators are cloned by their state, which is far cheaper."""
     memo: dict[int, Any] = {}
     for instance in instances.values():
         for value in vars(instance).values():
@@ -167,7 +167,7 @@ def _text(result: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Files and directories as plain data whose equality is that of the simulator's objects."""
+    """Files and directories as plain data that are equal if the simulator's objects are."""
     if hasattr(value, "contents"):
         children = {name: _plain(item) for name, item in value.contents.items()}
         return ("directory", value.name, children)
@@ -182,23 +182,23 @@ def _plain(value: Any) -> Any:
     return set(value) if isinstance(value, set) else value
 
 
-def _equal_attributes(live: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _equal_attributes(live: dict[str, Any], expected: dict[str, Any]) -> bool:
     public = {name: value for name, value in live.items() if name[0] != "_"}
-    return public == wanted or (  # what differs at first sight may be a file tree, or nan
-        public.keys() == wanted.keys()
-        and all(_equal(value, wanted[name]) for name, value in public.items())
+    return public == expected or (  # unequal objects may still be equal file trees, or hold nan
+        public.keys() == expected.keys()
+        and all(_equal(value, expected[name]) for name, value in public.items())
     )
 
 
-def _equal(live: Any, wanted: Any) -> bool:
-    """Whether `_plain(live) == wanted`."""
+def _equal(live: Any, expected: Any) -> bool:
+    """Whether `_plain(live) == expected`."""
     if hasattr(live, "contents"):
         return (
-            isinstance(wanted, tuple)
-            and wanted[:2] == ("directory", live.name)
-            and live.contents.keys() == wanted[2].keys()
-            and all(_equal(item, wanted[2][name]) for name, item in live.contents.items())
+            isinstance(expected, tuple)
+            and expected[:2] == ("directory", live.name)
+            and live.contents.keys() == expected[2].keys()
+            and all(_equal(item, expected[2][name]) for name, item in live.contents.items())
         )
     if type(live).__name__ == "File":
-        return same(("file", live.name, live.content), wanted)
-    return same(live, wanted)
+        return same(("file", live.name, live.content), expected)
+    return same(live, expected)

@@ -1,10 +1,10 @@
 """The 800 multi-turn tasks of BFCL, their tools, and the fixed split.
 
-The split is by base index (0-199), because the four variants of one index share their substance:
-within each set of tool classes, indices are ordered by a hash and alternate between the training
-and the test side, so that either side has 100 of each category and the same mix of classes. One
-training index in five is kept for validation. Nothing of the benchmark is shipped with this
-package; it is read from the installed bfcl-eval.
+The split is by base index (0-199), because the four variants of an index have the same content.
+Within each set of tool classes, indices are ordered by a hash and alternate between the training
+and the test side, so that each side has 100 of each category and the same mix of classes. One
+training index in five is kept for validation. This package contains no data of the benchmark; it
+reads the installed bfcl-eval.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ INDICES = 200
 
 
 def data_folder() -> Path:
-    """Where the installed benchmark keeps its data.
+    """The data folder of the installed benchmark.
 
     Raises:
         UserError: bfcl-eval is not installed.
@@ -58,7 +58,9 @@ def tool_specs() -> dict[str, ToolSpec]:
     for owner, stem in SIMULATORS.items():
         for doc in _lines(data_folder() / "multi_turn_func_doc" / f"{stem}.json"):
             parameters = doc["parameters"]["properties"]
-            if doc["name"] == "purchase_insurance":  # the doc's order is not the signature's
+            if (
+                doc["name"] == "purchase_insurance"
+            ):  # its document has another order than its signature
                 order = [
                     "access_token",
                     "insurance_type",
@@ -93,7 +95,7 @@ def benchmark_tasks() -> dict[str, Task]:
     """The 800 tasks by their official id, in the files' order.
 
     Raises:
-        UserError: a data file is missing or torn; the message names file and line.
+        UserError: a data file is missing or damaged; the message names file and line.
     """
     folder = data_folder()
     return {task.source: task for c in CATEGORIES for task in read_category(folder, c)}
@@ -121,10 +123,10 @@ def _rank(index: int) -> str:
 
 
 def read_category(folder: Path, category: str) -> list[Task]:
-    """Tasks of one category in a folder laid out as the benchmark's data.
+    """Tasks of one category in a folder with the layout of the benchmark's data.
 
     Raises:
-        UserError: a file is missing or torn, or a task cannot be read; the message names it.
+        UserError: a file is missing or damaged, or a task cannot be read; the message names it.
     """
     name = f"BFCL_v4_multi_turn_{category}.json"
     answers = {a["id"]: a["ground_truth"] for a in _lines(folder / "possible_answer" / name)}
@@ -141,7 +143,7 @@ def read_row(category: str, row: dict[str, Any], answer: list[list[str]]) -> Tas
     """The task of a question and its ground truth.
 
     Raises:
-        CallError: the ground truth holds what is no call of a tool of its classes.
+        CallError: the ground truth has a text that is no call of a tool of its classes.
         LookupError: a field or a turn is missing.
     """
     classes = tuple(row["involved_classes"])
@@ -150,7 +152,7 @@ def read_row(category: str, row: dict[str, Any], answer: list[list[str]]) -> Tas
     return Task(
         category=category,
         classes=classes,
-        # Only what a simulator loads: MathAPI's entry would be state that nothing reads.
+        # Only what a simulator loads: no simulator reads MathAPI's entry.
         start={k: v for k, v in row["initial_config"].items() if k in classes},
         turns=tuple(
             Turn(
@@ -166,7 +168,7 @@ def read_row(category: str, row: dict[str, Any], answer: list[list[str]]) -> Tas
 
 
 def _schema(doc: dict[str, Any]) -> dict[str, Any]:
-    """BFCL's type words in JSON schema's."""
+    """BFCL's parameter description as JSON schema."""
     schema = {k: v for k, v in doc.items() if k in ("type", "description", "default", "enum")}
     schema["type"] = JSON_TYPES.get(doc["type"], doc["type"])
     if "items" in doc:
@@ -175,7 +177,8 @@ def _schema(doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(doc: dict[str, Any]) -> dict[str, str]:
-    """Fields of a response document; those of inner objects and of list items come after."""
+    """Fields of a response document; a field of an inner object or of list items never replaces an
+    outer one of the same name."""
     inner = doc.get("properties") or {}
     found = {name: str(field.get("description", "")) for name, field in inner.items()}
     for field in (*inner.values(), *([doc["items"]] if "items" in doc else [])):

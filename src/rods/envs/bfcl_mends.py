@@ -1,9 +1,10 @@
-"""What the adapter mends in BFCL's simulators, which themselves stay untouched.
+"""Corrections of BFCL's simulators, whose own code is unchanged.
 
-Each simulator is used through a subclass whose few methods with a leak run with other globals:
-today's date is fixed, local time is UTC, and a set keeps its order. Loading a scenario copies the
-default state the fast way; it is a quarter of an episode's time otherwise. Arguments that make a
-simulator compute for minutes, some in C where no signal reaches, are refused.
+Each simulator is used through a subclass. Its few methods that depend on the process run with other
+globals: today's date is fixed, local time is UTC, and a set keeps its order. Loading a scenario
+copies the default state with a faster function; with the original one it takes a quarter of an
+episode's time. Arguments that make a simulator compute for minutes, some in C where no signal
+interrupts it, are refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ TRAVEL_CLASSES = "Invalid travel class. Must be one of "
 
 
 class FixedTime(datetime):
-    """A clock that stands still at the release of the benchmark's data, in UTC."""
+    """A clock fixed at the release of the benchmark's data, in UTC."""
 
     @classmethod
     def today(cls) -> FixedTime:
@@ -51,7 +52,7 @@ class FixedTime(datetime):
 
 
 class OrderedSet(dict[Any, None]):
-    """Stands for `set` where a simulator prints one: iterates in the order of insertion."""
+    """Replaces `set` where a simulator prints one: iterates in the order of insertion."""
 
     def __init__(self, items: Any = ()) -> None:
         super().__init__(dict.fromkeys(items))
@@ -73,16 +74,16 @@ MENDS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def deep_copy(value: Any) -> Any:
-    """`copy.deepcopy`, ten times as fast for plain data; what is shared within it stays shared."""
+    """`copy.deepcopy`, ten times as fast for plain data; shared parts remain shared."""
     try:
         return marshal.loads(marshal.dumps(value))
-    except ValueError:  # an object is in it
+    except ValueError:  # it contains an object
         return copy.deepcopy(value)
 
 
 @cache
 def simulator(name: str) -> Any:
-    """The simulator's class with its leaks mended."""
+    """The simulator's class with its corrections."""
     owner = getattr(importlib.import_module(f"{PACKAGE}.{SIMULATORS[name]}"), name)
     mends = dict(MENDS.get(name, {}))
     if hasattr(owner, "_load_scenario"):
@@ -101,7 +102,7 @@ def _with_globals(function: Any, other: dict[str, Any]) -> Callable[..., Any]:
 
 @cache
 def mutable_defaults(name: str, method: str) -> dict[str, Any]:
-    """Defaults that a simulator extends in place across calls, to be copied for each call."""
+    """Defaults that a simulator changes in place across calls, to be copied for each call."""
     parameters = inspect.signature(getattr(simulator(name), method)).parameters
     return {
         name: copy.deepcopy(p.default)
@@ -112,9 +113,9 @@ def mutable_defaults(name: str, method: str) -> dict[str, Any]:
 
 @cache
 def shared_records() -> frozenset[str]:
-    """Ids of the cards and bookings that long context adds; every instance gets the same objects.
+    """Ids of the cards and bookings that long context adds; all instances share the objects.
 
-    A scenario's own record of such an id stands in its place.
+    A scenario's own record with such an id replaces it.
     """
     tables = vars(importlib.import_module(f"{PACKAGE}.long_context"))
     return frozenset(tables["CREDIT_CARD_EXTENSION"]) | frozenset(
@@ -123,10 +124,10 @@ def shared_records() -> frozenset[str]:
 
 
 def refuse_hazards(call: Call, instances: dict[str, Any]) -> None:
-    """Refuse what would hang a simulator or build a file tree that contains itself.
+    """Refuse calls that would hang a simulator or build a file tree that contains itself.
 
     Raises:
-        CallError: with the bound.
+        CallError: such a call; the message names the bound.
     """
     for name, value in call.arguments.items():
         bound = BOUNDS.get((call.name, name))

@@ -1,10 +1,10 @@
-"""The official checker's two sides, which share what they should not.
+"""The two sides of the official checker, which share objects by mistake.
 
 It plays the agent and the ground truth in one process. The long-context cards and bookings are
 objects of a module, and a tweet posted without tags or mentions holds the method's own default
-list: what one side changes there, the other finds changed. On some tasks it refuses the ground
-truth itself for that reason. Here the sharing is rebuilt between two sessions, so that nothing of
-the process is touched.
+list: a change by one side also changes the other. For that reason it refuses the ground truth
+itself on some tasks. Here two sessions share these objects in the same way, and nothing else in the
+process is changed.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ def accepts_ground_truth(task: Task, env: BfclEnvironment) -> bool:
     seen: Counter[str] = Counter()
     for turn in task.turns:
         seen.update(answer.call(call).text for call in turn.ground_truth)
-        wanted = Counter([truth.call(call).text for call in turn.ground_truth])
-        if turn.ground_truth and (wanted - seen or not answer.matches(truth.state())):
+        expected = Counter([truth.call(call).text for call in turn.ground_truth])
+        if turn.ground_truth and (expected - seen or not answer.matches(truth.state())):
             return False
     return True
 
 
 class TwinSession(BfclSession):
-    """One side. It shares with its twin the defaults of methods, and the records of long context.
+    """One side. It shares the defaults of methods and the records of long context with its twin.
 
     Args:
-        session: is taken over.
+        session: must not be used afterwards.
+        twin: the other side; None for the first side.
+        long: whether the task has long context.
     """
 
     def __init__(

@@ -1,20 +1,32 @@
-"""What a call may be: named refusals, bounds, and the check before a tool is reached."""
+"""Calls and their limits: named refusals, bounds, the check before execution, and retries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from rods.envs.base import Observation
+from rods.envs.base import Observation, Outcome
 from rods.plain_data import HALF
 from rods.setting import Setting
 from rods.task import Call, ToolSpec
 
+T = TypeVar("T")
+TRIES = 3
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+}
+
 
 class Refusal(StrEnum):
-    """Why a call, or a text that should be calls, went no further. Counted by these names."""
+    """Why a call, or a text meant as calls, was refused or stopped. Counted by these names."""
 
     NOT_CALLS = "not calls"
     UNKNOWN_TOOL = "unknown tool"
@@ -39,24 +51,24 @@ STOPPED = frozenset({Refusal.TIME, Refusal.MEMORY, Refusal.PROCESS})
 
 
 class CallError(ValueError):
-    """A call that is refused before it reaches a tool; the message is for the agent."""
+    """A call that is refused before a tool is called; the message is for the agent."""
 
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)
         self.refusal = refusal
 
     def observation(self) -> Observation:
-        """What the agent sees of it."""
+        """The error as the agent sees it."""
         text = f"Error during execution: {self}"
         return Observation(text, ok=False, raised=True, refused=self.refusal.value)
 
 
 class Bounds(Setting):
-    """The most that is read of a call. No ground truth of the benchmark comes near."""
+    """Upper bounds of a call. All ground truths of the benchmark are far below them."""
 
-    text: int = Field(20_000, ge=1, description="characters of a call's text and of one string")
-    items: int = Field(1_000, ge=1, description="entries of one list or object")
-    depth: int = Field(8, ge=1, description="lists and objects within each other")
+    text: int = Field(20_000, ge=1, description="characters of a call's text and of a string")
+    items: int = Field(1_000, ge=1, description="entries of a list or object")
+    depth: int = Field(8, ge=1, description="nesting of lists and objects")
     number: int = Field(10**18, ge=1, description="size of a number")
 
 
@@ -64,12 +76,12 @@ DEFAULT = Bounds()
 
 
 def check_call(call: Call, tools: dict[str, ToolSpec], bounds: Bounds = DEFAULT) -> None:
-    """Refuse calls that no tool could take, and arguments beyond any honest size.
+    """Refuse calls that no tool can take, and arguments beyond the bounds.
 
     Raises:
         CallError: unknown tool or argument, a required one missing, or a bound exceeded.
     """
-    if not call.name:  # stands for an action that could not be read
+    if not call.name:  # an action that could not be read
         raise CallError(Refusal.NOT_CALLS, "no call could be read")
     tool = tools.get(call.name)
     if tool is None:
@@ -85,10 +97,43 @@ def check_call(call: Call, tools: dict[str, ToolSpec], bounds: Bounds = DEFAULT)
             raise CallError(Refusal.MISSING_ARGUMENT, message)
 
 
+def misfit(value: JsonValue, schema: Mapping[str, Any]) -> str:
+    """What a value must be, if it is not of the schema's type or among its choices; else ""."""
+    expected = schema.get("type")
+    types = TYPES.get(expected) if isinstance(expected, str) else None
+    if types and (
+        not isinstance(value, types) or (isinstance(value, bool) and expected != "boolean")
+    ):
+        return f"must be of type {expected}"
+    choices = schema.get("enum")
+    if isinstance(choices, list) and choices and value not in choices:
+        return f"must be one of {', '.join(map(str, choices[:12]))}"
+    return ""
+
+
 def shown(name: object) -> str:
-    """A name from the agent, quoted and cut, for a message."""
+    """A name from the agent, quoted and shortened, for a message."""
     text = repr(name)
     return text if len(text) <= 80 else text[:80] + "..."
+
+
+def retried(attempt: Callable[[], T], failed: Callable[[T], bool]) -> T:
+    """The result of the first attempt that did not fail, or else of the last of `TRIES` attempts.
+
+    For work in which the environment may have failed, and not the task or the call.
+    """
+    result = attempt()
+    for _ in range(TRIES - 1):
+        if not failed(result):
+            break
+        result = attempt()
+    return result
+
+
+def any_failed(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a limit stopped a call, or a session was lost."""
+    refusals = (seen.refused for outcome in outcomes for seen in outcome.observations)
+    return any(outcome.lost for outcome in outcomes) or not STOPPED.isdisjoint(refusals)
 
 
 def _within(value: Any, where: str, bounds: Bounds, depth: int = 0) -> None:
@@ -97,12 +142,12 @@ def _within(value: Any, where: str, bounds: Bounds, depth: int = 0) -> None:
     if isinstance(value, str):
         if len(value) > bounds.text:
             raise CallError(Refusal.TEXT, f"{where} has more than {bounds.text} characters")
-        if HALF.search(value):  # no file and no request could hold it
+        if HALF.search(value):  # no file and no request can hold it
             raise CallError(Refusal.TYPE, f"{where} has half of a character")
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int | float):
-        if not abs(value) <= bounds.number:  # so written, it refuses NaN too
+        if not abs(value) <= bounds.number:  # written so that it refuses NaN too
             message = f"{where} is not a number within {bounds.number:.0e}"
             raise CallError(Refusal.NUMBER, message)
     elif isinstance(value, list | tuple | dict):

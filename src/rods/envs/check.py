@@ -1,8 +1,8 @@
-"""Probes an environment of the user's own (`rods envs check`): a verdict for each method.
+"""Checks an environment of the user's own classes (`rods envs check`): a result for each method.
 
 Methods are called with arguments from their schema, the start state and the tasks' ground truths,
-in two worker processes that differ in hash seed and time zone, so that whatever hangs, ends its
-process or depends on either shows without harm. A probe finds mistakes; it proves nothing.
+in two worker processes that differ in hash seed and time zone. A method may hang or end its process
+without harm, and one that depends on either is found. The check finds mistakes; it proves nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from rods.task import BASE, Call, Task, ToolSpec, Turn
 READS = re.compile(r"(get|list|find|show|search|count|view|check|read|is|has|lookup)(_|$)")
 PROCESSES = (
     {"PYTHONHASHSEED": "1", "TZ": "Etc/GMT+12"},
-    {"PYTHONHASHSEED": "2", "TZ": "Etc/GMT-14"},  # 26 hours apart: another day at any moment
+    {"PYTHONHASHSEED": "2", "TZ": "Etc/GMT-14"},  # 26 hours apart: the dates always differ
 )
-CALLS = 4  # probing calls a method and task
+CALLS = 4  # calls of each method in each task
 WORLDS = 3  # tasks whose start states are used
 
 
 def check(env: PythonEnvironment, tasks: Sequence[Task] = ()) -> dict[str, list[str]]:
-    """Method (or class) -> what is wrong with it, nothing for a sound one.
+    """Method (or class) -> its problems; an empty list for a valid one.
 
     Raises:
-        UserError: the environment cannot be opened at all.
+        UserError: the environment cannot be opened.
     """
     problems: dict[str, list[str]] = {name: [] for name in env.methods}
     for name, method in env.methods.items():
@@ -59,8 +59,8 @@ def check(env: PythonEnvironment, tasks: Sequence[Task] = ()) -> dict[str, list[
                 for call in [*calls, *_probes(method.spec, texts)]:
                     for problem in _try(one, two, world, call):
                         found[name][problem] = None
-        for name, told in found.items():
-            problems[name] += told
+        for name, distinct in found.items():
+            problems[name] += distinct
         for problem in _played(one, two, tasks):
             problems.setdefault("tasks", []).append(problem)
     return problems
@@ -69,7 +69,7 @@ def check(env: PythonEnvironment, tasks: Sequence[Task] = ()) -> dict[str, list[
 def _try(
     one: GuardedEnvironment, two: GuardedEnvironment, world: Task, call: Call
 ) -> Iterator[str]:
-    """What is wrong with one call from the start state."""
+    """Problems of one call from the start state."""
     session = one.open(world)
     before = session.state()
     seen = session.call(call)
@@ -96,7 +96,7 @@ def _try(
 def _played(
     one: GuardedEnvironment, two: GuardedEnvironment, tasks: Sequence[Task]
 ) -> Iterator[str]:
-    """Whether whole ground truths end alike in both processes."""
+    """Ground truths whose end differs between the two processes."""
     for task in tasks:
         ends = []
         for env in (one, two):
@@ -118,7 +118,7 @@ def _undescribed(spec: ToolSpec, env: PythonEnvironment) -> Iterator[str]:
 
 
 def _probes(spec: ToolSpec, texts: Sequence[str]) -> list[Call]:
-    """Calls by schema: required arguments only, then all, with values that vary."""
+    """Calls by schema: in turn with the required and with all arguments, with varying values."""
     made = []
     for turn in range(CALLS):
         names = spec.required if turn % 2 == 0 else tuple(spec.parameters)
@@ -154,7 +154,7 @@ def _value(schema: dict[str, Any], texts: Sequence[str], turn: int) -> Any:
 
 
 def _strings(value: Any) -> list[str]:
-    """Short strings of a state, keys included, in a fixed order."""
+    """Short strings of a state, including keys, in a fixed order."""
     if isinstance(value, str):
         return [value] if 0 < len(value) <= 40 else []
     if isinstance(value, dict):

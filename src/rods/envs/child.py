@@ -1,7 +1,7 @@
-"""A worker process seen from its parent: started, spoken to, killed, replaced.
+"""The parent's side of a worker process: starts it, exchanges batches with it, kills it.
 
-Answers go into a file in memory and not through a pipe: there they are safe whatever ends the
-worker, and the parent sleeps until a batch is done instead of waking for each of them.
+Answers are written to a file in memory and not to a pipe: they survive the end of the worker, and
+the parent sleeps until a batch is done instead of waking for each answer.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from rods.errors import NoProcessError
 from rods.processes import module_command, module_variables
 
 START_SECONDS = 60.0
-STARTS = 3  # in a row, if somebody else kills the process before it is ready
-GRACE = 0.8  # the worker's own alarm comes first; this is for a worker that lost it
-LOOK = 0.05  # seconds between two looks at how far a busy worker has come
+STARTS = 3  # in a row, if the process is killed from outside before it is ready
+GRACE = 0.8  # seconds beyond the limit; the worker's own alarm normally ends it first
+LOOK = 0.05  # seconds between two checks of a busy worker's progress
 
 
 class Child:
-    """One worker. Requests are pickled (the worker trusts its parent), answers are JSON lines.
+    """One worker process. Requests are pickled (the worker trusts its parent), answers JSON lines.
 
     Attributes:
         starts: how often the process was started.
-        longest: seconds that the slowest operation took, as far as the parent could see.
-        killed: whether the process was last ended by SIGKILL, which no limit of ours sends it.
+        longest: seconds that the slowest operation took, as measured by the parent.
+        killed: whether the process was last ended by a SIGKILL from outside.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Child:
         self._log: IO[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process anew, and wait until it is ready.
+        """Start a new process, and wait until it is ready.
 
         Raises:
-            NoProcessError: it does not come up; the message is its own.
+            NoProcessError: it does not start; the message is from the process.
         """
         for _ in range(STARTS):
             fault = self._start()
@@ -62,7 +62,7 @@ class Child:
         raise NoProcessError(f"environment {self.arguments[0]}: {fault}")
 
     def _start(self) -> str:
-        """Start it once; returns what is wrong, or ""."""
+        """Start it once; returns the error, or ""."""
         self.kill()
         self.starts, self.killed = self.starts + 1, False
         self._log = _file_in_memory()
@@ -72,7 +72,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=module_variables() | self.variables,
-            start_new_session=True,  # so that all it starts dies with it, and Ctrl-C passes it by
+            start_new_session=True,  # its own group: killed as a whole, and not reached by Ctrl-C
             pass_fds=[self._log.fileno()],
         )
         ended, _ = self._wait(START_SECONDS)
@@ -80,36 +80,36 @@ class Child:
         if answers == ["ready"] and ended is None:
             return ""
         self.kill()
-        said = answers[0].get("error") if answers and isinstance(answers[0], dict) else ended
-        return str(said or "it made no sense")
+        error = answers[0].get("error") if answers and isinstance(answers[0], dict) else ended
+        return str(error or "its first answer is not readable")
 
     @property
     def alive(self) -> bool:
         return self._process is not None
 
     def exchange(self, request: Any, expected: int) -> tuple[list[Any], Refusal | None]:
-        """Hand over a batch of which `expected` operations answer, and wait until it is done.
+        """Send a batch of which `expected` operations answer, and wait until it is done.
 
         Returns:
-            The answers, and why the process ended or was ended before it had given them all.
+            The answers, and why the process ended before it had given them all, or None.
         """
         assert self._process and self._process.stdin and self._log
-        self._log.seek(0)  # the worker's position too: it inherited the file
+        self._log.seek(0)  # also for the worker, which shares the file position
         self._log.truncate()
         body = pickle.dumps(request)
-        with contextlib.suppress(OSError):  # if the process is gone, waiting will tell
+        with contextlib.suppress(OSError):  # if the process has ended, `_wait` finds out
             self._process.stdin.write(len(body).to_bytes(8, "big") + body)
             self._process.stdin.flush()
         ended, longest = self._wait(self.seconds + GRACE)
         self.longest = max(self.longest, longest)
         answers = self._answers()
-        if ended is None and len(answers) != expected:  # a tool wrote among the answers
+        if ended is None and len(answers) != expected:  # a tool wrote to the file of answers
             self.kill()
             ended = Refusal.PROCESS
         return answers if ended is None else answers[: expected - 1], ended
 
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """Kill the process and all that it started."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -122,10 +122,10 @@ class Child:
                     pipe.close()
 
     def _wait(self, seconds: float) -> tuple[Refusal | None, float]:
-        """Until the worker says that it is done, with up to `seconds` between two answers.
+        """Wait until the worker reports that it is done; at most `seconds` between two answers.
 
         Returns:
-            Why it ended instead, and the longest time in seconds without an answer.
+            Why it ended before, or None, and the longest time in seconds without an answer.
         """
         assert self._process and self._process.stdout and self._log
         done, longest = self._process.stdout.fileno(), 0.0
@@ -142,7 +142,7 @@ class Child:
         return (None if os.read(done, 1 << 16) else self._cause()), longest
 
     def _answers(self) -> list[Any]:
-        """What the worker has answered, up to a line that makes no sense."""
+        """The worker's answers, up to the first line that is no JSON."""
         assert self._log
         descriptor, answers = self._log.fileno(), []
         text = os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("ascii", "replace")
@@ -156,7 +156,7 @@ class Child:
         assert self._process is not None
         try:
             status = self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:  # it closed its pipe and lives on
+        except subprocess.TimeoutExpired:  # it closed its pipe and is still running
             status = None
         self.kill()
         self.killed = status == -signal.SIGKILL

@@ -1,10 +1,10 @@
 """Runs an environment's calls in worker processes that may be killed.
 
-A call that hangs, eats memory, or ends its process becomes an error observation of its own episode
-and changes nothing: the worker is replaced, and each session that lived in it is made again from
-its calls so far, which is exact because environments are deterministic. The steps of many sessions
-travel together, so an ordinary call costs a line in a file. A worker that is killed from outside is
-no call's fault: what it was doing is done again, once.
+A call that hangs, uses too much memory, or ends its process becomes an error observation of its own
+episode and changes no state: the worker is replaced, and each session in it is made again from its
+calls so far, which is exact because environments are deterministic. The steps of many sessions are
+sent together, so an ordinary call costs a line in a file. If a worker is killed from outside, no
+call is the cause: its operation is repeated once.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from rods.envs.state import State, decode
 from rods.setting import Setting
 from rods.task import Call, Task, ToolSpec
 
-TASKS = 4_096  # known to a worker before it starts afresh
+TASKS = 4_096  # tasks that a worker holds before it is restarted
 
 
 class CallLimits(Setting):
-    """What one call may take."""
+    """Limits of one call."""
 
     seconds: float = Field(1.0, gt=0, le=3600, description="wall time of one call")
     megabytes: int = Field(512, ge=64, description="memory of a worker beyond its start")
@@ -37,14 +37,14 @@ class CallLimits(Setting):
 
 
 class GuardedEnvironment:
-    """An environment behind killable workers.
+    """An environment whose sessions run in workers that can be killed.
 
     Args:
-        inner: the same environment in this process; it only tells of tools here.
+        inner: the same environment in this process, used only for its tools.
         limits: of each call.
         bounds: of each call's arguments.
-        probe: whether the workers stop and note what reaches outside them.
-        variables: added to the workers' process environment.
+        probe: whether the workers stop and record all that reaches outside them.
+        variables: added to the workers' environment variables.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class GuardedEnvironment:
         return self.inner.tools(task)
 
     def open(self, task: Task) -> GuardedSession:
-        """A session that opens with its first step; if it cannot, that step says so."""
+        """A session that opens with its first step; an error is in that step's outcome."""
         return GuardedSession(self, next(self._next), task)
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
-        """Carry out the steps, those of different workers at the same time.
+        """Execute the steps, those of different workers at the same time.
 
         Raises:
             UserError: no worker can be started.
@@ -106,13 +106,13 @@ class GuardedEnvironment:
 
 
 class GuardedSession:
-    """A session in some worker, known by its number and its calls so far."""
+    """A session in a worker, identified by its number and its calls so far."""
 
     def __init__(self, env: GuardedEnvironment, lane: Lane, task: Task) -> None:
         self.env, self.lane, self.task = env, lane, task
         self.number = next(lane.numbers)
         self.done: list[Call] = []
-        self.start = 0  # the start of the worker in which it lives
+        self.start = 0  # number of the worker's start in which the session is open
         self.lost = ""
 
     def call(self, call: Call) -> Observation:
@@ -129,7 +129,7 @@ class GuardedSession:
         return bool(self.env.execute([Work(self, (), state)])[0].matches)
 
     def outside(self) -> list[str]:
-        """What calls of a probing worker tried to do outside it since this was last asked."""
+        """What calls tried to do outside a probing worker since the last request."""
         (seen,) = self.lane.ask([_Item(self, 0, "outside")])
         return list(seen or ())
 
@@ -143,7 +143,7 @@ class GuardedSession:
 
 
 class _Item(NamedTuple):
-    """One operation, and which step it belongs to."""
+    """One operation, and the index of its step."""
 
     session: GuardedSession
     step: int
@@ -166,10 +166,10 @@ class Lane:
         self.numbers = count()
         self._known: set[str] = set()
         self._closed: list[tuple[str, int]] = []
-        self._spared: _Item | None = None  # what was being done when a worker was last killed
+        self._repeated: _Item | None = None  # the operation during which a worker was last killed
 
     def run(self, steps: Sequence[Work]) -> list[Outcome]:
-        """Outcomes of steps whose sessions all live here."""
+        """Outcomes of steps whose sessions are all in this worker."""
         items, sessions = [], []
         for index, (session, calls, expected, snapshot) in enumerate(steps):
             assert isinstance(session, GuardedSession)
@@ -195,7 +195,7 @@ class Lane:
         ]
 
     def ask(self, items: Sequence[_Item]) -> list[Any]:
-        """Answers to all items; None to those of a session that is lost."""
+        """Answers to all items; None for those of a lost session."""
         answers: list[Any] = [None] * len(items)
         todo = list(range(len(items)))
         with self._lock:
@@ -211,7 +211,7 @@ class Lane:
             session.lost = session.lost or "closed"
 
     def _batch(self, items: Sequence[_Item], todo: Sequence[int], answers: list[Any]) -> int:
-        """Send all that is to do; returns how much was done until an operation ended the worker."""
+        """Send the items in `todo`; returns how many were done, all unless the worker ended."""
         if not self.child.alive or len(self._known) > TASKS:
             self.child.start()
             self._known, self._closed = set(), []
@@ -235,8 +235,8 @@ class Lane:
         if ended is None:
             return done
         item, position = work[len(given)]  # the operation that ended the worker
-        if self.child.killed and item != self._spared:
-            self._spared = item
+        if self.child.killed and item != self._repeated:
+            self._repeated = item
             return done
         restores = item is not items[position]
         if restores or item.name != "call":
@@ -246,7 +246,7 @@ class Lane:
         return done + (not restores)
 
     def _restore(self, session: GuardedSession) -> list[_Item]:
-        """What makes the session in this worker, if it is not there already."""
+        """The operations that make the session in this worker, if it is not there."""
         if session.start == self.child.starts:
             return []
         session.start = self.child.starts

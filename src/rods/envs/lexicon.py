@@ -1,7 +1,7 @@
-"""Which tools a piece of text is about, by the stems that it shares with their documents.
+"""Which tools a text is about, by the word stems that it shares with their documents.
 
-A handful of English suffixes is enough here: the texts are a tool's name, its description and an
-error message of one line, and a wrong guess costs a useless hint and nothing else.
+A few English suffixes are enough here: the texts are a tool's name, its description and an error
+message of one line, and a wrong guess only gives a useless hint.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SUFFIXES = ("ations", "ation", "ings", "ing", "ions", "ion", "ies", "ed", "es", 
 
 @lru_cache(maxsize=8192)
 def stem(word: str) -> str:
-    """The word without an ending: "authenticated" and "authentication" are one."""
+    """The word without an ending: "authenticated" and "authentication" give the same."""
     for suffix in SUFFIXES:
         rest = word.removesuffix(suffix)
         if rest != word and len(rest) >= 3 and not word.endswith("ss"):
@@ -44,7 +44,7 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def stems(text: str) -> frozenset[str]:
-    """Stems of the first words of a text, and of neighbours joined ("log in" is also "login")."""
+    """Stems of the first words of a text, and of joined neighbours ("log in" is also "login")."""
     found = [stem(word.lower()) for word in WORD.findall(text[:MAX_TEXT])]
     pairs = (a + b for a, b in pairwise(found))
     return frozenset(w for w in found if w not in STOP).union(pairs)
@@ -56,10 +56,10 @@ def words(text: str) -> frozenset[str]:
 
 
 class Lexicon:
-    """The documents of some tools, weighed by how rare their words are among them."""
+    """The documents of some tools, with weights by how rare a word is among them."""
 
     def __init__(self, tools: Mapping[str, ToolSpec]) -> None:
-        self.tools = dict(tools)  # what is on offer grows, and this lexicon is kept
+        self.tools = dict(tools)  # a copy: the tools on offer may grow later
         self._name = {n: stems(n) for n in tools}
         self._about = {n: stems(t.description) for n, t in tools.items()}
         self.vocabulary = frozenset[str]().union(
@@ -72,34 +72,36 @@ class Lexicon:
         counts = Counter(w for n in tools for w in self._name[n] | self._about[n])
         self._weight = {w: math.log((len(tools) + 1) / c) for w, c in counts.items()}
 
-    def enabling(self, wanted: Iterable[str], near: str = "", without: str = "") -> list[str]:
-        """Tools that share stems with `wanted`, best first, those that only read left out.
+    def enabling(self, topic: Iterable[str], near: str = "", without: str = "") -> list[str]:
+        """Tools that share stems with `topic`, best first, without those that only read.
 
         Args:
-            wanted: stems of the message that tells what stands in the way.
-            near: an owner whose own tools are preferred.
-            without: a tool that is no answer.
+            topic: stems of the message that says what is missing.
+            near: an owner whose tools are preferred.
+            without: a tool to leave out.
         """
-        wanted = frozenset(wanted)
+        topic = frozenset(topic)
         scores = {}
         for name, tool in self.tools.items():
-            in_name = wanted & self._name[name]
-            score = 2 * self._sum(in_name) + self._sum(wanted & (self._about[name] - in_name))
+            in_name = topic & self._name[name]
+            score = 2 * self._sum(in_name) + self._sum(topic & (self._about[name] - in_name))
             if score > 0 and name != without and not READING.match(name):
-                # A short name that is wholly meant beats a long one that is meant in part.
+                # A short name of which all words match beats a long one of which some do.
                 share = len(in_name) / max(1, len(self._name[name]))
                 scores[name] = score * (0.5 + share) * (1.5 if tool.owner == near else 1.0)
         return sorted(scores, key=lambda n: (-scores[n], n))
 
-    @lru_cache(maxsize=4096)  # noqa: B019 - the lexicons of a run are few and live as long as it
+    @lru_cache(maxsize=4096)  # noqa: B019 - a run has few lexicons, and they live as long as the run
     def providers(
         self, argument: str, about: str = "", near: str = "", without: str = ""
     ) -> list[str]:
         """Tools whose response document has a field that could be this argument, best first.
 
         Args:
-            about: the argument's description; if given, fields that are only described alike
-                count as well.
+            about: the argument's description; if given, fields with a similar description count
+                as well.
+            near: the argument's owner; a field of another owner must have the argument's name.
+            without: a tool to leave out.
         """
         name, topic = stems(argument), stems(about) and stems(argument) | stems(about)
         scores = {}
@@ -109,7 +111,7 @@ class Lexicon:
                 full = stems(field) | stems(tool.name)
                 if field.lower() == argument.lower():
                     score = 9.0 if not foreign or len(name) > 1 else 0.0
-                elif foreign:  # other systems have users, names and amounts of their own
+                elif foreign:  # other systems have other users, names and amounts
                     score = 0.0
                 elif name & stems(field) and name <= full | GENERIC and name - GENERIC:
                     score = 6.0
@@ -117,7 +119,7 @@ class Lexicon:
                     score = 0.4 * len((topic - GENERIC) & (full | stems(text)))
                 best = max(best, score)
             if best >= 1.2 and tool.name != without:
-                # One that can be called as things stand is of more use than one that asks for more.
+                # A tool that needs few arguments is more useful than one that needs many.
                 best -= 0.5 * len(tool.required) + 3.0 * (argument in tool.parameters)
                 scores[tool.name] = best - 0.5 * foreign
         return [n for n in sorted(scores, key=lambda n: (-scores[n], n)) if scores[n] > 0]

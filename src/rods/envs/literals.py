@@ -1,6 +1,6 @@
-"""Values out of hostile text, never by eval: JSON and Python literals, not too deep, no key twice.
+"""Values from hostile text, never by eval: JSON and Python literals, no deep nesting, no key twice.
 
-Text within a string is data: brackets are counted outside of strings.
+Text in a string is data: only brackets outside strings count.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from rods.envs.calls import Bounds, CallError, Refusal, shown
 LEXEME = re.compile(
     r"""('{3}|"{3}|['"])(?:\\(?:.|\Z)|(?!\1)[^\\])*+(?:\1|\Z)|\#[^\n]*|[()\[\]{}]""", re.DOTALL
 )
-"""A string, closed or not, a comment, or a bracket outside of both."""
+"""A string (closed or not), a comment, or a bracket outside both."""
 BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def read_json(text: str, what: str) -> Any:
-    """The value that the text is.
+    """The value that a whole text writes.
 
     Args:
         what: begins the message of the error.
 
     Raises:
-        CallError: it is no JSON, nested too deep to be decoded, or gives a key twice.
+        CallError: it is no JSON, is nested too deep to be decoded, or has a key twice.
     """
     value, end = read_json_at(text, 0, what)
     if end < len(text):
@@ -36,7 +36,7 @@ def read_json(text: str, what: str) -> Any:
 
 
 def read_json_at(text: str, start: int, what: str) -> tuple[Any, int]:
-    """The value from `start` on, and where what follows it begins; blanks around it are skipped.
+    """The value at `start`, and the position after it; blanks around the value are skipped.
 
     Raises:
         CallError: see `read_json`.
@@ -54,11 +54,11 @@ def read_json_at(text: str, start: int, what: str) -> tuple[Any, int]:
 
 
 def read_literal(node: ast.expr) -> Any:
-    """The value that the expression is.
+    """The value of a literal expression.
 
     Raises:
-        CallError: a key is given twice.
-        Exception: as `ast.literal_eval` raises it.
+        CallError: a key appears twice.
+        Exception: what `ast.literal_eval` raises.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -67,10 +67,10 @@ def read_literal(node: ast.expr) -> Any:
 
 
 def refuse_deep_text(text: str, bounds: Bounds) -> None:
-    """Bound Python's brackets within each other, with room for the brackets around an argument.
+    """Bound the nesting of Python's brackets, with a margin for those around an argument.
 
     Raises:
-        CallError: there are too many.
+        CallError: they are nested too deep.
     """
     depth, most = 0, 2 * bounds.depth + 8
     if sum(map(text.count, "([{")) <= most:
@@ -82,10 +82,10 @@ def refuse_deep_text(text: str, bounds: Bounds) -> None:
 
 
 def refuse_deep_value(value: Any, bounds: Bounds) -> None:
-    """Bound lists and objects within each other as `refuse_deep_text` does.
+    """Bound the nesting of lists and objects as `refuse_deep_text` does.
 
     Raises:
-        CallError: there are too many.
+        CallError: they are nested too deep.
     """
     level, most = [value], 2 * bounds.depth + 8
     for _ in range(most):
@@ -112,7 +112,7 @@ def _refuse_repeated_keys(node: ast.expr) -> None:
 
 
 def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """With a key twice, which of its values was meant is not known."""
+    """The object; refused if a key appears twice, since it is unknown which value is meant."""
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -1,4 +1,4 @@
-"""What a session's state snapshot says about names and values, read with bounds."""
+"""Names and values in a snapshot of a session's state, read with bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,39}")
 
 
 def mentions(text: str, value: str) -> bool:
-    """Whether a value stands in a text on its own: 12 is not in 2012."""
+    """Whether a text contains a value as a whole: 2012 does not contain 12."""
     at = text.find(value) if value else -1
     while at >= 0:
         before, after = text[at - 1 : at] if at else "", text[at + len(value) : at + len(value) + 1]
@@ -31,7 +31,7 @@ def mentions(text: str, value: str) -> bool:
 
 
 class LiveState:
-    """A snapshot of whatever shape; anything but plain data is passed over."""
+    """A snapshot of any shape; everything except plain data is ignored."""
 
     def __init__(self, snapshot: Any) -> None:
         self._snapshot = snapshot
@@ -61,14 +61,14 @@ class LiveState:
         return value in self._strings
 
     def lacks(self, value: str) -> bool:
-        """Whether a string is certainly nowhere in the state: all of it was read."""
+        """Whether a string is certainly not in the state, because all of it was read."""
         return self._whole and len(value) <= MAX_STRING and not self.holds(value)
 
     def closest(self, value: str, seen: str) -> str:
-        """The string of the state most like `value` that the agent has already seen, or "".
+        """The string of the state that is most like `value` and that the agent has seen, or "".
 
         Args:
-            seen: all text that the agent was shown; a string that is not in it is never returned.
+            seen: all text that the agent was shown; only strings in it are returned.
         """
         if not 2 <= len(value) <= MAX_STRING:
             return ""
@@ -78,15 +78,15 @@ class LiveState:
         return next(iter(difflib.get_close_matches(value, known, n=1, cutoff=0.7)), "")
 
     def collection(self, argument: str, without: Container[str] = ()) -> str:
-        """The name under which the state keeps values of an argument's kind, or "".
+        """The name under which the state keeps values for an argument, or "".
 
         Args:
-            without: names that are no answer, as those of whole systems.
+            without: names to leave out, such as those of classes.
         """
-        wanted = stems(argument) - GENERIC
+        topic = stems(argument) - GENERIC
         best = max(
             (
-                (len(wanted & stems(n)) / len(stems(n)), n)
+                (len(topic & stems(n)) / len(stems(n)), n)
                 for n in _names(self._snapshot)
                 if n not in without
             ),
@@ -96,7 +96,7 @@ class LiveState:
 
 
 def _names(snapshot: Any) -> Iterator[str]:
-    """Names of collections on the two upper levels, where attributes are; deeper keys are data."""
+    """Names of collections on the two upper levels, which hold attributes; deeper keys are data."""
     if not isinstance(snapshot, dict):
         return
     for key, value in list(snapshot.items())[:200]:

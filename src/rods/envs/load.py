@@ -1,4 +1,4 @@
-"""Environments by name, as the command line and worker processes ask for them."""
+"""Environments by name, for the command line and worker processes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rods.errors import UserError
 
 
 def load_environment(spec: str, bounds: Bounds = DEFAULT) -> Environment:
-    """`bfcl`, or `package.module:Class`, several of them joined by commas.
+    """The environment `bfcl`, or `package.module:Class`, several of them joined by commas.
 
-    Modules of the current folder can be named, unless an installed one has the same name.
+    A module of the current folder can be named, unless an installed one has the same name.
 
     Raises:
         UserError: no such module or class, or it cannot be imported or described.
@@ -32,11 +32,11 @@ def _load_class(spec: str) -> type:
         raise UserError(f"environment {spec!r}: write it as package.module:Class, or bfcl")
     here = os.getcwd()
     if here not in sys.path:
-        sys.path.append(here)  # last, so that no file in it is taken for one of the library's
+        sys.path.append(here)  # last, so that no file in it replaces an installed module
     try:
         loaded = importlib.import_module(module)
         found = getattr(loaded, name, None)
-    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
+    except (Exception, SystemExit) as error:  # an import may raise anything
         raise UserError(
             f"environment {spec!r}: {module} cannot be imported: {type(error).__name__}: {error}"
         ) from None

@@ -1,10 +1,10 @@
-"""Text <-> calls, without eval: model output is hostile until it was read as literals.
+"""Text to calls and back, without eval: model output is hostile, so it is read as literals only.
 
 Four notations are read and written: BFCL's lists of Python calls, JSON tool calls, `<tool_call>`
 blocks, and the `tool_calls` objects of OpenAI's API. The objects of BFCL's function-call logs,
 `{"f": "{...}"}`, are read too. docs/reward.md has a table of all forms.
 
-Text within a string is data: it neither chooses the notation nor ends a call.
+Text in a string is data: it does not select the notation and does not end a call.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ JSON_START = re.compile(r"\s*(?:\[\s*)?\{")
 CALL_START = re.compile(r"[\s(\[]*([^\W\d]\w*)(\s*)\(")
 LIST_START = re.compile(r"\[\s*(?:[\[{\"]|[^\W\d]\w*\()")
 ARGUMENTS = ("arguments", "parameters", "input", "args")
-"""Fields of a call's object that hold its arguments, by who writes them."""
+"""Fields of a call's object that may hold its arguments, depending on who wrote it."""
 NAME = re.compile(r"([^\W\d][\w.]*)\(")
 FENCE = re.compile(r"```\w*\n")
 
 
 def parse_calls(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call, ...]:
-    """Read calls in whichever notation the text is in.
+    """Read calls in any of the notations.
 
     Raises:
         CallError: no calls, an unknown tool, an argument that is no literal, or a bound exceeded.
@@ -57,9 +57,9 @@ def parse_calls(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Call
 def attempts_call(text: str, tools: Tools) -> bool:
     """Whether a text that could not be read was meant as calls, and is not prose.
 
-    It was if it holds the mark of a block, or begins like a JSON object, a list of calls, or a
-    call: all of it, or of a known tool. A call in the midst of prose is none: the benchmark's own
-    decoder reads none there.
+    It was if it contains the mark of a block, or begins like a JSON object, a list of calls, or a
+    call that is the whole text or names a known tool. A call in the middle of prose does not count:
+    the benchmark's own decoder does not read it either.
     """
     text = FENCE.sub("", text.lstrip(), count=1).strip("` \t\r\n")
     if MARK in text or text.startswith("{") or LIST_START.match(text):
@@ -78,10 +78,10 @@ def parse_python(text: str, tools: Tools, bounds: Bounds = DEFAULT) -> tuple[Cal
     """
     refuse_deep_text(text, bounds)
     text = text.strip()
-    if text[:1].isidentifier():  # within brackets calls may span several lines
+    if text[:1].isidentifier():  # in brackets calls may span several lines
         text = f"[{text}\n]"
     try:
-        with warnings.catch_warnings():  # odd literals warn on stderr
+        with warnings.catch_warnings():  # unusual literals warn on stderr
             warnings.simplefilter("ignore")
             body = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -124,7 +124,7 @@ def read_objects(
     objects: Sequence[Any], tools: Tools, bounds: Bounds = DEFAULT
 ) -> tuple[Call, ...]:
     """Read decoded JSON calls: plain ones, OpenAI's with `function` and `arguments` as text, or
-    BFCL's with the tool's name as their one key.
+    BFCL's, whose only key is the tool's name.
 
     Raises:
         CallError: see `parse_calls`.
@@ -149,7 +149,7 @@ def write_blocks(calls: Sequence[Call]) -> str:
 
 
 def write_objects(calls: Sequence[Call]) -> list[dict[str, Any]]:
-    """OpenAI's `tool_calls`; ids count the calls."""
+    """OpenAI's `tool_calls`; the ids number the calls."""
     return [
         {
             "id": f"call_{position}",
@@ -209,7 +209,7 @@ def _object_call(item: Any, tools: Tools, bounds: Bounds) -> Call:
 
 
 def _arguments(item: Mapping[str, Any], tool: ToolSpec) -> Any:
-    """The one field that holds them; no other may, for they would be lost in silence."""
+    """The value of the one field that holds them; a second field would be lost without an error."""
     held = [name for name in item if name in ARGUMENTS]
     held = held or [name for name, value in item.items() if value and isinstance(value, dict)]
     if len(held) > 1 or (held and held[0] not in ARGUMENTS):
@@ -232,6 +232,6 @@ def _few(calls: Sequence[Any], bounds: Bounds) -> None:
 
 
 def _begins_with_call(text: str, tools: Tools) -> bool:
-    """Prose may begin with a word and a bracket, with a blank between them."""
+    """Whether the text begins with a call; prose may begin with a word, a blank and a bracket."""
     start = CALL_START.match(text)
     return start is not None and (not start[2] or start[1] in tools)

@@ -1,8 +1,8 @@
 """The user's own Python classes as an environment.
 
-Public methods are tools: parameters from their type hints (checked by pydantic), words from their
-docstrings. The state is what `get_state()` gives, or else the public attributes; a task's start
-state goes to `set_state()`, or else onto attributes that the fresh object has.
+Public methods are tools: parameters come from their type hints (checked by pydantic), descriptions
+from their docstrings. The state is what `get_state()` returns, or else the public attributes; a
+task's start state goes to `set_state()`, or else to attributes that the new object has.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from typing import Any
 
 import docstring_parser
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 
 from rods.envs.base import Observation, Outcome, Work, execute_here
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
-from rods.envs.state import State
+from rods.envs.state import State, serialised
 from rods.errors import UserError
 from rods.task import Call, Task, ToolSpec
 
-STATE = ("get_state", "set_state")
+STATE = ("get_state", "set_state")  # methods that are no tools
 MAX_RESPONSE = 20_000  # characters
 MAX_ERROR = 300
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method as a tool. `types` validates each argument; `fresh` holds mutable defaults."""
+    """A method as a tool.
+
+    Attributes:
+        types: validate the arguments, by name.
+        fresh: mutable defaults, which each call gets as a copy.
+    """
 
     spec: ToolSpec
     types: dict[str, TypeAdapter[Any]]
@@ -56,7 +60,9 @@ class PythonEnvironment:
         for owner in classes:
             for name, method in methods_of(owner).items():
                 if name in self.methods:
-                    raise UserError(f"{owner.__name__}.{name}: another class has a tool so named")
+                    raise UserError(
+                        f"{owner.__name__}.{name}: another class has a tool of that name"
+                    )
                 self.methods[name] = method
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
@@ -70,9 +76,9 @@ class PythonEnvironment:
                 raise UserError(f"{where}: no class {name!r} in {self.name}")
             try:
                 made[name] = self.classes[name]()
-                start(made[name], copy.deepcopy(task.start.get(name)))
+                set_start(made[name], copy.deepcopy(task.start.get(name)))
             except Exception as error:
-                message = f"{where}: start state of {name} cannot be set: {_said(error)}"
+                message = f"{where}: start state of {name} cannot be set: {_error_text(error)}"
                 raise UserError(message) from None
         return PythonSession(made, self.methods, self.bounds)
 
@@ -93,13 +99,13 @@ class PythonSession:
             method = self._methods[call.name]
             arguments = copy.deepcopy(method.fresh) | _validated(call, method)
             result = getattr(self._objects[method.spec.owner], call.name)(**arguments)
-            text = result if isinstance(result, str) else json.dumps(plain(result))
+            text = result if isinstance(result, str) else json.dumps(serialised(result))
         except CallError as error:
             return error.observation()
         except MemoryError:
             return CallError(Refusal.MEMORY, "out of memory").observation()
         except (Exception, SystemExit) as error:
-            text = f"Error during execution: {_said(error)}"
+            text = f"Error during execution: {_error_text(error)}"
             return Observation(text, ok=False, raised=True)
         return Observation(
             text[:MAX_RESPONSE], not (isinstance(result, dict) and "error" in result)
@@ -107,8 +113,10 @@ class PythonSession:
 
     def state(self) -> State:
         try:
-            return State({name: plain(_state_of(made)) for name, made in self._objects.items()})
-        except Exception:  # get_state may raise anything, and so may what serialises
+            return State(
+                {name: serialised(_state_of(made)) for name, made in self._objects.items()}
+            )
+        except Exception:  # get_state and the serialisation may raise anything
             return State(None)
 
     def matches(self, state: State) -> bool:
@@ -122,7 +130,7 @@ class PythonSession:
 
 
 def methods_of(owner: type) -> dict[str, Method]:
-    """The tools of a class, in the order of their definition.
+    """The tools of a class, in the order of definition.
 
     Raises:
         UserError: a parameter has no type, or one that has no JSON schema.
@@ -138,7 +146,7 @@ def _method(owner: type, name: str) -> Method:
     static = isinstance(inspect.getattr_static(owner, name), staticmethod | classmethod)
     parameters = list(inspect.signature(function).parameters.values())[0 if static else 1 :]
     doc = docstring_parser.parse(inspect.getdoc(function) or "")
-    told = {p.arg_name: p.description or "" for p in doc.params}
+    described = {p.arg_name: p.description or "" for p in doc.params}
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except Exception as error:
@@ -146,7 +154,7 @@ def _method(owner: type, name: str) -> Method:
     types, schemas = {}, {}
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise UserError(f"{where}: *{parameter.name} is no parameter of a tool; name each")
+            raise UserError(f"{where}: a tool cannot take *{parameter.name}; name each parameter")
         if parameter.name not in hints:
             raise UserError(f"{where}: parameter {parameter.name!r} has no type hint")
         try:
@@ -155,15 +163,15 @@ def _method(owner: type, name: str) -> Method:
         except PydanticUserError as error:
             message = str(error).splitlines()[0]
             raise UserError(f"{where}: parameter {parameter.name!r}: {message}") from None
-        schema["description"] = told.get(parameter.name, "") or schema.get("description", "")
+        schema["description"] = described.get(parameter.name, "") or schema.get("description", "")
         if parameter.default is not parameter.empty:
-            schema["default"] = plain(parameter.default)
+            schema["default"] = serialised(parameter.default)
         schemas[parameter.name] = schema
-    described = " ".join(t for t in (doc.short_description, doc.long_description) if t)
+    about = " ".join(t for t in (doc.short_description, doc.long_description) if t)
     spec = ToolSpec(
         name=name,
         owner=owner.__name__,
-        description=" ".join(described.split()),
+        description=" ".join(about.split()),
         parameters=schemas,
         required=tuple(p.name for p in parameters if p.default is p.empty),
     )
@@ -182,11 +190,11 @@ def _validated(call: Call, method: Method) -> dict[str, Any]:
     return values
 
 
-def start(made: Any, state: Any) -> None:
-    """Put an object into a task's start state; None leaves it as it was made.
+def set_start(made: Any, state: Any) -> None:
+    """Put an object into a task's start state; None does not change it.
 
     Raises:
-        Exception: whatever `set_state` raises; AttributeError for an attribute it has not.
+        Exception: whatever `set_state` raises; AttributeError for an unknown attribute.
     """
     if state is None:
         return
@@ -199,32 +207,11 @@ def start(made: Any, state: Any) -> None:
         setattr(made, name, value)
 
 
-def plain(value: Any) -> Any:
-    """Plain data with the order of sets fixed; objects as pydantic serialises them.
-
-    Raises:
-        PydanticSerializationError: something cannot be serialised.
-        RecursionError: it contains itself.
-    """
-    if value is None or (
-        isinstance(value, str | int | float) and type(value).__module__ == "builtins"
-    ):
-        return value
-    if isinstance(value, dict):
-        return {k if isinstance(k, str) else str(plain(k)): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=repr)
-    made = to_jsonable_python(value)
-    return plain(made)
-
-
 def _state_of(made: Any) -> Any:
     return made.get_state() if hasattr(made, "get_state") else _public(made)
 
 
-def _said(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
@@ -233,7 +220,7 @@ def _public(made: Any) -> dict[str, Any]:
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema without references; one that refers to itself is cut to an object."""
+    """A JSON schema without references; a recursive reference becomes a plain object."""
     definitions = schema.pop("$defs", {})
 
     def inline(node: Any, within: tuple[str, ...] = ()) -> Any:
@@ -255,5 +242,5 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 def _source(owner: type) -> str:
     try:
         return inspect.getsource(owner)
-    except (OSError, TypeError):  # made at run time
+    except (OSError, TypeError):  # a class made at run time
         return owner.__qualname__

@@ -1,4 +1,4 @@
-"""Snapshots of a world: equal as Python values are, with a digest that any process agrees on."""
+"""Snapshots of a session's state: compared as Python values, with a digest for other processes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 
 class State:
     """A snapshot of all public attributes, as plain data: {class: {attribute: value}}.
 
-    Equality is Python's on the data, so 1 equals 1.0 and the order of keys is of no account; but
+    Equality is that of Python's data, so 1 equals 1.0 and the order of keys does not matter; but
     nan equals nan, so that a right answer reaches the state of the ground truth. A state that
-    cannot be read (a directory inside itself) equals nothing, itself included.
+    cannot be read (a directory inside itself) equals no state, not even itself.
 
     Args:
         data: the snapshot; None if it cannot be read, or if only the digest is known here.
-        digest: as another process told it; computed when it is first asked for otherwise.
+        digest: from another process; None: it is computed at the first use.
     """
 
     def __init__(self, data: dict[str, Any] | None, digest: str | None = None) -> None:
@@ -39,7 +41,7 @@ class State:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that equal states share in any process; empty where the state is unreadable."""
+        """SHA-256, the same for equal states in every process; empty if the state is unreadable."""
         if self._digest is None:
             try:
                 text = "" if self.data is None else encode(self.data)
@@ -50,7 +52,7 @@ class State:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether plain data are equal, nan to nan; exactly then `encode` gives the same text.
+    """Whether plain data are equal, where nan equals nan; if and only if, `encode` gives one text.
 
     Raises:
         RecursionError: one contains itself.
@@ -71,27 +73,50 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _with_nan(keys: Iterable[Any]) -> bool:
-    """Whether a set or a mapping has nan among its members or keys, which no look-up finds."""
+    """Whether nan is a member of a set or a key of a mapping, where a look-up cannot find it."""
     return any("NaN" in encode(key) for key in keys)
 
 
 def encode(value: Any) -> str:
-    """Plain data as JSON such that values which are equal in Python are written alike.
+    """Plain data as JSON; values that are equal in Python give the same text.
 
     Raises:
-        TypeError: something is no plain data.
-        RecursionError, ValueError: it contains itself.
+        TypeError: a part is no plain data.
+        RecursionError, ValueError: the value contains itself.
     """
     return json.dumps(_canonical(value), sort_keys=True)
 
 
 def decode(text: str) -> Any:
-    """What `encode` wrote, equal to the original.
+    """The value that `encode` wrote, equal to the original.
 
     Raises:
-        ValueError: it is not what `encode` writes.
+        ValueError: the text is not from `encode`.
     """
     return json.loads(text, object_hook=_restore)
+
+
+def serialised(value: Any) -> Any:
+    """Plain data, with sets as sorted lists and objects as pydantic serialises them.
+
+    Raises:
+        PydanticSerializationError: a part cannot be serialised.
+        RecursionError: the value contains itself.
+    """
+    if value is None or (
+        isinstance(value, str | int | float) and type(value).__module__ == "builtins"
+    ):
+        return value
+    if isinstance(value, dict):
+        return {
+            k if isinstance(k, str) else str(serialised(k)): serialised(v) for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [serialised(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((serialised(item) for item in value), key=repr)
+    made = to_jsonable_python(value)
+    return serialised(made)
 
 
 def _canonical(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Hand-made tasks in YAML or JSON lines, for any environment.
+"""Tasks that people write in YAML or JSON lines, for any environment.
 
-The format is `TaskEntry`: what a person writes, with calls as text. It is checked as a whole, and
-each ground truth is executed, before any task is returned.
+An entry has the format `TaskEntry`, with calls as text. The whole file is checked, and each ground
+truth is executed, before any task is returned.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TurnEntry(_Entry):
 
     user: str = Field("", max_length=20_000, description="what the user says")
     calls: list[str] = Field(
-        default_factory=list, description="ground truth, in order; none where none is right"
+        default_factory=list, description="ground truth, in order; none if no call is right"
     )
     restores: list[str] = Field(
         default_factory=list, description="withheld tools that are offered from this turn on"
@@ -45,7 +45,7 @@ class TaskEntry(_Entry):
     start: dict[str, JsonValue] = Field(
         default_factory=dict, description="start state: {class: {attribute: value}}"
     )
-    classes: list[str] | None = Field(None, description="classes in play; default: all")
+    classes: list[str] | None = Field(None, description="classes that it uses; default: all")
     withheld: list[str] = Field(default_factory=list, description="tools not offered at first")
     turns: list[TurnEntry] = Field(min_length=1, max_length=50)
 
@@ -61,7 +61,7 @@ def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> li
     """Tasks of a file, each checked against the environment.
 
     Args:
-        classes: what a task has in play that names none.
+        classes: the classes of a task that names none.
 
     Raises:
         UserError: the file, an entry or a ground truth is unusable; the message names the place.
@@ -104,20 +104,22 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
     _check_withheld(task, tools, where)
     for name in task.start:
         if name not in task.classes:
-            raise UserError(f"{where}: start: {name!r} is none of the task's classes")
+            raise UserError(f"{where}: start: {name!r} is not among the task's classes")
     try:
         trace = trusted_trace(task, env)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     for index, state in enumerate(trace.states):
         if not state.digest:
-            message = "the state after it cannot be serialised, so no answer can reach it"
+            message = (
+                "the state after it cannot be serialised, so no answer can be compared with it"
+            )
             raise UserError(f"{where}: turns.{index}: {message}")
     task = task.model_copy(update={"record": trace.record})
     try:
         trusted_trace(task, env)
     except TraceError:
-        message = "a second session gives other responses; its tools must be deterministic"
+        message = "a second session gives other results; its tools must be deterministic"
         raise UserError(f"{where}: {message}") from None
     return task
 
@@ -133,7 +135,7 @@ def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[
 
 
 def _kept(call: Call) -> Call:
-    """With arguments as they are stored, so that no tool sees others later."""
+    """The call with its arguments as they are stored, so that tools see the same ones later."""
     return Call(name=call.name, arguments=plain(call.arguments))
 
 

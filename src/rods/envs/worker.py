@@ -1,9 +1,9 @@
-"""The child process of the guard: executes operations and may be killed at any moment.
+"""The worker process of the guard: executes operations and may be killed at any moment.
 
-Each operation runs under an alarm whose default action ends the process, in the kernel: whatever a
-call does, in Python or in C, it does not outlive its limit, and nobody has to watch. Answers are
-logged as they come, a line of JSON each, so that the parent knows which operation was the last.
-What is printed goes nowhere.
+Each operation runs under an alarm whose default action, in the kernel, ends the process: a call in
+Python or in C cannot run beyond its limit, and no other process has to watch it. Each answer is
+written at once as a line of JSON, so that the parent knows the last operation. Printed text is
+discarded.
 """
 
 from __future__ import annotations
@@ -29,22 +29,20 @@ from rods.task import Call, Task
 OUT_OF_MEMORY = 77  # exit status
 STATES = 4_000  # snapshots kept for comparison
 MAX_ANSWER = 64_000_000  # characters
-
-
 OUTSIDE = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "ctypes.")
 CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "shutil.")
 
 
 class Probe:
-    """Notes and stops what reaches outside the process, for `rods envs check`.
+    """Records and stops actions that reach outside the process, for `rods envs check`.
 
-    It also notes what is printed. A probe is for mistakes; it is no jail for hostile code.
+    It also records that a call prints. A probe finds mistakes; it is no sandbox for hostile code.
     """
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self.active = False
-        sys.dont_write_bytecode = True  # an import within a method writes nothing then
+        sys.dont_write_bytecode = True  # so that an import in a method writes no file
         sys.addaudithook(self._hear)
         sys.stdout = sys.stderr = self
 
@@ -54,7 +52,7 @@ class Probe:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is kept."""
+        """Does nothing, since no text is stored."""
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.active:
@@ -67,7 +65,7 @@ class Probe:
 
 
 class GuardWorker:
-    """Sessions by number, and what is done to them."""
+    """Holds sessions by number and executes operations on them."""
 
     def __init__(self, env: Environment, seconds: float, log: int, probe: Probe | None) -> None:
         self.env, self.seconds, self.log, self.probe = env, seconds, log, probe
@@ -76,10 +74,10 @@ class GuardWorker:
         self.states: OrderedDict[str, State] = OrderedDict()
 
     def serve(self, source: BinaryIO, done: int) -> None:
-        """Read batches until the parent closes the pipe, and say when each is done."""
+        """Read batches until the parent closes the pipe, and report when each is done."""
         while header := source.read(8):
             body = source.read(int.from_bytes(header, "big"))
-            tasks, operations = pickle.loads(body)  # of the parent, never of a tool
+            tasks, operations = pickle.loads(body)  # from the parent, never from a tool
             self.tasks.update(tasks)
             for operation in operations:
                 self.perform(operation)
@@ -87,7 +85,7 @@ class GuardWorker:
             os.write(done, b"\n")
 
     def perform(self, operation: tuple[Any, ...]) -> None:
-        """One operation and, unless it needs no answer, one line."""
+        """Execute one operation; each except "close" writes one line."""
         name, number, *rest = operation
         if name == "close":
             if session := self.sessions.pop(number, None):
@@ -110,14 +108,14 @@ class GuardWorker:
         return True
 
     def call(self, number: int, name: str, arguments: dict[str, Any]) -> str | list[Any]:
-        """A response without fault is told by its text alone; most are."""
+        """The text of a response without error, as most are; else all fields of the observation."""
         call = Call.model_construct(name=name, arguments=arguments)
         if self.probe:
             self.probe.active = True
         seen = self.sessions[number].call(call)
         if self.probe:
             self.probe.active = False
-        if seen.refused == Refusal.MEMORY:  # the heap is not to be trusted any more
+        if seen.refused == Refusal.MEMORY:  # the heap may be damaged
             os._exit(OUT_OF_MEMORY)
         return seen.text if seen.ok else list(seen)
 
@@ -126,7 +124,7 @@ class GuardWorker:
         return session.matches(known) if known else session.state().digest == digest != ""
 
     def digest(self, number: int) -> str:
-        """The snapshot is kept here to be compared with, and only its digest is told."""
+        """Store a snapshot for later comparisons, and return only its digest."""
         state = self.sessions[number].state()
         self.states[state.digest] = state
         if len(self.states) > STATES:
@@ -134,7 +132,7 @@ class GuardWorker:
         return state.digest
 
     def outside(self, number: int) -> list[str]:
-        """What calls did outside the process since this was last asked."""
+        """What calls tried to do outside the process since the last request."""
         seen = sorted(self.probe.seen) if self.probe else []
         if self.probe:
             self.probe.seen.clear()
@@ -153,7 +151,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to decide
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end it
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
         env = load_environment(spec, Bounds.model_validate_json(bounds))
@@ -165,7 +163,7 @@ def main() -> None:
         limit = pages * resource.getpagesize() + int(megabytes) * 1_000_000
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    gc.freeze()  # what is loaded stays; collections need not go through it
+    gc.freeze()  # loaded modules are permanent; collections can skip them
     os.write(log, b'"ready"\n')
     os.write(done, b"\n")
     GuardWorker(env, float(seconds), log, Probe() if rest else None).serve(source, done)

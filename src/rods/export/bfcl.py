@@ -1,8 +1,9 @@
-"""Tasks in the benchmark's own layout, so that its checker and its runner can use them.
+"""Tasks in the benchmark's own layout, for its checker and its runner.
 
-A question file for each category and one of the same name under `possible_answer/`. An id is
-`multi_turn_<category>_<position>-<task id>-0`: the benchmark reads the category, and with it the
-long context, off what stands before the last underscore, and sorts by the number after it.
+Each category has a question file, and an answer file of the same name under `possible_answer/`. An
+id is `multi_turn_<category>_<position>-<task id>-0`: the benchmark takes the category (and from it
+whether there is long context) from the part before the last underscore, and sorts by the number
+after it.
 """
 
 from __future__ import annotations
@@ -18,32 +19,34 @@ from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError
-from rods.export.lines import LineFiles
-from rods.export.source import Item, equipped
+from rods.export.files import LineFiles
+from rods.export.items import Item, equipped
 from rods.task import Task, ToolSpec
 
 CONTENT = ("classes", "start", "withheld", "turns")
 
 
-def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
+def write_bfcl(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     """Write the questions and answers of every category that has tasks.
 
-    Each task is read back from its rows first, so what is written is what was meant.
+    Each task is read back from its rows first, to check that nothing is lost.
 
     Returns:
         The tasks left out because the official checker would refuse their ground truth.
 
     Raises:
-        UserError: a task is of another environment, or the format cannot say it.
+        UserError: a task is of another environment, or the format cannot express it.
     """
     if env != "bfcl":
-        raise UserError(f"--env {env}: the format bfcl is for tasks of bfcl; choose another format")
+        raise UserError(
+            f"--env {env}: the format bfcl takes tasks of bfcl only; choose another format"
+        )
     environment, left = BfclEnvironment(), []
     with LineFiles(folder) as files:
         for position, (item, tools) in enumerate(equipped(items, env)):
             if item.task.category not in CATEGORIES:
                 message = (
-                    f"the benchmark has no {item.task.category!r}, but {', '.join(CATEGORIES)}"
+                    f"the benchmark has no {item.task.category!r}; only {', '.join(CATEGORIES)}"
                 )
                 raise UserError(f"{item.where}: category: {message}")
             name = f"BFCL_v4_multi_turn_{item.task.category}.json"
@@ -60,7 +63,7 @@ def write(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
 
 
 def read(folder: Path) -> list[Task]:
-    """The tasks of an exported folder, category by category; `source` is their exported id.
+    """The tasks of an exported folder, by category; their `source` is the exported id.
 
     Raises:
         UserError: see `read_category`.
@@ -70,7 +73,7 @@ def read(folder: Path) -> list[Task]:
 
 
 def task_id(name: str) -> str:
-    """Our id within an exported one."""
+    """The task's id within an exported id."""
     return name.rsplit("_", 1)[-1].split("-")[1]
 
 
@@ -82,8 +85,8 @@ def _rows(
     name = f"multi_turn_{task.category}_{position}-{task.id}-0"
     for index, turn in enumerate(task.turns):
         if turn.restores and turn.user:
-            told = "a turn that restores a tool has no words in the benchmark"
-            raise UserError(f"{where}: turns.{index}.user: {told}")
+            message = "in the benchmark a turn that restores a tool has no text of the user"
+            raise UserError(f"{where}: turns.{index}.user: {message}")
     answer = [_texts(f"{where}: turns.{i}", task, i, tools) for i in range(len(task.turns))]
     question: dict[str, Any] = {
         "id": name,
@@ -99,7 +102,7 @@ def _rows(
     back = read_row(task.category, question, answer)
     if back.id != task.id:
         fields = (f for f in CONTENT if _plain(back, f) != _plain(task, f))
-        raise UserError(f"{where}: {next(fields)}: the benchmark's format cannot say it")
+        raise UserError(f"{where}: {next(fields)}: the benchmark's format cannot express it")
     return question, {"id": name, "ground_truth": answer}
 
 
@@ -110,7 +113,9 @@ def _texts(where: str, task: Task, index: int, tools: dict[str, ToolSpec]) -> li
         text = str(call)
         try:
             if [str(read) for read in parse_calls(text, tools)] != [text]:
-                raise UserError(f"{where}.ground_truth.{position}: is no Python call when written")
+                raise UserError(
+                    f"{where}.ground_truth.{position}: cannot be written as a Python call"
+                )
         except CallError as error:
             raise UserError(f"{where}.ground_truth.{position}: {error}") from None
         texts.append(text)

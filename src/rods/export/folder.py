@@ -1,4 +1,4 @@
-"""Writes a folder of exported tasks, whole or not at all (`rods export`)."""
+"""Writes a folder of exported tasks, complete or not at all (`rods export`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rods.errors import UserError
-from rods.export import bfcl, table, trl, verl
-from rods.export.source import Item, read_items
+from rods.export.bfcl import write_bfcl
+from rods.export.items import Item, read_items
+from rods.export.rows import write_table, write_trl, write_verl
 from rods.output import fill_folder
 from rods.streams import resolved
 
-FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
+FORMATS = {"bfcl": write_bfcl, "trl": write_trl, "verl": write_verl, "parquet": write_table}
 
 
 class Exported(NamedTuple):
-    """How many tasks were written, and which were left out because no use was to be had of them."""
+    """How many tasks were written, and which were left out because the format cannot use them."""
 
     tasks: int
     left_out: list[Item]
@@ -26,15 +27,15 @@ class Exported(NamedTuple):
 def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
     """Write the tasks of `file` as the new folder `out`.
 
-    The files are made in a folder beside and moved at the end.
+    The files are written to a temporary folder near `out` and moved at the end.
 
     Args:
         form: one of `FORMATS`.
-        env: where the tasks' tools are from, see `load_environment`.
+        env: name of the tasks' environment, see `load_environment`.
 
     Raises:
-        UserError: the input is unusable or cannot be said in that format, a library is missing, or
-            the folder is taken or cannot be written.
+        UserError: the input is unusable or the format cannot express it, a library is missing, or
+            the folder is not empty or cannot be written.
     """
     if form not in FORMATS:
         raise UserError(f"--format {form}: choose one of {', '.join(FORMATS)}")
@@ -49,7 +50,7 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
             made.mkdir()
             left = FORMATS[form](made, items, env)
             if len(left) == len(items):
-                raise UserError(f"{file}: no task that the format {form} could be used with")
+                raise UserError(f"{file}: no task that the format {form} can use")
             fill_folder(made, target)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None

@@ -15,8 +15,7 @@ from typing import Any
 
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
+from rods.envs.calls import STOPPED, retried
 from rods.micro.renderer import MicroRenderer
 from rods.reward import TraceError, gold_trace
 from rods.rollout.episode import Action, Episode, EpisodeLimits

@@ -22,7 +22,8 @@ from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.micro.dialogues import carries
 from rods.micro.renderer import MicroRenderer
 from rods.policies.tasks import TaskSides
-from rods.reward import gold_trace, score
+from rods.reward import gold_trace
+from rods.scoring import score
 from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic

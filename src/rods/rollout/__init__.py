@@ -1,1 +1,1 @@
-"""Episodes: an agent meets a task's scripted user and its tools."""
+"""Episodes: an agent plays a task with its scripted user and its tools."""

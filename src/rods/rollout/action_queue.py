@@ -1,8 +1,8 @@
-"""Actions of many episodes on their way to the environment: in batches, and in a thread.
+"""Sends actions of many episodes to the environment: in batches, and in a thread.
 
-Whatever waits while one batch is under way makes up the next one. All that may call the environment
-is done in the thread, so nothing that it does stops an event loop: the calls of a step, the state
-that a hint reads, and the end of a session.
+All actions that arrive during one batch are the next batch. Everything that may call the
+environment is done in the thread, so that it does not block the event loop: the calls of a step,
+the state that a hint reads, and the end of a session.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rods.rollout.worker_thread import WorkerThread
 
 
 class _Entry(NamedTuple):
-    """An action that an episode takes, or how it ends without one."""
+    """An action of an episode, or its ending without one."""
 
     episode: Episode
     act: Action | Ending
@@ -27,10 +27,10 @@ class _Entry(NamedTuple):
 
 
 class ActionQueue:
-    """Takes the actions of episodes to their environment, in batches.
+    """Executes the actions of episodes in batches.
 
     Args:
-        thread: in which the episodes were opened. Some tools may be used in one thread only.
+        thread: the one in which the episodes were opened; some tools work in one thread only.
     """
 
     def __init__(self, env: Environment, thread: WorkerThread) -> None:
@@ -39,10 +39,10 @@ class ActionQueue:
         self._server: asyncio.Task[None] | None = None
 
     async def act(self, episode: Episode, action: Action, said: str) -> list[Message]:
-        """`Episode.act`, together with others.
+        """`Episode.act`, in a batch with others.
 
         Raises:
-            NoProcessError: nothing can be run at all.
+            NoProcessError: no process can be started.
         """
         return await self._put(episode, action, said)
 
@@ -59,18 +59,20 @@ class ActionQueue:
         return await entry.seen
 
     async def _serve(self) -> None:
-        """One batch after the other, until nobody waits."""
+        """Execute one batch after the other, until no episode waits."""
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
                 found = await self._thread.call(self._together, batch)
-            except Exception as error:  # each of them must know, or it would wait for ever
+            except (
+                Exception
+            ) as error:  # each episode gets it; otherwise they would wait without end
                 for entry in batch:
                     if not entry.seen.done():
                         entry.seen.set_exception(error)
             else:
                 for entry, seen in zip(batch, found, strict=True):
-                    if not entry.seen.done():  # as of an episode that was cancelled
+                    if not entry.seen.done():  # it is done if the episode was cancelled
                         entry.seen.set_result(seen)
         self._server = None
 

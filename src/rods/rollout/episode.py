@@ -1,7 +1,7 @@
 """The episode state machine: user turn -> calls -> observations -> verdict -> next turn.
 
-Departures from EnvTuning's public code: progress is always divided by all N turns, and the turn
-ends right after its last attempt instead of at the forced next one.
+Departures from EnvTuning's public code: progress is always divided by all N turns, and a turn ends
+directly after its last attempt, not at the next action.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
 FAILED = "environment failure: "
-"""Begins the last message of a conversation where the environment lost the episode."""
-MAX_FAILURE = 300  # characters that are kept of why
+"""The start of the last message if the environment lost the episode."""
+MAX_FAILURE = 300  # characters of the reason that are stored
 
 
 class Ending(StrEnum):
-    """Why an episode was over."""
+    """Why an episode ended."""
 
     ANSWERED = "answered"
     ATTEMPTS_SPENT = "attempts spent"
@@ -35,7 +35,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class EpisodeLimits:
-    """Bounds of an episode: attempts a user turn, calls an attempt, malformed actions in a row."""
+    """Bounds: attempts in each turn, calls in each attempt, malformed actions in a row."""
 
     attempts: int = 5
     calls: int = 10
@@ -44,7 +44,7 @@ class EpisodeLimits:
 
 @dataclass(frozen=True)
 class Action:
-    """What the agent did in one round: calls, or none to end the turn; or something malformed."""
+    """What the agent did in one round: calls, or none to end the turn; or why it is malformed."""
 
     calls: tuple[Call, ...] = ()
     malformed: str = ""
@@ -52,17 +52,17 @@ class Action:
 
 @dataclass
 class Episode:
-    """One agent's run through one task. Feed `act` until `ending` is set.
+    """One agent plays one task. Call `act` until `ending` is set.
 
-    With a `hinter`, failed calls are shown with a hint. It is in the messages alone: the verdict
-    compares the responses without it.
+    With a `hinter`, failed calls are shown with a hint. The hint is only in the messages: the
+    verdict compares the responses without it.
 
-    Who plays many episodes at once calls `begin` on each, hands all the steps to the environment
-    together, and gives each outcome to `finish`.
+    To play many episodes at once, call `begin` on each, execute all the steps in one batch, and
+    give each outcome to `finish`.
 
     Attributes:
-        conversation: what was said so far.
-        failure: why the environment lost it, or "".
+        conversation: the messages so far.
+        failure: why the environment lost the episode, or "".
     """
 
     task: Task
@@ -76,7 +76,7 @@ class Episode:
 
     @classmethod
     def lost(cls, task: Task, env: Environment, why: str) -> Episode:
-        """One that could not begin: its first turn is shown, and nothing can be done."""
+        """An episode that could not begin: it has only the messages of its first turn."""
         episode = cls(task, env, NO_TRACE, ending=Ending.ENVIRONMENT_FAILURE)
         episode._fail(why)
         return episode
@@ -113,7 +113,7 @@ class Episode:
         return self.finish(self.env.execute([step])[0] if step else None)
 
     def begin(self, action: Action, said: str = "") -> Work | None:
-        """Take one action; the step is what the environment has to do for it, if anything."""
+        """Take one action; returns the step that the environment must execute, or None."""
         self.rounds += 1
         calls = self._numbered(action.calls[: self.limits.calls])
         self._say(Message("assistant", said or _as_text(action), calls))
@@ -149,7 +149,7 @@ class Episode:
         return Work(self.session, made, self.gold.states[self.turn] if judged else None)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
-        """Take the outcome of the step, None where there was none; returns what the agent sees."""
+        """Take the outcome of the step, None without a step; returns what the agent sees next."""
         if self.ending is not None:
             return self.conversation.messages[self._shown :]
         if outcome is not None and outcome.lost:
@@ -163,7 +163,7 @@ class Episode:
         return self.conversation.messages[self._shown :]
 
     def end(self, ending: Ending) -> None:
-        """Stop here; turns not reached count as failed."""
+        """End the episode; turns not reached count as failed."""
         self.ending = ending
         self.close()
 
@@ -204,11 +204,11 @@ class Episode:
         if self.hinter is None or self.session is None or seen.ok:
             return ""
         said = (m for m in self.conversation.messages if m.role != "assistant" and not m.repeats)
-        told = "\n".join(m.text for m in said if m.text)
-        return self.hinter.hint(call, seen, self.session, self._offered, told)
+        shown_text = "\n".join(m.text for m in said if m.text)
+        return self.hinter.hint(call, seen, self.session, self._offered, shown_text)
 
     def _refuse(self, calls: Sequence[ToolCall]) -> None:
-        """Where no tool fits: nothing is called, and each call is told so."""
+        """Answer the calls of a turn without ground truth, of which none is executed."""
         for made in calls:
             repeats = made is not calls[0]
             text = "no tool fits this request"
@@ -222,7 +222,7 @@ class Episode:
         self.conversation.messages.append(message)
 
     def _place(self, tool: ToolSpec) -> int:
-        """Of its class among the task's."""
+        """Position of the tool's class among the task's classes."""
         classes = self.task.classes
         return classes.index(tool.owner) if tool.owner in classes else len(classes)
 

@@ -1,4 +1,4 @@
-"""Answers the requests of many episodes together, for a model that gains by batches."""
+"""Answers the requests of many episodes in batches, for models that are faster with batches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ class Request(NamedTuple):
 
 
 class Gathering(ABC):
-    """Waits until all episodes in play have asked; then the order of a batch is that of the
-    episodes, whoever asked first. Where none has entered, each is answered at once.
+    """A policy that waits until all playing episodes have made a request, and answers all at once.
+
+    The order in a batch is that of the episodes, and does not depend on the times of the requests.
+    If no episode has entered, each request is answered at once.
 
     Attributes:
-        playing: episodes that have entered and not left.
+        playing: number of episodes that have entered and not left.
     """
 
     def __init__(self) -> None:
@@ -35,29 +37,29 @@ class Gathering(ABC):
         """One generation for each request, in their order."""
 
     def enter(self, episodes: int) -> None:
-        """So many episodes begin.
+        """This number of episodes begins.
 
         Raises:
-            RuntimeError: others are not over yet.
+            RuntimeError: earlier episodes have not ended.
         """
         if self.playing:
-            raise RuntimeError(f"{self.playing} episodes are still in play")
+            raise RuntimeError(f"{self.playing} episodes are still playing")
         self.playing = episodes
 
     def leave(self) -> None:
-        """One of them is over."""
+        """One of them has ended."""
         self.playing -= 1
         self._proceed()
 
     async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
-        """Wait for the others, then for the answer."""
+        """Wait for the requests of the others, then for the answer."""
         request = Request(ids, sampling, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         self._proceed()
         return await request.answer
 
     def _proceed(self) -> None:
-        """Answer if nobody else is going to ask."""
+        """Answer if all playing episodes have made a request."""
         waiting = [request for request in self._waiting if not request.answer.done()]
         if not waiting or len(waiting) < self.playing:
             return
@@ -65,7 +67,7 @@ class Gathering(ABC):
         batch = sorted(waiting, key=lambda request: request.sampling.episode)
         try:
             made = self.answer(batch)
-        except Exception as error:  # each of them must know, or it would wait for ever
+        except Exception as error:  # each episode gets it; otherwise they would wait without end
             for request in batch:
                 request.answer.set_exception(error)
             return

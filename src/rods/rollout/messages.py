@@ -1,4 +1,4 @@
-"""A conversation in the shape of OpenAI's chat API, with what is on offer in it."""
+"""A conversation in the form of OpenAI's chat API, with the tools on offer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rods.task import Call, ToolSpec
 
 Role = Literal["system", "user", "assistant", "tool"]
 HINT = " Hint: "
-"""Stands between a tool's response and its hint."""
+"""Separates a tool's response from its hint."""
 
 
 class ToolCall(NamedTuple):
-    """A call as the conversation has it."""
+    """A call with its id in the conversation."""
 
     id: str
     call: Call
 
     def openai(self) -> dict[str, Any]:
-        """As the API writes it: the arguments are a JSON text."""
+        """The call as the API writes it: the arguments are a JSON text."""
         arguments = json.dumps(self.call.arguments)
         function = {"name": self.call.name, "arguments": arguments}
         return {"id": self.id, "type": "function", "function": function}
@@ -29,18 +29,18 @@ class ToolCall(NamedTuple):
 
 @dataclass(frozen=True)
 class Message:
-    """One message. The last three fields have no place in OpenAI's shape.
+    """One message. `error`, `hint`, `repeats` and `tools` are not part of OpenAI's form.
 
-    A message of the user with `error` is the environment's answer to an action that could not be
-    read, and so has no call that a tool could answer.
+    A user message with `error` is the environment's answer to an action that could not be read, and
+    so has no call that a tool message could answer.
 
     Attributes:
-        content: of the assistant, all that it said, its calls included.
-        tool_call_id: of the call that a tool answers.
-        error: whether a tool reports an error, or the environment one of the assistant's.
-        hint: what the environment adds to a tool's error.
-        repeats: whether it only says of one more call what the message before says.
-        tools: that come on offer with it.
+        content: the text; for the assistant all that it generated, including its calls.
+        tool_call_id: id of the call that a tool message answers.
+        error: whether a tool reports an error, or the environment a malformed action.
+        hint: text that the environment adds to a tool's error.
+        repeats: whether it only repeats the message before, for one more call.
+        tools: tools that are offered from this message on.
     """
 
     role: Role
@@ -67,7 +67,7 @@ class Message:
         return made
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """For people: what something is ("tools", "error", or the role), and its text."""
+        """For people: pairs of kind ("tools", "error", or the role) and text."""
         if self.tools:
             yield "tools", " ".join(tool.name for tool in self.tools)
         if (self.text or not self.tools) and not self.repeats:
@@ -76,12 +76,12 @@ class Message:
 
 @dataclass
 class Conversation:
-    """Messages so far, to which more are only ever appended.
+    """The messages so far; more are only appended.
 
     Attributes:
-        tools: on offer from its beginning, those of a class together.
-        withheld: of the same classes, which a later message brings or none does. Most renderers
-            tell the model nothing of them.
+        tools: tools on offer from the beginning, ordered by class.
+        withheld: tools of the same classes that a later message may bring. Most renderers do not
+            show them to the model.
     """
 
     tools: tuple[ToolSpec, ...]
@@ -93,7 +93,7 @@ class Conversation:
         return [message.openai() for message in self.messages]
 
     def lines(self) -> list[tuple[str, str]]:
-        """The conversation for people, from its tools on."""
+        """The conversation for people, beginning with its tools."""
         offered = " ".join(tool.name for tool in self.tools)
         return [("tools", offered), *lines(self.messages)]
 

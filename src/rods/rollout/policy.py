@@ -1,4 +1,4 @@
-"""What plays: anything that continues token ids, be it in this process or on a server."""
+"""Policies: all that continue token ids, in this process or on a server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Sampling(NamedTuple):
     """How an action is generated.
 
     Attributes:
-        max_tokens: of the action.
-        temperature: of the distribution that is sampled from; 0: the likeliest token.
+        max_tokens: most tokens of the action.
+        temperature: of the distribution that is sampled from; 0: the most likely token.
         stop_ids: each of them ends the action, and is part of it.
         episode: number of the episode among those that are played together, from 0. Its requests
             come one after the other, and each begins with all ids of the one before.
@@ -28,8 +28,8 @@ class Generation(NamedTuple):
 
     Attributes:
         ids: new token ids, a stop id included.
-        logprobs: of each of them, in the distribution that was sampled from.
-        version: of the weights, as the policy counts it: training steps, say.
+        logprobs: log-probability of each id, in the distribution that was sampled from.
+        version: of the weights, as the policy counts it, for example in training steps.
     """
 
     ids: list[int]
@@ -43,20 +43,19 @@ class Policy(Protocol):
     async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
         """The next action after `ids`, which are the whole episode so far.
 
-        The sequence grows after the answer; who needs it longer copies it. Whatever is raised
-        ends the run.
+        The sequence grows after the answer, so copy it to store it. Every exception ends the run.
         """
 
 
 @runtime_checkable
 class GatheringPolicy(Policy, Protocol):
-    """A policy that waits until all episodes in play have asked, to answer them together.
+    """A policy that waits until all playing episodes have made a request, to answer all at once.
 
-    `rods.rollout.gathering.Gathering` has all but the answers.
+    `rods.rollout.gathering.Gathering` implements everything except the answers.
     """
 
     def enter(self, episodes: int) -> None:
-        """So many episodes begin."""
+        """This number of episodes begins."""
 
     def leave(self) -> None:
-        """One of them is over."""
+        """One of them has ended."""

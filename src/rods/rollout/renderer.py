@@ -1,7 +1,7 @@
-"""How a conversation becomes tokens for one family of models, and back.
+"""Renderers: turn a conversation into tokens for one family of models, and back.
 
-Tokens in, tokens out: what the model generated is kept as it was, and what the environment says is
-encoded once and appended; nothing is ever decoded and tokenised again.
+Tokens in, tokens out: generated ids are stored unchanged, and text of the environment is encoded
+once and appended. No id is decoded and encoded again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rods.task import ToolSpec
 
 
 class Renderer(Protocol):
-    """One family's way of writing tools, messages and calls.
+    """How one family of models writes tools, messages and calls.
 
     Attributes:
         stop_ids: each of them ends an action.
@@ -27,14 +27,14 @@ class Renderer(Protocol):
         """The prompt: the tools on offer, the messages so far, and the cue to act."""
 
     def extend(self, messages: Sequence[Message]) -> list[int]:
-        """What follows an action: the messages that it led to with the tools that come on offer
-        with them, and the cue to act again."""
+        """What follows an action: the messages that answer it, with the tools that they bring, and
+        the cue to act again."""
 
     def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
-        """Read what was generated. Never raises: nonsense is a malformed action.
+        """Read generated ids. Never raises: unreadable ids are a malformed action.
 
         Args:
-            tools: of the conversation's classes by name, on offer or not.
+            tools: all tools of the conversation's classes by name, on offer or not.
         """
 
     def show(self, ids: Sequence[int]) -> str:

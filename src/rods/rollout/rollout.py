@@ -1,4 +1,4 @@
-"""A finished episode as training sees it, and the group that K of them make."""
+"""Rollouts: finished episodes for training, and the group of K of them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rods.rollout.tokens import Tokens
 
 
 class Rollout(NamedTuple):
-    """A finished episode. `mask` is 1 on the policy's own tokens.
+    """A finished episode.
 
-    `prompt_ids`, then `completion_ids`, `mask` and `logprobs` of equal length.
+    `completion_ids`, `mask` and `logprobs` have equal length; `mask` is 1 on the policy's tokens.
 
     Attributes:
-        turns: whether each turn that was reached passed.
-        failure: why the environment lost it, or "".
-        versions: of the policy, one for each of its actions.
+        turns: for each turn that was reached, whether it passed.
+        failure: why the environment lost the episode, or "".
+        versions: version of the policy at each of its actions.
     """
 
     task_id: str
@@ -40,7 +40,7 @@ class Rollout(NamedTuple):
 
     @classmethod
     def of(cls, episode: Episode, tokens: Tokens) -> Rollout:
-        """An episode that is over, and its tokens."""
+        """The rollout of an ended episode and its tokens."""
         assert episode.ending is not None
         return cls(
             task_id=episode.task.id,
@@ -61,16 +61,16 @@ class Rollout(NamedTuple):
 
     @property
     def generated(self) -> int:
-        """Tokens that the policy generated."""
+        """Number of tokens that the policy generated."""
         return sum(self.mask)
 
     @property
     def lost(self) -> bool:
-        """Whether the environment failed: nothing is known of what the policy would have done."""
+        """Whether the environment failed, so that the rollout has no result."""
         return self.ending is Ending.ENVIRONMENT_FAILURE
 
     def reward(self, name: RewardName) -> float | None:
-        """What the policy is trained on under that name; None where the rollout was lost."""
+        """The reward of that name, which the policy is trained on; None for a lost rollout."""
         if self.lost:
             return None
         if name == "format":
@@ -78,9 +78,9 @@ class Rollout(NamedTuple):
         return self.outcome(name)
 
     def outcome(self, name: RewardName) -> float:
-        """What the boundary reads of a rollout that was not lost, where that reward is trained on.
+        """What the boundary reads of a rollout that was not lost, if that reward is trained on.
 
-        The binary reward where that is trained on (the paper's ablation), else the progress:
+        It is the binary reward if that is trained on (the paper's ablation), else the progress, and
         never a shaped reward.
         """
         return float(self.complete) if name == "binary" else self.progress
@@ -90,12 +90,12 @@ def group_of(rollouts: Sequence[Rollout], name: RewardName) -> GroupRewards:
     """The rewards of one task's K rollouts.
 
     Args:
-        name: of the reward that is trained on.
+        name: name of the reward that is trained on.
     """
     outcomes = [None if r.lost else r.outcome(name) for r in rollouts] if name == "format" else None
     return GroupRewards(rollouts[0].task_id, [r.reward(name) for r in rollouts], outcomes)
 
 
 def scored(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    """Those that came to an end and can be measured."""
+    """The rollouts that were not lost."""
     return [rollout for rollout in rollouts if not rollout.lost]

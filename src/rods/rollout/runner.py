@@ -1,7 +1,7 @@
-"""Plays episodes with a policy, each as a coroutine of its own: nobody waits for another's round.
+"""Plays episodes with a policy, each as a coroutine that does not wait for others.
 
-A task whose ground truth cannot be replayed, or that cannot be opened, is a failure of the
-environment: its rollouts are lost before they begin, and it is tried again at its next visit.
+If the ground truth of a task cannot be replayed, or the task cannot be opened, the environment has
+failed: its rollouts are lost before they begin, and the next visit tries again.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Runner:
 
     Attributes:
         token_budget: most tokens of an episode, prompt included.
-        hinter: makes the hints that failed calls are shown with; None: there are none.
-        sampling: of an action. The stop ids are the renderer's, and near the end of the budget an
-            action gets no more tokens than are left.
+        hinter: makes the hints on failed calls; None: no hints.
+        sampling: of an action. The stop ids are the renderer's; an action gets at most the tokens
+            that are left in the budget.
     """
 
     env: Environment
@@ -50,7 +50,7 @@ class Runner:
     def run(
         self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
     ) -> list[Rollout]:
-        """`play`, for code that is not asynchronous; an event loop may be running already."""
+        """`play`, for synchronous code; an event loop may be running already."""
         return run_coroutine(lambda: self.play(tasks, policy, tick))
 
     async def play(
@@ -58,14 +58,14 @@ class Runner:
     ) -> list[Rollout]:
         """One episode for each entry of `tasks`, in order.
 
-        Whatever ends this early, an exception of the policy for instance, cancels all episodes and
-        closes their sessions.
+        Everything that ends this early, such as an exception of the policy, cancels all episodes
+        and closes their sessions.
 
         Args:
             tick: called after every action, for progress displays.
 
         Raises:
-            NoProcessError: nothing can be run at all.
+            NoProcessError: no process can be started.
         """
         thread = WorkerThread()
         episodes: list[Episode] = []
@@ -83,7 +83,7 @@ class Runner:
             for number, episode in enumerate(episodes):
                 coroutine = self._play(number, episode, policy, actions, tick)
                 playing.append(asyncio.create_task(coroutine))
-                playing[-1].add_done_callback(over)  # also of one that never began
+                playing[-1].add_done_callback(over)  # also called for one that never began
             return await asyncio.gather(*playing)
         finally:
             for task in playing:
@@ -106,7 +106,7 @@ class Runner:
         tools = self.env.tools(episode.task)
         if episode.ending is None and len(tokens.ids) >= self.token_budget:
             await actions.end(episode, Ending.TOKEN_BUDGET)
-        if episode.ending is not None:  # a row without a token of its own
+        if episode.ending is not None:  # a rollout without a token of the policy
             tokens.add_environment(self.renderer.stop_ids[:1])
         while episode.ending is None:
             left = self.token_budget - len(tokens.ids)
@@ -132,7 +132,7 @@ class Runner:
         return [self._open(task, traces[task.id]) for task in tasks]
 
     def _open(self, task: Task, trace: GoldTrace | TraceError) -> Episode:
-        """An episode at its first turn, or one that the environment has lost already."""
+        """An episode at its first turn, or a lost one."""
         if isinstance(trace, TraceError):
             return Episode.lost(task, self.env, str(trace))
         try:

@@ -1,4 +1,4 @@
-"""Asynchronous code for callers that are not."""
+"""Runs asynchronous code for synchronous callers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run the coroutine to its end; in a thread where this one runs an event loop already.
+    """Run the coroutine to its end; in another thread if this one already runs an event loop.
 
-    What interrupts the waiting cancels the coroutine.
+    An interrupt during the wait cancels the coroutine.
     """
     if not _within_loop():
         return asyncio.run(make())

@@ -1,4 +1,4 @@
-"""The tokens of one episode, to which both sides only ever append."""
+"""The tokens of one episode; the policy and the environment only append."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rods.rollout.policy import Generation
 
 
 class Tokens:
-    """All ids so far, and what training must know of those after the prompt.
+    """All ids so far, and for those after the prompt what training needs.
 
     Attributes:
-        mask: 1 on the policy's own tokens.
-        logprobs: 0.0 on all others.
-        versions: of the policy, one for each of its actions.
+        mask: 1 on the policy's tokens, 0 on all others.
+        logprobs: 0.0 on tokens that are not the policy's.
+        versions: version of the policy at each of its actions.
     """
 
     def __init__(self, prompt: Sequence[int]) -> None:
@@ -23,10 +23,10 @@ class Tokens:
         self.versions: list[int] = []
 
     def add_generation(self, made: Generation) -> None:
-        """An action of the policy.
+        """Append an action of the policy.
 
         Raises:
-            ValueError: it has not a log-probability for each token.
+            ValueError: the number of log-probabilities is not that of the tokens.
         """
         if len(made.logprobs) != len(made.ids):
             counts = f"{len(made.logprobs)} log-probabilities for {len(made.ids)} tokens"
@@ -37,17 +37,17 @@ class Tokens:
         self.versions.append(made.version)
 
     def add_environment(self, ids: Sequence[int]) -> None:
-        """What the environment says."""
+        """Append ids of the environment."""
         self.ids += ids
         self.mask += [0] * len(ids)
         self.logprobs += [0.0] * len(ids)
 
     @property
     def prompt(self) -> list[int]:
-        """What was there before the first action."""
+        """The ids before the first action."""
         return self.ids[: len(self.ids) - len(self.mask)]
 
     @property
     def completion(self) -> list[int]:
-        """What came after the prompt, of either side."""
+        """The ids after the prompt, of the policy and the environment."""
         return self.ids[len(self.ids) - len(self.mask) :]

@@ -1,4 +1,4 @@
-"""A thread for what would stop an event loop."""
+"""A thread for work that would block an event loop."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ T = TypeVar("T")
 
 
 class WorkerThread:
-    """Calls functions one after the other, until it is closed. No exit of the program waits for a
-    function that hangs."""
+    """Calls functions one after the other, until it is closed.
+
+    The program can exit while a function hangs.
+    """
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         Thread(target=self._work, daemon=True).start()
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What the function returns or raises."""
+        """Call the function in the thread; returns or raises what it does."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def settle(result: T | None, error: BaseException | None) -> None:
-            if future.done():  # nobody waits any more
+            if future.done():  # the caller was cancelled
                 return
             if error is not None:
                 future.set_exception(error)
@@ -46,7 +48,7 @@ class WorkerThread:
         return await future
 
     def close(self) -> None:
-        """End with what is under way."""
+        """End after the calls so far."""
         self._jobs.put(None)
 
     def _work(self) -> None:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rods.grounding import Source, leaves, says, told
+from rods.provenance import Source, leaves, says, told
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.ground import as_text

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
-from rods.grounding import Source, sources
 from rods.profile import Profile, profile_of
+from rods.provenance import Source, sources
 from rods.reward import GoldTrace, gold_trace
 from rods.task import Task, ToolSpec
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
+from rods.envs.calls import STOPPED, retried
 from rods.profile import distance
-from rods.reward import Scored, gold_trace, score_many
+from rods.reward import gold_trace
+from rods.scoring import Scored, score_many
 from rods.synthesis.augmentation import augmentation_of
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.word_gates import grounded, no_code_names, no_scaffolding, used_where_stated
@@ -83,7 +83,7 @@ def no_failing_call(case: Case) -> bool:
     """No ground-truth call is answered with an error, and no login is refused."""
     answers = (text for turn in case.gold.responses for text in turn)
     rows = zip(case.task.calls, answers, strict=True)
-    return case.gold.fine and not any(_undone(call, text) for call, text in rows)
+    return case.gold.error_free and not any(_undone(call, text) for call, text in rows)
 
 
 def _undone(call: Call, answer: str) -> bool:

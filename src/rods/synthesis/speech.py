@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from rods.grounding import says
-from rods.provenance import Link, fields, find_links
+from rods.provenance import Link, fields, find_links, says
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.stages import Executed
 

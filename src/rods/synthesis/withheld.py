@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import islice, permutations
 
 from rods.envs.base import Environment, Observation, Session
-from rods.envs.calls import STOPPED
-from rods.envs.retry import retried
-from rods.grounding import leaves
+from rods.envs.calls import STOPPED, retried
+from rods.provenance import leaves
 from rods.task import Call, Task, ToolSpec
 
 BINDINGS = 6  # orders in which the same values are given to another tool

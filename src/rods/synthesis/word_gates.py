@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rods.grounding import Source, leaves, told
+from rods.provenance import Source, leaves, told
 from rods.synthesis.case import Case
 
 SCAFFOLDING = re.compile(

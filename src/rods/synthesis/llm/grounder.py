@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from rods.grounding import leaves, told
+from rods.provenance import leaves, told
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask, call_line, clipped

@@ -1,4 +1,4 @@
-"""The tasks to export: each with its place in the file, so that whoever refuses it can name it."""
+"""The tasks to export, each with its place in the file for error messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rods.task import Task, ToolSpec
 
 
 class Item(NamedTuple):
-    """A task, and the file and line that it stands in."""
+    """A task with its file and line."""
 
     where: str
     task: Task
@@ -24,14 +24,14 @@ def read_items(path: Path) -> list[Item]:
     """All tasks of a file or run folder.
 
     Raises:
-        UserError: it holds no tasks, or one that is unusable; the message names line and field.
+        UserError: there are no tasks, or one is unusable; the message names line and field.
     """
     items = [Item(*placed) for placed in read_placed(path)]
     if not items:
         raise UserError(f"{path}: no tasks")
     for where, task in items:
         if not task.turns:
-            raise UserError(f"{where}: turns: there are none")
+            raise UserError(f"{where}: turns: the task has none")
     return items
 
 
@@ -39,17 +39,18 @@ def equipped(items: Sequence[Item], env: str) -> Iterator[tuple[Item, dict[str, 
     """Each task with the tools of its classes, withheld ones included.
 
     Args:
-        env: as `load_environment` takes it.
+        env: name of the environment, see `load_environment`.
 
     Raises:
-        UserError: the environment cannot be loaded, is not the task's, or lacks what it names.
+        UserError: the environment cannot be loaded, is not the task's, or lacks a class or tool
+            that the task names.
     """
     environment = load_environment(env)
     for item in items:
         where, task = item
         if task.environment != environment.name:
-            told = f"{task.environment[:80]!r} is not {environment.name}; name it with --env"
-            raise UserError(f"{where}: environment: {told}")
+            message = f"{task.environment[:80]!r} is not {environment.name}; name it with --env"
+            raise UserError(f"{where}: environment: {message}")
         tools = environment.tools(task)
         for owner in task.classes:
             if not any(tool.owner == owner for tool in tools.values()):
@@ -62,7 +63,7 @@ def equipped(items: Sequence[Item], env: str) -> Iterator[tuple[Item, dict[str, 
 
 
 def side(task: Task) -> str:
-    """The split's side: "train", or that of the benchmark's task that it is."""
+    """The task's side of the split: "train" for every task that is not the benchmark's own."""
     if task.environment == "bfcl" and task.origin == "benchmark":
         return split().get(task.source, "train")
     return "train"
