@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 import pretended_slime
 from doubles import SEEDS, RenamingSynthesis, content, make_config, play
@@ -91,3 +92,23 @@ def test_slime_gives_nothing_back(slime: SimpleNamespace) -> None:
     with pytest.raises(RuntimeError, match="the loop needs all groups"):
         source.add_samples([[pretended_slime.Sample()]])
     source.loop.store.close()
+
+
+SMALL = ("rollout.tasks_per_step=2", "rollout.group_size=4", "optimizer.microbatch=8")
+TORCH = (*SMALL, "pool.seeds=4", "boundary.rule=random", "stages=[{reward: progress}]")
+
+
+def test_the_plain_torch_loop_learns_and_resumes(tmp_path: Path) -> None:
+    names: dict[str, Any] = {"__name__": "trainer"}
+    exec(compile(block("Plain torch"), "docs/trainers.md", "exec"), names)
+    whole = names["train"](tmp_path / "whole", 5, "tiny", *TORCH)
+    names["train"](tmp_path / "broken", 3, "tiny", *TORCH).store.close()
+    loop = names["train"](tmp_path / "broken", 5, "tiny", *TORCH)
+    assert loop.step == 5
+    assert any(event.kind == "injected" for event in loop.store.events())
+    assert content(loop.store) == content(whole.store)
+    weights = [torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "broken")]
+    for name, weight in weights[0]["model"].items():
+        assert torch.equal(weight, weights[1]["model"][name]), name
+    for each in (loop, whole):
+        each.store.close()
