@@ -21,7 +21,7 @@ from typing import Any
 
 from export_check import check
 from model_server import served
-from rods.files import write_tasks
+from rods.files.tasks import write_tasks
 from rods.synthesis.critique import Siblings
 from rods.synthesis.llm.backend import ModelOrder
 from rods.synthesis.llm.endpoint import EndpointConfig

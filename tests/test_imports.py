@@ -23,8 +23,8 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["grounding", "provenance", "metrics", "files", "scoring", "verify"]
-FOLDERS = ("envs", "rollout", "synthesis", "export", "boundary", "pool", "store")
+SINGLE += ["grounding", "provenance", "metrics", "scoring", "verify"]
+FOLDERS = ("files", "envs", "rollout", "synthesis", "export", "curriculum", "store")
 
 
 def core() -> dict[str, Path]:
@@ -51,6 +51,7 @@ def test_the_core_is_found() -> None:
     modules = core()
     assert {"rods.task", "rods.envs.bfcl", "rods.synthesis", "rods.rollout.runner"} <= set(modules)
     assert all(path.is_file() for path in modules.values())
+    assert all((SOURCE / name).is_dir() for name in FOLDERS)
 
 
 def test_importing_the_core_or_the_simulator_loads_no_training_library() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.synthesis import order, pipeline
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
 from rods.synthesis.llm.forms import Judgement

@@ -20,8 +20,8 @@ import pytest
 from commandline import RODS, Done, refused
 from doubles import make_task
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
-from rods.output import Output
+from rods.files.output import Output
+from rods.files.tasks import read_tasks, write_tasks
 from runs import Runs
 from scripted_endpoint import Reply, ScriptedEndpoint
 from small_shop import OPTIONS

@@ -18,7 +18,7 @@ from rods.errors import UserError
 from rods.group import Group
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.task import Task, Turn
 

@@ -9,7 +9,7 @@ import pytest
 from commandline import refused
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 from rods.synthesis.world import benchmark_world
 from rods.task import Task
 from rods.verify import verify_tasks

@@ -11,8 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
-from rods.reading import parse_yaml
-from rods.setting import Setting, put, read_override
+from rods.files.reading import Setting, parse_yaml, put, read_override
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]

@@ -9,7 +9,7 @@ from rods.errors import UserError
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, scored
 from rods.rollout.runner import Runner
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.task import OVERALL, Task
 
 

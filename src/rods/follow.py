@@ -17,7 +17,7 @@ from rods.extras import TRAINER, require
 from rods.metrics import SUMMARY
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import synthesis_of
-from rods.stopper import Stopper
+from rods.processes import Stopper
 from rods.store.store import Store
 from rods.synthesis.worker import Count, SynthesisWorker
 

@@ -21,12 +21,10 @@ from functools import lru_cache
 from rods.config import Config, Stage
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event
-from rods.due import Due
-from rods.errors import UserError
-from rods.group import Group, GroupRewards
+from rods.errors import UserError, tell_log
+from rods.group import Due, Group, GroupRewards
 from rods.history import begin, check_reached, restore, sound
-from rods.notice import tell_log
-from rods.store.rows import Epoch
+from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.synthesis.fresh import fresh_tasks
 from rods.synthesis.jobs import NoSynthesis, Synthesis

@@ -21,20 +21,18 @@ from rods.envs.hints import Hinter
 from rods.errors import OutputError, UserError
 from rods.evaluate import evaluate
 from rods.extras import BENCHMARK, TRAINER, require
-from rods.identity import check_settings, check_world
+from rods.files.output import Output
 from rods.loop import Loop
-from rods.losses import Losses
-from rods.metrics import SUMMARY, MetricsFile, step_metrics, summarise
+from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise
 from rods.micro.cache import place_libraries
 from rods.micro.prepare import prepare
 from rods.micro.synthesis import check_endpoint, synthesis_of
-from rods.output import Output
-from rods.processes import module_command
+from rods.processes import Stopper, module_command
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
-from rods.stopper import Stopper
+from rods.store.identity import check_settings, check_world
 from rods.store.store import Store
 from rods.synthesis.supervisor import Supervisor
 from rods.task import OVERALL, Task, by_category

@@ -23,7 +23,7 @@ from rods.curriculum.pool import Entry, Event, Pool
 
 
 class Waiting(Protocol):
-    """A candidate; see `rods.store.rows.Candidate`."""
+    """A candidate; see `rods.store.schema.Candidate`."""
 
     @property
     def task_id(self) -> str: ...

@@ -17,11 +17,11 @@ from rods.config import Config
 from rods.curriculum.pool import Event, ImpossibleEventError, Pool
 
 End = tuple[int, int, Fraction]
-"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.rows.EndRow`."""
+"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.schema.EndRow`."""
 
 
 class Drawn(Protocol):
-    """An epoch's order; see `rods.store.rows.Epoch`."""
+    """An epoch's order; see `rods.store.schema.Epoch`."""
 
     @property
     def number(self) -> int: ...

@@ -21,13 +21,13 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from rods.config import Config
 from rods.errors import UserError
-from rods.files import sync_tree
+from rods.files.tasks import sync_tree
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.processes import Stopper
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
-from rods.stopper import Stopper
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from rods.envs.base import Observation
-from rods.plain_data import HALF
-from rods.setting import Setting
+from rods.files.plain_data import HALF
+from rods.files.reading import Setting
 from rods.task import Call, ToolSpec
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from rods.errors import UserError
 from rods.export import bfcl, table, trl, verl
 from rods.export.source import Item, read_items
-from rods.output import fill_folder
-from rods.streams import resolved
+from rods.files.output import fill_folder
+from rods.files.streams import resolved
 
 FORMATS = {"bfcl": bfcl.write, "trl": trl.write, "verl": verl.write, "parquet": table.write}
 

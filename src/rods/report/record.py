@@ -12,7 +12,7 @@ from rods.curriculum.boundary import Thresholds
 from rods.curriculum.pool import AFTER, LIVE, Event
 from rods.group import Group
 from rods.store.account import Account
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.task import Task
 

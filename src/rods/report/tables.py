@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rods.group import signal_share
 from rods.report.record import Record
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.task import OVERALL
 
 NONE = "-"

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
 from rods.errors import UserError, first_problem
-from rods.setting import Setting, put, read_override
+from rods.files.reading import Setting, put, read_override
 from rods.task import BASE, Category
 
 MOST_CATEGORIES = 250  # a task's row has a byte for its category's index

@@ -16,8 +16,7 @@ from rods.loop import Loop
 from rods.simulate.learner import Learner
 from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
-from rods.simulate.synthesis import SimulatedSynthesis
-from rods.simulate.world import SimulatedWorld
+from rods.simulate.world import SimulatedSynthesis, SimulatedWorld
 from rods.store.store import Store
 from rods.synthesis.worker import Producer
 

@@ -8,12 +8,15 @@ its category's, plus each turn's; later turns are harder.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from rods.simulate.items import (
     ENVIRONMENT,
+    ORIGIN,
     ROW,
     SKILLS,
     TURNS,
@@ -117,3 +120,46 @@ class Seeds(Collection[Task]):
         if not isinstance(task, Task) or task.environment != ENVIRONMENT:
             return False
         return bool((self.items.rows[: self._count] == as_row(task)).any())
+
+
+BLOCK = 256  # fresh tasks that are drawn at a time
+
+
+class SimulatedSynthesis:
+    """Implements `rods.synthesis.jobs.Synthesis` in a world."""
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        self.world = world
+        self.funnel: Counter[str] = Counter()
+        self._fresh: list[Rows] = []
+
+    def take_failures(self) -> list[dict[str, Any]]:
+        """None are kept: nothing can be learnt from them."""
+        return []
+
+    def learn(self, task: Task) -> None:
+        """Difficulties are real numbers, so no two tasks are alike."""
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """No two tasks are alike."""
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        self.funnel["tried"] += 1
+        if rng.random() >= self.world.settings.variants.success:
+            self.funnel["failed"] += 1
+            return None
+        self.funnel["admitted"] += 1
+        row = self.world.vary(as_row(parent), rng)
+        return self._made(row, parent=parent.id, born=epoch)
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        """Drawn from the world's own generator, a block at a time."""
+        if not self._fresh:
+            drawn = self.world.draw(BLOCK)
+            self._fresh = [drawn[at : at + 1] for at in reversed(range(BLOCK))]
+        return self._made(self._fresh.pop(), born=epoch)
+
+    def _made(self, row: Rows, **fields: Any) -> Task:
+        task = as_task(row[0], self.world.categories, origin=ORIGIN, **fields)
+        self.world.items.name(self.world.items.add(row), task.id)
+        return task

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.made import Spent
-from rods.store.rows import Errors, Fates
+from rods.store.schema import Errors, Fates
 from rods.store.store import Store
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.store.database import DAMAGED, Database
-from rods.store.rows import EndRow, Epoch
+from rods.store.schema import EndRow, Epoch
 
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rods.curriculum.selector import Parent
 from rods.made import Made, Spent, Trace
-from rods.store.rows import Candidate, Errors, Fates, Job
+from rods.store.schema import Candidate, Errors, Fates, Job
 from rods.task import Task
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
 from rods.store.queue import Queue
-from rods.store.rows import Evaluation
-from rods.store.schema import TRAINER, WORKER
+from rods.store.schema import TRAINER, WORKER, Evaluation
 from rods.task import Task
 
 CHUNK = 500  # ids a query

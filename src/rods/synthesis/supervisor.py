@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rods.errors import shown
 from rods.made import traced
 from rods.processes import module_variables
-from rods.secret import shown
 
 BUSY = 75  # exit status of a worker that found another one at work
 BROKEN = 70  # of one that has given synthesis up, since too many jobs in a row ended in an error

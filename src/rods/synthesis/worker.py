@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.config import Config
+from rods.errors import tell_log
 from rods.made import Trace
-from rods.notice import tell_log
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.synthesis.jobs import MOST, Synthesis, Trouble, do_job
 

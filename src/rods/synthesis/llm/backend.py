@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.errors import UserError, first_problem
+from rods.errors import UserError, declare_secret, first_problem, tell_log
+from rods.files.plain_data import ReadError
+from rods.files.reading import parse_yaml, read_text
 from rods.made import Spent
-from rods.notice import tell_log
-from rods.plain_data import ReadError
-from rods.reading import parse_yaml, read_text
-from rods.secret import declare
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, Progress
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
@@ -194,7 +192,7 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
             )
     try:
         config = EndpointConfig.model_validate(data)
-        declare(config.key_env)
+        declare_secret(config.key_env)
         return config
     except ValidationError as error:
         raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator
 
-from rods.setting import Setting
+from rods.files.reading import Setting
 
 CALLED = "/chat/completions"  # what is added to the URL
 Structured = Literal["auto", "schema", "tags"]

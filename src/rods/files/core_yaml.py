@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from rods.plain_data import HALF, MOST_DEPTH, Pairs, Placed, ReadError
-from rods.secret import shown
+from rods.errors import shown
+from rods.files.plain_data import HALF, MOST_DEPTH, Pairs, Placed, ReadError
 
 TAG = "tag:yaml.org,2002:"
 SCALARS = {

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from rods.errors import UserError
-from rods.secret import shown
+from rods.errors import UserError, shown
 
 MOST_DEPTH = 64
 MOST_INTEGER = 2**63 - 1

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rods.errors import UserError
-from rods.streams import check_given, descriptor_of, is_stdout, resolved
+from rods.files.streams import check_given, descriptor_of, is_stdout, resolved
 
 DATABASE = b"SQLite format 3\0"
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)

@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rods.errors import UserError, first_problem
-from rods.output import Output
-from rods.plain_data import Author
-from rods.reading import entries
+from rods.files.output import Output
+from rods.files.plain_data import Author
+from rods.files.reading import entries
 from rods.store.store import Store
 from rods.task import Task
 
