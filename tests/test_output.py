@@ -151,7 +151,7 @@ def test_files_of_others_are_left_alone(rods: Any, shop: Path) -> None:
         ("notes", (*synth("b"), *model, "--journal", "notes")),
     ):
         (shop / name).write_text('{"my": "notes"}')  # a line without an end, as one torn off has
-        refused(rods(*command), name, "something else than")
+        refused(rods(*command), name, "line 1: not ")
         assert (shop / name).read_text() == '{"my": "notes"}'
     long = "x" * 245  # with an ending it is too long
     refused(rods(*synth(long)), long, "too long")

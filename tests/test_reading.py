@@ -113,7 +113,7 @@ def test_yaml_is_read_by_the_core_schema(text: str, meant: Any) -> None:
         ("!<map> {a: 1}", "the tag map is not read here"),
         ("!mine 1", "the tag !mine is not read here"),
         ("! 12", "the tag ! is not read here"),
-        ("!!int x", "'x' is no int, as its tag says"),
+        ("!!int x", "'x' is not a valid int, which its tag says"),
         ("- &a x\n- *a", "line 2: aliases are not read; write the value out"),
         ("- a\n---\n- b", "line 2: a second document"),
         ("%YAML 1.1\n---\non", "YAML 1.1 is not read"),

@@ -46,7 +46,7 @@ def train(
         with Display(config, run, screen) as display, suppress(KeyboardInterrupt):
             summary = run_training(config, run, display, stopper)
         if summary is None:
-            screen.tell(f"Interrupted; nothing is lost. Continue with: {command_line()}")
+            screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
     report = write_report(run)
     if as_json:
@@ -144,6 +144,6 @@ def simulate(
         table.add_row(*row)
     screen = Screen(stderr=stderr)
     screen.show(table)
-    screen.tell(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories per run. {READ}")
+    screen.say(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories per run. {READ}")
     if out:
-        screen.tell(f"Page: {out}")
+        screen.say(f"Page: {out}")
