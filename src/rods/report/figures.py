@@ -1,4 +1,4 @@
-"""Figures of what is learnt, from a run's record; None where there is nothing to draw yet."""
+"""Figures of a run's record: learning, pool and synthesis. None if there is no data yet."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from rods.report.style import (
 from rods.task import OVERALL
 
 SYMBOLS = ("circle", "square", "diamond")
+BINS = 20  # of a mean outcome
 
 
 def held_out_curve(record: Record) -> go.Figure | None:
@@ -72,7 +73,7 @@ def zones(record: Record) -> go.Figure | None:
 
 
 def signals(record: Record) -> go.Figure | None:
-    """Share of each epoch's groups that teach something, and of those that do not, by cause."""
+    """Share of each epoch's groups with signal, and of those without, by cause."""
     counts = {
         epoch: Counter(str(g.signal) for g in groups) for epoch, groups in record.by_epoch.items()
     }
@@ -127,11 +128,8 @@ def _shares(counts: dict[int, Counter[str]], colours: dict[str, str]) -> go.Figu
     return chart.update_yaxes(title_text="groups", tickformat=".0%", range=[0, 1])
 
 
-BINS = 20
-
-
 def pool(record: Record) -> go.Figure | None:
-    """What entered and left the pool at each epoch's start, and how large it was after that."""
+    """Tasks that entered and left the pool at each epoch's start, and its size after that."""
     sizes = record.sizes()
     if not sizes or record.config.get("arm") == "fresh":
         return None
@@ -220,7 +218,7 @@ def landings(record: Record) -> go.Figure | None:
 
 
 def funnel(record: Record) -> go.Figure | None:
-    """What became of the attempts at making a variant."""
+    """Synthesis attempts by outcome."""
     if not record.funnel:
         return None
     first = {"tried": 2, "admitted": 1}

@@ -1,4 +1,4 @@
-"""The page itself: everything in one file, nothing fetched."""
+"""The page of a report: its sections in order, in one file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from rods.store.store import Store
 
 HERE = Path(__file__).parent
 ARMS = {
-    "rods": "tasks at the edge of its ability spawn verified variants, and others retire",
-    "static": "the pool stays as it is (comparison arm without synthesis)",
-    "fresh": "every group gets a newly made task (comparison arm without a boundary)",
+    "rods": "verified variants are made of tasks at the boundary of its ability, and tasks retire",
+    "static": "the pool does not change (comparison arm without synthesis)",
+    "fresh": "each group gets a newly made task (comparison arm without a boundary)",
 }
+_FUNNEL = "Every attempt at a variant ends admitted or at the first check that it fails."
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
-    """Write the report of the run in `folder` and return where it is.
+    """Write the report of the run in `folder`, and return its path.
 
     Args:
-        out: the file to write; `report.html` in the folder if left out.
+        out: the file to write; None for `report.html` in the folder.
 
     Raises:
         UserError: there is no run, it cannot be read, or the page cannot be written.
@@ -56,21 +57,15 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
 def render(record: Record) -> str:
     """The page as text."""
     shown = sections(record)
-    scripts = [Markup(get_plotlyjs()), Markup((HERE / "page.js").read_text("utf-8"))]
-    env = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     header, rows = tables.realisation(record)
     data = {
         "figures": {s.key: s.figure.to_plotly_json() for s in shown if s.figure is not None},
         "browser": browser_data(record),
         "zones": {str(zone): colour for zone, colour in ZONES.items()},
     }
-    return env.get_template("page.html.j2").render(
+    return fill(
+        HERE / "page.html.j2",
+        data,
         record=record,
         about=ARMS.get(record.config.get("arm", ""), "the pool of tasks changes as it learns"),
         tiles=tables.tiles(record),
@@ -81,15 +76,35 @@ def render(record: Record) -> str:
         realisation_rows=rows,
         sections=shown,
         browser=data["browser"],
-        style=Markup((HERE / "page.css").read_text("utf-8")),
-        scripts=scripts,
-        hashes=[_hash(script) for script in scripts],
-        data=island(data),
     )
 
 
-def island(data: Any) -> Markup:
-    """JSON that can stand in a script element: no text in it can close that or open another."""
+def fill(template: Path, data: dict[str, Any], **values: Any) -> str:
+    """A page from a template, with the style, the scripts and the figures of all pages.
+
+    Args:
+        data: plain data for the scripts.
+        values: more values for the template.
+    """
+    scripts = [Markup(get_plotlyjs()), Markup((HERE / "page.js").read_text("utf-8"))]
+    env = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return env.get_template(template.name).render(
+        style=Markup((HERE / "page.css").read_text("utf-8")),
+        scripts=scripts,
+        hashes=[_hash(script) for script in scripts],
+        data=_island(data),
+        **values,
+    )
+
+
+def _island(data: Any) -> Markup:
+    """JSON for a script element: no text in it can end that element or begin another."""
     text = json.dumps(data, separators=(",", ":"))
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
@@ -97,20 +112,17 @@ def island(data: Any) -> Markup:
 
 
 def _hash(script: str) -> str:
-    """A script's name in the content security policy: only scripts named there may run."""
+    """A script's hash for the content security policy: only scripts listed there may run."""
     return "sha256-" + b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-_FUNNEL = "Every attempt at a variant ends admitted or at the first check that it fails."
 
 
 @dataclass(frozen=True)
 class Section:
-    """A figure, or a sentence in its place.
+    """A figure with a heading and a text on how to read it.
 
     Attributes:
-        empty: what to say where there is no figure.
-        wide: takes the page's whole width.
+        empty: the sentence that is shown if there is no figure.
+        wide: it has the page's whole width.
     """
 
     key: str
@@ -124,15 +136,15 @@ class Section:
 def sections(record: Record) -> list[Section]:
     """All figures of the report."""
     low, high = record.limits.low, record.limits.high
-    no_groups = "No groups have been rolled out yet."
-    none_whole = "Every group lost rollouts to the environment." if record.groups else no_groups
+    no_groups = "There are no groups yet."
+    none_whole = "No group is complete: each lost rollouts." if record.groups else no_groups
     return [
         Section(
             "curve",
             "Held-out progress during training",
             "Mean progress on the validation tasks, measured between epochs.",
             figures.held_out_curve(record),
-            "No measurement on the validation tasks has been taken yet.",
+            "There is no measurement on the validation tasks yet.",
             wide=True,
         ),
         Section(
@@ -146,7 +158,7 @@ def sections(record: Record) -> list[Section]:
         Section(
             "signals",
             "Groups without signal, by cause",
-            "A group whose rewards are all equal has no advantage and teaches nothing.",
+            "If all rewards of a group are equal, its advantages are zero and nothing is learnt.",
             figures.signals(record),
             no_groups,
         ),
@@ -161,8 +173,8 @@ def sections(record: Record) -> list[Section]:
         Section(
             "pool",
             "Pool: in, out, and active",
-            "Changes at the start of each epoch: above zero tasks that came in, below zero tasks "
-            "that rest, or that retired, by reason. Underneath, the tasks that may be drawn.",
+            "Changes at the start of each epoch: above zero the tasks that came in, below zero "
+            "those that went to rest or retired, by reason. The lower figure has the active tasks.",
             figures.pool(record),
             "The fresh arm draws from no pool."
             if record.config.get("arm") == "fresh"
@@ -180,7 +192,7 @@ def sections(record: Record) -> list[Section]:
             "Synthesis attempts",
             " ".join(filter(None, (_FUNNEL, record.account.sentence()))),
             figures.funnel(record),
-            "No variant has been attempted.",
+            "No variant was attempted.",
         ),
     ]
 
@@ -192,7 +204,7 @@ def _landing_text(record: Record) -> str:
     made = _at_boundary(record, (g for i, g in first.items() if i not in record.seeds))
     if made:
         text += f" At the boundary: {made} of the generated tasks"
-        text += f", {seeds} of the seeds." if seeds else "."
+        text += f", {seeds} of the seed tasks." if seeds else "."
     return text
 
 

@@ -1,41 +1,31 @@
-"""The page of a study: figures and the table in one file, nothing fetched."""
+"""The page of a study: the table and the curves, in one file that loads nothing else."""
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from plotly.colors import hex_to_rgb
-from plotly.offline import get_plotlyjs
 
-from rods.report.page import HERE as REPORT
-from rods.report.page import island
+from rods.report.page import fill
 from rods.report.style import figure, label
 from rods.simulate.measures import MASTERED
 from rods.simulate.study import Study
 from rods.simulate.summary import HEADER, READ, Row, cells
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933", "#8059a5")
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def render(rows: Sequence[Row], study: Study) -> str:
     """The page as text."""
     first = study.setups[0]
     shown = sections(rows, first.settings.world.heldout)
-    scripts = [Markup(get_plotlyjs()), Markup((REPORT / "page.js").read_text("utf-8"))]
-    hashes = [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return env.get_template("page.html.j2").render(
+    return fill(
+        Path(__file__).with_name("page.html.j2"),
+        {"figures": {s.key: s.figure.to_plotly_json() for s in shown}},
         preset=first.config.preset,
         trajectories=study.trajectories,
         seeds=len(study.seeds),
@@ -43,19 +33,11 @@ def render(rows: Sequence[Row], study: Study) -> str:
         read=READ,
         rows=cells(rows),
         sections=shown,
-        style=Markup((REPORT / "page.css").read_text("utf-8")),
-        scripts=scripts,
-        hashes=[f"sha256-{found}" for found in hashes],
-        data=island({"figures": {s.key: s.figure.to_plotly_json() for s in shown}}),
     )
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933", "#8059a5")
-DASHES = ("solid", "dash", "dot", "dashdot")
-
-
 class FigureSection(NamedTuple):
-    """A figure, with what to read off it."""
+    """A figure with a heading and a text on how to read it."""
 
     key: str
     title: str
@@ -72,7 +54,7 @@ def sections(rows: Sequence[Row], heldout: int) -> list[FigureSection]:
     about = {
         "signal": (
             "Groups with signal",
-            "Share of the latest groups whose rewards differ; the others teach nothing.",
+            "Share of the latest groups whose rewards differ; nothing is learnt from the others.",
         ),
         "progress": (
             "Held-out progress",
@@ -84,10 +66,11 @@ def sections(rows: Sequence[Row], heldout: int) -> list[FigureSection]:
         ),
         "pool": ("Pool", "Tasks that may be drawn."),
     }
-    return [FigureSection(key, *told, _curves(rows, key)) for key, told in about.items()]
+    return [FigureSection(key, *texts, _curves(rows, key)) for key, texts in about.items()]
 
 
 def _curves(rows: Sequence[Row], key: str) -> go.Figure:
+    """A line for each configuration, with the interval of its mean as a band."""
     traces: list[go.Scatter] = []
     for place, row in enumerate(rows):
         colour = COLOURS[place % len(COLOURS)]

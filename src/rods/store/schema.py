@@ -1,8 +1,8 @@
-"""Tables of a run's file, and their version.
+"""Tables of a run's file with their version, and the rows of some of them.
 
-Rows of the trainer carry the training step that they belong to, counted from 1; what happens at an
-epoch's end belongs to the step that follows. A checkpoint of the policy at step s and the rows up
-to s are one consistent state, so recovery is to forget the later ones.
+Rows have the training step that they belong to, counted from 1. What happens at an epoch's end
+belongs to the following step. A checkpoint of the policy at step s and the rows up to s are one
+consistent state, so a run is restored by removing later rows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from rods.made import Trace
 
-VERSION = 7  # 1 to 6 came before the release of 0.1.0 and are not read
-# The kind is in the index `joined` too, or SQLite would read the event to know it again.
+VERSION = 7  # 1 to 6 are older than release 0.1.0 and are not read
+# The index `joined` includes the kind; otherwise SQLite reads the event to check it.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -48,11 +48,11 @@ CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TE
 """
 TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
 WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
-"""Tables of the trainer, and those of whoever synthesises; both add tasks."""
+"""Tables of the trainer, and those of synthesis; both add tasks."""
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, the version last."""
+    """Create the tables in an empty file; the version is written last."""
     mark = f"INSERT INTO meta VALUES ('version', '{VERSION}');"
     try:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {mark} COMMIT;")
@@ -82,7 +82,7 @@ class Epoch(NamedTuple):
 
     Attributes:
         first_step: training step of its first tasks.
-        closed: the step after its end, or None while it goes on.
+        closed: the step after its end, or None before its end.
         task_ids: its fixed order.
     """
 
@@ -92,7 +92,7 @@ class Epoch(NamedTuple):
     task_ids: list[str]
 
     def ids(self, step: int, size: int) -> Sequence[str]:
-        """Tasks of a training step, `size` or none: none of a step that is not of this epoch."""
+        """The `size` tasks of a training step; [] if the step is not of this epoch."""
         start = (step - self.first_step) * size
         return [] if self.closed is not None else self.task_ids[start : start + size]
 
@@ -101,7 +101,7 @@ class EndRow(NamedTuple):
     """The end of an epoch.
 
     Attributes:
-        step: that its changes belong to.
+        step: training step that its changes belong to.
         carried: see `Admission.carried`.
     """
 
@@ -111,11 +111,11 @@ class EndRow(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A boundary task that variants are to be made of.
+    """One parent task to be varied.
 
     Attributes:
-        step: at which it was chosen.
-        taken: how often somebody began with it.
+        step: training step at which it was chosen.
+        taken: how often the job was started.
     """
 
     step: int
@@ -138,8 +138,8 @@ class Errors(NamedTuple):
 
     Attributes:
         jobs: how many.
-        step: that the first one's row belongs to.
-        task_id: that was to be varied.
+        step: training step that the first one's row belongs to.
+        task_id: the first one's parent task.
     """
 
     jobs: int
@@ -152,8 +152,8 @@ class Fates(NamedTuple):
     """Candidates by their fate.
 
     Attributes:
-        waiting: those that may still join.
-        expired: those that are too old to be admitted.
+        waiting: those that may still be injected.
+        expired: those that are too old to be injected.
     """
 
     made: int
