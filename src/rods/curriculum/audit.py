@@ -65,7 +65,7 @@ def faults(
                 yield str(error)
                 continue
             if event.kind == "retired" and not entry.generated:
-                yield f"original {event.task_id} was retired"
+                yield f"seed task {event.task_id} was retired"
             if pool.generated > config.pool.p_max:
                 yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
         active = len(pool.live) if active is None else active
