@@ -19,8 +19,8 @@ from typing import Any
 
 from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
-from rods.files import read_tasks
-from rods.output import Output
+from rods.files.output import Output
+from rods.files.tasks import read_tasks
 from rods.synthesis.inputs import benchmark_inputs
 from rods.synthesis.near import WORD, jaccard, shingles
 from rods.task import Task

@@ -50,7 +50,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RODS = str(Path(sys.executable).with_name("rods"))
 OWNER = "RODS_KILL_TEST"  # environment variable that tells whose child a process is
 IMPORTED = [  # by the process that the others are forked from
-    "trl.trainer.grpo_trainer", "rods.cli", "rods.run", "rods.display", "rods.trainers.trl",
+    "trl.trainer.grpo_trainer", "rods.cli", "rods.run", "rods.cli.display", "rods.trainers.trl",
     "rods.micro.model", "rods.micro.policy", "rods.report.page",
 ]  # fmt: skip
 COMMON = {

@@ -19,17 +19,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rods.cli.display import Display
 from rods.config import Config, load_config
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
-from rods.display import Display
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.group import GroupRewards
 from rods.job_result import JobResult
 from rods.loop import Loop
+from rods.processes import Stopper
 from rods.run import train
-from rods.stopper import Stopper
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.task import Turn
 from rods.terminal import Screen

@@ -21,7 +21,7 @@ from typing import Any
 
 from export_check import check
 from model_server import served
-from rods.files import write_tasks
+from rods.files.tasks import write_tasks
 from rods.synthesis.batches import JobRunner, in_threads
 from rods.synthesis.critique import Siblings, verify_tasks
 from rods.synthesis.inputs import SynthesisInputs, benchmark_inputs

@@ -22,7 +22,7 @@ from statistics import quantiles
 from typing import Any
 
 from rods.envs.bfcl_data import SIMULATORS
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.profile import Profile, distance, profile
 from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task

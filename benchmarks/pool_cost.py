@@ -37,7 +37,7 @@ from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.job_result import JobResult
 from rods.loop import Loop
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.task import Task, Turn
 

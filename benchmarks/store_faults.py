@@ -220,7 +220,7 @@ class Row:
         return f"| {self.fault} | {self.cases} | {told} | {ends} | {kept} |"
 
 
-HEAD = """| fault | cases | last line that is seen | exit | groups | tasks | lost | wrong later |
+HEAD = """| fault | cases | last line of output | exit | groups | tasks | lost | wrong later |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from rods.envs.bfcl_data import CATEGORIES
-from rods.simulate.estimate import estimate
 from rods.simulate.learner import chances, complete
 from rods.simulate.simulation import Simulation
 from rods.simulate.study import Setup, Study, plan
-from rods.simulate.summary import Row, summarise
+from rods.simulate.summary import Row, estimate, summarise
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "simulate_calibration.json"
 SMALL = ("rollout.group_size=8", "boundary.cooldown=8", "learner.headroom=3.3")

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rods.simulate.study import Study, plan
-from rods.simulate.summary import as_json, summarise
-from rods.simulate.table import HEADER, cells
+from rods.simulate.summary import HEADER, as_json, cells, summarise
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 RULES = "boundary.rule=mean,variance,posterior,random"

@@ -15,7 +15,7 @@ from rods.curriculum.audit import faults
 from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
-from rods.store.rows import Epoch
+from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.task import Call, Task, Turn
 

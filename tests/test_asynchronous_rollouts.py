@@ -16,11 +16,11 @@ from replay import Ids, Replay
 from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment, BfclSession
 from rods.errors import NoProcessError
+from rods.processes import Stopper
 from rods.reward import GoldTrace
 from rods.rollout.episode import Ending
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.runner import Runner
-from rods.stopper import Stopper
 from rods.task import Task
 from test_runner import ENV, LIMITS, RENDERER, carried, gold
 

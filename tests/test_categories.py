@@ -18,12 +18,12 @@ from doubles import make_config, make_task, play
 from rods.config import Config
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 from rods.loop import Loop
 from rods.policies.tasks import choose_seeds
 from rods.report.page import write_report
 from rods.report.style import line_of
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.synthesis import augmentation
 from rods.task import Task

@@ -14,7 +14,7 @@ from commandline import RODS, Done, refused
 from doubles import make_task
 from rods.cli.commands import app
 from rods.envs.bfcl_data import benchmark_tasks, split
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 
 COMMANDS = [str(c.callback.__name__) for c in app.registered_commands]
 HINT = "pip install --no-deps bfcl-eval=="
@@ -157,6 +157,15 @@ def test_help(rods, command: str) -> None:
     done = rods(command, "--help")
     assert done.code == 0
     assert f"rods {command} [OPTIONS]" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "envs check"])
+def test_help_ends_with_an_example(rods, command: str) -> None:
+    shown = rods(*command.split(), "--help").out
+    *options, example = shown.splitlines()
+    assert example.startswith(f"  Example: rods {command} ")
+    used = re.findall(r"--[a-z]+", example)
+    assert all(any(line.startswith(f"  {name} ") for line in options) for name in used)
 
 
 def test_all_commands_are_there(rods) -> None:

@@ -14,9 +14,9 @@ from commandline import refused
 from doubles import begin, finish, go, make_config
 from rods.config import load_config
 from rods.curriculum.pool import Event
-from rods.identity import check_settings
+from rods.processes import Stopper
 from rods.run import Watch, _Run, train
-from rods.stopper import Stopper
+from rods.store.identity import check_settings
 from rods.store.store import Store
 
 

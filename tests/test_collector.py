@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rods.envs.bfcl_data import CATEGORIES
 from rods.errors import UserError
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.synthesis.batches import JobRunner, in_threads
 from rods.synthesis.collector import Collector
 from rods.synthesis.failures import History, Kind, SynthesisError

@@ -120,7 +120,7 @@ def test_no_step_is_due_before_an_epoch_or_after_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arm", ["rods", "static", "fresh"])
 def test_no_seeds_are_no_run(tmp_path: Path, arm: str) -> None:
-    with pytest.raises(UserError, match="no seeds"):
+    with pytest.raises(UserError, match="no seed tasks"):
         Loop(make_config(2, arm=arm), Store(tmp_path), [], RenamingSynthesis())
     loop = begin(make_config(2, arm=arm), tmp_path / "run")
     loop.next_tasks()
@@ -130,7 +130,7 @@ def test_no_seeds_are_no_run(tmp_path: Path, arm: str) -> None:
 def test_seeds_that_stand_there_twice(tmp_path: Path) -> None:
     one, other = (make_task("the same", source=name) for name in ("one", "other"))
     store = Store(tmp_path)
-    with pytest.raises(UserError, match="seeds: other is the same task as one; remove one of them"):
+    with pytest.raises(UserError, match="seed tasks: other is the same as one; remove one of them"):
         Loop(make_config(2), store, [*SEEDS, one, other], RenamingSynthesis())
     assert not store.has_events() and not store.tasks()
     Loop(make_config(2), store, [*SEEDS, one], RenamingSynthesis()).next_tasks()

@@ -64,9 +64,9 @@ def test_the_example_passes(rods: Any) -> None:
 def test_exit_codes(rods: Any) -> None:
     done: Done = rods("envs", "check", "broken_classes:Exits")
     assert done.code == 1
-    assert "BAD act" in done.out and "ok  live" in done.out and "1 of 2 sound" in done.out
+    assert "BAD act" in done.out and "ok  live" in done.out and "1 of 2 methods pass" in done.out
     refused(rods("envs", "check", "broken_classes:NoHint"), "NoHint.act", "'what'", "no type hint")
     refused(rods("envs", "check", "broken_classes:Nonesuch"), "no class 'Nonesuch'")
     refused(rods("envs", "check", "no.such.module:A"), "cannot be imported")
     refused(rods("envs", "check", "nonsense"), "package.module:Class")
-    refused(rods("envs", "check", "bfcl"), "no Python class of yours")
+    refused(rods("envs", "check", "bfcl"), "not a Python class of your own")

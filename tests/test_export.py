@@ -25,7 +25,7 @@ from rods.errors import UserError
 from rods.export.bfcl import read, task_id
 from rods.export.folder import FORMATS, export
 from rods.export.rows import task_of
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 from rods.task import Call, Task, Turn
 
 ROOT = Path(__file__).parent.parent

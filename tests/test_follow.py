@@ -24,9 +24,9 @@ from doubles import SEEDS, RenamingSynthesis, make_config, steps, with_signal
 from hostile import Hostile
 from rods import follow
 from rods.errors import BusyError
-from rods.identity import check_settings
 from rods.loop import Loop
-from rods.stopper import Stopper
+from rods.processes import Stopper
+from rods.store.identity import check_settings
 from rods.store.store import Store
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.supervisor import BUSY, Supervisor

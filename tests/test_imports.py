@@ -23,9 +23,8 @@ SINGLE = [
     "loop",
     "config",
 ]
-SINGLE += ["provenance", "metrics", "files", "scoring", "cache"]
-SINGLE += ["policies/registry"]
-FOLDERS = ("curriculum", "envs", "rollout", "synthesis", "export", "store")
+SINGLE += ["provenance", "metrics", "scoring", "cache", "history", "policies/registry"]
+FOLDERS = ("files", "curriculum", "envs", "rollout", "synthesis", "export", "store")
 REGISTRY = "rods.policies.registry"
 
 
@@ -53,6 +52,7 @@ def test_the_core_is_found() -> None:
     modules = core()
     assert {"rods.task", "rods.envs.bfcl", "rods.synthesis", "rods.rollout.runner"} <= set(modules)
     assert all(path.is_file() for path in modules.values())
+    assert all((SOURCE / name).is_dir() for name in FOLDERS)
 
 
 def test_importing_the_core_or_the_simulator_loads_no_training_library() -> None:

@@ -72,7 +72,7 @@ def test_by_program(shop: Path, workers: str, number: int) -> None:
 
     code, err = interrupted(synth(ENDLESS, "--workers", workers), ready, number)
     assert code == 128 + number
-    assert len(err.splitlines()) == 1 and "tasks are kept. Go on with: rods synth" in err
+    assert len(err.splitlines()) == 1 and "tasks are kept. Continue with: rods synth" in err
     kept = part.read_bytes()
     assert kept.count(b'"category"')
     code, _ = interrupted(
@@ -93,7 +93,7 @@ def test_with_a_slow_model(shop: Path, reply: Reply) -> None:
         command = synth("3", *model, "--endpoint", "endpoint.yaml")
         code, err = interrupted(command, lambda: server.requests > 0, signal.SIGINT)
     assert code == 130
-    assert len(err.splitlines()) == 1 and "Go on with: rods synth" in err
+    assert len(err.splitlines()) == 1 and "Continue with: rods synth" in err
     assert not list(shop.glob("t.jsonl*")), "nothing was made, so nothing is left"
 
 

@@ -21,7 +21,7 @@ from rods.envs.guard import CallLimits, GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
 from rods.job_result import JobResult
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.task import Call, Task, Turn
 

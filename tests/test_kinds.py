@@ -17,10 +17,10 @@ from fragile import Fragile
 from rods.config import load_config
 from rods.errors import UserError
 from rods.group import GroupRewards
-from rods.identity import check_settings
 from rods.loop import Loop
 from rods.policies.registry import PolicySettings, kind_of
 from rods.policies.tasks import choose_seeds
+from rods.store.identity import check_settings
 from rods.store.store import Store
 from stock_kind import StockKind, StockSettings
 
@@ -116,7 +116,7 @@ FOLLOWER = """
 import sys
 from pathlib import Path
 from rods.follow import follow
-from rods.stopper import Stopper
+from rods.processes import Stopper
 
 folder = Path(sys.argv[1])
 

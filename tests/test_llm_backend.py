@@ -11,7 +11,7 @@ import pytest
 
 from commandline import Done, refused
 from hostile import OWNED, Hostile
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.synthesis.critique import verify_tasks
 from scripted_endpoint import Reply, ScriptedEndpoint
 from test_collector import world

@@ -16,8 +16,7 @@ from pydantic import BaseModel
 
 import test_trouble
 from commandline import refused
-from rods.errors import UserError
-from rods.secret import hidden
+from rods.errors import UserError, hidden
 from rods.store.store import Store
 from rods.synthesis.llm import client
 from rods.synthesis.llm.backend import ModelBackend

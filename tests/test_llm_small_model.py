@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.synthesis import pipeline, settings
 from rods.synthesis.critique import verify_tasks
 from rods.synthesis.inputs import own_inputs

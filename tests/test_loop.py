@@ -31,7 +31,7 @@ from doubles import (
 from rods.config import Config
 from rods.group import GroupRewards
 from rods.loop import Loop
-from rods.store.rows import Fates
+from rods.store.schema import Fates
 from rods.store.store import Store
 from rods.synthesis.jobs import NoSynthesis
 from rods.task import Task

@@ -20,8 +20,8 @@ import pytest
 from commandline import RODS, Done, refused
 from doubles import make_task
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
-from rods.output import Output
+from rods.files.output import Output
+from rods.files.tasks import read_tasks, write_tasks
 from runs import Runs
 from scripted_endpoint import Reply, ScriptedEndpoint
 from small_shop import OPTIONS
@@ -151,7 +151,7 @@ def test_files_of_others_are_left_alone(rods: Any, shop: Path) -> None:
         ("notes", (*synth("b"), *model, "--journal", "notes")),
     ):
         (shop / name).write_text('{"my": "notes"}')  # a line without an end, as one torn off has
-        refused(rods(*command), name, "something else than")
+        refused(rods(*command), name, "line 1: not ")
         assert (shop / name).read_text() == '{"my": "notes"}'
     long = "x" * 245  # with an ending it is too long
     refused(rods(*synth(long)), long, "too long")

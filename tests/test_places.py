@@ -19,7 +19,7 @@ from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
 from rods.extras import COMMANDS, require
-from rods.identity import check_settings
+from rods.store.identity import check_settings
 from rods.store.store import Store
 from small_shop import OPTIONS, open_shop
 
@@ -112,7 +112,7 @@ def test_a_current_folder_that_is_gone(tmp_path: Path, start: list[str]) -> None
     command = ["sh", "-c", line, "sh", *start, "doctor"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "rods: the current folder is gone; go to another one\n"
+    assert done.stderr == "rods: the current folder was removed; change to another one\n"
 
 
 def test_python_without_docstrings(tmp_path: Path) -> None:

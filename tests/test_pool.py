@@ -21,7 +21,7 @@ from rods.curriculum.pool import Event, Pool, fold
 from rods.curriculum.retirement import Retirement
 from rods.curriculum.sampling import sample
 from rods.group import Group
-from rods.store.rows import Candidate
+from rods.store.schema import Candidate
 
 KINDS = ("base", "miss_func")
 pools = st.builds(

@@ -17,7 +17,7 @@ from rods.errors import UserError
 from rods.job_result import JobResult, Spent
 from rods.store.account import Account
 from rods.store.queue import TRIES, Queue
-from rods.store.rows import Candidate, Fates, Job
+from rods.store.schema import Candidate, Fates, Job
 from rods.store.store import Store
 from rods.task import Task
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rods.config import preset_names
 from rods.errors import UserError
-from rods.plain_data import MOST_DEPTH, Author, ReadError, plain
-from rods.reading import decode, entries, parse_json, parse_yaml, read_text
+from rods.files.plain_data import MOST_DEPTH, Author, ReadError, plain
+from rods.files.reading import decode, entries, parse_json, parse_yaml, read_text
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text() | st.sampled_from(["on", "12:30", "1e3", "", "~", "<<", "\0", "a\u2028b", "😀"])
@@ -113,7 +113,7 @@ def test_yaml_is_read_by_the_core_schema(text: str, meant: Any) -> None:
         ("!<map> {a: 1}", "the tag map is not read here"),
         ("!mine 1", "the tag !mine is not read here"),
         ("! 12", "the tag ! is not read here"),
-        ("!!int x", "'x' is no int, as its tag says"),
+        ("!!int x", "'x' is not a valid int, which its tag says"),
         ("- &a x\n- *a", "line 2: aliases are not read; write the value out"),
         ("- a\n---\n- b", "line 2: a second document"),
         ("%YAML 1.1\n---\non", "YAML 1.1 is not read"),

@@ -18,7 +18,7 @@ from rods.errors import UserError
 from rods.group import Group
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.task import Task, Turn
 
@@ -262,15 +262,15 @@ def test_a_run_whose_groups_were_all_lost_has_sentences(tmp_path: Path) -> None:
     store.close()
     assert set(data_of(tmp_path)["figures"]) == {"pool", "signals"}
     text = Elements((tmp_path / "report.html").read_text("utf-8")).text
-    assert text.count("Every group lost rollouts to the environment.") == 3
+    assert text.count("No group is complete: each lost rollouts.") == 3
 
 
 def test_unfinished_run_has_sentences(tmp_path: Path) -> None:
     Store(tmp_path / "run").close()
     out = write_report(tmp_path / "run", tmp_path / "elsewhere.html")
     text = Elements(out.read_text("utf-8")).text
-    assert "No groups have been rolled out yet." in text
-    assert "No measurement on the test tasks has been taken yet." in text
+    assert "There are no groups yet." in text
+    assert "There is no measurement on the test tasks yet." in text
     assert "No task has been generated in this run yet." in text
 
 

@@ -10,11 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rods.errors import UserError
-from rods.simulate.estimate import Estimate, difference, estimate
 from rods.simulate.page import render
 from rods.simulate.study import LARGE, SEEDS, Study, plan
-from rods.simulate.summary import as_json, summarise
-from rods.simulate.table import HEADER, cells
+from rods.simulate.summary import HEADER, Estimate, as_json, cells, difference, estimate, summarise
 
 SMALL = (
     *("pool.seeds=16", "pool.p_max=8", "rollout.group_size=2", "rollout.tasks_per_step=8"),

@@ -14,8 +14,7 @@ from rods.errors import UserError
 from rods.simulate.items import ROW, TURNS, Items, as_row, as_task
 from rods.simulate.learner import chances, expected
 from rods.simulate.settings import Settings, load_settings
-from rods.simulate.synthesis import BLOCK, SimulatedSynthesis
-from rods.simulate.world import SimulatedWorld
+from rods.simulate.world import BLOCK, SimulatedSynthesis, SimulatedWorld
 from rods.task import Task
 
 

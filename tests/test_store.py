@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from doubles import make_seeds, make_task
 from rods.curriculum.pool import Event
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 from rods.group import Group
-from rods.store.rows import Evaluation
-from rods.store.schema import TRAINER
+from rods.store.schema import TRAINER, Evaluation
 from rods.store.store import Store
 from rods.task import Task, Turn
 

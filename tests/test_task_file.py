@@ -10,8 +10,8 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.envs.task_file import TaskEntry, read_task_file
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
-from rods.plain_data import MOST_DEPTH
+from rods.files.plain_data import MOST_DEPTH
+from rods.files.tasks import read_tasks, write_tasks
 from rods.store.store import Store
 from rods.task import Task
 

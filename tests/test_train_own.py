@@ -17,10 +17,10 @@ from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.micro.own import prepare_tasks
+from rods.processes import Stopper
 from rods.run import Watch, train
-from rods.stopper import Stopper
 from rods.store.store import Store
 
 ROOT = Path(__file__).parent.parent

@@ -12,10 +12,10 @@ from doubles import SEEDS, make_config
 from grpo import WORDS, lora, micro
 from rods.loop import Loop
 from rods.micro.sampler import MicroSampler
+from rods.processes import Stopper
 from rods.rollout.episode import Ending
 from rods.rollout.messages import Conversation
 from rods.rollout.rollout import Rollout
-from rods.stopper import Stopper
 from rods.store.store import Store
 from rods.task import Task
 from rods.trainers.trl import TrlTrainer, checkpoint_step, latest_checkpoint

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from doubles import SEEDS, RenamingSynthesis, content, make_config, steps, with_signal
-from rods import secret
 from rods.config import Config
+from rods.errors import declare_secret, hidden
 from rods.job_result import FRAMES, MAX_TRACE, error_text
 from rods.loop import Loop
 from rods.metrics import summarise
@@ -358,9 +358,9 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MODEL_ACCESS", "declared by the settings"),
     ):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(secret, "_declared", set())
+    monkeypatch.setattr("rods.errors._declared", set())
     text = "abcdefgh-longer abcdefgh EMPTY second line what anyone may read"
-    assert secret.hidden(text) == "*** *** EMPTY *** what anyone may read"
-    assert secret.hidden("declared by the settings") == "declared by the settings"
-    secret.declare("MODEL_ACCESS")
-    assert secret.hidden("declared by the settings") == "***"
+    assert hidden(text) == "*** *** EMPTY *** what anyone may read"
+    assert hidden("declared by the settings") == "declared by the settings"
+    declare_secret("MODEL_ACCESS")
+    assert hidden("declared by the settings") == "***"

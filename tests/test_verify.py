@@ -9,7 +9,7 @@ import pytest
 from commandline import refused
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.errors import UserError
-from rods.files import read_tasks, write_tasks
+from rods.files.tasks import read_tasks, write_tasks
 from rods.synthesis.critique import verify_tasks
 from rods.synthesis.inputs import benchmark_inputs
 from rods.task import Task

@@ -30,7 +30,7 @@ from rods.job_result import MAX_LINE
 from rods.loop import Loop
 from rods.store.account import Account
 from rods.store.queue import Queue
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.synthesis.worker import Producer, SynthesisWorker, WorkerProgress
 from rods.task import Task

@@ -11,9 +11,8 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from rods.envs.calls import Bounds
 from rods.envs.guard import CallLimits
 from rods.errors import UserError, first_problem
+from rods.files.reading import Setting, parse_yaml, put, read_override
 from rods.policies.registry import DEFAULT, PolicySettings, read_settings
-from rods.reading import parse_yaml
-from rods.setting import Setting, put, read_override
 from rods.task import Category
 
 Arm = Literal["static", "fresh", "rods"]

@@ -1,4 +1,4 @@
-"""Checks the installation and, if asked, a run folder (`rods doctor`)."""
+"""Checks of the installation and of a run folder (`rods doctor`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rods.config import Config
 from rods.curriculum.audit import faults
 from rods.curriculum.pool import fold
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
 from rods.extras import BENCHMARK, COMMANDS, TRAINER, distribution, installed
 from rods.store.account import count_of
 from rods.store.store import Store
@@ -22,7 +22,11 @@ Finding = tuple[str, bool, str]
 
 
 def check(run: Path | None = None) -> list[Finding]:
-    """(what, fine, detail) for each check."""
+    """The findings, each a tuple: what was checked, whether it passed, and details.
+
+    Args:
+        run: a run folder to check too.
+    """
     version = ".".join(map(str, sys.version_info[:3]))
     findings = [("python", sys.version_info >= (3, 11), version)]
     for name in (*TRAINER, *BENCHMARK):
@@ -47,15 +51,14 @@ def _benchmark() -> Finding:
 
 
 def _run(folder: Path) -> list[Finding]:
-    """Whether what is stored is whole, and the pool's history keeps its promises."""
+    """Whether the stored rows are undamaged, and the pool's history keeps all limits."""
     store = Store(folder, role="reader")
     try:
-        with store.snapshot():  # a trainer may be at work, and tables are read one after the other
+        with store.snapshot():  # a trainer may write while the tables are read one after the other
             return _whole(store)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "configuration"
-        return [("config", False, f"written by another version of rods: {where}: {first['msg']}")]
+        problem = first_problem(error)
+        return [("config", False, f"written by another version of rods: {problem}")]
     finally:
         store.close()
 
@@ -92,7 +95,7 @@ def _history(store: Store, config: Config) -> list[Finding]:
 
 
 def _errors(store: Store) -> Finding:
-    """Refused attempts are a part of synthesis; an exception means that some part is broken."""
+    """Refused attempts are normal in synthesis; an exception means that a part of it is broken."""
     errors = store.queue.errors()
     if errors is None:
         return ("synthesis", True, "no job ended in an error")
@@ -101,11 +104,12 @@ def _errors(store: Store) -> Finding:
 
 
 def _queues(store: Store, *, inline: bool) -> list[Finding]:
-    """Candidates are what their ids say and whatever was injected is one of them; each choice of a
-    task has its job, and no job names a task that is not stored.
+    """Each candidate matches its id, and each injected task is a candidate. Each choice of a parent
+    task has its job, and each job's task is stored.
 
     Args:
-        inline: jobs go back with the trainer; a worker's stay, so some may be of no choice.
+        inline: the trainer's rollback removes jobs too. A worker's jobs remain after a rollback, so
+            some of them may belong to no choice.
     """
     queue, found = store.queue, defaultdict[str, set[tuple[str, int]]](set)
     for event in store.iter_events():

@@ -13,7 +13,7 @@ from rods.policies.tasks import TaskSides
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, scored
 from rods.rollout.runner import Runner
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.task import OVERALL, Task
 

@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and how each is installed."""
+"""Optional packages: which exist, and how each is installed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ COMMANDS = {
 
 
 def require(*packages: str) -> None:
-    """Make sure that packages can be imported, before any work is begun.
+    """Check that packages can be imported, before any work begins.
 
     Args:
-        packages: by the names under which they are imported.
+        packages: names under which they are imported.
 
     Raises:
         UserError: one of them is not installed.

@@ -17,7 +17,7 @@ from rods.extras import BENCHMARK, require
 from rods.metrics import SUMMARY
 from rods.policies.registry import kind_of
 from rods.policies.tasks import synthesis_of
-from rods.stopper import Stopper
+from rods.processes import Stopper
 from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.worker import SynthesisWorker, WorkerProgress

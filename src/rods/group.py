@@ -1,25 +1,27 @@
-"""Groups of K rollouts of one task under one policy: what they teach, and what they measure.
+"""Groups of K rollouts of one task under one policy: their signal, and what they measure.
 
-Two numbers belong to a rollout. Its *reward* is what the policy is trained on; GRPO's advantage is
-zero exactly where the rewards of a group are equal, so whether a group has signal is decided by
-exact equality over all of them, never by a rounded mean. Its *outcome* is what was verified: the
-progress through the task's turns, or in the paper's ablation the binary reward. The boundary reads
-outcomes only, since a shaped reward differs within groups that fail as a whole.
+A rollout has two numbers. Its *reward* is what the policy is trained on. GRPO's advantages are all
+zero exactly where the rewards of a group are equal, so signal is decided by exact equality of all
+rewards and never by a rounded mean. Its *outcome* is what was verified: the progress through the
+task's turns, or in the paper's ablation the binary reward. The boundary reads outcomes only, since
+shaped rewards differ also within groups in which every rollout fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, pvariance
 from typing import NamedTuple, TypeGuard
 
-MOST = 1e300  # of a reward, either way
+MOST = 1e300  # largest absolute value of a reward
+SHOWN = 3  # task ids in a message
 
 
 class Signal(StrEnum):
-    """What a group teaches, and if nothing, why."""
+    """Whether a group has signal, and if not, why."""
 
     SIGNAL = "signal"
     ALL_SOLVED = "all solved"
@@ -33,7 +35,7 @@ class Group:
     """K rollouts of one task under one policy.
 
     Attributes:
-        rewards: that the policy is trained on, of the rollouts that came to an end, shape [<= K].
+        rewards: that the policy is trained on, of the rollouts that were not lost, shape [<= K].
         size: K, the rollouts that were started; 0 for as many as there are rewards.
         outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
     """
@@ -53,34 +55,34 @@ class Group:
 
     @property
     def complete(self) -> bool:
-        """Whether no rollout was lost, to a broken environment for instance."""
+        """Whether no rollout was lost (for instance, to a broken environment)."""
         return 0 < len(self.rewards) >= self.size
 
     @property
     def constant(self) -> bool:
-        """Whether all rewards are equal, to the last bit: there is nothing to learn then."""
+        """Whether all rewards are exactly equal; all advantages are zero then."""
         return _constant(self.rewards)
 
     @property
     def undecided(self) -> bool:
-        """Whether the outcomes differ: the task is neither sure to be solved nor sure to fail."""
+        """Whether the outcomes differ: the policy neither always solves nor always fails."""
         return not _constant(self.verified)
 
     @property
     def mean(self) -> float:
-        """Of the outcomes; exactly the common one where all are equal, which a sum may miss."""
+        """Of the outcomes. If all are equal it is exactly that value, which a sum may miss."""
         if self.undecided:
             return fmean(self.verified)
         return self.verified[0] if self.verified else 0.0
 
     @property
     def variance(self) -> float:
-        """Population variance of the outcomes; exactly 0.0 where all are equal."""
+        """Population variance of the outcomes; exactly 0.0 if all are equal."""
         return pvariance(self.verified) if self.undecided else 0.0
 
     @property
     def signal(self) -> Signal:
-        """An incomplete group counts as such, whatever its rewards are."""
+        """`INCOMPLETE` for an incomplete group, whatever its rewards are."""
         if not self.complete:
             return Signal.INCOMPLETE
         if not self.constant:
@@ -93,8 +95,8 @@ class GroupRewards(NamedTuple):
     """What a trainer returns of one task's K rollouts.
 
     Attributes:
-        rewards: that the policy is trained on, one a rollout; None for a rollout that was lost, to
-            a broken environment for instance.
+        rewards: that the policy is trained on, one for each rollout; None for a rollout that was
+            lost (for instance, to a broken environment).
         outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
     """
 
@@ -103,7 +105,7 @@ class GroupRewards(NamedTuple):
     outcomes: Sequence[float | None] | None = None
 
     def fault(self, size: int) -> str:
-        """What makes them unusable as a group of `size` rollouts, or ""."""
+        """Why they cannot be used as a group of `size` rollouts; "" if they can."""
         rewards, outcomes = self.rewards, self.outcomes
         if not isinstance(rewards, tuple | list) or not isinstance(outcomes, tuple | list | None):
             return "rewards and outcomes must be lists or tuples of numbers"
@@ -123,7 +125,7 @@ class GroupRewards(NamedTuple):
         return ""
 
     def measured(self, category: str, epoch: int, step: int) -> Group:
-        """The group of the rollouts that came to an end."""
+        """The group of the rollouts that were not lost."""
         outcomes = None
         if self.outcomes is not None:
             pairs = zip(self.rewards, self.outcomes, strict=True)
@@ -145,3 +147,52 @@ def _constant(values: Sequence[float]) -> bool:
 
 def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and abs(value) <= MOST  # which nan is not
+
+
+@dataclass(frozen=True)
+class Due:
+    """The groups that a trainer must return for the next training step.
+
+    They are checked here before they change anything.
+
+    Attributes:
+        task_ids: of the step's tasks; a task that occurs twice needs two groups.
+        size: K, rollouts of each task.
+        category: gives a task's category by its id.
+        shaped: the rewards are no outcomes, so outcomes must be given too.
+    """
+
+    step: int
+    epoch: int
+    task_ids: Sequence[str]
+    size: int
+    category: Callable[[str], str]
+    shaped: bool
+
+    def groups(self, given: Sequence[GroupRewards]) -> list[Group]:
+        """The groups in the form in which they are stored.
+
+        Raises:
+            ValueError: they are not the groups of this step, or their numbers are impossible.
+        """
+        due, found = Counter(self.task_ids), Counter(group.task_id for group in given)
+        wrong = _listed("missing", due - found) + _listed("not due", found - due)
+        if wrong:
+            tasks = f"its {len(self.task_ids)} tasks"
+            message = f"one group is due for each of {tasks}; {'; '.join(wrong)}"
+            raise ValueError(f"step {self.step}: {message}")
+        return [self._group(group) for group in given]
+
+    def _group(self, given: GroupRewards) -> Group:
+        fault = given.fault(self.size)
+        if not fault and self.shaped and given.outcomes is None:
+            fault = "the format reward is shaped: give the progress as outcomes"
+        if fault:
+            raise ValueError(f"step {self.step}: group of task {given.task_id}: {fault}")
+        return given.measured(self.category(given.task_id), self.epoch, self.step)
+
+
+def _listed(what: str, tasks: Counter[str]) -> list[str]:
+    names = list(tasks.elements())
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [f"{what}: {', '.join(names[:SHOWN])}{more}"] if names else []

@@ -1,4 +1,4 @@
-"""A run's history in its store: how it begins, and the curriculum that it leads to."""
+"""How a run begins in its store, and how its curriculum is restored from the stored history."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.task import Task
 
-SEEDING = 2_000  # tasks a batch
+SEEDING = 2_000  # tasks in a batch
 
 
 def begin(
     store: Store, curriculum: Curriculum, synthesis: Synthesis, seeds: Collection[Task]
 ) -> None:
-    """Put the seed tasks into an empty store and pool: all of them, or none after an error.
+    """Put the seed tasks into an empty store and pool; after an error the store has none of them.
 
     Raises:
-        UserError: there are none, or one occurs twice.
+        UserError: there are no seed tasks, or one occurs twice.
     """
     if not len(seeds):
-        raise UserError("no seeds: a run begins with at least one task")
+        raise UserError("no seed tasks: a run begins with at least one")
     with store.transaction():
         left = iter(seeds)
         while batch := list(islice(left, SEEDING)):
@@ -42,24 +42,24 @@ def begin(
 
 
 def restore(store: Store, curriculum: Curriculum) -> None:
-    """The curriculum as it was when the store's last row was written.
+    """Bring a new curriculum to the state that the store's events and groups lead to.
 
     Raises:
-        UserError: the history cannot have happened.
+        UserError: the stored history is impossible.
     """
     last = store.epochs.last()
     open_epoch = last.number if last and last.closed is None else None
-    with sound(store):
+    with possible(store):
         events, groups = store.iter_events(), store.iter_groups()
         carried = store.epochs.carried()
         curriculum.replay(events, store.categories(), groups, open_epoch, carried)
 
 
 def check_reached(store: Store, step: int) -> None:
-    """The store must have come to that step.
+    """Check that the store reaches a training step.
 
     Raises:
-        UserError: it ends before.
+        UserError: it ends before that step.
     """
     if step < 0:
         raise ValueError(f"step {step}: training steps are counted from 0")
@@ -70,11 +70,11 @@ def check_reached(store: Store, step: int) -> None:
 
 
 @contextmanager
-def sound(store: Store) -> Iterator[None]:
-    """What the store says must be able to have happened.
+def possible(store: Store) -> Iterator[None]:
+    """An impossible event inside is reported as damage of the store.
 
     Raises:
-        UserError: it cannot.
+        UserError: instead of an ImpossibleEventError.
     """
     try:
         yield
@@ -84,11 +84,11 @@ def sound(store: Store) -> Iterator[None]:
 
 
 def _doubled(tasks: Iterable[Task]) -> str:
-    """Names the task that occurs twice among the seeds."""
+    """The message that names the task that occurs twice."""
     found: dict[str, str] = {}
     for task in tasks:
         name = task.source or task.id
         if task.id in found:
-            return f"seeds: {name} is the same task as {found[task.id]}; remove one of them"
+            return f"seed tasks: {name} is the same as {found[task.id]}; remove one of them"
         found[task.id] = name
-    return "seeds: a task occurs twice"
+    return "seed tasks: a task occurs twice"

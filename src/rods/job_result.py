@@ -7,7 +7,7 @@ from traceback import TracebackException
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rods.secret import hidden, plain, shown
+from rods.errors import hidden, printable, shown
 from rods.task import Task
 
 MAX_LINE = 200  # characters
@@ -67,7 +67,7 @@ def error_text(error: Exception) -> ErrorText:
     """An exception as text of bounded length, without secrets and control characters."""
     trace = TracebackException.from_exception(error, limit=-FRAMES)
     line = shown("".join(trace.format_exception_only()), MAX_LINE)
-    text = plain(hidden("".join(trace.format())), keep="\n")
+    text = printable(hidden("".join(trace.format())), keep="\n")
     if len(text) > MAX_TRACE:
         half = MAX_TRACE // 2
         left_out = f"\n[{len(text) - 2 * half} characters are left out]\n"

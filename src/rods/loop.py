@@ -1,16 +1,15 @@
-"""The closed loop behind four calls that any trainer can make.
+"""The closed loop in four calls that any trainer can make.
 
     tasks = loop.next_tasks()  # of the next training step
-    loop.add_groups(groups)    # the K rewards of each
+    loop.add_groups(groups)    # the K rewards of each task
     step = loop.save()         # store it with the policy's checkpoint
     loop.load(step)            # back to the state of that checkpoint
 
-The loop begins and ends epochs itself. Everything is on disk before a call returns.
+The loop begins and ends epochs itself. All changes are on disk before a call returns.
 
-Departures from the paper: synthesis runs in a process beside the trainer (`rods.synthesis.worker`),
-or inline at the epoch's end, then for exactly as many variants as may be injected, so that a run is
-repeatable; the arms "static" (no variants) and "fresh" (a new task for every group) are this loop
-without that step, or with another one.
+Departures from the paper: synthesis runs in a separate process (`rods.synthesis.worker`), or inline
+at an epoch's end, then for exactly the variants that may be injected, so a run can be repeated. The
+arms "static" (no variants) and "fresh" (a new task for each group) are this loop too.
 """
 
 from __future__ import annotations
@@ -21,40 +20,36 @@ from functools import lru_cache
 from rods.config import Config, Stage
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event
-from rods.due import Due
-from rods.errors import UserError
-from rods.group import Group, GroupRewards
-from rods.history import begin, check_reached, restore, sound
-from rods.notice import tell_log
-from rods.store.rows import Epoch
+from rods.errors import UserError, tell_log
+from rods.group import Due, Group, GroupRewards
+from rods.history import begin, check_reached, possible, restore
+from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.synthesis.jobs import NoSynthesis, Synthesis
 from rods.synthesis.worker import Producer, fresh_tasks
 from rods.task import Task
 
-CACHED = 4096  # tasks that are kept in memory; the others are read when they are drawn
+CACHED = 4096  # tasks in memory; the others are read from the store when they are drawn
 
 
 class Loop:
-    """State of a run between training steps. After an error in one of its calls, `load`.
+    """State of a run between training steps. After an error in one of its calls, call `load`.
 
     Args:
-        seeds: the human-made tasks; only used where a run begins.
-        synthesis: makes variants inline, or fresh tasks; None where a worker does it.
+        seeds: the seed tasks; used only where a run begins.
+        synthesis: makes variants inline, or fresh tasks; None if a worker makes them.
         step: see `load`; None for the latest step in the store.
-        tell: called with one line when synthesis ends in an error, and when it is given up.
+        tell: called with one line for an error in synthesis, and when synthesis is given up.
 
     Raises:
-        UserError: `synthesis.mode` is background and `synthesis` is given; there are no seeds, or
-            one occurs twice; see `load`.
+        UserError: `synthesis` is given in background mode; no seed tasks, or one twice; see `load`.
 
     Attributes:
         curriculum: the pool and its rules, restored from the store.
         epoch: the latest epoch, or None.
         latest: the groups of the latest step.
         step: training steps so far.
-        until: the trainer's last step, if it is known. No tasks are given beyond it, and no
-            candidates are made for the end of an epoch that it is in the middle of.
+        until: the last training step, if known; an epoch that it cuts short makes no candidates.
     """
 
     curriculum: Curriculum
@@ -62,7 +57,7 @@ class Loop:
     latest: Sequence[Group]
     step: int
     until: int | None = None
-    _given: int  # steps whose tasks were given
+    _given: int  # the latest step whose tasks were given
 
     def __init__(
         self,
@@ -74,12 +69,10 @@ class Loop:
         tell: Callable[[str], None] = tell_log,
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
-        self.synthesis = synthesis or NoSynthesis()
+        self.synthesis, self.queue = synthesis or NoSynthesis(), store.queue
         self.inline = config.synthesis.mode == "inline"
         if synthesis is not None and config.arm == "rods" and not self.inline:
-            message = "is background, where a worker makes the variants; set it to inline"
-            raise UserError(f"synthesis.mode: {message}, or hand no synthesis to the loop")
-        self.queue = store.queue
+            raise UserError("synthesis.mode is background; set it to inline, or give no synthesis")
         self.queue.patience = config.synthesis.patience
         self.producer = Producer(store, self.synthesis, config.seed, config.synthesis.errors, tell)
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
@@ -91,10 +84,10 @@ class Loop:
         return self.config.stage(self.epoch.number if self.epoch else 0)
 
     def next_tasks(self) -> list[Task]:
-        """The tasks of the next training step; between two epochs it ends one and begins another.
+        """The tasks of the next training step; between two epochs it ends one and begins the next.
 
         A trainer that prefetches may call it several times before `add_groups`. The list is empty
-        where `until` is reached, or where the epoch has no more steps and groups of it are missing.
+        if `until` is reached, or if the epoch has no more steps and groups of it are missing.
 
         Raises:
             UserError: synthesis makes no fresh tasks of the stage's categories.
@@ -102,7 +95,7 @@ class Loop:
         return [self.task(task_id) for task_id in self.next_ids()]
 
     def next_ids(self) -> Sequence[str]:
-        """`next_tasks` by their ids: no task is read from the store."""
+        """`next_tasks` as ids: no task is read from the store."""
         if self.until is not None and self._given >= self.until:
             return []
         if not self._ids(self._given + 1):
@@ -115,14 +108,13 @@ class Loop:
         return self._ids(self._given)
 
     def add_groups(self, groups: Sequence[GroupRewards]) -> Sequence[Group]:
-        """Take the finished groups of the next training step, and return them as they are stored.
+        """Add the groups of the next training step; returns them in the form that is stored.
 
         Args:
             groups: one for each of the step's tasks, in any order.
 
         Raises:
-            ValueError: they are not those of that step, or cannot be what was measured. Nothing
-                has changed then.
+            ValueError: they are not the step's, or have impossible numbers; nothing is changed.
         """
         step, ids = self.step + 1, self._ids(self.step + 1)
         if self.epoch is None or not ids:
@@ -138,13 +130,13 @@ class Loop:
         return found
 
     def epoch_done(self) -> bool:
-        """Whether the groups of all tasks of the current epoch are there and it has not ended."""
+        """Whether the current epoch has all its groups and was not ended."""
         return bool(self.epoch and self.epoch.closed is None and not self._ids(self.step + 1))
 
     def end_epoch(self) -> list[Event]:
-        """Retire, synthesise (inline) and inject; what changes belongs to the following step.
+        """Retire, make variants (inline) and inject them; the events belong to the following step.
 
-        `next_tasks` calls it; a ValueError says that groups of the epoch are missing.
+        `next_tasks` calls it. A ValueError says that groups of the epoch are missing.
         """
         if self.epoch is None or not self.epoch_done():
             raise ValueError(f"step {self.step}: no epoch can end now")
@@ -153,7 +145,7 @@ class Loop:
             events += self.curriculum.retire(step, index)
             if self.inline:
                 self.producer.fill(self.curriculum.room(), index, step)
-            with sound(self.store):
+            with possible(self.store):
                 events += self.curriculum.admit(self.queue.waiting(index), step, index)
         with self.store.transaction(fold=False):
             self.store.add_events(events)
@@ -162,11 +154,11 @@ class Loop:
         return events
 
     def save(self) -> int:
-        """The step of the state on disk; store it with the policy's checkpoint, for `load`."""
+        """The step of the stored state; store it with the policy's checkpoint, for `load`."""
         return self.step
 
     def load(self, step: int) -> None:
-        """Go back to the state after `step` training steps; whatever came later is forgotten.
+        """Restore the state after `step` training steps; later rows are removed from the store.
 
         Raises:
             UserError: the store ends before that step.
@@ -184,23 +176,22 @@ class Loop:
             self.producer.catch_up()
 
     def _begin_epoch(self) -> None:
-        """Draw an epoch; with it is stored how many candidates its end can admit."""
+        """Draw an epoch, and store with it how many candidates its end can admit."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
         if self.config.arm == "fresh":
-            known, seeds = self.store.has_task, len(self.seeds)
-            fresh = [*fresh_tasks(self.synthesis, self.config, index, seeds, known)]
+            size, known = len(self.seeds), self.store.has_task
+            fresh += fresh_tasks(self.synthesis, self.config, index, size, known)
         ids = [task.id for task in fresh] or self.curriculum.sample(index)
         last = self.step + len(ids) // self.config.rollout.tasks_per_step
         ends = self.curriculum.expands(index) and (self.until is None or last < self.until)
+        wanted = self.curriculum.wanted() if ends else 0
         with self.store.transaction(fold=False):
             self.store.add_tasks(fresh, self.step + 1)
-            wanted = self.curriculum.wanted() if ends else 0
             self.store.epochs.add(index, self.step + 1, ids, wanted)
         self.epoch = Epoch(index, self.step + 1, None, ids)
 
     def _ids(self, step: int) -> Sequence[str]:
-        size = self.config.rollout.tasks_per_step
-        return self.epoch.ids(step, size) if self.epoch else []
+        return self.epoch.ids(step, self.config.rollout.tasks_per_step) if self.epoch else []
 
     def _category(self, task_id: str) -> str:
         entry = self.curriculum.pool.entries.get(task_id)

@@ -1,10 +1,10 @@
-"""`metrics.jsonl` (a line a step) and `summary.json` of a run."""
+"""What a run reports: `metrics.jsonl` (a line for each step), `summary.json`, lost rollouts."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -12,16 +12,19 @@ from typing import Any
 
 from rods.config import Config
 from rods.curriculum.boundary import Thresholds, Zone
+from rods.errors import UserError
+from rods.files.output import Output
 from rods.group import Group, signal_share
 from rods.loop import Loop
-from rods.output import Output
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
 from rods.store.account import Account
 from rods.store.store import Store
 
-MOST_FAILURES = 5  # tasks a step whose failures are listed
-SUMMARY = "summary.json"  # of a run that is finished
+MOST_FAILURES = 5  # tasks whose failures are listed for a step
+SUMMARY = "summary.json"  # exists once a run is finished
+BROKEN = 3  # steps in a row in which the environment lost most rollouts, after which a run ends
+REASONS = 5  # distinct causes that are shown
 
 
 def step_metrics(
@@ -32,10 +35,10 @@ def step_metrics(
     seconds: float,
     gave_up: str = "",
 ) -> dict[str, Any]:
-    """One line of `metrics.jsonl`: everything is about the groups of this step.
+    """One line of `metrics.jsonl`, about the groups of this step.
 
     Args:
-        gave_up: why no variants are made any more, or "".
+        gave_up: why synthesis was given up, or "".
     """
     errors = loop.queue.errors()
     groups = loop.latest
@@ -66,7 +69,7 @@ def step_metrics(
 
 
 def _failures(rollouts: Sequence[Rollout]) -> dict[str, str]:
-    """Why the environment lost rollouts, by task; of a few tasks."""
+    """Task id -> why the environment lost its rollouts, for at most `MOST_FAILURES` tasks."""
     return dict(islice({r.task_id: r.failure for r in rollouts if r.lost}.items(), MOST_FAILURES))
 
 
@@ -76,7 +79,7 @@ def summarise(
     """The content of `summary.json`.
 
     Args:
-        gave_up: why no variants were made any more, or "".
+        gave_up: why synthesis was given up, or "".
     """
     account = Account.of(store)
     test: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
@@ -121,14 +124,53 @@ def summarise(
 
 
 class MetricsFile:
-    """`metrics.jsonl`, for people and programs that follow a run; the store has the same lines."""
+    """`metrics.jsonl`, for people and programs that follow a run. The store has the same lines."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.path, self.lines = folder / "metrics.jsonl", store.metrics()
         Output(self.path).write(json.dumps(line) + "\n" for line in self.lines)
 
     def append(self, line: dict[str, Any]) -> None:
-        """Call it when the line is in the store."""
+        """Add a line that is already in the store."""
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+class Losses:
+    """Lost rollouts: each cause is shown once, and a broken environment ends the run.
+
+    Args:
+        folder: of the run.
+        name: gives a task's name by its id.
+        notice: called with one line for each new cause.
+    """
+
+    def __init__(
+        self, folder: Path, name: Callable[[str], str], notice: Callable[[str], None]
+    ) -> None:
+        self._folder, self._name, self._notice = folder, name, notice
+        self._reasons: set[str] = set()
+        self._broken = 0  # steps in a row
+
+    def observe(self, rollouts: Sequence[Rollout]) -> None:
+        """Read the rollouts of a training step.
+
+        Raises:
+            UserError: the environment lost most rollouts of `BROKEN` steps in a row.
+        """
+        lost = [rollout for rollout in rollouts if rollout.lost]
+        for rollout in lost:
+            self._show(rollout.failure.removeprefix(f"task {self._name(rollout.task_id)}: "))
+        self._broken = self._broken + 1 if 2 * len(lost) > len(rollouts) else 0
+        if self._broken >= BROKEN:
+            message = f"the environment lost most rollouts of {BROKEN} steps in a row"
+            way = "fix it, and resume by the same command"
+            raise UserError(f"{self._folder}: {message}: {lost[0].failure}; {way}")
+
+    def _show(self, cause: str) -> None:
+        if cause in self._reasons or len(self._reasons) >= REASONS:
+            return
+        self._reasons.add(cause)
+        last = "; further causes are in metrics.jsonl only" * (len(self._reasons) == REASONS)
+        self._notice(f"the environment lost rollouts, which are not trained on: {cause}{last}")

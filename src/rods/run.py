@@ -19,20 +19,18 @@ from rods.envs.hints import Hinter
 from rods.errors import OutputError, UserError
 from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
-from rods.identity import check_settings, check_world
+from rods.files.output import Output
 from rods.loop import Loop
-from rods.losses import Losses
-from rods.metrics import SUMMARY, MetricsFile, step_metrics, summarise
-from rods.output import Output
+from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise
 from rods.policies.registry import kind_of
 from rods.policies.tasks import TaskSides, check_endpoint, choose_seeds, synthesis_of
-from rods.processes import module_command
+from rods.processes import Stopper, module_command
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
 from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
-from rods.stopper import Stopper
+from rods.store.identity import check_settings, check_world
 from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor

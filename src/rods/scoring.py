@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from rods.envs.base import Environment, Outcome, Work
 from rods.envs.calls import CallError, Refusal
 from rods.envs.notation import attempts_call, parse_calls, read_objects
-from rods.errors import UserError
-from rods.plain_data import Author
-from rods.reading import decode, parse_json
+from rods.errors import UserError, shown
+from rods.files.plain_data import Author
+from rods.files.reading import decode, parse_json
 from rods.reward import (
     GoldTrace,
     TraceError,
@@ -25,7 +25,6 @@ from rods.reward import (
     progress,
 )
 from rods.rollout.episode import MAX_FAILURE, Ending
-from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
 BATCH = 64  # episodes scored together

@@ -1,7 +1,7 @@
-"""What people see: lines of text, progress, and what went wrong.
+"""What users see in the terminal: lines of text, progress and errors.
 
-Cursor codes and colours go to terminals alone, whatever the environment asks for. Nothing that is
-shown is markup, so names and paths are shown as they are; control characters are shown as escapes.
+Cursor codes and colours go only to terminals, whatever the environment asks for. No text is read as
+markup, so names and paths are shown unchanged; control characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from rich.text import Text
 
 from rods.errors import OutputError
 
-SELDOM = 20.0  # seconds between two lines of progress where there is no terminal
-WIDE = 1_000  # columns where there is no terminal, so that nothing is cut or broken
+SELDOM = 20.0  # seconds between two lines of progress if the output is no terminal
+WIDE = 1_000  # columns if the output is no terminal, so that no line is cut or broken
 
 
 class Screen(Console):
-    """Where tables and live text are printed."""
+    """Prints tables and live text to standard output, or to standard error."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else stdout()
@@ -50,19 +50,19 @@ class Screen(Console):
             highlight=False,
         )
 
-    def tell(self, text: str, style: str | None = None) -> None:
-        """Print a line as it is, above whatever is live.
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print a line unchanged, above live text.
 
         Raises:
-            OutputError: the stream takes no more.
+            OutputError: the stream cannot be written.
         """
         self.show(visible(text), style=style, soft_wrap=True)
 
     def show(self, *what: Any, **how: Any) -> None:
-        """`print`, with the errors of `say`.
+        """`print`, with other errors.
 
         Raises:
-            OutputError: the stream takes no more.
+            OutputError: the stream cannot be written.
         """
         try:
             self.print(*what, **how)
@@ -73,7 +73,7 @@ class Screen(Console):
         raise OutputError(_name(self.stderr), _failure(errno.EPIPE))
 
 
-_alone: TextIO | None = None  # standard output, while what others print goes elsewhere
+_alone: TextIO | None = None  # standard output, while `alone` reserves it for results
 
 
 def stdout() -> TextIO:
@@ -83,8 +83,8 @@ def stdout() -> TextIO:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Inside, results have standard output alone: what libraries and tools print goes to standard
-    error."""
+    """Inside, standard output has results only: other prints, of libraries and tools, go to
+    standard error."""
     global _alone
     _alone, sys.stdout = sys.stdout, sys.stderr
     try:
@@ -94,7 +94,7 @@ def alone() -> Iterator[None]:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether it is a terminal whose cursor can be moved."""
+    """Whether the stream is a terminal whose cursor can be moved."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -107,7 +107,7 @@ def say(text: str, *, stderr: bool = False) -> None:
     """Print a line.
 
     Raises:
-        OutputError: the stream takes no more.
+        OutputError: the stream cannot be written.
     """
     try:
         print(visible(text), file=sys.stderr if stderr else stdout(), flush=True)
@@ -116,7 +116,7 @@ def say(text: str, *, stderr: bool = False) -> None:
 
 
 def complain(message: str) -> None:
-    """One line of error, if anybody can read it."""
+    """Print one line of error; if standard error cannot be written, nothing is raised."""
     try:
         say(f"rods: {' '.join(message.split())}", stderr=True)
     except OutputError:
@@ -124,12 +124,12 @@ def complain(message: str) -> None:
 
 
 def command_line() -> str:
-    """The command of this process, in a form to be pasted."""
+    """The command of this process, quoted for a shell."""
     return shlex.join(["rods", *sys.argv[1:]])
 
 
 def prepare_streams() -> None:
-    """Open the standard streams that are closed, and let them write any character.
+    """Open closed standard streams to the null device, and make all able to write any character.
 
     Raises:
         OutputError: standard output was closed.
@@ -137,7 +137,7 @@ def prepare_streams() -> None:
     closed = []
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:  # else the next file that is opened would take its number
+        if stream is None:  # the next file that is opened would get its number
             closed.append(name)
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
         elif mode == "w":
@@ -147,29 +147,29 @@ def prepare_streams() -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere; otherwise Python complains about it at exit."""
+    """Discard what a stream still buffers; Python would report an error for it at exit."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)
 
 
 class Bar:
-    """Progress on standard error: a bar on a terminal, elsewhere a plain line now and then.
+    """Progress on standard error: a bar on a terminal, otherwise a plain line every `SELDOM` s.
 
     Args:
-        what: is counted.
-        total: how many there will be.
-        detail: what to tell besides; it is asked from another thread.
+        what: name of what is counted.
+        total: its final number.
+        detail: gives more text to show; called from another thread.
 
     Attributes:
-        done: how many there are.
+        done: the number so far.
     """
 
     def __init__(self, what: str, total: int, detail: Callable[[], str] = lambda: "") -> None:
         self._what, self._total, self._detail = what, total, detail
         self.done = 0
         self._ended = threading.Event()
-        self._teller = threading.Thread(target=self._tell, daemon=True)
+        self._printer = threading.Thread(target=self._print, daemon=True)
         screen = Screen(stderr=True)
         columns = (_Label(self._label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=screen, transient=True)
@@ -177,19 +177,19 @@ class Bar:
         self._job = self._bar.add_task(what, total=total)
 
     def update(self, done: int) -> None:
-        """So much is done."""
+        """Set the number that is done."""
         self.done = done
         self._bar.update(self._job, completed=done)
 
     def advance(self, more: int = 1) -> None:
-        """So much more is done."""
+        """Add to the number that is done."""
         self.update(self.done + more)
 
     def __enter__(self) -> Self:
         if self._live:
             self._bar.start()
         else:
-            self._teller.start()
+            self._printer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -197,20 +197,20 @@ class Bar:
         if self._live:
             self._bar.stop()
         else:
-            self._teller.join()
+            self._printer.join()
 
     def _label(self) -> str:
         detail = self._detail()
         return f"{self._what}: {detail}" if detail else self._what
 
-    def _tell(self) -> None:
+    def _print(self) -> None:
         with suppress(OutputError):  # the next write raises it again
             while not self._ended.wait(SELDOM):
                 say(f"{self._label()} ({self.done} of {self._total})", stderr=True)
 
 
 class _Label(ProgressColumn):
-    """Text that is asked for whenever it is shown."""
+    """Text that is computed whenever it is shown."""
 
     max_refresh = 0.5
 

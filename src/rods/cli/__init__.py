@@ -1,7 +1,7 @@
-"""The command line: one thin command a verb.
+"""The command line: one thin command for each verb.
 
 Exit 0 on success, 1 where `verify` or `envs check` finds faults, 2 on unusable input or output,
-128 + n after signal n, 141 where the reader of the output closed it.
+128 + n after signal n, 141 if the reader of the output closed it.
 """
 
 import signal
@@ -9,7 +9,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point. Ctrl-C ends it without a word, also while the commands are being loaded."""
+    """Entry point. Ctrl-C ends it without a message, also while the commands are loaded."""
     try:
         from rods.cli.commands import run
 

@@ -1,16 +1,17 @@
-"""All commands, and what becomes of their errors."""
+"""All commands with an example of each, and how their errors are reported."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from rods import __version__
-from rods.cli import envs, episodes, simulation, synthesis, training
+from rods.cli import environments, synth, tasks, training
 from rods.errors import OutputError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
@@ -20,22 +21,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    training.train,
-    training.report,
-    synthesis.synth,
-    synthesis.verify,
-    synthesis.export,
-    synthesis.profile,
-    episodes.score,
-    episodes.audit,
-    episodes.play,
-    simulation.simulate,
-    training.doctor,
-):
-    app.command()(alone()(command))
-envs_app = typer.Typer(help="Environments of your own.", no_args_is_help=True)
-envs_app.command("check")(alone()(envs.check))
+EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a terminal
+    training.train: "rods train --run runs/demo --preset micro --seed 0",
+    training.report: "rods report runs/demo",
+    synth.synth: "rods synth --count 100 --out tasks.jsonl",
+    tasks.verify: "rods verify tasks.jsonl",
+    tasks.export: "rods export tasks.jsonl --format bfcl --out exported",
+    tasks.profile: "rods profile multi_turn_base_3 multi_turn_base_4",
+    environments.score: "rods score episodes.jsonl --json",
+    environments.audit: "rods audit --category miss_func",
+    environments.play: "rods play multi_turn_base_3",
+    training.simulate: "rods simulate --sweep pool.beta=0.1,0.2 --seeds 5",
+    training.doctor: "rods doctor runs/demo",
+}
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: {example}")(alone()(command))
+envs_app = typer.Typer(help="Your own environments.", no_args_is_help=True)
+CHECK = "rods envs check package.module:Class --tasks tasks.yaml"
+envs_app.command("check", epilog=f"Example: {CHECK}")(alone()(environments.check))
 app.add_typer(envs_app, name="envs")
 
 
@@ -49,7 +52,7 @@ def _version(
 
 
 def run() -> None:
-    """Do what is asked: an error that a person can mend is one line and an exit code."""
+    """Run the command. An error that the user can mend gives one line and an exit code."""
     try:
         prepare_streams()
         _check_surroundings()
@@ -62,7 +65,7 @@ def run() -> None:
         sys.exit(2)
     except OutputError as error:
         _unwritable(error)
-    except OSError as error:  # of the library that prints help and tables
+    except OSError as error:  # from the library that prints help and tables
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         _unwritable(OutputError("standard output", error))
@@ -73,27 +76,27 @@ def run() -> None:
 
 
 def _check_surroundings() -> None:
-    """Refuse to work where paths mean nothing or tools are not described.
+    """Refuse to work where relative paths or the descriptions of tools are missing.
 
     Raises:
-        UserError: the current folder was removed, or Python leaves docstrings out.
+        UserError: the current folder was removed, or Python discards docstrings.
     """
     try:
         os.getcwd()
     except OSError:
-        raise UserError("the current folder is gone; go to another one") from None
+        raise UserError("the current folder was removed; change to another one") from None
     if sys.flags.optimize > 1:
-        message = "Python leaves out the docstrings, which describe tools; unset PYTHONOPTIMIZE"
+        message = "Python discards the docstrings, which describe tools; unset PYTHONOPTIMIZE"
         raise UserError(message)
 
 
 def _misused(error: Any) -> NoReturn:
-    """Unusable options or arguments; the library that reads them does not publish its classes."""
+    """Report unusable options or arguments; the library that reads them hides its error classes."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "rods"
-        complain(f"{error.format_message()} ({command} --help tells of the options)")
+        complain(f"{error.format_message()} ({command} --help shows the options)")
     sys.exit(error.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""Commands around a run: train, report, doctor."""
+"""Commands on a run: train, simulate, report, doctor."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
 
-from rods.cli.common import EnvOption, JsonFlag, SeedFile, SeedOption
+from rods.cli.options import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.config import Arm, load_config
 from rods.errors import UserError
-from rods.output import Output
-from rods.stopper import Stopper
-from rods.terminal import Screen, command_line, say
+from rods.files.output import Output
+from rods.processes import Stopper
+from rods.terminal import Bar, Screen, command_line, say
 
 
 def train(
-    run: Annotated[Path, typer.Option(help="Run folder; an interrupted run goes on.")],
+    run: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it is continued.")],
     preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "micro",
     seed: SeedOption = 0,
-    arm: Annotated[str, typer.Option(help="rods, static (seeds only) or fresh.")] = "rods",
+    arm: Annotated[str, typer.Option(help="rods, static (seed tasks only) or fresh.")] = "rods",
     env: EnvOption = "bfcl",
     tasks: SeedFile = None,
     set_: Annotated[
@@ -30,12 +32,12 @@ def train(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the closed loop to its report, or go on where it was interrupted."""
+    """Train with the closed loop and write the report; continue a run that was interrupted."""
     if arm not in get_args(Arm):
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
     own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
-    from rods.display import Display, last_screen
+    from rods.cli.display import Display, last_screen
     from rods.report.page import write_report
     from rods.run import train as run_training
 
@@ -44,7 +46,7 @@ def train(
         with Display(config, run, screen) as display, suppress(KeyboardInterrupt):
             summary = run_training(config, run, display, stopper)
         if summary is None:
-            screen.tell(f"Interrupted; nothing is lost. Go on with: {command_line()}")
+            screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
     report = write_report(run)
     if as_json:
@@ -55,9 +57,11 @@ def train(
 
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    out: Annotated[Path | None, typer.Option(help="Default: report.html in the folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Default: report.html in the run folder.")
+    ] = None,
 ) -> None:
-    """Write the run's page: one file, no network needed to open it."""
+    """Write the report of a run: one HTML page that needs no network."""
     from rods.report.page import write_report
 
     page = write_report(run, out)
@@ -68,7 +72,7 @@ def doctor(
     run: Annotated[Path | None, typer.Argument(help="Also check this run folder.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check the installation, and that a run's stored state is whole."""
+    """Check the installation, and the stored state of a run."""
     from rods.doctor import check
 
     findings = check(run)
@@ -79,3 +83,67 @@ def doctor(
             say(f"{'ok ' if ok else 'BAD'} {name}: {detail}")
     if not all(ok for _, ok, _ in findings):
         raise typer.Exit(2)
+
+
+def simulate(
+    preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "simulate",
+    tasks: Annotated[int | None, typer.Option(min=1, help="Seed tasks; else the preset's.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Training steps; else the preset's, at least one epoch of seed tasks."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the seed tasks, instead of steps.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="rods, static or fresh; repeatable. Else static and rods, or rods."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: key.name=value; also learner., world."),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="Compare values: key.name=v1,v2; repeat for a grid."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Random seeds; else 20, or 1 in a large run.")
+    ] = None,
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="Write a page with figures: FILE.html.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare settings before training: a simulated learner in the real loop."""
+    from rods.simulate.page import render
+    from rods.simulate.study import plan
+    from rods.simulate.summary import HEADER, READ, cells, summarise
+    from rods.simulate.summary import as_json as results
+
+    if steps and epochs:
+        raise UserError("--epochs: give either steps or epochs")
+    page = Output(out) if out else None
+    overrides = [f"pool.seeds={tasks}"] * (tasks is not None) + (set_ or [])
+    study = plan(
+        preset, overrides, sweep or (), arms=arm or (), steps=steps, epochs=epochs,
+        seeds=seeds, seed=seed,
+    )  # fmt: skip
+    with Bar("groups", study.groups()) as bar:
+        rows = summarise([*study.run(bar.advance)])
+    if page:
+        page.write(render(rows, study))
+    stderr = page is not None and page.on_stdout
+    if as_json:
+        say(json.dumps(results(rows, study)), stderr=stderr)
+        return
+    columns = [Column(name, justify="right", no_wrap=True) for name in HEADER[1:]]
+    table = Table(HEADER[0], *columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for row in cells(rows):
+        table.add_row(*row)
+    screen = Screen(stderr=stderr)
+    screen.show(table)
+    screen.say(f"{len(study.seeds)} seeds, {study.trajectories:,} trajectories per run. {READ}")
+    if out:
+        screen.say(f"Page: {out}")

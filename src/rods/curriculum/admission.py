@@ -1,12 +1,12 @@
-"""Admission of candidates: at most beta of the active pool an epoch, and never more than P_max.
+"""Admission of candidates: for each epoch at most beta of the active pool, never more than P_max.
 
-The limit is exact: beta is the decimal that was typed. The fraction of a task that is left of it at
-an end of an epoch counts at the next one, or a pool of fewer than 1 / beta tasks would never grow.
-A whole place that no candidate used is not carried over.
+The limit is exact: beta is the decimal that was typed. The fraction of a task that remains at the
+end of an epoch is carried over to the next end; otherwise a pool of fewer than 1 / beta tasks would
+never grow. A whole place that no candidate used is not carried over.
 
-Departure from the paper: it injects first and then cuts the pool back to P_max. Here the least
-valuable tasks make room beforehand, so that P_max holds at every moment. As there, tasks that were
-not tried yet are never pruned.
+Departure from the paper: it injects first and then prunes the pool to P_max. Here the tasks of
+least value are pruned first, so P_max holds at every moment. As in the paper, tasks that were not
+tried yet are never pruned.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rods.curriculum.pool import Entry, Event, Pool
 
 
 class Waiting(Protocol):
-    """A candidate; see `rods.store.rows.Candidate`."""
+    """A candidate; see `rods.store.schema.Candidate`."""
 
     @property
     def task_id(self) -> str: ...
@@ -36,7 +36,7 @@ class Waiting(Protocol):
 
 
 class Admission:
-    """Decides who joins the pool, and who makes room for them.
+    """Decides which candidates join the pool, and which tasks are pruned for them.
 
     Attributes:
         carried: fraction of a task that the latest epoch's end left unused, in [0, 1).
@@ -50,23 +50,23 @@ class Admission:
         self.refused = 0
 
     def wanted(self, pool: Pool) -> int:
-        """Candidates beyond which no more could join, were this the end of the epoch."""
+        """The most candidates that could join if the epoch ended now."""
         return min(floor(self._allowance(pool)), self.config.p_max)
 
     def room(self, pool: Pool) -> int:
-        """Tasks that may join now: what beta allows, within P_max and what may be pruned."""
+        """How many tasks may join now: within beta and P_max, after what may be pruned."""
         most, free = self._limits(pool)
         return most if most <= free else free + sum(1 for _ in self._may_go(pool, most - free))
 
     def admit(
         self, pool: Pool, candidates: Sequence[Waiting], step: int, epoch: int
     ) -> list[Event]:
-        """Events at the end of `epoch`: the pruned, then the injected.
+        """Events at the end of `epoch`: first the pruned tasks, then the injected ones.
 
-        Call it once an end, since it carries over what is left.
+        Call it once for each end, since it changes `carried`.
 
         Args:
-            candidates: the most wanted first; none is in the pool yet.
+            candidates: in the order of preference; none is in the pool yet.
         """
         most, free = self._limits(pool)
         self.carried = self._allowance(pool) % 1
@@ -78,14 +78,14 @@ class Admission:
         ]
 
     def _limits(self, pool: Pool) -> tuple[int, int]:
-        """What beta lets in, and the places that are free below P_max."""
+        """How many tasks beta allows, and how many places are free below P_max."""
         return floor(self._allowance(pool)), max(0, self.config.p_max - pool.generated)
 
     def _allowance(self, pool: Pool) -> Fraction:
         return self.carried + self.beta * len(pool.live)
 
     def _least(self, pool: Pool, count: int) -> list[Entry]:
-        """At most `count` tasks that may make room, the least valuable first."""
+        """At most `count` tasks to prune, those of least value first."""
         if count <= 0:
             return []
         if not self.config.floor:
@@ -96,7 +96,7 @@ class Admission:
     def _may_go(
         self, pool: Pool, count: int, entries: Iterable[Entry] | None = None
     ) -> Iterator[Entry]:
-        """The first `count` of some entries, as far as the floor allows."""
+        """The first `count` entries that may be pruned without going below the floor."""
         left = pool.surplus(self.config.floor)
         for entry in _tried(pool) if entries is None else entries:
             if count <= 0:
@@ -107,11 +107,11 @@ class Admission:
                 yield entry
 
     def _value(self, entry: Entry) -> tuple[float, str]:
-        """Of a tried task; a rule with forecasts says what it is worth by now."""
+        """Sorts tried tasks by value; a rule with forecasts gives the present value."""
         standing = self.rule.standing(entry.task_id, entry.seen + 1)
         return (standing.priority if standing else 1.0, entry.task_id)
 
 
 def _tried(pool: Pool) -> Iterator[Entry]:
-    """Generated tasks that had a group; the others are never pruned."""
+    """Generated tasks that had a complete group; others are never pruned."""
     return (e for e in pool.live.values() if e.generated and e.seen >= 0)

@@ -1,7 +1,7 @@
-"""Whether a run's stored history keeps the pool's promises (`rods doctor`, and the tests).
+"""Checks that a run's stored history keeps all limits of the pool (for `rods doctor` and tests).
 
-The number of injected tasks and the fraction carried over are computed a second time here, so that
-the audit does not rely on the code that it checks.
+The number of injected tasks and the carried fraction are computed a second time here, so that the
+audit does not rely on the code that it checks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rods.config import Config
 from rods.curriculum.pool import Event, ImpossibleEventError, Pool
 
 End = tuple[int, int, Fraction]
-"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.rows.EndRow`."""
+"""Epoch, step and carried-over fraction of an epoch's end; see `rods.store.schema.EndRow`."""
 
 
 class Drawn(Protocol):
-    """An epoch's order; see `rods.store.rows.Epoch`."""
+    """An epoch's order; see `rods.store.schema.Epoch`."""
 
     @property
     def number(self) -> int: ...
@@ -41,10 +41,10 @@ def faults(
     config: Config,
     ends: Sequence[End],
 ) -> Iterator[str]:
-    """What is wrong, a sentence each; nothing if all is well.
+    """The faults of a history, one sentence each; none if it keeps all limits.
 
     Args:
-        categories: of all stored tasks but the candidates that wait, by id.
+        categories: task id -> category, of all stored tasks except the candidates that wait.
         trained: step -> the tasks of its groups.
         ends: in the order of the epochs.
     """
@@ -65,7 +65,7 @@ def faults(
                 yield str(error)
                 continue
             if event.kind == "retired" and not entry.generated:
-                yield f"original {event.task_id} was retired"
+                yield f"seed task {event.task_id} was retired"
             if pool.generated > config.pool.p_max:
                 yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
         active = len(pool.live) if active is None else active
@@ -84,7 +84,7 @@ def faults(
 def _trained(
     epochs: Sequence[Drawn], trained: Mapping[int, Sequence[str]], size: int
 ) -> Iterator[str]:
-    """Every step's groups against the epoch's order; no step is missing."""
+    """Compare each step's groups with the epoch's order; no step may be missing."""
     for epoch in epochs:
         for place in range(0, len(epoch.task_ids), size):
             step = epoch.first_step + place // size
@@ -96,19 +96,19 @@ def _trained(
 
 
 class Limit:
-    """How many tasks each epoch's end may admit, given the fraction that it inherits."""
+    """How many tasks each end of an epoch may admit, with the fraction from the end before."""
 
     def __init__(self, config: Config, ends: Sequence[End]) -> None:
         self.config, self.beta = config, Fraction(str(config.pool.beta))
         self.left, self.carried = deque(ends), Fraction(0)
 
     def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
-        """Check the ends without events before a given step; None: all that are left."""
+        """Check the ends without events that come before a step; None for all that remain."""
         while self.left and (step is None or self._place() < (step, epoch)):
             yield from self.at(*self._place(), active, 0)
 
     def at(self, step: int, epoch: int, active: int, joined: int) -> Iterator[str]:
-        """Check one end of an epoch, or an injection outside of any.
+        """Check one end of an epoch, or injections that belong to no end.
 
         Args:
             active: tasks after retirement, before anything was pruned or injected.
@@ -128,6 +128,6 @@ class Limit:
             yield f"epoch {epoch}: {found}"
 
     def _place(self) -> tuple[int, int]:
-        """Step and epoch that the events of the next end carry."""
+        """Step and epoch of the events of the next end."""
         epoch, step, _ = self.left[0]
         return step, epoch + 1

@@ -1,11 +1,11 @@
-"""Boundary rules: where a task stands, read off its groups; three rules by the latest group.
+"""Boundary rules, which judge a task by its groups; here the three that use the latest group only.
 
-Departure from the paper: its rule by the mean of a task's latest group is one of four. Under a
-per-turn reward a group can be constant in between (every rollout fails at the same turn): its mean
-says boundary, its advantage is zero. The fourth rule is in `rods.curriculum.posterior`. Where a
-task stands is read off verified outcomes (`Group.verified`); whether its next group will have
-signal is judged on the rewards that are trained on, by `posterior` on the outcomes too, since it
-forecasts them alone.
+Departure from the paper: its rule, by the mean of the latest group, is one of four. With a reward
+for each turn a group can be constant in between (every rollout fails at the same turn): its mean
+says boundary, but its advantages are zero. The fourth rule is in `rods.curriculum.posterior`.
+A task's zone follows from its verified outcomes (`Group.verified`). Whether its next group will
+have signal is judged by the rewards that are trained on; `posterior` judges it by the outcomes too,
+since it forecasts only these.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Zone(StrEnum):
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Zone limits alpha-minus and alpha-plus on the mean reward."""
+    """Zone limits alpha-minus and alpha-plus on the mean outcome."""
 
     low: float = 0.20
     high: float = 0.85
 
     def zone(self, mean: float) -> Zone:
-        """The paper's zones; the limits belong to the boundary."""
+        """The paper's zones; both limits belong to the boundary."""
         if mean > self.high:
             return Zone.MASTERED
         return Zone.BOUNDARY if mean >= self.low else Zone.HARD
 
 
 class Standing(NamedTuple):
-    """Where a task stands, as far as a rule can tell.
+    """A rule's judgement of a task.
 
     Attributes:
-        mean: the mean reward that is expected of it, in [0, 1].
-        priority: how much a group of it is worth, in [0, 1]; higher is better.
-        boundary: whether it may be a parent of variants.
-        no_signal: whether its next group is expected to have none.
+        mean: its expected mean outcome, in [0, 1].
+        priority: the value of a group of it, in [0, 1]; higher is better.
+        boundary: whether it may be a parent task.
+        no_signal: whether its next group is expected to have no signal.
     """
 
     mean: float
@@ -58,11 +58,11 @@ class Standing(NamedTuple):
 
 
 class BoundaryRule(Protocol):
-    """Learns from groups where tasks stand. Its state is a function of the groups it was shown.
+    """Judges tasks by their groups. Its state is a function of the groups that it observed.
 
     Attributes:
         by_signal: tasks whose next group is expected to have no signal leave the pool.
-        forecasts: the standing of a task may change while the task is not seen.
+        forecasts: the standing of a task may change in epochs without a group of it.
     """
 
     name: str
@@ -72,18 +72,18 @@ class BoundaryRule(Protocol):
     def observe(self, group: Group) -> None: ...
 
     def standing(self, task_id: str, epoch: int) -> Standing | None:
-        """Where the task stands in that epoch; None if nothing is known of it."""
+        """The task's standing in that epoch; None if no group of it is known."""
 
 
 class LatestGroupRule:
-    """What three rules share: only the latest complete group of a task counts."""
+    """The base of three rules: only the latest complete group of a task counts."""
 
     name = ""
     by_signal = False
     forecasts = False
 
     def __init__(self) -> None:
-        # Numbers, four a task: garbage collections would walk an object for each.
+        # Four numbers for each task; garbage collections would visit an object for each.
         self._places: dict[str, int] = {}
         self._numbers = array("d")
 
@@ -100,8 +100,8 @@ class LatestGroupRule:
         return Standing(mean, priority, bool(boundary), bool(no_signal))
 
     def judge(self, group: Group) -> Standing:
-        """Where a task stands after one complete group."""
-        raise AssertionError("a rule says how it judges")
+        """The standing of a task after one complete group."""
+        raise AssertionError("each rule defines it")
 
 
 class MeanRule(LatestGroupRule):
@@ -120,7 +120,7 @@ class MeanRule(LatestGroupRule):
 
 
 class VarianceRule(LatestGroupRule):
-    """A task is at the boundary while the outcomes of its group differ; 4 * variance ranks it.
+    """A task is at the boundary if the outcomes of its group differ; its priority is 4 * variance.
 
     4 * variance is at most phi, with equality for binary outcomes (Bhatia-Davis).
     """
@@ -133,10 +133,10 @@ class VarianceRule(LatestGroupRule):
 
 
 class RandomRule(LatestGroupRule):
-    """Any task may be a parent, in an order drawn anew at each step: the paper's ablation.
+    """Any task may be a parent task, with a new random priority at each step: the paper's ablation.
 
     Args:
-        seed: of the drawing.
+        seed: random seed of the priorities.
     """
 
     name = "random"

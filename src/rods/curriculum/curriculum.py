@@ -1,6 +1,6 @@
-"""The curriculum: the pool, the rule that reads the boundary, and the rules that act on the pool.
+"""The curriculum: the pool, the boundary rule, and the rules that change the pool.
 
-It lives in memory. Its state is a function of the events and groups that it was shown, and of the
+It is kept in memory. Its state is a function of the events and groups that it observed, and of the
 fraction that the latest end of an epoch carried over, so `replay` restores it from a history.
 """
 
@@ -34,9 +34,9 @@ class Curriculum:
     """Samples an epoch, observes its groups, and changes the pool at the epoch's end.
 
     Attributes:
-        pool: the state.
-        rule: where each task stands.
-        selection: the parents that were chosen at the latest step.
+        pool: all tasks with their states.
+        rule: the boundary rule.
+        selection: the parent tasks that were chosen at the latest step.
     """
 
     def __init__(self, config: Config) -> None:
@@ -48,20 +48,20 @@ class Curriculum:
         self.selection = Selection()
 
     def expands(self, epoch: int) -> bool:
-        """Whether variants are made in an epoch, and its tasks are judged."""
+        """Whether variants are made in an epoch and its tasks are judged."""
         return self.config.arm == "rods" and self.config.stage(epoch).expand
 
     def sample(self, epoch: int) -> list[str]:
-        """Task ids of an epoch in their order, a whole number of steps."""
+        """Task ids of an epoch, in order, for a whole number of steps."""
         categories = frozenset(self.config.stage(epoch).categories)
         rng = Random(f"{self.config.seed} epoch {epoch}")
         return sample(self.pool, self.config.rollout.tasks_per_step, categories, epoch, rng)
 
     def apply(self, events: Iterable[Event], categories: Mapping[str, str] = {}) -> None:
-        """Take events that happened.
+        """Apply events to the pool.
 
         Args:
-            categories: of tasks that join, by id.
+            categories: task id -> category, of tasks that join.
 
         Raises:
             ImpossibleEventError: an event cannot happen to its task.
@@ -70,7 +70,7 @@ class Curriculum:
             self.pool.apply(event, categories.get(event.task_id))
 
     def observe(self, groups: Sequence[Group]) -> list[Event]:
-        """Take the groups of a training step; the events say which became parents."""
+        """Observe the groups of a training step; the events name the chosen parent tasks."""
         epoch, step = groups[0].epoch, groups[0].step
         expands = self.expands(epoch)
         self._see(groups, judge=expands)
@@ -90,7 +90,7 @@ class Curriculum:
         return gone
 
     def wanted(self) -> int:
-        """How many candidates the end of an epoch could admit at most, as the pool is now."""
+        """The most candidates that an end of the epoch could admit with the present pool."""
         return self.admission.wanted(self.pool)
 
     def room(self) -> int:
@@ -114,8 +114,7 @@ class Curriculum:
         """Restore the state after a history.
 
         Args:
-            open_epoch: the epoch that has not ended: verdicts on its tasks are still to be carried
-                out. None if there is no such epoch.
+            open_epoch: the epoch that has not ended, whose verdicts are not carried out; or None.
             carried: see `Admission.carried`.
 
         Raises:
@@ -128,9 +127,9 @@ class Curriculum:
             self._see(found, judge=epoch == open_epoch and self.expands(epoch))
 
     def state(self) -> dict[str, Any]:
-        """All that decides on the future, as plain data: equal states behave equally.
+        """All that future changes depend on, as plain data: equal states behave equally.
 
-        Where tasks stand is left out; that is a function of the groups.
+        The standings of tasks are left out, since they are a function of the groups.
         """
         return {
             "tasks": {task_id: asdict(entry) for task_id, entry in self.pool.entries.items()},
@@ -140,7 +139,7 @@ class Curriculum:
         }
 
     def metrics(self) -> dict[str, Any]:
-        """Counts for the line of a training step."""
+        """Counts for the line of a training step in `metrics.jsonl`."""
         pool, selection = self.pool, self.selection
         return {
             "pool": {
@@ -166,7 +165,7 @@ class Curriculum:
 
 
 def make_rule(config: Config) -> BoundaryRule:
-    """The rule that `boundary.rule` names, with nothing observed yet."""
+    """The rule that `boundary.rule` names, before it observed any group."""
     boundary = config.boundary
     if boundary.rule == "mean":
         return MeanRule(Thresholds(boundary.low, boundary.high))

@@ -1,4 +1,4 @@
-"""The pool: every task that ever was in it, with its state; the state is the fold of all events."""
+"""The pool: each task that ever was in it, with its state, which is the fold of all events."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rods.group import Group
 
 
 class ImpossibleEventError(ValueError):
-    """An event that cannot happen to its task: the history is not one of this pool."""
+    """An event that cannot happen to its task, so the history is wrong."""
 
 
 class Event(NamedTuple):
     """One change of the pool, or a use of one of its tasks.
 
-    Kinds: seeded; chosen (as a parent of variants); injected (reason: the parent's id); passed (a
-    trial: burn-in of a new task, or an original's re-examination, then with the reason); rested
-    (originals, reason: why), woken (reason: why it rested); retired (reason: why).
+    Kinds: seeded; chosen (as a parent task); injected (reason: the parent's id); passed (a trial:
+    the burn-in of a new task, or the re-examination of a seed task, then with the reason); rested
+    (seed tasks, reason: why); woken (reason: why it rested); retired (reason: why).
 
     Attributes:
         step: training step that it belongs to, from 1; an epoch's end belongs to the step after.
-        epoch: the first epoch that it takes effect in.
+        epoch: the first epoch in which it has an effect.
     """
 
     step: int
@@ -60,11 +60,11 @@ class Entry:
     Attributes:
         place: in the order of arrival, from 0.
         state: trial (burn-in or re-examination), active, resting or retired.
-        since: epoch from which on it has been in that state.
-        chosen: step at which it was last chosen as a parent, or None.
-        rests: how often in a row an original was sent to rest.
+        since: first epoch in that state.
+        chosen: step at which it was last chosen as a parent task, or None.
+        rests: how often in a row a seed task was sent to rest.
         reason: of the event that brought it into its state.
-        seen: last epoch in which it had a complete group, or -1; groups tell it, not events.
+        seen: last epoch in which it had a complete group, or -1; set by groups, not by events.
     """
 
     place: int
@@ -81,14 +81,16 @@ class Entry:
 
 @dataclass
 class Pool:
-    """The tasks and their states. It changes by `apply` alone.
+    """The tasks and their states. Only `apply` changes the states.
 
     Attributes:
         live: tasks that may be drawn, in order of arrival or return.
-        resting: originals that rest.
-        size: category -> live tasks.
-        generated: live tasks that were made by synthesis.
-        chosen: task id -> step at which it was last chosen as a parent.
+        resting: seed tasks that rest.
+        size: category -> number of live tasks.
+        generated: number of live tasks that synthesis made.
+        injected: number of tasks that were injected so far.
+        retired: reason -> number of tasks that retired so far.
+        chosen: task id -> step at which it was last chosen as a parent task.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -101,10 +103,10 @@ class Pool:
     chosen: dict[str, int] = field(default_factory=dict)
 
     def apply(self, event: Event, category: str | None = None) -> Entry:
-        """Fold one event into the state, and return the entry that it changed.
+        """Apply one event, and return the entry that it changed.
 
         Args:
-            category: of a task that joins; None if there is no such task.
+            category: of a task that joins; None if that task is not stored.
 
         Raises:
             ImpossibleEventError: it cannot happen to the task in its state, or there is no task.
@@ -136,17 +138,17 @@ class Pool:
         return entry
 
     def observe(self, groups: Iterable[Group]) -> None:
-        """Remember when tasks were last seen."""
+        """Note when tasks were last seen."""
         for group in groups:
             if group.complete and (entry := self.entries.get(group.task_id)):
                 entry.seen = group.epoch
 
     def categories(self) -> list[str]:
-        """Those that a task of the pool has or had."""
+        """All categories of tasks that are or were in the pool."""
         return sorted(self.size)
 
     def surplus(self, floor: int) -> Counter[str]:
-        """Live tasks of each category beyond a floor that is to stay."""
+        """Category -> number of live tasks above a floor."""
         return Counter({category: max(0, n - floor) for category, n in self.size.items()})
 
     def _move(self, entry: Entry, state: str) -> None:
@@ -166,10 +168,10 @@ class Pool:
 
 
 def fold(events: Iterable[Event], categories: Mapping[str, str]) -> Pool:
-    """The pool that a history makes.
+    """The pool that results from a history.
 
     Args:
-        categories: of all tasks, by id.
+        categories: task id -> category, of all tasks.
 
     Raises:
         ImpossibleEventError: an event cannot happen, or names a task that does not exist.

@@ -1,19 +1,19 @@
-"""A posterior over each task's outcomes, from all its groups, the recent ones counting more.
+"""A posterior over each task's outcomes, from all its groups; recent groups count more.
 
-Ours, not the paper's. One group of K = 16 is a noisy measurement of a quantity that changes; the
-latest-group rules use nothing else. Here a task's outcomes follow an unknown distribution over the
-values that they can take, with a Dirichlet posterior: each rollout adds one to the weight of its
-outcome, and weights fade by `memory` an epoch. Everything the pool asks is then in closed form, for
-binary and for per-turn outcomes alike:
+This rule is not in the paper. One group of K = 16 is a noisy measurement of a quantity that
+changes, and the other rules use the latest group only. Here a task's outcomes follow an unknown
+distribution over their possible values, with a Dirichlet posterior: each rollout adds one to the
+weight of its outcome, and all weights are multiplied by `memory` for each epoch. Then all that the
+pool needs has a closed form, for binary outcomes and for those by turn:
 
 - the expected mean, sum_v a_v v / A, with weights a_v and A = sum_v a_v;
-- the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks parents;
+- the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks parent tasks;
 - the probability that the next group is constant, sum_v E[p_v^K], where for a Dirichlet
   E[p_v^K] = G(a_v + K) G(A) / (G(a_v) G(A + K)), G being the gamma function.
 
-A task that was not seen for some epochs is forecast: its weights have faded towards the prior, and
-a share of its failures is expected to have turned into successes (or the other way round), by the
-drift that tasks of its category showed between two looks at them.
+For a task that was not seen for some epochs there is a forecast: its weights fade towards the
+prior, and a share of its failures is expected to become successes (or the reverse), by the drift
+that the tasks of its category showed between two measurements.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from typing import NamedTuple
 from rods.curriculum.boundary import Standing
 from rods.group import Group
 
-PRIOR = 0.5  # weight of one success and of one failure before anything was seen (Jeffreys)
-LEAST_CHANCE = 0.5  # of a signal, below which no signal is expected
-FADING = 0.99  # of the drift's evidence, a look
-MOST_DRIFT = 0.5  # share of failures that an epoch may turn, at most
+PRIOR = 0.5  # weight of success, and of failure, before any group (Jeffreys prior)
+LEAST_CHANCE = 0.5  # probability of signal below which none is expected
+FADING = 0.99  # factor of the drift's older evidence at each measurement
+MOST_DRIFT = 0.5  # largest share of failures that may become successes in an epoch
 
 
 class _Evidence(NamedTuple):
@@ -38,7 +38,7 @@ class _Evidence(NamedTuple):
 
 
 class _Drift:
-    """How the mean reward of one category's tasks moves an epoch, from pairs of looks at them."""
+    """How the mean outcome of a category's tasks changes in an epoch, from pairs of groups."""
 
     def __init__(self) -> None:
         self.moved = self.short = self.had = 0.0
@@ -50,14 +50,14 @@ class _Drift:
 
     @property
     def share(self) -> float:
-        """Of failures that become successes an epoch; negative if successes are forgotten."""
+        """Share of failures that become successes in an epoch; negative if tasks are forgotten."""
         base = self.short if self.moved > 0 else self.had
         share = self.moved / base if base > 0 else 0.0
         return max(-MOST_DRIFT, min(MOST_DRIFT, share))
 
 
 class PosteriorRule:
-    """A task is at the boundary while its next group of K probably has a signal.
+    """A task is at the boundary if its next group of K probably has signal.
 
     Args:
         size: K.
@@ -75,7 +75,7 @@ class PosteriorRule:
         self._drift: dict[str, _Drift] = defaultdict(_Drift)
 
     def observe(self, group: Group) -> None:
-        """Every outcome counts, those of an incomplete group too."""
+        """All outcomes count, also those of an incomplete group."""
         if not group.verified:
             return
         weights: dict[float, float] = {}
@@ -107,11 +107,11 @@ class PosteriorRule:
         return Standing(mean, 4 * variance, not no_signal, no_signal)
 
     def drift(self) -> dict[str, float]:
-        """Share of failures that turn into successes an epoch, by category."""
+        """Category -> share of failures that become successes in an epoch."""
         return {category: drift.share for category, drift in sorted(self._drift.items())}
 
     def _forecast(self, known: _Evidence, category: str, epochs: int) -> dict[float, float]:
-        """The weights after some epochs in which the task was not seen."""
+        """The weights after some epochs without a group of the task."""
         if epochs <= 0:
             return dict(known.weights)
         share = self._drift[category].share

@@ -1,11 +1,14 @@
-"""Retirement: burn-in, retirement of generated tasks, rest and re-examination of originals.
+"""Retirement: burn-in, retirement of generated tasks, rest and re-examination of seed tasks.
 
 Tasks are judged when their groups are observed, so the end of an epoch costs O(changed tasks).
 
-Departures from the paper: under a rule that looks at the signal, a generated task whose next group
-is expected to have none retires too ("no signal"); originals may rest (`rest_epochs`) and are
-re-examined, at first after `rest_epochs`, then after twice as long each time they are found
-unchanged; a floor of live tasks a category is protected: the most valuable ones stay.
+Departures from the paper:
+
+- With a rule that uses the signal, a generated task whose next group is expected to have no signal
+  retires too ("no signal").
+- Seed tasks may rest (`rest_epochs`). They are re-examined first after `rest_epochs`, then after
+  twice as long each time they are found unchanged.
+- For each category a floor of live tasks is protected: those of most value are kept.
 """
 
 from __future__ import annotations
@@ -18,16 +21,16 @@ from rods.curriculum.boundary import BoundaryRule, Standing
 from rods.curriculum.pool import Entry, Event, Pool
 from rods.group import Group
 
-DOUBLINGS = 3  # of the time to an original's next examination, at most
-UNSEEN = 2  # epochs without a group after which a rule's forecast may judge
-PASS = ""  # a verdict: the trial is passed
+DOUBLINGS = 3  # of the time to a seed task's next examination, at most
+UNSEEN = 2  # epochs without a group after which a task is judged by a forecast
+PASS = ""  # a verdict: the task passes its trial, or remains
 
 
 class Retirement:
-    """Judges tasks as they are seen, and carries the verdicts out at the end of the epoch.
+    """Judges tasks when their groups are observed; the end of the epoch carries the verdicts out.
 
     Attributes:
-        verdicts: task id -> what the epoch's end will do with it: PASS, or why it has to leave.
+        verdicts: task id -> PASS, or why it will retire or rest at the epoch's end.
         kept: category -> tasks that only the floor kept, at the latest end of an epoch.
     """
 
@@ -37,7 +40,7 @@ class Retirement:
         self.verdicts: dict[str, str] = {}
 
     def observe(self, groups: Iterable[Group], pool: Pool) -> None:
-        """Judge the tasks of groups that the rule has observed; an incomplete group judges none."""
+        """Judge the tasks of groups that the rule has observed; incomplete groups are skipped."""
         for group in groups:
             entry = pool.live.get(group.task_id)
             standing = self.rule.standing(group.task_id, group.epoch)
@@ -45,7 +48,7 @@ class Retirement:
                 self._judge(entry, standing, group.epoch)
 
     def end(self, pool: Pool, step: int, epoch: int) -> list[Event]:
-        """What changes because of `epoch`, which has ended."""
+        """The events at the end of `epoch`."""
         after = epoch + 1
         if self.rule.forecasts:
             self._forecast(pool, epoch)
@@ -61,7 +64,7 @@ class Retirement:
             else:
                 leaving.append((task_id, reason, entry))
         self.verdicts, self.kept = {}, Counter()
-        if self.config.floor:  # the least valuable go first
+        if self.config.floor:  # those of least value leave first
             leaving.sort(key=lambda found: (self._value(found[2], epoch), found[0]))
         gone = []
         for task_id, reason, entry in leaving:
@@ -83,10 +86,10 @@ class Retirement:
             self.verdicts.pop(entry.task_id, None)
 
     def _reason(self, entry: Entry, standing: Standing, epoch: int) -> str:
-        """Why a task has to go, or PASS."""
+        """Why a task must leave, or PASS."""
         config = self.config
         if not entry.generated:
-            return self._weary(standing) if config.rest_epochs else PASS
+            return self._rest_reason(standing) if config.rest_epochs else PASS
         if entry.state == "trial" and standing.mean < config.burn_in:
             return "failed burn-in"
         if standing.mean > config.mastered:
@@ -98,7 +101,7 @@ class Retirement:
         stale = config.stale_epochs
         return "stale" if stale is not None and epoch + 1 - entry.since >= stale else PASS
 
-    def _weary(self, standing: Standing) -> str:
+    def _rest_reason(self, standing: Standing) -> str:
         if standing.mean > self.config.mastered:
             return "mastered"
         if not standing.no_signal:
@@ -106,14 +109,14 @@ class Retirement:
         return "too hard" if standing.mean < self.config.hard else "no signal"
 
     def _rested(self, pool: Pool, epoch: int) -> Iterator[Entry]:
-        """Originals whose rest is over, or of which the forecast has changed."""
+        """Seed tasks whose rest is over, or whose forecast has changed."""
         for entry in pool.resting.values():
             rest = self.config.rest_epochs << min(max(0, entry.rests - 1), DOUBLINGS)
             if epoch - entry.since >= rest:
                 yield entry
             elif self.rule.forecasts:
                 standing = self.rule.standing(entry.task_id, epoch)
-                if standing is not None and not self._weary(standing):
+                if standing is not None and not self._rest_reason(standing):
                     yield entry
 
     def _forecast(self, pool: Pool, epoch: int) -> None:
@@ -129,7 +132,7 @@ class Retirement:
 
 
 def _examined(entry: Entry) -> str:
-    """How a trial that was passed is to be read: a new task's burn-in, or an original's return."""
+    """The reason of a passed trial: "" for a burn-in, or how a seed task has changed."""
     if entry.generated or not entry.rests:
         return ""
     return "forgotten" if entry.reason == "mastered" else "within reach"

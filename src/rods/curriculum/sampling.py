@@ -1,7 +1,7 @@
 """The fixed order of an epoch's tasks.
 
-numpy shuffles, since that takes a fifth of the time of `random.shuffle` at a million tasks, and by
-its `RandomState`, whose stream no version of numpy changes (NEP 19).
+numpy shuffles, since that takes a fifth of the time of `random.shuffle` at a million tasks. It uses
+`RandomState`, whose stream is the same in all versions of numpy (NEP 19).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from rods.curriculum.pool import Pool
 
 
 def sample(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
-    """Task ids of an epoch, a whole number of steps of `size` tasks, in random order.
+    """Task ids of an epoch in random order, for a whole number of steps of `size` tasks.
 
-    What is left over when the tasks do not divide into steps sits out one epoch and not two: tasks
-    that were not seen in the epoch before are in. A pool smaller than a step is repeated.
+    Tasks that do not fill a last step are left out. These are tasks that were seen in the epoch
+    before, so none is left out twice in a row. A pool smaller than a step is repeated.
 
     Args:
-        categories: only these are drawn, if any task of the pool is of them.
+        categories: only these are drawn, if the pool has any task of them.
         index: the epoch.
 
     Raises:
@@ -39,7 +39,7 @@ def sample(pool: Pool, size: int, categories: frozenset[str], index: int, rng: R
 
 
 def _eligible(pool: Pool, categories: frozenset[str]) -> list[str]:
-    """The live tasks of these categories; where none is live, the originals that rest."""
+    """The live tasks of these categories; if none is live, the seed tasks that rest."""
     if not pool.entries:
         raise ValueError("the pool is empty")
     if categories.isdisjoint(pool.size):

@@ -1,7 +1,7 @@
-"""Choosing parents for variants among the groups of a training step (paper section 5).
+"""Chooses parent tasks for variants by the groups of a training step (paper section 5).
 
-Departure from the paper: it says that quotas keep the task types balanced and no more. Here a quota
-that a category cannot fill is counted, and may be given to the best tasks of the others.
+Departure from the paper: it only says that quotas keep the task types balanced. Here places that a
+category cannot fill are counted, and may be given to the best tasks of other categories.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rods.group import Group
 
 
 class Parent(NamedTuple):
-    """A task of which variants are to be made; `priority` says how much its group was worth."""
+    """A task to make variants of; `priority` is the value of its group."""
 
     task_id: str
     category: str
@@ -28,9 +28,9 @@ class Selection:
     """What was chosen at a step.
 
     Attributes:
-        parents: best first.
+        parents: the highest priority first.
         unfilled: category -> places of its quota for which it had no boundary task.
-        cooling: boundary tasks that were passed over because they were chosen lately.
+        cooling: number of boundary tasks that were skipped since they were chosen recently.
     """
 
     parents: tuple[Parent, ...] = ()
@@ -40,12 +40,12 @@ class Selection:
 
 @dataclass
 class Selector:
-    """Takes the best boundary tasks of a step, at most `quota` a category.
+    """Chooses the best boundary tasks of a step, at most `quota` of each category.
 
     Args:
-        rule: has observed the groups before they come here.
+        rule: must have observed the groups before `select`.
         cooldown: steps for which a chosen task is not chosen again.
-        redistribute: give places that a category cannot fill to the others.
+        redistribute: give places that a category cannot fill to other categories.
     """
 
     rule: BoundaryRule
@@ -59,7 +59,7 @@ class Selector:
         """Choose by priority, ties by task id.
 
         Args:
-            last: task id -> step at which it was last chosen, of those that ever were.
+            last: task id -> step at which it was last chosen, of all that were chosen before.
             categories: those that have a quota.
         """
         fit: dict[str, Parent] = {}
@@ -86,7 +86,7 @@ class Selector:
 def _within(
     ranked: Iterable[Parent], quotas: Mapping[str, int]
 ) -> tuple[list[Parent], Counter[str]]:
-    """The first of each category up to its quota, and the places that stayed empty."""
+    """The first of each category up to its quota, and the places that remain empty."""
     left, chosen = Counter(quotas), []
     for parent in ranked:
         if left[parent.category] > 0:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import Field, JsonValue
 
 from rods.envs.base import Observation, Outcome
-from rods.plain_data import HALF
-from rods.setting import Setting
+from rods.files.plain_data import HALF
+from rods.files.reading import Setting
 from rods.task import Call, ToolSpec
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from rods.envs.base import Environment, Observation, Outcome, Work
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal
 from rods.envs.child import Child
 from rods.envs.state import State, decode
-from rods.setting import Setting
+from rods.files.reading import Setting
 from rods.task import Call, Task, ToolSpec
 
 TASKS = 4_096  # tasks that a worker holds before it is restarted

@@ -15,8 +15,8 @@ from rods.envs.base import Environment
 from rods.envs.calls import CallError
 from rods.envs.notation import parse_calls
 from rods.errors import UserError, first_problem
-from rods.plain_data import ReadError, named, plain
-from rods.reading import entries
+from rods.files.plain_data import ReadError, named, plain
+from rods.files.reading import entries
 from rods.reward import TraceError, trusted_trace
 from rods.task import BASE, Call, Category, Task, ToolSpec, Turn
 

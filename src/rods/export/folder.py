@@ -11,8 +11,8 @@ from rods.errors import UserError
 from rods.export.bfcl import write_bfcl
 from rods.export.items import Item, read_items
 from rods.export.rows import write_table, write_trl, write_verl
-from rods.output import fill_folder
-from rods.streams import resolved
+from rods.files.output import fill_folder
+from rods.files.streams import resolved
 
 FORMATS = {"bfcl": write_bfcl, "trl": write_trl, "verl": write_verl, "parquet": write_table}
 

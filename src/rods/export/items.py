@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rods.envs.bfcl_data import split
 from rods.envs.load import load_environment
 from rods.errors import UserError
-from rods.files import read_placed
+from rods.files.tasks import read_placed
 from rods.task import Task, ToolSpec
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rods.errors import UserError
-from rods.setting import Setting
+from rods.files.reading import Setting
 
 if TYPE_CHECKING:
     from rods.cache import Progress

@@ -1,4 +1,4 @@
-"""Data of the task browser: generated tasks beside their parents, cut to a bearable size."""
+"""Data of the task browser: generated tasks with their parent tasks, limited in size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_TEXT = 2_000
 def browser_data(record: Record) -> dict[str, Any]:
     """JSON for the page's script: {"total", "list": [variant ids], "tasks": {id: {...}}}.
 
-    Where there are more than fit, those with an example episode come first, then the newest.
+    If there are more than `MAX_TASKS`, those with an example episode come first, then the newest.
     """
     newest = record.generated[::-1]
     chosen = sorted(newest, key=lambda i: i not in record.episodes)[:MAX_TASKS]
@@ -65,8 +65,8 @@ def _task(record: Record, task: Task) -> dict[str, Any]:
 
 
 def _group(record: Record, group: Group) -> dict[str, Any]:
-    """Mean and zone are None where all rollouts were lost. Outcomes are listed in the order of
-    the rewards, and only where they differ from them."""
+    """A group as plain data. Mean and zone are None if all rollouts were lost. Outcomes have the
+    order of the rewards, and are None if they equal the rewards."""
     pairs = sorted(zip(group.rewards, group.verified, strict=True))
     differ = group.verified != group.rewards
     return {
@@ -99,7 +99,7 @@ def _episode(record: Record, task_id: str) -> dict[str, Any] | None:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, with a mark where some are missing."""
+    """At most `limit` characters of the text, with a note if some are left out."""
     if len(text) <= limit:
         return text
     return f"{text[:limit]} [… {len(text) - limit:,} characters left out]"

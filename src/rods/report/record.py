@@ -1,4 +1,4 @@
-"""What a report is made of: a run's store, read once, with the few things derived from it."""
+"""The data of a report: a run's store, read once, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rods.curriculum.boundary import Thresholds
 from rods.curriculum.pool import AFTER, LIVE, Event
 from rods.group import Group
 from rods.store.account import Account
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.store.store import Store
 from rods.task import Task
 
@@ -21,17 +21,17 @@ Spoken = tuple[int, float, str, list[list[str]]]
 
 @dataclass(frozen=True)
 class Record:
-    """A run as its store has it.
+    """A run as it is stored.
 
     Attributes:
         name: the run folder's name.
-        config: the run's configuration, or empty where none was stored.
+        config: the run's configuration; empty if none is stored.
         notice: what a reader must know about the run's numbers.
-        realisation: side -> how its tasks came about -> count.
+        realisation: side -> how its tasks were made -> count.
         left_out: task that is on no side -> why.
         episodes: task id -> latest (step, progress, ending, [[role, text], ...]).
         account: the variants by their fate, and their cost.
-        gave_up: why the latest step's process made no variants any more, or "".
+        gave_up: why synthesis was given up, at the latest step; or "".
     """
 
     name: str
@@ -50,7 +50,7 @@ class Record:
 
     @staticmethod
     def read(store: Store) -> Record:
-        """Read it all; within a snapshot of the store where a trainer may be at work."""
+        """Read a store; call it within a snapshot, since a trainer may write meanwhile."""
         config = store.meta("config") or {}
         settings, lines = config.get("synthesis") or {}, store.metrics()
         store.queue.patience = settings.get("patience", SynthesisConfig().patience)
@@ -92,7 +92,7 @@ class Record:
 
     @cached_property
     def measured(self) -> dict[int, list[Group]]:
-        """Complete groups of each epoch: what an environment lost says nothing about the task."""
+        """Complete groups of each epoch; incomplete ones say too little about the task."""
         whole = {e: [g for g in groups if g.complete] for e, groups in self.by_epoch.items()}
         return {epoch: groups for epoch, groups in whole.items() if groups}
 
@@ -115,7 +115,7 @@ class Record:
 
     @cached_property
     def seeds(self) -> set[str]:
-        """Ids of the tasks the pool began with."""
+        """Ids of the seed tasks."""
         return {event.task_id for event in self.events if event.kind == "seeded"}
 
     @cached_property
@@ -127,12 +127,12 @@ class Record:
 
     @cached_property
     def parents(self) -> dict[str, str]:
-        """Injected task -> the task it was varied from."""
+        """Injected task -> its parent task."""
         return {e.task_id: e.reason for e in self.events if e.kind == "injected"}
 
     @cached_property
     def states(self) -> dict[str, str]:
-        """Where each task is in its life: trial, active, resting or retired."""
+        """Task id -> its state: trial, active, resting or retired."""
         found: dict[str, str] = {}
         for event in self.events:
             if event.kind in AFTER:
@@ -140,7 +140,7 @@ class Record:
         return found
 
     def sizes(self) -> dict[int, tuple[int, int]]:
-        """Epoch -> (active seeds, active generated tasks), after the changes at its start."""
+        """Epoch -> (live seed tasks, live generated tasks), after the changes at its start."""
         last = max([*self.by_epoch, *(e.epoch for e in self.events)], default=-1)
         pending = sorted(self.events, key=lambda e: e.epoch)
         state: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""One look for all figures: colours that colour-blind readers can tell apart, few lines.
+"""The style of all figures: colours that colour-blind readers can distinguish, few lines.
 
-The same thing has the same colour everywhere. Text colours and legends are set in the page, which
-knows its width and whether it is light or dark; a trace with `meta="ink"` takes the text colour.
+A thing has the same colour in all figures. The page sets text colours and legends, since it knows
+its width and whether it is light or dark; a trace with `meta="ink"` gets the text colour.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ def line_of(place: int) -> tuple[str, str, str]:
 
 
 def label(text: str) -> str:
-    """Free text for a figure: plotly would take tags in it for markup."""
+    """Free text for a figure, escaped, since plotly reads tags in it as markup."""
     return escape(text, quote=False)
 
 
 def figure(traces: Sequence[Any] = (), **layout: Any) -> go.Figure:
-    """A bare figure in the common look."""
+    """A figure in the common style."""
     return dress(go.Figure(list(traces)), **layout)
 
 
 def dress(found: go.Figure, height: int = HEIGHT, **layout: Any) -> go.Figure:
-    """Put the common look on a figure."""
+    """Apply the common style to a figure."""
     found.update_layout(
         template=go.layout.Template(),
         height=height,
@@ -87,7 +87,7 @@ def dress(found: go.Figure, height: int = HEIGHT, **layout: Any) -> go.Figure:
 
 
 def epoch_axis(epochs: Sequence[int]) -> dict[str, Any]:
-    """A horizontal axis of whole epochs, with room for a few where there are fewer."""
+    """A horizontal axis of whole epochs, at least 0 to 5."""
     last = max([*epochs, 5])
     step = max(1, round(last / 10))
     return {"title_text": "epoch", "range": [-0.5, last + 0.5], "dtick": step, "tick0": 0}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rods.group import signal_share
 from rods.report.record import Record
-from rods.store.rows import Evaluation
+from rods.store.schema import Evaluation
 from rods.task import OVERALL
 
 NONE = "-"
@@ -30,7 +30,7 @@ class HeldOut(NamedTuple):
 
 
 def tiles(record: Record) -> list[Tile]:
-    """The run in six numbers."""
+    """The run in a few numbers."""
     before, after = _ends(record)
     first, last = before.get(OVERALL), after.get(OVERALL)
     kinds = [event.kind for event in record.events]
@@ -39,11 +39,11 @@ def tiles(record: Record) -> list[Tile]:
     return [
         Tile("held-out progress", _change(*_pair(first, last, "progress")), "test, before → after"),
         Tile("held-out complete", _change(*_pair(first, last, "complete")), "test, before → after"),
-        Tile("injected", f"{kinds.count('injected'):,}", "variants let into the pool")
+        Tile("injected", f"{kinds.count('injected'):,}", "variants that joined the pool")
         if record.config.get("arm") != "fresh"
-        else Tile("made", f"{fresh:,}", "fresh tasks, one a group"),
+        else Tile("made", f"{fresh:,}", "fresh tasks, one for each group"),
         *_made_tile(record),
-        Tile("retired", f"{len(retired):,}", "variants that left it"),
+        Tile("retired", f"{len(retired):,}", "variants that left the pool"),
         _signal_tile(record),
     ]
 
@@ -61,14 +61,14 @@ def held_out(record: Record) -> list[HeldOut]:
 
 
 def held_out_note(record: Record) -> str:
-    """When the test side was measured."""
+    """When the test side was measured, as a sentence."""
     steps = _test_steps(record)
     text = " and ".join(f"after {n} training steps" if n else "before training" for n in steps)
-    return f"Measured on the test side {text}{'' if len(steps) > 1 else ', not yet again'}."
+    return f"Measured on the test side {text}{'' if len(steps) > 1 else ', not again yet'}."
 
 
 def realisation(record: Record) -> tuple[list[str], list[list[str]]]:
-    """How the tasks came about: the header and a row for each note, one column a side."""
+    """How the tasks were made: the header, and a row for each note with a column for each side."""
     sides = list(record.realisation)
     notes = dict.fromkeys(note for counts in record.realisation.values() for note in counts)
     rows = [
@@ -84,7 +84,7 @@ def _test_steps(record: Record) -> list[int]:
 
 
 def _ends(record: Record) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
-    """Category -> measurement, before and after; nothing after where there was only one."""
+    """Category -> measurement, before and after; the second is empty if there was only one."""
     steps = _test_steps(record)
     found = [
         {e.category: e for e in record.evaluations if e.side == "test" and e.step == step}
@@ -104,7 +104,7 @@ def _change(before: str, after: str) -> str:
 
 
 def _made_tile(record: Record) -> list[Tile]:
-    """Variants that wait or have expired cost as much as those that joined."""
+    """The number of variants made; those that wait or expired cost as much as the others."""
     fates = record.account.fates
     detail = f"{fates.waiting:,} wait, {fates.expired:,} expired"
     return [Tile("variants made", f"{fates.made:,}", detail)] if fates.made else []

@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from rods.envs.base import Environment, Observation, Outcome, Session, Work
 from rods.envs.hints import Hinter
+from rods.errors import shown
 from rods.reward import NO_TRACE, GoldTrace, Verdict, format_reward, judge_turn, progress
 from rods.rollout.messages import Conversation, Message, ToolCall
-from rods.secret import shown
 from rods.task import Call, Task, ToolSpec
 
 FAILED = "environment failure: "

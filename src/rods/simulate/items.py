@@ -1,6 +1,6 @@
-"""Parameters of simulated tasks in one compact table, and the tasks that carry them.
+"""Parameters of simulated tasks in one compact table, and the tasks that have them.
 
-A task's `start` holds its row, so that its id is the hash of what it is, as with every task.
+A task's `start` contains its row, so its id is the hash of its content, as for all tasks.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROW = np.dtype(
         ("difficulty", "<f4", (TURNS,)),
     ]
 )
-"""A task: index of its category, number of turns, for each turn the numbers of its skills (the same
-one twice if it needs one) and its difficulty in logits. Unused turns are zero."""
+"""A task: index of its category, number of turns, and for each turn its two skills (the same one
+twice if it needs one) and its difficulty in logits. Unused turns are zero."""
 
 Rows = npt.NDArray[Any]
 
@@ -39,7 +39,7 @@ def as_task(row: Any, categories: Sequence[str], **fields: Any) -> Task:
 
     Args:
         categories: of the world, by their index.
-        fields: of the task, as its parent.
+        fields: other fields of the task, such as its parent.
     """
     return Task(
         category=categories[row["category"]],
@@ -55,7 +55,7 @@ def as_row(task: Task) -> Rows:
     """The parameters of a simulated task, shape [1].
 
     Raises:
-        UserError: it is none.
+        UserError: it is not a simulated task.
     """
     text = task.start.get("row")
     try:
@@ -65,7 +65,7 @@ def as_row(task: Task) -> Rows:
 
 
 class Items:
-    """All tasks that the learner may meet, by their number; rows are added and never change."""
+    """All tasks that may be trained on, by number; rows are added and never change."""
 
     def __init__(self) -> None:
         self._rows: Rows = np.zeros(0, ROW)
@@ -81,7 +81,7 @@ class Items:
         return self._rows[: self._count]
 
     def add(self, rows: Rows) -> int:
-        """Append rows, whose tasks may be named later; the number of the first one."""
+        """Append rows, whose tasks may be named later; returns the number of the first one."""
         first = self._count
         if first + len(rows) > len(self._rows):
             room = np.zeros(max(len(rows), first // 2), ROW)
@@ -91,7 +91,7 @@ class Items:
         return first
 
     def name(self, number: int, task_id: str) -> None:
-        """Say which task a row belongs to."""
+        """Set the id of the task that a row belongs to."""
         self._number[task_id] = number
 
     def numbers(self, task_ids: Sequence[str]) -> npt.NDArray[np.int64]:

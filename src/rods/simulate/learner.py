@@ -1,15 +1,15 @@
-"""A learner by item-response theory, trained by the gradient that GRPO would give it.
+"""A learner by item-response theory, trained with the gradient that GRPO would give it.
 
-A turn is solved with probability sigmoid(mean ability of its skills - its difficulty + what is
-remembered of this very turn). The reward of a rollout is the share of its turns that are solved.
-For a policy whose parameters are these logits, GRPO's gradient of turn t over a group of K rollouts
-is the covariance of its outcome with the reward, over the reward's standard deviation: the mean of
-A_k y_kt over k, with the advantage A_k = (r_k - mean r) / std r. It is exactly zero for a group
-whose rewards agree, also where its turns do not. Turns that are close to certain have little
-covariance, so learning slows down by itself where a task is mastered or hopeless.
+A turn is solved with probability sigmoid(mean ability of its skills - its difficulty + memory of
+this turn). The reward of a rollout is the share of its turns that are solved. For a policy whose
+parameters are these logits, GRPO's gradient of turn t over a group of K rollouts is the covariance
+of its outcome with the reward, divided by the reward's standard deviation: the mean of A_k y_kt
+over k, with the advantage A_k = (r_k - mean r) / std r. It is exactly zero for a group with equal
+rewards, also if its turns differ. Turns that are almost always or almost never solved have little
+covariance, so learning is slow for tasks that are mastered or too hard.
 
-What is learnt goes two ways: into the skills, which all tasks share, and into the memory of the
-item, which serves no other task. Both saturate, and fade towards the start while not practised.
+The gradient changes the skills, which all tasks share, and the memory of the item, which only that
+task uses. Both saturate, and fade towards their start while they are not trained.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def complete(chance: Floats, turns: npt.NDArray[Any]) -> Floats:
 
 
 def advantages(rewards: Floats) -> Floats:
-    """GRPO's, shape [G, K] like the rewards; exactly zero for a group whose rewards agree."""
+    """GRPO's advantages, shape [G, K] like the rewards; exactly zero for equal rewards."""
     centred = rewards - rewards.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1, keepdims=True)
     differs = (rewards != rewards[:, :1]).any(axis=1, keepdims=True)
@@ -66,7 +66,7 @@ class Learner:
 
     Args:
         ability: of each skill before training, in logits.
-        rng: of the rollouts.
+        rng: random numbers of the rollouts.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Learner:
         self._seen = np.zeros(0, np.int64)
 
     def memory(self, numbers: Ints) -> Floats:
-        """What is remembered of tasks by now, in logits, shape [len(numbers), TURNS]."""
+        """The present memory of tasks, in logits, shape [len(numbers), TURNS]."""
         self._grow(int(numbers.max(initial=-1)) + 1)
         gone = self.groups - self._seen[numbers]
         return self._memory[numbers] * np.exp(-gone / self.settings.item_fades)[:, None]
@@ -90,10 +90,10 @@ class Learner:
         return self.rng.random((len(rows), size, TURNS)) < chance[:, None, :]
 
     def train(self, rows: Rows, numbers: Ints, solved: Bools, *, binary: bool = False) -> Floats:
-        """One update from the rollouts of a step's tasks; their rewards, shape [G, K].
+        """One update from the rollouts of a step's tasks; returns their rewards, shape [G, K].
 
         Args:
-            binary: a rollout is worth 1 if every turn is solved, else 0.
+            binary: the reward of a rollout is 1 if all turns are solved, else 0.
         """
         settings = self.settings
         rewards: Floats = solved.sum(axis=2) / rows["turns"][:, None]
@@ -117,7 +117,7 @@ class Learner:
         kept, most = self.memory(numbers), self.settings.item_most
         left = np.where(gradient > 0, np.clip(1 - kept / most, 0, 1), 1)
         self._memory[numbers], self._seen[numbers] = kept, self.groups
-        # A pool smaller than a step has tasks twice in it; both groups count.
+        # A pool smaller than a step has a task twice in a step; both groups count.
         np.add.at(self._memory, numbers, self.settings.item_rate * gradient * left)
         self._memory[numbers] = np.clip(self._memory[numbers], 0, most)
 

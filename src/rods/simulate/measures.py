@@ -1,4 +1,4 @@
-"""What is recorded of a run: a point of the curve after each part of its budget."""
+"""Measurements of a simulated run: a point of its curve after each part of the budget."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from rods.simulate.items import Rows
 from rods.simulate.learner import Floats, Ints, Learner, chances, complete, expected
 
 MASTERED = 0.95  # expected reward from which on a task counts as mastered (paper section 8)
-CHUNK = 65_536  # tasks that are looked at together
+CHUNK = 65_536  # tasks that are computed together
 
 
 class Point(NamedTuple):
-    """State after some trajectories, and what happened since the point before.
+    """The state after some trajectories, and what happened since the previous point.
 
     Attributes:
-        signal: share of groups whose rewards differ; then the causes without: all solved, all
-            failed, constant in between. Not a number before anything was rolled out.
-        reward: mean of the trajectories since the point before.
+        signal: share of groups whose rewards differ. `solved`, `failed` and `constant` are the
+            shares without signal: all solved, all failed, constant in between. All are NaN before
+            the first group.
+        reward: mean reward since the previous point.
         progress: expected reward of the held-out tasks.
-        complete: expected share of held-out tasks of which every turn is solved.
+        complete: expected share of held-out tasks with all turns solved.
         mastered: held-out tasks with an expected reward of at least `MASTERED`.
-        seeds_mastered: seeds with that, by skill or by memory.
+        seeds_mastered: seed tasks with such a reward, by skill or by memory.
         pool: tasks that may be drawn; `generated` of them were made by synthesis.
         injected: so far; `retired` likewise, by reason.
     """
@@ -45,14 +46,14 @@ class Point(NamedTuple):
 
 
 class Tally:
-    """Counts groups between two points, as `Group.signal` does one by one."""
+    """Counts groups between two points, by the cases of `Group.signal`."""
 
     def __init__(self) -> None:
         self.groups = 0
         self._counts = np.zeros(5)  # in the order of `Point.signal` to `Point.reward`
 
     def add(self, rewards: Floats) -> None:
-        """The groups of a step, shape [G, K]."""
+        """Add the rewards of a step's groups, shape [G, K]."""
         first = rewards[:, 0]
         same = (rewards == first[:, None]).all(axis=1)
         solved, failed = same & (first == 1), same & (first == 0)
@@ -79,7 +80,7 @@ def seeds_mastered(learner: Learner, rows: Rows) -> int:
     """`Point.seeds_mastered`.
 
     Args:
-        rows: of the seeds, which are the tasks numbered from 0.
+        rows: of the seed tasks, which are the tasks numbered from 0.
     """
     found = 0
     for start in range(0, len(rows), CHUNK):

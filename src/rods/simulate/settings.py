@@ -1,11 +1,11 @@
-"""Constants of the simulation: what each means, and where its value is from.
+"""Constants of the simulation, with the meaning and the source of each.
 
-"Micro" below is what was measured with a policy of half a million parameters on the benchmark's
-simulators, 24 tasks x K = 8 a step from 48 seeds: how fast groups lose their signal and how far
-held-out progress follows, with the seeds alone and with a new task for every group. "Paper" is its
-Qwen3-4B: complete held-out tasks by category, before training and after training on 400 seeds
-(section 10). docs/simulate.md has the fits. Constants without a source are marked as chosen: they
-are plausible, and a conclusion that depends on them is none.
+"Micro" means fitted to a policy of half a million parameters on the benchmark's simulators, with
+steps of 24 tasks x K = 8 from 48 seed tasks: how fast groups lose their signal, and how held-out
+progress changes, with the seed tasks alone and with a new task for each group. "Paper" means fitted
+to its Qwen3-4B: complete held-out tasks by category, before training and after training on 400 seed
+tasks (section 10). docs/simulate.md has the fits. Constants without a source are marked as chosen:
+they are plausible, and a conclusion that depends on them is not valid.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pydantic import Field, ValidationError
 
 from rods.envs.bfcl_data import LONG_CONTEXT, MISS_FUNC, MISS_PARAM
 from rods.errors import UserError, first_problem
-from rods.setting import Setting, put, read_override
+from rods.files.reading import Setting, put, read_override
 from rods.task import BASE, Category
 
 MOST_CATEGORIES = 250  # a task's row has a byte for its category's index
 
 
 class WorldSettings(Setting):
-    """The population of tasks, and how able the learner is before training. Units are logits."""
+    """The population of tasks, and the learner's ability before training. Units are logits."""
 
     tools: int = Field(16, ge=1, le=64, description="families of tools; chosen")
     depths: int = Field(4, ge=1, le=4, description="of dependency, within a family; chosen")
     level: float = Field(
         0.1, ge=-20, le=20, description="ability of the base model (paper; micro: -0.25)"
     )
-    deeper: float = Field(0.25, ge=0, le=9, description="ability lost a depth; chosen")
+    deeper: float = Field(0.25, ge=0, le=9, description="ability lost for each depth; chosen")
     tool_spread: float = Field(0.25, ge=0, le=9, description="of ability over families; chosen")
     skill_spread: float = Field(0.25, ge=0, le=9, description="of ability within one; chosen")
     task_spread: float = Field(4.4, ge=0, le=9, description="of difficulty over tasks (micro)")
@@ -65,12 +65,12 @@ class LearnerSettings(Setting):
 
 
 class VariantSettings(Setting):
-    """What the double of synthesis makes of a seed."""
+    """How simulated synthesis varies a parent task."""
 
-    success: float = Field(0.9, ge=0, le=1, description="share of seeds it varies; chosen")
+    success: float = Field(0.9, ge=0, le=1, description="share of jobs with a variant; chosen")
     replaced: float = Field(0.3, ge=0, le=1, description="skills that change tool; chosen")
-    jitter: float = Field(0.5, ge=0, le=9, description="of difficulty around the seed's; chosen")
-    latency: int = Field(0, ge=0, le=100, description="epochs until variants are there")
+    jitter: float = Field(0.5, ge=0, le=9, description="of difficulty around the parent's; chosen")
+    latency: int = Field(0, ge=0, le=100, description="epochs until variants are ready")
 
 
 class Settings(Setting):
@@ -82,7 +82,7 @@ class Settings(Setting):
 
 
 def ours(override: str) -> bool:
-    """Whether a `key=value` is a constant of the simulation, and no setting of the loop."""
+    """Whether a `key=value` sets a constant of the simulation and not a setting of the loop."""
     return override.partition(".")[0] in Settings.model_fields
 
 

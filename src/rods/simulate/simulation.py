@@ -1,4 +1,4 @@
-"""One run: the real loop, with a simulated learner in the place of the trainer."""
+"""One simulated run: the real loop, with a simulated learner as the trainer."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ from rods.loop import Loop
 from rods.simulate.learner import Learner
 from rods.simulate.measures import Point, Tally, on_heldout, seeds_mastered
 from rods.simulate.settings import Settings
-from rods.simulate.synthesis import SimulatedSynthesis
-from rods.simulate.world import SimulatedWorld
+from rods.simulate.world import SimulatedSynthesis, SimulatedWorld
 from rods.store.store import Store
 from rods.synthesis.worker import Producer
 
+OnStep = Callable[[int], None]
+
+
+def ignore(groups: int) -> None:
+    """Do nothing after a step."""
+
 
 class Simulation:
-    """A world, a learner and the loop over a store of its own.
+    """A world, a learner, and the loop with a new store.
 
     Args:
-        config: of the loop. Its seed decides on everything.
+        config: of the loop. All random choices follow from its random seed.
         window: trajectories between two points of the curve.
     """
 
@@ -45,11 +50,11 @@ class Simulation:
         self.trajectories, self.tally = 0, Tally()
         self.curve = [self._point()]
 
-    def run(self, budget: int, tell: Callable[[int], None] = lambda groups: None) -> list[Point]:
-        """Go on for `budget` trajectories, less what does not fill a step; the curve.
+    def run(self, budget: int, on_step: OnStep = ignore) -> list[Point]:
+        """Train until `budget` trajectories, in whole steps; returns the curve.
 
         Args:
-            tell: told after each step how many groups it had.
+            on_step: called after each step with its number of groups.
         """
         size = self.config.rollout.tasks_per_step
         while budget - self.trajectories >= size * self.size:
@@ -60,7 +65,7 @@ class Simulation:
                 self.loop.end_epoch()
             if before // self.window < self.trajectories // self.window:
                 self.curve.append(self._point())
-            tell(size)
+            on_step(size)
         if self.tally.groups:
             self.curve.append(self._point())
         return self.curve
@@ -72,7 +77,7 @@ class Simulation:
         solved = self.learner.rollout(rows, numbers, self.size)
         reward = self.loop.stage.reward
         rewards = self.learner.train(rows, numbers, solved, binary=reward == "binary")
-        shaped = reward == "format"  # of which nothing is simulated
+        shaped = reward == "format"  # which is not simulated: the progress is used
         self.loop.add_groups(
             [
                 GroupRewards(i, values, values if shaped else None)
@@ -83,7 +88,7 @@ class Simulation:
         self.trajectories += rewards.size
 
     def _synthesise(self) -> None:
-        """Be the worker of a run whose variants come late: do the jobs that are old enough."""
+        """With a latency, do the jobs that are old enough, as a worker would."""
         loop = self.loop
         if not self.latency or loop.epoch is None:
             return
@@ -110,7 +115,7 @@ class Simulation:
 
 
 def _fail(line: str) -> None:
-    """A simulation whose synthesis is broken says nothing of anything."""
+    """A simulation with an error in its synthesis is not valid."""
     raise RuntimeError(line)
 
 
@@ -119,27 +124,28 @@ def simulate(
     settings: Settings,
     budget: int,
     window: int,
-    tell: Callable[[int], None] = lambda groups: None,
+    on_step: OnStep = ignore,
 ) -> Sequence[Point]:
-    """The curve of one run, whose store is thrown away.
+    """The curve of one run; its store is deleted afterwards.
 
     Args:
         budget: trajectories in all.
         window: trajectories between two points.
+        on_step: called after each step with its number of groups.
     """
     with _uncollected(), tempfile.TemporaryDirectory(prefix="rods-simulate-") as folder:
         simulation = Simulation(config, settings, Path(folder), window)
         try:
-            # One for the whole run: nothing has to outlive it, and commits took a fifth of it.
+            # One transaction for the whole run: nothing is kept, and commits took a fifth of it.
             with simulation.store.transaction():
-                return simulation.run(budget, tell)
+                return simulation.run(budget, on_step)
         finally:
             simulation.store.close()
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No collection of cycles: it walks the whole pool time and again, a tenth of a large run."""
+    """No garbage collection inside: it would take a tenth of a large run."""
     was = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,8 @@
-"""Several configurations over several seeds, each with the same budget of trajectories."""
+"""A study: several configurations with the same random seeds and budget of trajectories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, get_args
@@ -11,17 +11,17 @@ from rods.config import Arm, Config, load_config
 from rods.errors import UserError
 from rods.simulate.measures import Point
 from rods.simulate.settings import Settings, load_settings, ours
-from rods.simulate.simulation import simulate
+from rods.simulate.simulation import OnStep, ignore, simulate
 
-SEEDS = 20
-LARGE = 100_000  # groups a run from which on one seed of one arm has to do
+SEEDS = 20  # random seeds of each configuration
+LARGE = 100_000  # groups of a run; from here on one random seed and one arm are the default
 
 
 class Setup(NamedTuple):
-    """A configuration that is to be simulated.
+    """A configuration to simulate.
 
     Attributes:
-        name: short, what it differs in from the others.
+        name: short; how it differs from the others.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Setup(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of a configuration: a curve a seed."""
+    """A configuration's curves, one for each random seed."""
 
     setup: Setup
     curves: list[Sequence[Point]]
@@ -38,11 +38,12 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """Configurations, each simulated with the same seeds and the same budget.
+    """Configurations, each simulated with the same random seeds and the same budget.
 
     Attributes:
-        trajectories: of a run; what does not fill a step is left over.
-        window: trajectories between two points of a curve: one pass over the seeds.
+        seeds: the random seeds.
+        trajectories: of each run; those that do not fill a last step are not used.
+        window: trajectories between two points of a curve: one pass over the seed tasks.
     """
 
     setups: Sequence[Setup]
@@ -51,21 +52,21 @@ class Study:
     window: int
 
     def groups(self) -> int:
-        """Of all runs together."""
+        """Number of groups of all runs together."""
         return len(self.seeds) * sum(map(self._groups, self.setups))
 
-    def run(self, tell: Callable[[int], None] = lambda groups: None) -> Iterator[Result]:
+    def run(self, on_step: OnStep = ignore) -> Iterator[Result]:
         """Simulate one configuration after the other.
 
         Args:
-            tell: told after each step how many groups it had.
+            on_step: called after each step with its number of groups.
         """
         for setup in self.setups:
             curves = []
             for seed in self.seeds:
                 config = setup.config.model_copy(update={"seed": seed})
                 budget = self.trajectories, self.window
-                curves.append(simulate(config, setup.settings, *budget, tell))
+                curves.append(simulate(config, setup.settings, *budget, on_step))
             yield Result(setup, curves)
 
     def _groups(self, setup: Setup) -> int:
@@ -85,17 +86,16 @@ def plan(
     seeds: int | None = None,
     seed: int = 0,
 ) -> Study:
-    """What is to be simulated, with what was not said filled in.
+    """The study that the options of `rods simulate` describe, with defaults for missing ones.
 
     Args:
         overrides: `key=value` of the loop's configuration or of the simulation's constants.
-        sweeps: `key=value,value`; every arm is simulated with every combination.
-        arms: without any, static and rods; rods alone in a sweep or a large run.
-        steps: training steps of the preset as overridden; without, the preset's, but at least a
-            pass over the seeds.
-        epochs: passes over the seeds instead.
-        seeds: random seeds a configuration; without, `SEEDS`, or one in a large run.
-        seed: the first of them.
+        sweeps: `key=value,value`; each arm is simulated with each combination.
+        arms: by default static and rods; rods alone in a sweep or a large run.
+        steps: training steps; by default the preset's, but at least a pass over the seed tasks.
+        epochs: passes over the seed tasks, instead of `steps`.
+        seeds: number of random seeds; by default `SEEDS`, or one in a large run.
+        seed: the first random seed.
 
     Raises:
         UserError: no such preset, arm or key, or a value that does not fit.
@@ -122,7 +122,7 @@ def plan(
 def _grid(
     preset: str, overrides: Sequence[str], arms: Sequence[str], sweeps: Sequence[str]
 ) -> list[Setup]:
-    """Every arm with every combination of the swept values."""
+    """Each arm with each combination of the swept values."""
     found = []
     for arm, values in product(arms, product(*map(_values, sweeps))):
         every = (*overrides, *values)
@@ -149,6 +149,6 @@ def _values(sweep: str) -> list[str]:
 
 
 def _short(override: str) -> str:
-    """Without the sections of its key."""
+    """An override without the sections of its key."""
     key, _, value = override.partition("=")
     return f"{key.rpartition('.')[2]}={value}"

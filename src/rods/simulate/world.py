@@ -1,19 +1,22 @@
-"""The population that seeds, held-out tasks and fresh tasks are drawn from, and its variants.
+"""The population of simulated tasks: seed tasks, held-out tasks, fresh tasks, and variants.
 
 Skills are pairs of a tool family and a dependency depth, numbered family * depths + depth. A task
-has 2 to 5 turns of one or two skills each, shallow ones more often. Its difficulty is its own, plus
-its category's, plus each turn's; later turns are harder.
+has 2 to 5 turns with one or two skills each; small depths are more frequent. The difficulty of a
+turn is the sum of the task's, the category's and the turn's; later turns are harder.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from rods.simulate.items import (
     ENVIRONMENT,
+    ORIGIN,
     ROW,
     SKILLS,
     TURNS,
@@ -26,19 +29,21 @@ from rods.simulate.learner import IN_USE, Floats
 from rods.simulate.settings import Settings
 from rods.task import Task
 
+BLOCK = 256  # fresh tasks that are drawn at a time
+
 
 class SimulatedWorld:
-    """One random world: abilities before training, seeds and held-out tasks.
+    """One random world: abilities before training, seed tasks and held-out tasks.
 
     Args:
-        seeds: how many tasks there are to begin with.
-        rng: source of everything that is drawn, now and later.
+        seeds: number of seed tasks.
+        rng: of all that is drawn, now and later.
 
     Attributes:
         categories: in the order of their indices.
         ability: of the base model in each skill, in logits.
-        items: parameters of all tasks that may be trained on, the seeds first.
-        heldout: parameters of tasks that never are.
+        items: parameters of all tasks that may be trained on, the seed tasks first.
+        heldout: parameters of the held-out tasks.
     """
 
     def __init__(self, settings: Settings, seeds: int, rng: np.random.Generator) -> None:
@@ -50,7 +55,7 @@ class SimulatedWorld:
         self.seeds = Seeds(self.items, self.draw(seeds), self.categories)
 
     def draw(self, count: int) -> Rows:
-        """Parameters of new tasks, the categories in turn."""
+        """Parameters of new tasks; the categories alternate."""
         world, rng = self.settings.world, self.rng
         rows = np.zeros(count, ROW)
         rows["category"] = np.arange(count) % len(self.categories)
@@ -70,7 +75,7 @@ class SimulatedWorld:
         return rows
 
     def vary(self, parent: Rows, rng: random.Random) -> Rows:
-        """Parameters of a variant: the parent's structure, other tools here and there.
+        """Parameters of a variant: the parent's structure, with some other tools.
 
         Args:
             parent: one row, shape [1], like the result.
@@ -98,7 +103,7 @@ class SimulatedWorld:
 
 
 class Seeds(Collection[Task]):
-    """The tasks to begin with; each is made when it is asked for, so that millions fit."""
+    """The seed tasks. Each is made when it is read, so millions of them fit into memory."""
 
     def __init__(self, items: Items, rows: Rows, categories: Sequence[str]) -> None:
         self.items, self._count, self._categories = items, len(rows), categories
@@ -117,3 +122,46 @@ class Seeds(Collection[Task]):
         if not isinstance(task, Task) or task.environment != ENVIRONMENT:
             return False
         return bool((self.items.rows[: self._count] == as_row(task)).any())
+
+
+class SimulatedSynthesis:
+    """Simulated synthesis: variants by their parameters, without text.
+
+    It implements `rods.synthesis.jobs.Synthesis`.
+    """
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        self.world = world
+        self.funnel: Counter[str] = Counter()
+        self._fresh: list[Rows] = []
+
+    def take_failures(self) -> list[dict[str, Any]]:
+        """None: no simulated failure is recorded."""
+        return []
+
+    def learn(self, task: Task) -> None:
+        """Nothing to do: difficulties are real numbers, so there are no near-copies."""
+
+    def forget(self, task_ids: Collection[str]) -> None:
+        """Nothing to do, as for `learn`."""
+
+    def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
+        self.funnel["tried"] += 1
+        if rng.random() >= self.world.settings.variants.success:
+            self.funnel["failed"] += 1
+            return None
+        self.funnel["admitted"] += 1
+        row = self.world.vary(as_row(parent), rng)
+        return self._made(row, parent=parent.id, born=epoch)
+
+    def fresh(self, rng: random.Random, epoch: int) -> Task:
+        """A fresh task; tasks are drawn from the world, a block at a time."""
+        if not self._fresh:
+            drawn = self.world.draw(BLOCK)
+            self._fresh = [drawn[at : at + 1] for at in reversed(range(BLOCK))]
+        return self._made(self._fresh.pop(), born=epoch)
+
+    def _made(self, row: Rows, **fields: Any) -> Task:
+        task = as_task(row[0], self.world.categories, origin=ORIGIN, **fields)
+        self.world.items.name(self.world.items.add(row), task.id)
+        return task

@@ -1,4 +1,4 @@
-"""The variants that a run made, by their fate, and their cost."""
+"""The variants that a run made, by their fate, and what they cost."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.job_result import Spent
-from rods.store.rows import Errors, Fates
+from rods.store.schema import Errors, Fates
 from rods.store.store import Store
 
 
 @dataclass(frozen=True)
 class Account:
-    """So far.
+    """The state so far.
 
     Attributes:
-        seconds: that all synthesis took, also without a result.
+        seconds: of all synthesis, including jobs without a result.
         spent: model tokens and money of all synthesis.
-        errors: jobs that ended in one; None if none did.
+        errors: jobs that ended in an error; None if none did.
     """
 
     fates: Fates
@@ -27,21 +27,21 @@ class Account:
 
     @staticmethod
     def of(store: Store) -> Account:
-        """Read it off a run, whose queue must know its patience."""
+        """Read it from a run's store. `store.queue.patience` must be set."""
         queue = store.queue
         fates = queue.fates(store.epochs.last_index())
         return Account(fates, queue.seconds(), queue.spent(), queue.errors())
 
     @property
     def lost(self) -> tuple[float, Spent]:
-        """The share of the candidates that expired in what all of them took."""
+        """Seconds and cost of the expired candidates, by their share of all candidates."""
         share = self.fates.expired / self.fates.made if self.fates.made else 0.0
         tokens_in, tokens_out, cost = self.spent
         lost = Spent(round(share * tokens_in), round(share * tokens_out), share * cost)
         return share * self.seconds, lost
 
     def summary(self) -> dict[str, Any]:
-        """Plain data."""
+        """The account as plain data."""
         seconds, lost = self.lost
         return {
             "candidates": self.fates._asdict(),
@@ -52,7 +52,7 @@ class Account:
         }
 
     def sentence(self) -> str:
-        """The same for a person; "" where nothing was made and nothing tried."""
+        """The account as sentences; "" if nothing was made or tried."""
         if not (self.fates.made or self.seconds):
             return ""
         made, injected, waiting, expired = self.fates
@@ -64,7 +64,7 @@ class Account:
 
 
 def count_of(errors: Errors) -> str:
-    """Jobs that ended in an error, for a person."""
+    """How many jobs ended in an error, as text."""
     what = "job" if errors.jobs == 1 else "jobs"
     return f"{errors.jobs} {what} ended in an error, the first at step {errors.step}"
 

@@ -1,8 +1,8 @@
-"""The connection to a run's file: opening, whole transactions, and errors that a person can mend.
+"""The connection to a run's file: opening, transactions, and errors that say how to mend them.
 
-The file is in WAL mode: readers never wait, and one writer at a time does. With `durable` every
-transaction is on the disk before it returns, so that it outlives a power failure too. The folder
-must be on a local disk: SQLite's locks do not work on network file systems.
+The file is in WAL mode: readers never wait, and one process writes at a time. With `durable` each
+transaction is on the disk before it returns, so it survives a power failure too. The folder must be
+on a local disk: SQLite's locks do not work on network file systems.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from rods.store.lease import kill_holder
 from rods.store.schema import VERSION, create
 
 FILE = "run.sqlite"
-CACHE_KB = 200_000  # most memory for pages; a pool of a million tasks fits in
-ROWS = 100  # that one statement adds at most; a third of the time of a statement each
-FOLDING = 1_000  # pages of the log at which a transaction folds it into the file
-PATIENCE = 5.0  # seconds that a writer waits for another before it looks who that is
-MOST_PATIENCE = 30.0
+CACHE_KB = 200_000  # most memory for pages; enough for a pool of a million tasks
+ROWS = 100  # most rows of one INSERT; takes a third of the time of an INSERT for each row
+FOLDING = 1_000  # pages of the log from which on a transaction folds it into the file
+PATIENCE = 5.0  # seconds that a writer waits before it looks which process holds the file
+MOST_PATIENCE = 30.0  # seconds that it waits in all
 MENDS = {
     sqlite3.SQLITE_FULL: "make room on the disk, and the same command goes on where it stopped",
     sqlite3.SQLITE_BUSY: f"end the process that holds it (fuser {FILE} names it) and start again",
@@ -34,7 +34,7 @@ MENDS = {
     sqlite3.SQLITE_CANTOPEN: "make the folder and its files writable, or use another folder",
     sqlite3.SQLITE_IOERR: "see whether the disk is full, over its quota, or failing",
 }
-MOST_TOLD = 100  # characters of an error
+MOST_SHOWN = 100  # characters of an error
 DAMAGED = "it is damaged: restore it or use another folder"
 
 
@@ -42,11 +42,11 @@ class Database:
     """One connection.
 
     Args:
-        role: a "trainer" creates the file where there is none and writes, a "worker" writes, a
-            "reader" never changes what is stored.
+        role: a "trainer" creates a missing file and writes, a "worker" writes, a "reader" never
+            changes what is stored.
 
     Raises:
-        UserError: there is no run, it is of another version, damaged, or cannot be used.
+        UserError: there is no run, or its file is of another version, damaged, or not usable.
     """
 
     def __init__(self, folder: Path, role: str, *, durable: bool = True) -> None:
@@ -75,11 +75,11 @@ class Database:
     def transaction(self, *, fold: bool = True) -> Iterator[None]:
         """All writes inside become durable together, or none does.
 
-        Inside another one it is a part of that.
+        Inside another transaction it is a part of that one.
 
         Args:
-            fold: fold a long log into the file afterwards; otherwise it is left to the next
-                transaction, since that takes as long as a large one itself.
+            fold: fold a long log into the file afterwards. This takes as long as a large
+                transaction; with False the next transaction does it.
 
         Raises:
             UserError: the disk is full, or the file cannot be written.
@@ -94,7 +94,7 @@ class Database:
                 self._db.execute(f"PRAGMA wal_autocheckpoint={FOLDING * fold}")
                 self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:  # a full disk ends it by itself
+                if self._db.in_transaction:  # a full disk has ended it already
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
@@ -102,12 +102,12 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All reads inside see one state, whatever is written meanwhile; for a reader."""
+        """All reads inside see the same state, whatever is written meanwhile. For a reader."""
         self._db.execute("BEGIN")
         try:
             yield
         finally:
-            if self._db.in_transaction:  # a damaged file can end it by itself
+            if self._db.in_transaction:  # a damaged file may have ended it already
                 self._db.execute("ROLLBACK")
 
     def read(self, query: str, *values: Any) -> list[Any]:
@@ -119,26 +119,29 @@ class Database:
         return list(self.rows(query, *values))
 
     def rows(self, query: str, *values: Any) -> Iterator[Any]:
-        """Rows of a query one by one, for tables that are large.
+        """Rows of a query one by one, for large tables.
 
         Raises:
             UserError: the file is damaged or cannot be read.
         """
         try:
-            # Not `yield from`, which would close the cursor of a database that is closed already.
+            # `yield from` would close the cursor of a database that may be closed already.
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._problem(error) from None
 
     def write(self, query: str, *values: Any) -> int:
-        """One statement, a transaction of its own unless one is open; returns how many rows it
-        changed."""
+        """Run one statement, in a new transaction unless one is open.
+
+        Returns:
+            How many rows it changed.
+        """
         with self.transaction():
             return self._db.execute(query, values).rowcount
 
     def insert(self, into: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Add rows, all or none, `into` being "INSERT INTO table" or the like; see `write`."""
+        """Add rows, all or none. `into` is the statement before VALUES: "INSERT INTO groups"."""
         left = iter(rows)
         with self.transaction():
             while some := list(islice(left, ROWS)):
@@ -147,7 +150,7 @@ class Database:
                 self._db.execute(f"{into} VALUES {', '.join([one] * len(some))}", values)
 
     def load(self, text: Any) -> Any:
-        """A value that is stored as JSON.
+        """Decode a value that is stored as JSON.
 
         Raises:
             UserError: it is damaged.
@@ -158,25 +161,25 @@ class Database:
             raise UserError(f"{self.path}: a value is no JSON; {DAMAGED}") from None
 
     def check(self) -> None:
-        """Look at the whole file.
+        """Check the whole file.
 
         Raises:
-            UserError: some part of it is damaged.
+            UserError: a part of it is damaged.
         """
         found = self.read("PRAGMA integrity_check")[0][0]
         if found != "ok":
             raise UserError(f"{self.path}: damaged ({str(found).splitlines()[0]})")
 
     def _problem(self, error: Exception) -> UserError:
-        """What went wrong and how to mend it."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details
-        return UserError(f"{self.path}: {str(error)[:MOST_TOLD]}; {MENDS.get(code, DAMAGED)}")
+        """The error for users: what failed, and how to mend it."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code
+        return UserError(f"{self.path}: {str(error)[:MOST_SHOWN]}; {MENDS.get(code, DAMAGED)}")
 
     def _address(self) -> str:
-        """Of the file, as SQLite wants it.
+        """The file's address for SQLite.
 
         Raises:
-            UserError: it can be read only where the folder can be written.
+            UserError: its log must be read, and the folder cannot be written for that.
         """
         address = self.path.absolute().as_uri()
         if self.role == "trainer":
@@ -184,7 +187,7 @@ class Database:
         if self.role == "reader" and not os.access(self.path.parent, os.W_OK):
             log, index = (self.path.with_name(FILE + end) for end in ("-wal", "-shm"))
             if not log.exists():
-                return f"{address}?immutable=1"  # nobody writes, and no index is needed
+                return f"{address}?immutable=1"  # no process writes, and no index is needed
             if not index.exists():
                 message = f"{log.name} is to be read too, for which the folder must be writable"
                 raise UserError(f"{self.path}: {message}; copy the whole folder and read the copy")
@@ -196,10 +199,10 @@ class Database:
         )
 
     def _version(self) -> int:
-        """Of the file; 0 where nothing is in it yet.
+        """The version of the file's tables; 0 for an empty file.
 
         Raises:
-            UserError: it is none that this role can use.
+            UserError: this role cannot use that version.
         """
         if not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             if self.role != "trainer":
@@ -215,7 +218,7 @@ class Database:
         return found
 
     def _begin(self) -> None:
-        """Take the right to write; whoever holds it for long without need loses it."""
+        """Begin to write. A worker that holds the file longer than `PATIENCE` is killed."""
         began = time.monotonic()
         while True:
             try:
@@ -225,5 +228,5 @@ class Database:
                 late = time.monotonic() - began > MOST_PATIENCE
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or late:
                     raise
-                if self.role == "trainer":  # it waits for nobody, and a worker loses nothing
+                if self.role == "trainer":  # a killed worker loses no data
                     kill_holder(self.path.parent, "worker")

@@ -1,4 +1,4 @@
-"""The epochs of a run: their order when drawn, and what their end left for the next one."""
+"""The epochs of a run: their order, and the fraction of a task that each end carried over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rods.errors import UserError
 from rods.store.database import DAMAGED, Database
-from rods.store.rows import EndRow, Epoch
+from rods.store.schema import EndRow, Epoch
 
 _EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
@@ -18,7 +18,7 @@ _FRACTION = re.compile(r"\d+(/\d+)?")
 
 
 class Epochs:
-    """Epochs in a run's file; reading one that is damaged raises `UserError`."""
+    """Epochs in a run's file. Reading a damaged one raises `UserError`."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -29,12 +29,12 @@ class Epochs:
         Args:
             wanted: candidates that its end can admit.
         """
-        # JSON without escaping each id: they are hashes.
+        # JSON without escapes, since ids are hashes.
         ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
         self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
 
     def close(self, epoch: int, step: int, carried: Fraction) -> None:
-        """Mark an epoch as ended, in one transaction with all changes of its end.
+        """Mark an epoch as ended; call it in one transaction with all changes of its end.
 
         Args:
             carried: see `Admission.carried`.
@@ -59,7 +59,7 @@ class Epochs:
         return -1 if found is None else int(found)
 
     def wanted(self) -> int:
-        """Candidates that the end of the latest epoch can admit, as known when it was drawn."""
+        """Candidates that the end of the latest epoch can admit, computed when it was drawn."""
         rows = self.db.read("SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1")
         return int(rows[0][0] or 0) if rows else 0
 
@@ -69,7 +69,7 @@ class Epochs:
         return [EndRow(epoch, step, self._fraction(text)) for epoch, step, text in rows]
 
     def carried(self) -> Fraction:
-        """Fraction of a task that the latest end carried over."""
+        """The fraction of a task that the latest end carried over."""
         for (text,) in self.db.read("SELECT carried FROM ends ORDER BY epoch DESC LIMIT 1"):
             return self._fraction(text)
         return Fraction(0)
@@ -81,7 +81,7 @@ class Epochs:
             UserError: it is damaged.
         """
         with suppress(ValueError, ZeroDivisionError):
-            # The pattern keeps out forms such as 1e999999999, which take long to read.
+            # The pattern refuses forms such as 1e999999999, which take long to read.
             found = Fraction(text if _FRACTION.fullmatch(str(text)) else -1)
             if 0 <= found < 1:
                 return found

@@ -1,8 +1,7 @@
 """A lease on a run folder: one trainer and one synthesis worker at a time.
 
-The kernel holds it (a lock on a file that stays open), so it ends with its process whatever ended
-that. Children do not keep it: Python opens files so that they close on exec, and a forked child
-closes its copy.
+It is a lock of the kernel on an open file, so it ends with its process, however that ends. Children
+do not keep it: Python opens files so that they close on exec, and a forked child closes its copy.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from rods.errors import BusyError
 
 
 class Lease:
-    """Held until `close`, or the end of the process.
+    """A lease that is held until `close` or the end of the process.
 
     Args:
         kind: "trainer" or "worker".
@@ -58,16 +57,16 @@ class Lease:
 _HELD: WeakSet[Lease] = WeakSet()
 
 
-def _let_go() -> None:
+def _close_all() -> None:
     for lease in list(_HELD):
         lease.close()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_all)
 
 
 def holder(folder: Path, kind: str) -> dict[str, Any] | None:
-    """Who holds the lease, as {"pid": ..., "host": ...}; None if nobody does or nobody can tell."""
+    """The lease's holder as {"pid": ..., "host": ...}; None if it is not held or not known."""
     try:
         with open(folder / f"{kind}.lock", "rb+") as file:
             try:
@@ -81,9 +80,9 @@ def holder(folder: Path, kind: str) -> dict[str, Any] | None:
 
 
 def kill_holder(folder: Path, kind: str) -> None:
-    """Kill the process that holds the lease, if it is certain which one that is, and another one.
+    """Kill the process that holds the lease, if it is certainly known and not this process.
 
-    The number alone may be that of another process by now, or of one in another container.
+    The process id alone may now belong to another process, or to one in another container.
     """
     who = holder(folder, kind)
     if who and who["host"] == socket.gethostname():
@@ -94,7 +93,7 @@ def kill_holder(folder: Path, kind: str) -> None:
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether that process has the file open; taken as given where there is no /proc."""
+    """Whether that process has the file open; True where /proc is missing."""
     if not Path("/proc/self/fd").exists():
         return True
     files, wanted = Path(f"/proc/{pid}/fd"), path.stat()

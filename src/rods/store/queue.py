@@ -1,9 +1,9 @@
-"""The way from boundary tasks to candidates: jobs that wait, and verified variants that wait.
+"""The queue between the trainer and synthesis: open jobs, and candidates that wait for admission.
 
-The trainer adds jobs and injects candidates; the synthesis does the rest. A candidate is a
-stored task that waits until an event says that it was injected. Going back to a checkpoint forgets
-later events, so a trainer finds again what it had taken, and can take nothing twice. A variant of a
-task that went back with it waits until that has joined again.
+The trainer adds jobs and injects candidates; synthesis does the jobs and adds candidates. A
+candidate is a stored task that waits until an event says that it was injected. A rollback to a
+checkpoint removes later events, so candidates that they injected wait again, and none is injected
+twice. If a parent task waits again, its variants wait until it is injected again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from rods.curriculum.selector import Parent
 from rods.job_result import ErrorText, JobResult, Spent
-from rods.store.rows import Candidate, Errors, Fates, Job
+from rods.store.schema import Candidate, Errors, Fates, Job
 from rods.task import Task
 
 if TYPE_CHECKING:
     from rods.store.store import Store
 
-TRIES = 3  # beginnings without an end after which a job counts as one that kills workers
+TRIES = 3  # starts without an end after which a job is not tried again: it may kill workers
 
 _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
     WHERE outcome = '' AND epoch >= ? AND taken < ?
@@ -28,7 +28,7 @@ _OPEN = """SELECT step, epoch, task_id, priority, taken FROM jobs
 _WAITING = """FROM waiting JOIN tasks USING (id) WHERE epoch >= ?
     AND parent IN (SELECT id FROM tasks)
     AND NOT EXISTS (SELECT 1 FROM waiting AS other WHERE other.id = parent)"""
-# Counts of whole indexes, since a look-up for each candidate takes six times as long.
+# These count whole indexes; a look-up for each candidate takes six times as long.
 _FATES = """SELECT (SELECT COUNT(*) FROM candidates),
     (SELECT COUNT(*) FROM events WHERE kind = 'injected'),
     (SELECT COUNT(*) FROM waiting WHERE epoch >= ?)"""
@@ -39,8 +39,8 @@ class Queue:
     """Jobs and candidates of a run; `store.queue`.
 
     Attributes:
-        patience: epochs after that of its choice in which a seed or a candidate is still wanted.
-            Whoever knows the run's settings sets it, before it asks for any of them.
+        patience: epochs for which a job or candidate remains usable after the epoch of its choice.
+            The caller sets it from the run's settings before any call that has an `epoch`.
     """
 
     patience: int
@@ -49,21 +49,21 @@ class Queue:
         self.store, self.db = store, store.db
 
     def add_jobs(self, step: int, epoch: int, parents: Iterable[Parent]) -> None:
-        """A job for each parent. One that is there already stays as it is."""
+        """Add a job for each parent task; a job that exists is not changed."""
         rows = [(step, epoch, parent.task_id, parent.priority) for parent in parents]
         self.db.insert("INSERT OR IGNORE INTO jobs (step, epoch, task_id, priority)", rows)
 
     def open_jobs(self, epoch: int) -> list[Job]:
-        """Jobs that are still wanted in that epoch: the latest first, then the best."""
+        """Jobs that are open and usable in that epoch: the latest first, then by priority."""
         return [Job(*row) for row in self.db.rows(_OPEN, epoch - self.patience, TRIES)]
 
     def next_job(self, epoch: int) -> Job | None:
-        """The first of them."""
+        """The first of the open jobs."""
         rows = self.db.read(f"{_OPEN} LIMIT 1", epoch - self.patience, TRIES)
         return Job(*rows[0]) if rows else None
 
     def take(self, job: Job) -> None:
-        """Note that somebody begins with it."""
+        """Count one more start of the job."""
         query = "UPDATE jobs SET taken = taken + 1 WHERE task_id = ? AND step = ?"
         with self.store.transaction():
             self.db.write(query, job.task_id, job.step)
@@ -72,7 +72,7 @@ class Queue:
         """Keep what became of it, all together. A variant that is stored already stays as it is.
 
         Args:
-            step: that the rows belong to.
+            step: training step that the rows belong to.
         """
         with self.store.transaction():
             new = [task for task in made.variants if not self.store.has_task(task.id)]
@@ -100,32 +100,32 @@ class Queue:
             )  # fmt: skip
 
     def waiting(self, epoch: int) -> list[Candidate]:
-        """The candidates still wanted: the latest first, then the best."""
+        """Candidates that are usable in that epoch: the latest first, then by priority."""
         query = f"SELECT id, parent, category {_WAITING} ORDER BY epoch DESC, priority DESC, id"
         return [Candidate(*row) for row in self.db.rows(query, epoch - self.patience)]
 
     def counts(self, epoch: int) -> tuple[int, int]:
-        """Jobs that are open, and candidates that wait."""
+        """How many jobs are open and how many candidates wait, of those usable in that epoch."""
         open_jobs = "SELECT COUNT(*) FROM jobs WHERE outcome = '' AND epoch >= ? AND taken < ?"
         (jobs,) = self.db.read(open_jobs, epoch - self.patience, TRIES)[0]
         (waiting,) = self.db.read(f"SELECT COUNT(*) {_WAITING}", epoch - self.patience)[0]
         return jobs, waiting
 
     def outcomes(self) -> dict[str, int]:
-        """Jobs by outcome; "" for those that are open."""
+        """Number of jobs by outcome; "" for open jobs."""
         return dict(self.db.read("SELECT outcome, COUNT(*) FROM jobs GROUP BY outcome"))
 
     def seconds(self) -> float:
-        """Time that synthesis took in all."""
+        """Time of all synthesis."""
         return float(self.db.read("SELECT SUM(seconds) FROM jobs")[0][0] or 0.0)
 
     def spent(self) -> Spent:
-        """What it took of a model in all."""
+        """Model tokens and money of all synthesis."""
         sums = (f"COALESCE(SUM({name}), 0)" for name in Spent._fields)
         return Spent(*self.db.read(f"SELECT {', '.join(sums)} FROM jobs")[0])
 
     def errors(self) -> Errors | None:
-        """The jobs that ended in an error; None if there is none."""
+        """The jobs that ended in an error; None if none did."""
         first = "SELECT step, task_id, error, traceback FROM errors ORDER BY rowid LIMIT 1"
         rows = self.db.read(first)
         if not rows:
@@ -135,12 +135,12 @@ class Queue:
         return Errors(jobs, step, task_id, ErrorText(*trace))
 
     def fates(self, epoch: int) -> Fates:
-        """All candidates by their fate in that epoch; a waiting one's variants wait too."""
+        """All candidates by their fate in that epoch; variants of a waiting candidate wait too."""
         made, injected, waiting = self.db.read(_FATES, epoch - self.patience)[0]
         return Fates(made, injected, waiting, made - injected - waiting)
 
     def parent(self, job: Job) -> Task:
-        """The task that is to be varied; where the trainer went back, it may wait again.
+        """The job's parent task; after a rollback it may be a candidate that waits again.
 
         Raises:
             UserError: it is missing or damaged.
@@ -148,7 +148,7 @@ class Queue:
         return self.store.tasks([job.task_id])[job.task_id]
 
     def candidates(self) -> Iterator[Task]:
-        """All variants that were ever made, injected or not.
+        """All variants that were made, injected or not.
 
         Raises:
             UserError: one is missing or damaged.

@@ -1,16 +1,21 @@
-"""Tables of a run's file, and their version.
+"""Tables of a run's file with their version, and the rows of some of them.
 
-Rows of the trainer carry the training step that they belong to, counted from 1; what happens at an
-epoch's end belongs to the step that follows. A checkpoint of the policy at step s and the rows up
-to s are one consistent state, so recovery is to forget the later ones.
+Rows have the training step that they belong to, counted from 1. What happens at an epoch's end
+belongs to the following step. A checkpoint of the policy at step s and the rows up to s are one
+consistent state, so a run is restored by removing later rows.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
 
-VERSION = 7  # 1 to 6 came before the release of 0.1.0 and are not read
-# The kind is in the index `joined` too, or SQLite would read the event to know it again.
+from rods.job_result import ErrorText
+
+VERSION = 7  # 1 to 6 are older than release 0.1.0 and are not read
+# The index `joined` includes the kind; otherwise SQLite reads the event to check it.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tasks (
@@ -43,11 +48,11 @@ CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TE
 """
 TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
 WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
-"""Tables of the trainer, and those of whoever synthesises; both add tasks."""
+"""Tables of the trainer, and those of synthesis; both add tasks."""
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, the version last."""
+    """Create the tables in an empty file; the version is written last."""
     mark = f"INSERT INTO meta VALUES ('version', '{VERSION}');"
     try:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {mark} COMMIT;")
@@ -55,3 +60,103 @@ def create(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+class Evaluation(NamedTuple):
+    """A measurement on held-out tasks after `step` updates.
+
+    `side` is "validation" or "test", `category` a task category or "overall"; `progress` and
+    `complete` are means over `episodes`.
+    """
+
+    step: int
+    side: str
+    category: str
+    progress: float
+    complete: float
+    episodes: int
+
+
+class Epoch(NamedTuple):
+    """An epoch that was drawn.
+
+    Attributes:
+        first_step: training step of its first tasks.
+        closed: the step after its end, or None before its end.
+        task_ids: its fixed order.
+    """
+
+    number: int
+    first_step: int
+    closed: int | None
+    task_ids: list[str]
+
+    def ids(self, step: int, size: int) -> Sequence[str]:
+        """The `size` tasks of a training step; [] if the step is not of this epoch."""
+        start = (step - self.first_step) * size
+        return [] if self.closed is not None else self.task_ids[start : start + size]
+
+
+class EndRow(NamedTuple):
+    """The end of an epoch.
+
+    Attributes:
+        step: training step that its changes belong to.
+        carried: see `Admission.carried`.
+    """
+
+    epoch: int
+    step: int
+    carried: Fraction
+
+
+class Job(NamedTuple):
+    """One parent task to be varied.
+
+    Attributes:
+        step: training step at which it was chosen.
+        taken: how often the job was started.
+    """
+
+    step: int
+    epoch: int
+    task_id: str
+    priority: float
+    taken: int = 0
+
+
+class Candidate(NamedTuple):
+    """A verified variant that waits to be injected."""
+
+    task_id: str
+    parent: str
+    category: str
+
+
+class Errors(NamedTuple):
+    """The jobs that ended in an error, and the first one.
+
+    Attributes:
+        jobs: how many.
+        step: training step that the first one's row belongs to.
+        task_id: the first one's parent task.
+    """
+
+    jobs: int
+    step: int
+    task_id: str
+    first: ErrorText
+
+
+class Fates(NamedTuple):
+    """Candidates by their fate.
+
+    Attributes:
+        waiting: those that may still be injected.
+        expired: those that are too old to be injected.
+    """
+
+    made: int
+    injected: int
+    waiting: int
+    expired: int

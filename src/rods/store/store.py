@@ -1,4 +1,4 @@
-"""A run's tasks, groups and events; what a trainer writes and everybody reads."""
+"""A run's tasks, groups and events: written by the trainer, read by all."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
 from rods.store.queue import Queue
-from rods.store.rows import Evaluation
-from rods.store.schema import TRAINER, WORKER
+from rods.store.schema import TRAINER, WORKER, Evaluation
 from rods.task import Task
 
-CHUNK = 500  # ids a query
+CHUNK = 500  # ids in one query
 
 
 class Store:
     """Opens or creates `folder/run.sqlite`.
 
     Args:
-        role: "trainer" and "worker" write, one of each at a time; "reader" never does.
-        durable: every transaction survives a power failure; off for simulations.
+        role: "trainer" and "worker" write, one of each at a time; "reader" never writes.
+        durable: each transaction survives a power failure; off for simulations.
 
     Raises:
-        UserError: the folder is in use, of another version, or cannot be used.
+        UserError: the folder is in use, of another version, or not usable.
 
     Attributes:
         epochs: the epochs of the run.
@@ -90,11 +89,11 @@ class Store:
         self.db.write("REPLACE INTO meta VALUES (?, ?)", key, json.dumps(value))
 
     def add_tasks(self, tasks: Iterable[Task], step: int) -> None:
-        """Idempotent: a task's id is its content."""
+        """Add tasks; one that is stored is left, since a task's id is the hash of its content."""
         self.db.insert("INSERT OR IGNORE INTO tasks", (_row(task, step) for task in tasks))
 
     def tasks(self, ids: Sequence[str] | None = None) -> dict[str, Task]:
-        """Tasks by id: those asked for, in that order, or all but the candidates that wait.
+        """Tasks by id: those of `ids`, in that order, or all except the candidates that wait.
 
         Raises:
             UserError: a stored task is damaged or missing.
@@ -116,7 +115,7 @@ class Store:
         """A stored task.
 
         Raises:
-            UserError: it is damaged, or not the one that its id says.
+            UserError: it is damaged, or does not match its id.
         """
         try:
             task = Task.model_validate_json(body)
@@ -128,11 +127,11 @@ class Store:
         return task
 
     def categories(self) -> dict[str, str]:
-        """Task id -> category of all but the candidates that wait, without reading the tasks."""
+        """Task id -> category, of all except the candidates that wait; no task is read."""
         return dict(self.db.rows(f"SELECT id, category FROM tasks {_JOINED}"))
 
     def has_task(self, task_id: str) -> bool:
-        """Whether it is stored, be it as a candidate."""
+        """Whether the task is stored, also as a candidate."""
         return bool(self.db.read("SELECT 1 FROM tasks WHERE id = ?", task_id))
 
     def add_groups(self, groups: Iterable[Group]) -> None:
@@ -162,7 +161,7 @@ class Store:
         """Events in order.
 
         Raises:
-            UserError: one is of no known kind.
+            UserError: one has an unknown kind.
         """
         for row in self.db.rows("SELECT * FROM events ORDER BY rowid"):
             event = Event(*row)
@@ -178,7 +177,7 @@ class Store:
         return bool(self.db.read("SELECT 1 FROM events LIMIT 1"))
 
     def jobs(self) -> list[tuple[str, int]]:
-        """The tasks that were to be varied, each with the step at which it was chosen."""
+        """The parent task of each job, with the step at which it was chosen."""
         return list(self.db.rows("SELECT task_id, step FROM jobs"))
 
     def funnel(self) -> dict[str, int]:
@@ -188,7 +187,7 @@ class Store:
     def add_episode(
         self, step: int, task_id: str, progress: float, ending: str, transcript: list[list[str]]
     ) -> None:
-        """An example episode of a task; the latest one is shown in the report."""
+        """Add an example episode of a task; the report shows the latest one."""
         row = (step, task_id, progress, ending, json.dumps(transcript))
         self.db.write("INSERT INTO episodes VALUES (?, ?, ?, ?, ?)", *row)
 
@@ -208,16 +207,16 @@ class Store:
         self.db.write("REPLACE INTO metrics VALUES (?, ?)", step, json.dumps(line))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """A line a training step."""
+        """The line of each training step."""
         return [
             self.db.load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
         ]
 
     def rollback(self, step: int, *, queues: bool) -> list[str]:
-        """Forget what the trainer wrote of later steps; returns the ids of the tasks among that.
+        """Remove the trainer's rows of later steps; returns the ids of the removed tasks.
 
         Args:
-            queues: jobs and candidates too, which then are made again; a worker's stay.
+            queues: remove jobs and candidates too, which are then made again. A worker's remain.
         """
         with self.transaction():
             for table in TRAINER + (WORKER if queues else ()):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rods.envs.bfcl_data import SIMULATORS
 from rods.envs.lexicon import READING
-from rods.reading import parse_yaml
+from rods.files.reading import parse_yaml
 from rods.task import ToolSpec
 
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")

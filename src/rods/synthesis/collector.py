@@ -17,12 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from rods.errors import UserError
-from rods.held import hold
+from rods.errors import UserError, shown, tell_log
+from rods.files.held import hold
+from rods.files.output import Output
 from rods.job_result import JobResult
-from rods.notice import tell_log
-from rods.output import Output
-from rods.secret import shown
 from rods.synthesis.batches import Batches
 from rods.synthesis.critique import Siblings
 from rods.synthesis.jobs import ERROR, ErrorCounter

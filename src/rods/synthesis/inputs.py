@@ -16,7 +16,7 @@ from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
-from rods.files import read_tasks
+from rods.files.tasks import read_tasks
 from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
 from rods.synthesis.pipeline import Pipeline

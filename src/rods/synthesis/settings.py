@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rods import __version__
 from rods.errors import UserError
 from rods.extras import MODEL, require
-from rods.reading import read_text
+from rods.files.reading import read_text
 from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 

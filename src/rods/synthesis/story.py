@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from rods.reading import parse_yaml
+from rods.files.reading import parse_yaml
 from rods.synthesis.stages import Executed
 
 

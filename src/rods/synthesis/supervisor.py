@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rods.errors import shown
 from rods.job_result import error_text
 from rods.processes import module_variables
-from rods.secret import shown
 
 BUSY = 75  # exit status of a worker that found another one running
 BROKEN = 70  # of one that has given synthesis up, since too many jobs in a row ended in an error

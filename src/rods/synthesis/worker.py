@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.config import Config
-from rods.errors import UserError
+from rods.errors import UserError, tell_log
 from rods.job_result import ErrorText
-from rods.notice import tell_log
-from rods.store.rows import Job
+from rods.store.schema import Job
 from rods.store.store import Store
 from rods.synthesis.jobs import MOST, ErrorCounter, Synthesis, do_job
 from rods.task import Task

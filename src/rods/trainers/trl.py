@@ -24,13 +24,13 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from rods.config import Config
 from rods.errors import UserError
-from rods.files import sync_tree
+from rods.files.tasks import sync_tree
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.processes import Stopper
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
-from rods.stopper import Stopper
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
@@ -205,7 +205,7 @@ def quiet() -> None:
     library.set_verbosity_error()  # type: ignore[no-untyped-call]
     library.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl)\b")
-    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are reported by rods.losses
+    logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are reported by rods.metrics
 
 
 def latest_checkpoint(folder: Path) -> Path | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rods.plain_data import MOST_DEPTH, ReadError, plain
+from rods.files.plain_data import MOST_DEPTH, ReadError, plain
 from rods.synthesis.llm.tagged import blocks, fields
 
 STARTS = 20  # objects, and blocks, that may be unreadable

@@ -9,9 +9,8 @@ from typing import Any
 
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.errors import UserError
+from rods.errors import UserError, tell_log
 from rods.job_result import Spent
-from rods.notice import tell_log
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.endpoint import Endpoint
 from rods.synthesis.llm.executor import LlmExecutor

@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
-from rods.errors import UserError, first_problem
-from rods.plain_data import ReadError
-from rods.reading import parse_yaml, read_text
-from rods.secret import declare
-from rods.setting import Setting
+from rods.errors import UserError, declare_secret, first_problem
+from rods.files.plain_data import ReadError
+from rods.files.reading import Setting, parse_yaml, read_text
 
 PATH = "/chat/completions"  # is added to the URL
 Structured = Literal["auto", "schema", "tags"]
@@ -83,7 +81,7 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
             )
     try:
         config = EndpointConfig.model_validate(data)
-        declare(config.key_env)
+        declare_secret(config.key_env)
         return config
     except ValidationError as error:
         raise UserError(f"{path or 'endpoint'}: {first_problem(error)}") from None

@@ -9,9 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rods.errors import UserError
-from rods.notice import tell_log
-from rods.secret import declare, shown
+from rods.errors import UserError, declare_secret, shown, tell_log
 from rods.synthesis.llm.client import Client
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
@@ -44,7 +42,7 @@ class Endpoint:
         notice: Callable[[str], None] = tell_log,
     ) -> None:
         self.config, self.journal = config, journal
-        declare(config.key_env)
+        declare_secret(config.key_env)
         self._ledger, self._stopped = Ledger(), threading.Event()
         replay = journal is not None and journal.replay
         self._client = None if replay else Client(config, self._ledger, self._stopped, notice)

@@ -18,8 +18,8 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rods.errors import UserError
-from rods.held import hold, remove_empty
-from rods.output import Output
+from rods.files.held import hold, remove_empty
+from rods.files.output import Output
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
 from rods.synthesis.llm.prompts import Prompt

@@ -1,6 +1,6 @@
-"""How text of a user becomes data: read as it is meant, or refused with file, line and field.
+"""Reads text of a user as data, or refuses it with file, line and field.
 
-All that a user hands over goes through here: files of tasks, endpoints, presets and settings.
+All input of users is read here: files of tasks, endpoints, presets and settings.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods import core_yaml
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
 from rods.errors import UserError
-from rods.plain_data import MOST_DEPTH, Author, Beyond, Pairs, Placed, ReadError, plain
+from rods.files import core_yaml
+from rods.files.plain_data import MOST_DEPTH, Author, Beyond, Pairs, Placed, ReadError, plain
 
 MOST_BYTES = 20_000_000
 CHUNK = 1 << 20
@@ -29,7 +31,7 @@ MARKS = {
 
 
 def decode(data: bytes) -> str:
-    """Text of UTF-8 bytes, without a byte order mark at its head.
+    """Text of UTF-8 bytes, without a byte order mark at the beginning.
 
     Raises:
         ReadError: it is not UTF-8.
@@ -43,14 +45,14 @@ def decode(data: bytes) -> str:
         raise ReadError(f"not UTF-8 at byte {error.start}; save it as UTF-8") from None
     if (at := data.find(0)) >= 0:
         raise ReadError(f"a zero at byte {at}, which is no text; save it as UTF-8")
-    return text.lstrip(MARK)  # files that were joined bring theirs along
+    return text.lstrip(MARK)  # joined files have one each
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """Text of a UTF-8 file.
 
     Args:
-        most: bytes that are read.
+        most: bytes that are read at most.
 
     Raises:
         UserError: it is missing, unreadable, larger, or not UTF-8; the message names it.
@@ -75,16 +77,16 @@ def parse_json(text: str, author: Author = Author.USER) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ReadError: it is not JSON, or says what is not read.
+        ReadError: it is not JSON, or has a value that is not accepted.
     """
     return plain(_json(text), author)
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text; None where it is empty.
+    """The value of a YAML text; None for an empty text.
 
     Raises:
-        ReadError: it is not YAML as `core_yaml` reads it, or says what is not read.
+        ReadError: it is not YAML as `core_yaml` reads it, or has a value that is not accepted.
     """
     return plain(core_yaml.parse(text))
 
@@ -94,11 +96,11 @@ def entries(
 ) -> Iterator[tuple[str, Any]]:
     """The entries of a file, each with its place (file and line) for messages about it.
 
-    They are the items of a list in YAML, which the file's ending tells, or in JSON, which begins
-    with a bracket then; or else JSON lines.
+    A file named .yaml or .yml has a list in YAML. One that begins with "[" has a list in JSON. Any
+    other file has JSON lines.
 
     Raises:
-        UserError: the file or an entry is not read; the message names file, line and field.
+        UserError: the file or an entry is not accepted; the message names file, line and field.
     """
     text, name = read_text(path, most), ""
     try:
@@ -110,7 +112,7 @@ def entries(
 
 
 def _items(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """What the entries are made of, those of a list with a name."""
+    """The name and content of each entry; a JSON line has no name."""
     if path.suffix.lower() in (".yaml", ".yml"):
         found = core_yaml.parse(text)
     elif text.lstrip()[:1] == "[":
@@ -147,3 +149,52 @@ def _json(text: str, line: int = 0) -> Any:
 def _float(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else Beyond(value)
+
+
+class Setting(BaseModel):
+    """A section of settings: no unknown fields, finite numbers, no boolean as a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in (int, float, int | None, float | None):
+            raise ValueError("must be a number, not true or false")
+        return value
+
+
+def read_override(override: str, form: str) -> tuple[str, Any]:
+    """Key and value of a `--set key=value`; the value is read as YAML.
+
+    Args:
+        form: how a key is written, for messages.
+
+    Raises:
+        UserError: there is no key or no "=", or the value is not YAML.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {override}: write it as {form}=value")
+    try:
+        return key, parse_yaml(text)
+    except ReadError as error:
+        raise UserError(f"--set {override}: {error.message}") from None
+
+
+def put(data: dict[str, Any], key: str, value: Any, option: str) -> None:
+    """Set the value at a key with dots, such as `pool.beta`.
+
+    Args:
+        option: for messages.
+
+    Raises:
+        UserError: a part of the key names a value without keys.
+    """
+    *path, last = key.split(".")
+    for part in path:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise UserError(f"{option}: {part} has no keys")
+    data[last] = value

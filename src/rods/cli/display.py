@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while a run goes on, and its last screen."""
+"""What a user sees in the terminal during a run, and its last screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rods.terminal import SELDOM, Screen
 
 
 class Display:
-    """Implements `rods.run.Watch`: a live panel on a terminal, plain lines elsewhere."""
+    """Implements `rods.run.Watch`: a live panel on a terminal, otherwise plain lines."""
 
     def __init__(self, config: Config, folder: Path, screen: Screen) -> None:
         self.config, self.folder, self.screen = config, folder, screen
@@ -28,7 +28,7 @@ class Display:
         self._line: dict[str, Any] = {}
         self._heldout: list[tuple[int, float, float]] = []
         self._recent: list[float] = []
-        self._said = 0.0
+        self._printed = 0.0
         self._live = Live(console=screen, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Display:
@@ -43,9 +43,9 @@ class Display:
         self._work = (what, share)
         if self.screen.is_terminal:
             self._refresh()
-        elif time.monotonic() - self._said > SELDOM:
-            self._said = time.monotonic()
-            self.screen.tell(f"{what}: {share:.0%}")
+        elif time.monotonic() - self._printed > SELDOM:
+            self._printed = time.monotonic()
+            self.screen.say(f"{what}: {share:.0%}")
 
     def step(self, line: dict[str, Any]) -> None:
         self._line = line
@@ -54,17 +54,17 @@ class Display:
         if self.screen.is_terminal:
             self._refresh()
         else:
-            self.screen.tell(_plain(line, self.config.steps))
+            self.screen.say(_plain(line, self.config.steps))
 
     def heldout(self, step: int, progress: float, complete: float) -> None:
         self._heldout.append((step, progress, complete))
         if not self.screen.is_terminal:
             means = f"progress {progress:.3f}, complete {complete:.3f}"
-            self.screen.tell(f"validation after {step} steps: {means}")
+            self.screen.say(f"validation after {step} steps: {means}")
 
     def notice(self, line: str) -> None:
-        """May come from another thread."""
-        self.screen.tell(line)
+        """May be called from another thread."""
+        self.screen.say(line)
 
     def _refresh(self) -> None:
         what, share = self._work
@@ -74,14 +74,14 @@ class Display:
         line = self._line
         if line:
             pool, signals = line["pool"], line["signals"]
-            quiet = ", ".join(
+            without = ", ".join(
                 f"{n} {name}" for name, n in signals.items() if name != Signal.SIGNAL.value
             )
             left = max(0, self.config.steps - line["step"])
             seconds = left * sum(self._recent) / len(self._recent)
             body.add_row("epoch, step", f"{line['epoch']}, {line['step']}/{self.config.steps}")
             body.add_row("reward in training", f"progress {_share(line['progress'])}")
-            body.add_row("groups with signal", f"{line['signal']:.0%}  (without: {quiet or '-'})")
+            body.add_row("groups with signal", f"{line['signal']:.0%}  (without: {without or '-'})")
             body.add_row("zones", ", ".join(f"{n} {z}" for z, n in line["zones"].items()))
             body.add_row(
                 "pool",
@@ -106,12 +106,12 @@ def _plain(line: dict[str, Any], steps: int) -> str:
 
 
 def _share(value: float | None) -> str:
-    """A mean; there is none where the environment lost every rollout."""
+    """A mean, or "-" where the environment lost every rollout."""
     return "-" if value is None else f"{value:.3f}"
 
 
 def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
-    """Results before and after, the pool's movements, and where the report is."""
+    """Print the results before and after, the changes of the pool, and the path of the report."""
     table = Table(title=f"Held-out tasks, arm {summary['arm']}, seed {summary['seed']}")
     table.add_column("category")
     for name in ("progress before", "after", "change", "complete before", "after"):
@@ -132,38 +132,38 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
     screen.show(table)
     pool, signal = summary["pool"], summary["signal"]
     retired = ", ".join(f"{n} {reason}" for reason, n in pool["retired"].items()) or "none"
-    screen.tell(
+    screen.say(
         f"Pool: {pool['seeds']} seeds and {pool['generated']} generated tasks active;"
         f" {pool['injected']} injected; retired: {retired}."
     )
     if signal:
         causes = summary["causes"]
-        screen.tell(
+        screen.say(
             f"Groups with signal: {signal[0]:.0%} in the first epoch, {signal[-1]:.0%} in the"
             f" last ({_causes(causes[-1])})."
         )
-    screen.tell(
+    screen.say(
         f"{summary['trajectories']} trajectories, {summary['generated_tokens']} generated tokens,"
         f" {summary['wall_s'] / 60:.1f} min, of which synthesis {summary['synthesis_s']:.0f} s."
     )
     if summary["lost"]:
-        screen.tell(
-            f"{summary['lost']} trajectories were lost to the environment and not trained on."
+        screen.say(
+            f"The environment failed in {summary['lost']} trajectories; they were not trained on."
         )
     fates = summary["synthesis"]["candidates"]
     if fates["made"]:
-        screen.tell(f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.")
+        screen.say(f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.")
     synthesis = summary["synthesis"]
     if synthesis["errors"]:
         message = f"Synthesis: {synthesis['errors']} jobs ended in an error; the first:"
-        screen.tell(f"{message} {synthesis['first_error']}", "red")
+        screen.say(f"{message} {synthesis['first_error']}", "red")
     if synthesis["gave_up"]:
-        screen.tell(f"Synthesis was given up: {synthesis['gave_up']}", "red")
-    screen.tell(summary["notice"], "dim")
-    screen.tell(f"Report: {report}")
+        screen.say(f"Synthesis was given up: {synthesis['gave_up']}", "red")
+    screen.say(summary["notice"], "dim")
+    screen.say(f"Report: {report}")
 
 
 def _causes(counts: dict[str, int]) -> str:
     total = sum(counts.values())
-    quiet = {name: n for name, n in counts.items() if name != Signal.SIGNAL.value}
-    return ", ".join(f"{n / total:.0%} {name}" for name, n in quiet.items()) or "none without"
+    without = {name: n for name, n in counts.items() if name != Signal.SIGNAL.value}
+    return ", ".join(f"{n / total:.0%} {name}" for name, n in without.items()) or "none without"

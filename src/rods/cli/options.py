@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 EnvOption = Annotated[
-    str, typer.Option(help="bfcl, or package.module:Class, several joined by commas.")
+    str, typer.Option(help="bfcl, or package.module:Class; join several by commas.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Source of all randomness.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed.")]
 CategoryOption = Annotated[str | None, typer.Option(help="Only this category.")]
 SeedFile = Annotated[
-    Path | None, typer.Option(help="Tasks for classes of your own, YAML or JSON lines.")
+    Path | None, typer.Option(help="Tasks for your own classes: YAML or JSON lines.")
 ]
-SidesOption = Annotated[str, typer.Option(help="Of bfcl: train, or train+validation.")]
+SidesOption = Annotated[str, typer.Option(help="Side of bfcl: train, or train+validation.")]
 
 
 def counted(counts: dict[str, int]) -> str:

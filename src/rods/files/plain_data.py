@@ -1,7 +1,7 @@
-"""What a value of a user may be: one set of rules for JSON, YAML and the arguments of calls.
+"""Which values are accepted: one set of rules for JSON, YAML and the arguments of calls.
 
-A key is text and unique, a string holds whole characters, a number is finite and fits 64 bits,
-and nothing is nested deeper than all that is behind this can hold.
+Keys are texts and unique. Strings have whole characters only. Numbers are finite and fit into 64
+bits. The nesting has a limit that all later code can process.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from rods.errors import UserError
-from rods.secret import shown
+from rods.errors import UserError, shown
 
 MOST_DEPTH = 64
 MOST_INTEGER = 2**63 - 1
@@ -23,36 +22,36 @@ HALF = re.compile("[\ud800-\udfff]")
 
 
 class Author(IntEnum):
-    """Who wrote the values; each may write what those before may, and more."""
+    """Who wrote the values. Each author may write all that the ones before it may, and more."""
 
     USER = 0
     RODS = 1  # integers of any size, NaN and Infinity too: a state may hold them
-    MODEL = 2  # whatever JSON can say: a call that no tool takes is a failed call
+    MODEL = 2  # anything in JSON: a call that no tool accepts is a failed call
 
 
 class Pairs(list[tuple[Any, Any]]):
-    """Keys and values of a mapping as they were written."""
+    """Keys and values of a mapping, as written; a key may occur twice."""
 
 
 class Placed(NamedTuple):
-    """A part of a value, and the line that it begins in, from 1."""
+    """A part of a value, and the line in which it begins, from 1."""
 
     line: int
     item: Any
 
 
 class Beyond(float):
-    """Infinity that was written as a number."""
+    """Infinity that was written as a number, such as 1e999."""
 
 
 class ReadError(UserError):
-    """Text or data that is not read.
+    """Text or data that is not accepted.
 
     Attributes:
         why: what is wrong, and how to mend it.
-        line: from 1; 0 where it is not known.
-        path: keys and positions that lead there.
-        entry: the id of the outermost mapping around it that has one, as `named` tells it.
+        line: from 1; 0 if it is not known.
+        path: keys and positions that lead to the fault.
+        entry: `named` of the outermost mapping around the fault that has an id, or "".
     """
 
     def __init__(self, why: str, line: int = 0) -> None:
@@ -62,7 +61,7 @@ class ReadError(UserError):
 
     @property
     def message(self) -> str:
-        """Without the line."""
+        """The text of the error without the line."""
         field = shown(".".join(map(str, self.path)), 2 * MOST_SHOWN)
         return f"{field}: {self.why}{self.entry}" if field else f"{self.why}{self.entry}"
 
@@ -71,13 +70,13 @@ class ReadError(UserError):
 
 
 def named(entry: Any) -> str:
-    """For the end of a message about an entry: its id, if it has one."""
+    """The end of a message about an entry: its id in brackets, or ""."""
     name = entry.get("id") if isinstance(entry, dict) else None
     return f" (id {quoted(name)})" if isinstance(name, str) else ""
 
 
 def quoted(text: str) -> str:
-    """Text in quotes, cut, with escapes for what cannot be shown."""
+    """At most `MOST_SHOWN` characters of the text in quotes, with escapes for unprintable ones."""
     return ascii(text[:MOST_SHOWN]) if HALF.search(text) else repr(text[:MOST_SHOWN])
 
 
@@ -85,11 +84,11 @@ def plain(item: Any, author: Author = Author.USER, depth: int = 0) -> Any:
     """The item as dictionaries, lists, strings, numbers, booleans and None.
 
     Args:
-        item: such data, or in their place tuples, `Pairs`, `Placed` and errors to be raised.
-        depth: of what it is a part of.
+        item: such data; parts may also be tuples, `Pairs`, `Placed`, or errors to raise.
+        depth: levels of nesting around the item.
 
     Raises:
-        ReadError: some part of it is not read; the error leads there.
+        ReadError: a part of it is not accepted; the error has the path to it.
     """
     if type(item) in SCALARS:  # most are
         if author < Author.MODEL:
@@ -105,7 +104,7 @@ def plain(item: Any, author: Author = Author.USER, depth: int = 0) -> Any:
         raise item
     if isinstance(item, list | tuple | dict) and depth > MOST_DEPTH:
         if author is Author.MODEL:
-            return None  # no call is read that holds anything so deep
+            return None  # a call with a value this deep is refused elsewhere
         raise ReadError(f"nested deeper than {MOST_DEPTH}")
     if isinstance(item, Pairs | dict):
         return _mapping(item.items() if isinstance(item, dict) else item, author, depth)
@@ -126,7 +125,7 @@ def _mapping(pairs: Iterable[tuple[Any, Any]], author: Author, depth: int) -> di
             key = _key(written, made, author)
             made[key] = _part(key, value, author, depth)
         except ReadError as error:
-            fault = fault or error  # the rest is still read, for the id may be there
+            fault = fault or error  # the rest is read too, since it may have the id
     if fault is not None:
         fault.entry = named(made) or fault.entry
         raise fault

@@ -1,4 +1,4 @@
-"""Files that one process at a time writes, and in which earlier content is kept."""
+"""Files that are continued: one process at a time writes them, and earlier content is kept."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rods.errors import BusyError, UserError
 
 
 def hold(path: Path, named: Path, start: bytes, what: str, instead: str) -> IO[bytes]:
-    """The file, made where it is missing, for this process alone until it is closed.
+    """Open the file and lock it for this process until it is closed; a missing file is made.
 
     Args:
-        named: how messages name it.
-        start: how a file of ours begins; one whose beginning was torn off is ours too.
-        what: a file of ours is.
-        instead: may be named while another process writes it.
+        named: how messages name the file.
+        start: how a valid file begins; one that ends within this beginning is valid too.
+        what: what a valid file is, for messages.
+        instead: the option that can name another file, for messages.
 
     Raises:
-        BusyError: another process holds it.
-        UserError: it begins otherwise.
+        BusyError: another process has locked it.
+        UserError: it begins differently.
         OSError: it cannot be read or written.
     """
     while True:
@@ -35,19 +35,19 @@ def hold(path: Path, named: Path, start: bytes, what: str, instead: str) -> IO[b
                 return file
         except BlockingIOError:
             file.close()
-            message = f"another process writes it; wait until it is done, or name {instead}"
+            message = f"another process writes it; wait until that ends, or name {instead}"
             raise BusyError(f"{named}: {message}") from None
         except BaseException:
             file.close()
             raise
-        file.close()  # the process that held it has just removed it
+        file.close()  # the process that had locked it has just removed it
 
 
 def remove_empty(file: IO[bytes], path: Path) -> None:
-    """Remove a held file into which nothing was written, if that can be done."""
+    """Remove a locked file if it is empty and can be removed."""
     status = os.fstat(file.fileno())
     if stat.S_ISREG(status.st_mode) and not status.st_size:
-        with suppress(OSError):  # a mount, or a folder that is not ours
+        with suppress(OSError):  # a mount, or a folder that cannot be written
             path.unlink()
 
 
@@ -56,4 +56,4 @@ def _check_own(file: IO[bytes], path: Path, start: bytes, what: str) -> None:
     found = file.read(len(start))
     file.seek(0)
     if found != start[: len(found)]:
-        raise UserError(f"{path}: line 1: something else than {what}; move it away")
+        raise UserError(f"{path}: line 1: not {what}; move the file away")

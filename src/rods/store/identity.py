@@ -1,4 +1,4 @@
-"""Which run a folder holds: its settings, and the tools and tasks by their content."""
+"""Which run a folder holds: its settings, and the content of its tools and tasks."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from rods.task import Task
 
 FREE = frozenset(
     {
-        *("environment.tasks", "synthesis.endpoint"),  # where files lie
-        *("steps", "checkpoint_steps", "evaluation.validation_every"),  # what is still to come
+        *("environment.tasks", "synthesis.endpoint"),  # paths of files
+        *("steps", "checkpoint_steps", "evaluation.validation_every"),  # about future steps only
         *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
         "environment.limits.workers",
     }
 )
-"""Settings that may change when a run goes on, because what it has done would be the same."""
+"""Settings that may change when a run is continued: its past steps do not depend on them."""
 MOST_SHOWN = 80  # characters of one value in a message
 
 
 def check_settings(store: Store, config: Config, folder: Path) -> None:
-    """A run folder holds one run: what shaped its past stays as it was.
+    """A run folder holds one run: settings that its past steps depend on cannot change.
 
-    Tasks and tools are compared by their content, when they have been read (`check_world`).
+    Tasks and tools are compared by their content after they are read (`check_world`).
 
     Raises:
-        UserError: the run is another one; the message names each setting that differs.
+        UserError: the folder holds another run; the message names each setting that differs.
     """
     now = {"rods": __version__, **config.model_dump(mode="json")}
     before = store.meta("config")
@@ -63,7 +63,7 @@ def _short(settings: dict[str, Any], key: str) -> str:
 
 
 def _unnamed(config: dict[str, Any], there: set[str]) -> dict[str, Any]:
-    """With no category named in a stage that names all that there are, which means the same."""
+    """The settings without the categories of a stage that names them all, which means the same."""
     stages = [
         {**stage, "categories": []} if there and there <= set(stage["categories"]) else stage
         for stage in config["stages"]
@@ -72,7 +72,7 @@ def _unnamed(config: dict[str, Any], there: set[str]) -> dict[str, Any]:
 
 
 def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its path."""
+    """Each setting with its path, such as `pool.beta`."""
     for name, value in config.items():
         if isinstance(value, dict):
             yield from _settings(value, f"{path}{name}.")
@@ -81,10 +81,10 @@ def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any
 
 
 def check_world(store: Store, env: Environment, tasks: Iterable[Task], folder: Path) -> None:
-    """A run's tools, tasks and rewards stay what they were when it began.
+    """A run's tools, tasks and rewards must be those that it began with.
 
     Raises:
-        UserError: one of them is another.
+        UserError: one of them has changed.
     """
     ids = "".join(task.id for task in tasks)
     now = {

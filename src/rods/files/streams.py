@@ -1,7 +1,7 @@
-"""Names of streams that are open already, as `/dev/stdout` and `/dev/fd/3`.
+"""Names of streams that are already open, such as `/dev/stdout` and `/dev/fd/3`.
 
-Opened by its name, a plain file that others write too would be emptied, and one that was given for
-reading would be overwritten.
+Such a stream must not be opened by its name: that would empty a plain file that other processes
+write too, and overwrite one that was opened for reading.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STREAM = re.compile(
 
 
 def descriptor_of(path: Path) -> int | None:
-    """The number of the open stream of this process that a name means, if it means one.
+    """The number of this process's open stream that a path names; None if it names no stream.
 
     Raises:
         OSError: no file can have that name.
@@ -44,7 +44,7 @@ def check_given(descriptor: int) -> None:
     """Refuse a stream that is not open for writing, or that only this process itself opened.
 
     Raises:
-        OSError: it is one.
+        OSError: it is such a stream.
     """
     mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     if mode == os.O_RDONLY or not os.get_inheritable(descriptor):
@@ -62,7 +62,7 @@ def resolved(path: Path) -> Path:
     """The path with links followed.
 
     Raises:
-        OSError: they lead in a circle, or a part of it has no name that a file can have.
+        OSError: the links lead in a circle, or a part of the path cannot be the name of a file.
     """
     try:
         return path.resolve()

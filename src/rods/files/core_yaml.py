@@ -1,6 +1,6 @@
-"""YAML by the core schema of YAML 1.2, one document, without aliases, merges and tags of others.
+"""YAML in the core schema of YAML 1.2: one document, without aliases, merge keys and other tags.
 
-PyYAML scans and parses the text; what its scalars mean is decided here, since it follows YAML 1.1.
+PyYAML follows YAML 1.1, so it only scans and parses the text; scalars are interpreted here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from rods.plain_data import HALF, MOST_DEPTH, Pairs, Placed, ReadError
-from rods.secret import shown
+from rods.errors import shown
+from rods.files.plain_data import HALF, MOST_DEPTH, Pairs, Placed, ReadError
 
 TAG = "tag:yaml.org,2002:"
 SCALARS = {
@@ -23,13 +23,13 @@ SCALARS = {
     ),
     "str": re.compile(".*", re.DOTALL),
 }
-LONE = "! "
+LONE = "! "  # stands for the tag "!", which PyYAML treats as no tag
 ESCAPE = " is not read; write its escape, within double quotes"
-UNCLEAR = re.compile("[\x85\u2028\u2029]|(?<=[\r\n])\ufeff")  # YAML 1.1 ends a line at the first 3
+UNCLEAR = re.compile("[\x85\u2028\u2029]|(?<=[\r\n])\ufeff")  # the first 3 end a line in YAML 1.1
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes; `resolve` tells what a scalar without a tag is."""
+    """Composes nodes; `resolve` gives the tag of a scalar that has none."""
 
     depth = 0
 
@@ -43,11 +43,11 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent):  # a few lines of them can grow without bound
+        if isinstance(event, yaml.AliasEvent):  # a few lines can expand without bound
             raise ReadError("aliases are not read; write the value out", line)
         if self.depth > MOST_DEPTH + 1:
             raise ReadError(f"nested deeper than {MOST_DEPTH}", line)
-        if event.tag == "!":  # PyYAML would take it for none
+        if event.tag == "!":
             event.tag = LONE
         self.depth += 1
         node = super().compose_node(parent, index)
@@ -56,10 +56,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str) -> Any:
-    """The value of the text in parts for `plain`; None where it is empty.
+    """The value of the text, in parts that `plain` reads; None for an empty text.
 
     Raises:
-        ReadError: it is not YAML of that kind; the error has the line.
+        ReadError: it is not YAML of this kind; the error has the line.
     """
     if found := UNCLEAR.search(text):
         line = text.count("\n", 0, found.start()) + 1
@@ -74,7 +74,7 @@ def parse(text: str) -> Any:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ReadError(f"not YAML: the character U+{error.character:04X}{ESCAPE}", line) from None
-    except (yaml.YAMLError, ValueError, OverflowError):  # a number in an escape can be too large
+    except (yaml.YAMLError, ValueError, OverflowError):  # the number in an escape can be too large
         raise ReadError("not YAML: a character that does not exist") from None
 
 
@@ -108,7 +108,7 @@ def _opened(node: Any) -> Placed:
 
 def _scalar(name: str, text: str) -> Any:
     if not SCALARS[name].fullmatch(text):
-        return _no(f"{shown(text, 80)!r} is no {name}, as its tag says")
+        return _no(f"{shown(text, 80)!r} is not a valid {name}, which its tag says")
     if name == "null":
         return None
     if name == "bool":
@@ -120,7 +120,7 @@ def _scalar(name: str, text: str) -> Any:
             return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
         except ValueError:
             return ReadError("an integer of too many digits")
-    if HALF.search(text):  # escapes of UTF-16, as JSON has them: two halves are a character
+    if HALF.search(text):  # UTF-16 escapes, as in JSON: two halves make a character
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return text
 

@@ -1,4 +1,4 @@
-"""Tasks in files: JSON lines, one task a line."""
+"""Tasks in files: JSON lines, one task on each line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rods.errors import UserError, first_problem
-from rods.output import Output
-from rods.plain_data import Author
-from rods.reading import entries
+from rods.files.output import Output
+from rods.files.plain_data import Author
+from rods.files.reading import entries
 from rods.store.store import Store
 from rods.task import Task
 
@@ -19,7 +19,7 @@ MOST_BYTES = 2_000_000_000
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Write the file as a whole or not at all.
+    """Write the file completely or not at all.
 
     Raises:
         UserError: it cannot be written.
@@ -31,18 +31,18 @@ def read_tasks(path: Path) -> list[Task]:
     """Tasks of a JSON-lines file, or all tasks of a run folder.
 
     Raises:
-        UserError: the file is missing or a line is no task; the message names line and field.
+        UserError: the file is missing, or a line is no task; the message names line and field.
     """
     return [task for _, task in read_placed(path)]
 
 
 def read_placed(path: Path) -> list[tuple[str, Task]]:
-    """`read_tasks`, each task with its place (file and line) for messages about it.
+    """`read_tasks`, each task with its place (file and line) for messages.
 
     Raises:
         UserError: see `read_tasks`.
     """
-    if os.path.isdir(path):  # no error for a name that no file can have
+    if os.path.isdir(path):  # False, and no error, for a name that no file can have
         store = Store(path, role="reader")
         try:
             return [(f"{path}: task {task.id}", task) for task in store.tasks().values()]
@@ -58,7 +58,7 @@ def read_placed(path: Path) -> list[tuple[str, Task]]:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have all files of a folder on the disk, so that a power failure cannot take them."""
+    """Write all files of a folder through to the disk, so that they survive a power failure."""
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:

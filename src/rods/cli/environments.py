@@ -1,4 +1,4 @@
-"""Commands about single episodes and tasks: score, audit, play."""
+"""Commands on environments and their tasks: score, audit, play, envs check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rods.cli.common import CategoryOption, JsonFlag, counted
+from rods.cli.options import CategoryOption, JsonFlag, counted
 from rods.errors import UserError
 from rods.terminal import complain, say, stdout
 
@@ -18,11 +18,11 @@ from rods.terminal import complain, say, stdout
 def score(
     file: Annotated[
         Path,
-        typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}, or BFCL\'s results.'),
+        typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}, or BFCL results.'),
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Verdicts for logged episodes, a line each; a line that is no episode is left out."""
+    """Score logged episodes, a line for each. A line that is no episode is reported and skipped."""
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment
@@ -49,7 +49,7 @@ def score(
         mean = sum(rewards) / len(rewards)
         say(f"{len(rewards)} episodes: mean progress {mean:.3f}, {complete} complete")
     if lost and not as_json:
-        say(f"{lost} episodes were lost to the environment and are not scored")
+        say(f"{lost} episodes are not scored: the environment failed in them")
     if scorer.refusals and not as_json:
         say(f"calls stopped: {counted(scorer.refusals)}")
     if scorer.prose and not as_json:
@@ -60,10 +60,10 @@ def score(
 
 def audit(
     category: CategoryOption = None,
-    notes: Annotated[bool, typer.Option(help="Also what does not make a task unusable.")] = False,
+    notes: Annotated[bool, typer.Option(help="Also findings that leave a task usable.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Seeds with faults, each with its evidence. Training leaves those of its side out."""
+    """List BFCL tasks with faults, with the evidence. Training and validation leave them out."""
     from rods.audit import audit as audit_task
     from rods.audit import audit_tools
     from rods.envs.bfcl import BfclEnvironment
@@ -90,9 +90,9 @@ def audit(
 
 
 def play(
-    task: Annotated[str, typer.Argument(help="Official id, as multi_turn_base_3.")],
+    task: Annotated[str, typer.Argument(help="Official id, such as multi_turn_base_3.")],
 ) -> None:
-    """Answer a task yourself: a line of calls an attempt, an empty line ends the turn."""
+    """Play a task yourself: each line is an attempt with calls, an empty line ends the turn."""
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment
@@ -116,3 +116,35 @@ def _prompted(lines: Iterator[str]) -> Iterator[str]:
             yield next(lines)
         except StopIteration:
             return
+
+
+def check(
+    spec: Annotated[str, typer.Argument(help="package.module:Class; join several by commas.")],
+    tasks: Annotated[Path | None, typer.Option(help="Also play this file's ground truths.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check a Python class as an environment, a line for each method. Exit 1 if one fails."""
+    from rods.envs.check import check as probe
+    from rods.envs.guard import GuardedEnvironment
+    from rods.envs.load import load_environment
+    from rods.envs.python import PythonEnvironment
+    from rods.envs.task_file import read_task_file
+
+    env = load_environment(spec)
+    if not isinstance(env, PythonEnvironment):
+        raise UserError(f"environment {spec!r}: not a Python class of your own")
+    guarded = GuardedEnvironment(env)
+    found = read_task_file(tasks, guarded, tuple(env.classes)) if tasks else []
+    guarded.close()
+    problems = probe(env, found)
+    if as_json:
+        say(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
+    else:
+        width = max(map(len, problems))
+        for name, faults in problems.items():
+            say(f"{'BAD' if faults else 'ok '} {name:{width}}  {'; '.join(faults)}".rstrip())
+        bad = sum(map(bool, problems.values()))
+        played = f", {len(found)} ground truths played" if found else ""
+        say(f"{len(problems) - bad} of {len(problems)} methods pass{played}")
+    if any(problems.values()):
+        raise typer.Exit(1)

@@ -1,10 +1,9 @@
-"""Where results are written: whatever a user's path leads to, whole or not at all.
+"""Writes results to whatever a user's path names: completely or not at all.
 
-A plain file is replaced at once by one that is complete. Devices, pipes and names of open
-streams (`/dev/stdout`) are written through and stay what they are. A link stays a link; what it
-names is written. Where the folder allows no other file or the file is a mount of its own, the file
-is written in place: only there can an interruption leave a part of it. A folder that is a mount is
-filled in place.
+A plain file is replaced in one step by a complete one. Devices, pipes and names of open streams
+(`/dev/stdout`) are written to and not replaced. A link remains; the file that it names is written.
+If the folder allows no other file, or the file is a mount, the file is written in place: only then
+can an interruption leave a part of it. A folder that is a mount is filled in place.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rods.errors import UserError
-from rods.streams import check_given, descriptor_of, is_stdout, resolved
+from rods.files.streams import check_given, descriptor_of, is_stdout, resolved
 
 DATABASE = b"SQLite format 3\0"
 IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
-NAME = 100  # bytes of the output's name in that of the file beside it; names have at most 255
+NAME = 100  # bytes of the output's name in that of the temporary file; names have at most 255
 
 
 class Output:
-    """A file to be written. What can be known beforehand is checked here, before any work.
+    """A file to write. All that can be checked before any work is checked here.
 
     Args:
         folders: make the folders around it that are missing.
 
     Attributes:
-        path: as it was named.
+        path: as the user named it.
         target: the file that is written, links followed.
-        through: it is no plain file and is written through.
-        on_stdout: it is this process's standard output, where nothing else may go then.
+        through: it is not a plain file, so it is written to and not replaced.
+        on_stdout: it is this process's standard output; nothing else may be printed there.
 
     Raises:
         UserError: it cannot be written.
@@ -62,10 +61,10 @@ class Output:
             if not self.through:
                 _check_folder(self.target.parent, folders=folders, exists=kind != 0)
             if stat.S_ISREG(kind) and _begins(self.target, DATABASE):
-                raise UserError(f"{path}: is a database, as a run keeps; name another file")
+                raise UserError(f"{path}: is a database, such as that of a run; name another file")
 
     def differs(self, *others: Path | None) -> None:
-        """Refuse to write what the command reads or writes besides.
+        """Refuse a file that the command also reads or writes for another purpose.
 
         Raises:
             UserError: one of the others is this file.
@@ -76,7 +75,7 @@ class Output:
                 raise UserError(f"{self.path}: {message}")
 
     def write(self, pieces: Iterable[str]) -> None:
-        """Write text, a string or pieces of it; half characters become question marks.
+        """Write text, as one string or in pieces; half characters become question marks.
 
         Raises:
             UserError: it cannot be written.
@@ -85,13 +84,13 @@ class Output:
         self.write_bytes(piece.encode("utf-8", "replace") for piece in pieces)
 
     def write_bytes(self, pieces: Iterable[bytes]) -> None:
-        """See `write`."""
+        """`write` for bytes."""
         with self.named():
             if self.through:
                 _fill(self._stream(), pieces)
                 return
             self.make_folders()
-            whole = self._beside()
+            whole = self._temporary()
             try:
                 descriptor = _create(whole, self.target)
             except OSError as error:
@@ -106,10 +105,10 @@ class Output:
                 whole.unlink(missing_ok=True)
 
     def replace_by(self, whole: Path) -> None:
-        """Have a complete file take the output's place; it may be gone afterwards.
+        """Replace the output by a complete file, which may no longer exist afterwards.
 
         Raises:
-            OSError: it cannot.
+            OSError: the output cannot be replaced.
         """
         if not self.through:
             try:
@@ -123,7 +122,7 @@ class Output:
             _fill(self._stream() if self.through else self.target, pieces)
 
     def open_through(self) -> BinaryIO:
-        """Open what is no plain file, for writing; an open stream keeps its position.
+        """Open an output that is no plain file for writing; an open stream keeps its position.
 
         Raises:
             OSError: it cannot be opened.
@@ -137,7 +136,7 @@ class Output:
         """Make the folders around it that are missing."""
         self.target.parent.mkdir(parents=True, exist_ok=True)
 
-    def _beside(self) -> Path:
+    def _temporary(self) -> Path:
         name = os.fsdecode(os.fsencode(self.target.name)[:NAME])
         return self.target.with_name(f".{name}.{secrets.token_hex(4)}.part")
 
@@ -155,17 +154,17 @@ class Output:
 
 
 def fill_folder(made: Path, target: Path) -> None:
-    """Have a complete folder take the place of one that is missing or empty.
+    """Replace a missing or empty folder by a complete one.
 
     Raises:
-        OSError: it cannot; nothing stays behind in the target.
+        OSError: it cannot be replaced; then nothing remains in the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not os.path.ismount(target):
         try:
             os.replace(made, target)
             return
-        except OSError as error:  # some mounts show in no other way
+        except OSError as error:  # some mounts are recognised only by this
             if error.errno not in IN_PLACE or not target.is_dir():
                 raise
     moved = []
@@ -180,7 +179,7 @@ def fill_folder(made: Path, target: Path) -> None:
 
 
 def _kind(path: Path) -> int:
-    """The mode of the file at a path, links followed; 0 if there is none."""
+    """The mode of the file at a path, links followed; 0 if there is no file."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -203,7 +202,7 @@ def _same(one: Path, two: Path) -> bool:
 
 
 def _check_folder(folder: Path, *, folders: bool, exists: bool) -> None:
-    """Refuse a folder in which the file cannot be made, unless the file is there already."""
+    """Refuse a folder in which the file cannot be made, unless the file exists."""
     while folders and not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
@@ -213,7 +212,7 @@ def _check_folder(folder: Path, *, folders: bool, exists: bool) -> None:
 
 
 def _create(whole: Path, target: Path) -> int:
-    """A new file with the permissions of the one that it is to replace, or the usual ones."""
+    """A new file with the permissions of the file that it will replace, or the usual ones."""
     descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     if target.exists():
         with suppress(OSError):

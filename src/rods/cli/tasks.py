@@ -1,0 +1,112 @@
+"""Commands on files of tasks: verify, export, profile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rods.cli.options import (
+    EnvOption,
+    JsonFlag,
+    SeedFile,
+    SidesOption,
+)
+from rods.errors import UserError
+from rods.terminal import Bar, say
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    seeds: SidesOption = "train",
+    as_json: JsonFlag = False,
+) -> None:
+    """Run every gate again on tasks from a file, or on the synthetic tasks of a run."""
+    from rods.files.tasks import read_tasks
+    from rods.synthesis.critique import verify_tasks
+    from rods.synthesis.inputs import inputs_of
+
+    found = read_tasks(path)
+    if not found:
+        raise UserError(f"{path}: no tasks")
+    synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
+    outcomes = []
+    with Bar("verifying", len(synthetic)) as bar:
+        for outcome in verify_tasks(synthetic, inputs_of(env, tasks, seeds), parents=found):
+            outcomes.append(outcome)
+            bar.advance()
+    faulty = [(task_id, gate) for task_id, gate in outcomes if gate]
+    if as_json:
+        say(json.dumps({"tasks": len(outcomes), "refused": dict(faulty)}))
+    else:
+        for task_id, gate in faulty:
+            say(f"{task_id}: {gate}")
+        say(f"{len(outcomes) - len(faulty)} of {len(outcomes)} tasks pass every gate")
+    if faulty:
+        raise typer.Exit(1)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl or parquet.")],
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
+    env: EnvOption = "bfcl",
+    as_json: JsonFlag = False,
+) -> None:
+    """Write tasks as files for the official checker, for trainers, or as a table."""
+    from rods.export.folder import export as export_tasks
+
+    tasks, left = export_tasks(file, form, out, env)
+    if as_json:
+        missing = [item.task.id for item in left]
+        summary = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
+        say(json.dumps(summary))
+        return
+    say(f"{out}: {tasks} tasks as {form}")
+    for item in left:
+        say(f"left out: {item.where}: the official checker refuses its ground truth")
+
+
+def profile(
+    task: Annotated[str, typer.Argument(help="FILE or FILE:ID of tasks, or an official id.")],
+    other: Annotated[str | None, typer.Argument(help="A second task, to compare with.")] = None,
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the complexity profile of tasks, or the distance between two tasks."""
+    from rods.profile import distance
+    from rods.profile import profile as profile_of
+    from rods.synthesis.inputs import inputs_of, named_tasks
+
+    inputs = inputs_of(env, tasks)
+    found = named_tasks(task, inputs)
+    if other is None:
+        for each in found:
+            summary = profile_of(each, inputs.env).summary()
+            if as_json:
+                say(json.dumps({"task": each.source or each.id, **summary}))
+            else:
+                say(f"{each.source or each.id}")
+                for name, value in summary.items():
+                    text = ", ".join(map(str, value)) if isinstance(value, list) else value
+                    say(f"  {name}: {text}")
+        return
+    pair = [*found, *named_tasks(other, inputs)]
+    if len(pair) != 2:
+        raise UserError(f"{task} and {other}: name one task each, as FILE:ID")
+    one, two = (profile_of(each, inputs.env) for each in pair)
+    far = distance(one, two)
+    if as_json:
+        summary = {"distance": round(far, 4), "one": one.summary(), "two": two.summary()}
+        say(json.dumps(summary))
+        return
+    for name, value in one.summary().items():
+        theirs = two.summary()[name]
+        mark = "  " if value == theirs else "! "
+        say(f"{mark}{name}: {value} | {theirs}")
+    say(f"distance {far:.3f}")
