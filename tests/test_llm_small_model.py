@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rods.files import read_tasks
-from rods.synthesis import order, pipeline
+from rods.synthesis import pipeline, settings
 from rods.synthesis.critique import verify_tasks
 from rods.synthesis.inputs import own_inputs
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
@@ -43,7 +43,7 @@ def test_a_schema_binds_the_model(url: str) -> None:
 def test_every_answer_is_read_or_its_cause_counted(
     rods, tmp_path: Path, url: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order, "MODEL_PARENTS", 1)  # an answer takes seconds
+    monkeypatch.setattr(settings, "MODEL_TRIES", 1)  # an answer takes seconds
     monkeypatch.setattr(pipeline, "ATTEMPTS", 1)
     out, endpoint = tmp_path / "made.jsonl", tmp_path / "endpoint.yaml"
     data = {"url": url, "model": "SmolLM2-135M", "structured": "tags", "max_tokens": 64}
