@@ -66,8 +66,8 @@ def synthetic(count: int, seed: int, workers: int) -> Iterator[Task]:
     """Tasks as `rods synth` makes them."""
     siblings, made = Siblings(), 0
     for batch in SynthSettings(seed=seed).batches(workers)(0):
-        for task in batch.tasks:
-            if task is not None and not siblings.fault(task):
+        for task in (variant for result in batch for variant in result.variants):
+            if not siblings.fault(task):
                 siblings.add(task)
                 yield task
                 made += 1

@@ -157,7 +157,7 @@ def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
     assert len(read_tasks(tmp_path / "tasks.jsonl")) == WANTED
     lines = (tmp_path / "tasks.jsonl.given_up.jsonl").read_text().splitlines()
     lost = [row for line in lines if "error" in (row := json.loads(line)["given up"])]
-    assert len(lost) == collector.funnel["error"] == collector.errors.errors > 1
+    assert len(lost) == collector.funnel["error"] == collector.errors.total > 1
     error = "ZeroDivisionError: a part of it is broken"
     assert {row["error"] for row in lost} == {error}
     assert ["traceback" in row for row in lost] == [True] + [False] * (len(lost) - 1)

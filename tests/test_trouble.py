@@ -88,7 +88,7 @@ def test_a_broken_synthesis_is_told_given_up_and_found(rods, tmp_path: Path) -> 
         f"synthesis is given up: 3 errors in a row; last: {line}; training continues without it",
     ]
     assert loop.queue.outcomes() == {"error": 3, "": 21}, "jobs stay open"
-    summary = summarise(loop.config, loop.store, [], loop.producer.trouble.gave_up)["synthesis"]
+    summary = summarise(loop.config, loop.store, [], loop.producer.errors.gave_up)["synthesis"]
     assert (summary["errors"], summary["first_error"]) == (3, line)
     assert summary["gave_up"] == f"3 errors in a row; last: {line}"
     loop.store.close()
@@ -119,7 +119,7 @@ def test_what_is_made_or_refused_ends_the_row(tmp_path: Path, at: Sequence[int])
     loop, messages = begin(tmp_path, Ailing(broken, at), errors=3)
     epochs(loop, 3)
     in_a_row = at == (0, 1, 2)
-    assert bool(loop.producer.trouble.gave_up) == in_a_row
+    assert bool(loop.producer.errors.gave_up) == in_a_row
     assert (loop.curriculum.pool.injected == 0) == in_a_row
     assert len(messages) == 1 + in_a_row
     loop.store.close()
@@ -159,7 +159,7 @@ def test_a_model_that_does_not_answer_is_no_error(tmp_path: Path) -> None:
     dead = Ailing(lambda: ModelError(Cause.DOWN, "planner", "connection refused"))
     loop, messages = begin(tmp_path, dead, errors=2)
     epochs(loop, 1)
-    assert (messages, loop.producer.trouble.gave_up) == ([], "")
+    assert (messages, loop.producer.errors.gave_up) == ([], "")
     assert loop.queue.outcomes() == {"no answer: down": 8}
     loop.store.close()
 

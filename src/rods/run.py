@@ -222,7 +222,7 @@ class _Run:
         """Why synthesis was given up, or ""."""
         if self.supervisor:
             return self.supervisor.state.gave_up
-        return self.loop.producer.trouble.gave_up
+        return self.loop.producer.errors.gave_up
 
     @property
     def _by_worker(self) -> bool:

@@ -124,7 +124,7 @@ class Collector:
             if result.error is None:
                 continue
             self.funnel[ERROR] += 1
-            if self.errors.errors > 1:
+            if self.errors.total > 1:
                 yield {"error": result.error.line}
                 continue
             where = f"; its traceback goes to {kept.name}" if kept else ""

@@ -88,12 +88,12 @@ class ErrorCounter:
         most: errors in a row after which synthesis is given up.
 
     Attributes:
-        errors: their number so far.
+        total: errors so far.
         gave_up: why synthesis was given up, or "".
     """
 
     most: int = MOST
-    errors: int = 0
+    total: int = 0
     gave_up: str = ""
     _row: int = 0
 
@@ -102,7 +102,7 @@ class ErrorCounter:
         if error is None:
             self._row = 0
             return
-        self.errors, self._row = self.errors + 1, self._row + 1
+        self.total, self._row = self.total + 1, self._row + 1
         if self._row == self.most:
             self.gave_up = f"{self._row} errors in a row; last: {error.line}"
 

@@ -36,7 +36,7 @@ class Producer:
         notice: called with one line at the first error, and when synthesis is given up.
 
     Attributes:
-        trouble: counts the errors.
+        errors: counts the jobs that ended in an error.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Producer:
         notice: Callable[[str], None] = tell_log,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
-        self.random_seed, self.trouble, self.notice = random_seed, ErrorCounter(most), notice
+        self.random_seed, self.errors, self.notice = random_seed, ErrorCounter(most), notice
 
     def catch_up(self) -> None:
         """Learn all tasks in the store, so that none of them is made again."""
@@ -59,7 +59,7 @@ class Producer:
         """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
         missing = target - len(self.queue.waiting(epoch))
         for job in self.queue.open_jobs(epoch) if missing > 0 else ():
-            if missing <= 0 or self.trouble.gave_up:
+            if missing <= 0 or self.errors.gave_up:
                 break
             missing -= self.do(job, step)
 
@@ -82,12 +82,12 @@ class Producer:
         return len(result.variants)
 
     def _count(self, error: ErrorText | None) -> None:
-        self.trouble.add(error)
+        self.errors.add(error)
         if error is None:
             return
-        if self.trouble.errors == 1:
+        if self.errors.total == 1:
             self.notice(f"an error in synthesis: {error.line}; the report shows its traceback")
-        if why := self.trouble.gave_up:
+        if why := self.errors.gave_up:
             self.notice(f"synthesis is given up: {why}; training continues without it")
 
 
@@ -145,8 +145,8 @@ class SynthesisWorker:
         random_seed, most = self.config.seed, settings.errors
         producer = Producer(self.store, self.synthesis, random_seed, most, self.notice)
         producer.catch_up()
-        trouble, count = producer.trouble, WorkerProgress()
-        while not (trouble.gave_up or self.stop()):
+        errors, count = producer.errors, WorkerProgress()
+        while not (errors.gave_up or self.stop()):
             epoch = self.store.epochs.last_index()
             jobs, waiting = queue.counts(epoch)
             count = count._replace(open=jobs, waiting=waiting, bound=self.bound())
@@ -163,8 +163,8 @@ class SynthesisWorker:
                 candidates=count.candidates + made,
                 open=jobs - 1,
                 waiting=waiting + made,
-                errors=trouble.errors,
-                gave_up=trouble.gave_up,
+                errors=errors.total,
+                gave_up=errors.gave_up,
             )
             self.report(count)
         return count
