@@ -97,18 +97,18 @@ def kind_of(name: str) -> PolicyKind:
             f"policy.name: no kind of policy {name!r}; there are: {', '.join(_SHIPPED)};"
             " write your own as package.module:Class"
         )
-    if os.getcwd() not in sys.path:
+    if name not in _SHIPPED and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last, so that its files do not replace installed modules
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"policy.name: {module} cannot be imported: {problem}") from None
-    settings = getattr(found, "settings", None)
-    if not (isinstance(found, type) and isinstance(settings, type)):
+    settings = getattr(found, "settings", None) if isinstance(found, type) else None
+    if not (isinstance(settings, type) and issubclass(settings, PolicySettings)):
         raise UserError(
-            f"policy.name: {module} has no class {attribute!r} with a class of settings; see"
-            " rods.policies.registry.PolicyKind"
+            f"policy.name: {module} has no class {attribute!r} with PolicySettings as its settings;"
+            " see rods.policies.registry.PolicyKind"
         )
     kind: PolicyKind = found()
     return kind
