@@ -104,8 +104,9 @@ def kind_of(name: str) -> PolicyKind:
     except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"policy.name: {module} cannot be imported: {problem}") from None
-    settings = getattr(found, "settings", None) if isinstance(found, type) else None
-    if not (isinstance(settings, type) and issubclass(settings, PolicySettings)):
+    settings = getattr(found, "settings", None)
+    usable = isinstance(settings, type) and issubclass(settings, PolicySettings)
+    if not (isinstance(found, type) and usable):
         raise UserError(
             f"policy.name: {module} has no class {attribute!r} with PolicySettings as its settings;"
             " see rods.policies.registry.PolicyKind"
