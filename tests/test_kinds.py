@@ -30,6 +30,9 @@ CLINIC_TASKS = ROOT / "examples" / "clinic" / "tasks.yaml"
 STOCK = "policy.name=stock_kind:StockKind"
 
 
+INSTANCE = StockKind()
+
+
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and the examples in the current folder."""
@@ -68,6 +71,10 @@ def test_a_kind_of_the_users_own_trains_and_resumes(
     store.close()
     assert "A model without training." in (run / "report.html").read_text("utf-8")
     refused(rods(*command[:-1], "policy.rows=6", "--set", "steps=4"), "policy.rows = 5, not 6")
+    store = Store(run)
+    store.set_meta("config", store.meta("config") | {"policy": {"name": "gone:Kind"}})
+    store.close()
+    refused(rods("synth", "--follow", run), f"{run}: policy.name: gone cannot be imported")
 
 
 def test_settings_are_those_of_the_named_kind() -> None:
@@ -93,6 +100,7 @@ def test_settings_are_those_of_the_named_kind() -> None:
         ("policy={size: 2}", "policy.size: no setting of the policy micro"),
         ("policy.widht=3", "policy.widht: no setting of the policy micro; there are: name, width"),
         (f"{STOCK}s", "policy.name: stock_kind has no class 'StockKinds'"),
+        ("policy.name=test_kinds:INSTANCE", "test_kinds has no class 'INSTANCE'"),
         ("policy.width=true", "policy.width: must be a number"),
     ],
 )

@@ -28,7 +28,7 @@ REPORTED = 2.0  # seconds between two reports while there is nothing to do
 def follow(
     folder: Path,
     stopper: Stopper,
-    tell: Callable[[WorkerProgress], None],
+    report: Callable[[WorkerProgress], None],
     notice: Callable[[str], None],
     *,
     supervised: bool = False,
@@ -36,7 +36,7 @@ def follow(
     """Do a run's jobs until the run is finished, a signal comes, or synthesis is given up.
 
     Args:
-        tell: called with the counts after each job, and now and then in between.
+        report: called with the counts after each job, and now and then in between.
         notice: see `SynthesisWorker`.
         supervised: the trainer started this process, which ends with it.
 
@@ -53,7 +53,7 @@ def follow(
             end_with_parent()
         synthesis = prepare_synthesis(config, folder, notice)
         stopper.safe = True
-        stop, seldom = _stop(folder, stopper), _seldom(tell)
+        stop, seldom = _stop(folder, stopper), _seldom(report)
         return SynthesisWorker(config, store, synthesis, stop, seldom, notice=notice).run()
     finally:
         stopper.safe = False
@@ -75,7 +75,8 @@ def run_config(store: Store, folder: Path) -> Config:
     """The configuration that a run began with.
 
     Raises:
-        UserError: no run has begun, or another version of the package began it.
+        UserError: no run has begun, another version of the package began it, or its kind of policy
+            is not found.
     """
     stored = store.meta("config")
     if not stored:
@@ -85,6 +86,8 @@ def run_config(store: Store, folder: Path) -> Config:
     except ValidationError as error:
         problem = first_problem(error)
         raise UserError(f"{folder}: written by another version of rods: {problem}") from None
+    except UserError as error:  # of the kind of policy
+        raise UserError(f"{folder}: {error}") from None
 
 
 def end_with_parent() -> None:
@@ -103,7 +106,7 @@ def _stop(folder: Path, stopper: Stopper) -> Callable[[], bool]:
     return lambda: bool(stopper.number) or (folder / SUMMARY).exists()
 
 
-def _seldom(tell: Callable[[WorkerProgress], None]) -> Callable[[WorkerProgress], None]:
+def _seldom(report: Callable[[WorkerProgress], None]) -> Callable[[WorkerProgress], None]:
     """Report each job, and otherwise every `REPORTED` seconds."""
     last = [0.0, -1.0]
 
@@ -111,6 +114,6 @@ def _seldom(tell: Callable[[WorkerProgress], None]) -> Callable[[WorkerProgress]
         now = time.monotonic()
         if count.jobs != last[1] or now - last[0] > REPORTED:
             last[:] = [now, count.jobs]
-            tell(count)
+            report(count)
 
     return seldom

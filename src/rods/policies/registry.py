@@ -97,7 +97,7 @@ def kind_of(name: str) -> PolicyKind:
             f"policy.name: no kind of policy {name!r}; there are: {', '.join(_SHIPPED)};"
             " write your own as package.module:Class"
         )
-    if os.getcwd() not in sys.path:
+    if name not in _SHIPPED and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last, so that its files do not replace installed modules
     try:
         found = getattr(importlib.import_module(module), attribute, None)
@@ -105,10 +105,11 @@ def kind_of(name: str) -> PolicyKind:
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"policy.name: {module} cannot be imported: {problem}") from None
     settings = getattr(found, "settings", None)
-    if not (isinstance(found, type) and isinstance(settings, type)):
+    usable = isinstance(settings, type) and issubclass(settings, PolicySettings)
+    if not (isinstance(found, type) and usable):
         raise UserError(
-            f"policy.name: {module} has no class {attribute!r} with a class of settings; see"
-            " rods.policies.registry.PolicyKind"
+            f"policy.name: {module} has no class {attribute!r} with PolicySettings as its settings;"
+            " see rods.policies.registry.PolicyKind"
         )
     kind: PolicyKind = found()
     return kind
