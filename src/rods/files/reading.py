@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from rods.errors import UserError
+from rods.files import core_yaml
 from rods.files.plain_data import MOST_DEPTH, Author, Beyond, Pairs, Placed, ReadError, plain
-from rods.files.tasks import core_yaml
 
 MOST_BYTES = 20_000_000
 CHUNK = 1 << 20
