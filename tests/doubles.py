@@ -107,7 +107,6 @@ class RenamingSynthesis:
                 self.funnel["refused"] += 1
                 continue
             self.funnel["admitted"] += 1
-            self.known.add(task.id)
             return task
         self.given_up.append({"parent": parent.id})
         return None
@@ -117,7 +116,6 @@ class RenamingSynthesis:
             category = rng.choice(CATEGORIES)
             task = self._renamed(make_task("seed 0", category), rng, epoch, "")
             if task.id not in self.known:
-                self.known.add(task.id)
                 return task
 
     def _renamed(self, like: Task, rng: random.Random, epoch: int, parent: str) -> Task:

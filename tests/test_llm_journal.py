@@ -184,3 +184,18 @@ def test_no_such_template(tmp_path: Path) -> None:
     for name in ("missing", "../up"):
         with pytest.raises(UserError):
             render(name, tmp_path)
+
+
+def test_a_run_that_goes_back_asks_nothing_twice(tmp_path: Path) -> None:
+    said = iter(range(99))
+
+    def script(request: dict) -> Reply:
+        return Reply(json.dumps({"word": f"w{next(said)}"}))
+
+    with ScriptedEndpoint(script) as server, Journal(tmp_path / "j.jsonl") as journal:
+        endpoint = Endpoint(config(server.url), journal)
+        first = [asked(endpoint, "1"), asked(endpoint, "1"), asked(endpoint, "2")]
+        journal.rewind()
+        assert [asked(endpoint, user) for user in ("1", "1", "2")] == first
+        assert server.requests == 3
+        assert asked(endpoint, "2") not in first

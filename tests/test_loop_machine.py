@@ -113,8 +113,14 @@ class Training(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
+        ahead = self.ahead
         whole = self.open("whole")
         go(whole, self.loop.step)
+        if ahead or self.loop.epoch != whole.epoch:  # it has read ahead, at least to the next epoch
+            whole.next_ids()
+        assert whole.curriculum.state() == self.loop.curriculum.state()
+        assert whole.curriculum.pool == self.loop.curriculum.pool
+        assert whole.epoch == self.loop.epoch
         self.loop.load(self.loop.step)  # what was only read ahead is not of the history
         whole.load(whole.step)
         assert whole.curriculum.state() == self.loop.curriculum.state()

@@ -72,3 +72,47 @@ def test_outcomes_apart_from_rewards_come_back(tmp_path: Path, rule: str) -> Non
     go(loop, 14)
     assert loop.curriculum.pool == whole.curriculum.pool
     assert finish(loop) == finish(whole)
+
+
+class DiskFullError(Exception):
+    """What a store raises that cannot be written."""
+
+
+@pytest.mark.parametrize("arm", ["rods", "fresh"])
+@pytest.mark.parametrize("at", range(3))
+def test_a_transaction_that_failed_leaves_no_trace(
+    tmp_path: Path, arm: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What synthesis made and the store did not take may be made again."""
+    config = make_config(2, arm=arm, pool={"beta": 1.0})
+    whole, loop = begin(config, tmp_path / "whole"), begin(config, tmp_path / "broken")
+    go(whole, 16)
+    go(loop, 4)
+    calls, add_tasks = itertools.count(), loop.store.add_tasks
+
+    def failing(tasks, step):
+        tasks = list(tasks)
+        if tasks and next(calls) == at:
+            raise DiskFullError
+        add_tasks(tasks, step)
+
+    monkeypatch.setattr(loop.store, "add_tasks", failing)
+    with pytest.raises(DiskFullError):
+        go(loop, 16)
+    loop.load(loop.step)
+    go(loop, 16)
+    assert finish(loop) == finish(whole)
+
+
+def test_synthesis_that_was_given_up_is_tried_again(tmp_path: Path) -> None:
+    config = make_config(2, pool={"beta": 1.0}, synthesis={"errors": 1})
+    loop = begin(config, tmp_path)
+    vary = loop.synthesis.vary
+    loop.synthesis.vary = lambda *_: 1 / 0
+    go(loop, 9)
+    assert loop.producer.errors.gave_up
+    loop.synthesis.vary = vary
+    loop.load(4)
+    go(loop, 9)
+    assert not loop.producer.errors.gave_up and loop.curriculum.pool.injected
+    loop.store.close()

@@ -38,6 +38,7 @@ def varied() -> tuple[Pipeline, list[tuple[Task, Task]]]:
     for seed in SEEDS:
         task = pipeline.vary(seed, random.Random(seed.source), epoch=3)
         if task is not None:
+            pipeline.learn(task)
             pairs.append((seed, task))
     return pipeline, pairs
 

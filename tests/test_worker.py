@@ -57,7 +57,7 @@ class Beside:
         self.queue = self.store.queue
         self.queue.patience = config.synthesis.patience
         self.synthesis = RenamingSynthesis()
-        self.producer = Producer(self.store, self.synthesis, config.seed)
+        self.producer = Producer(self.store, self.synthesis, config)
         self.producer.catch_up()
 
     def next_job(self) -> Job | None:

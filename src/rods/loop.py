@@ -8,8 +8,7 @@
 The loop begins and ends epochs itself. All changes are on disk before a call returns.
 
 Departures from the paper: synthesis runs in a separate process (`rods.synthesis.worker`), or inline
-at an epoch's end, then for exactly the variants that may be injected, so a run can be repeated. The
-arms "static" (no variants) and "fresh" (a new task for each group) are this loop too.
+at an epoch's end, so that a run can be repeated. The arms "static" and "fresh" are this loop too.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Loop:
 
     Attributes:
         curriculum: the pool and its rules, restored from the store.
-        epoch: the latest epoch, or None.
-        latest: the groups of the latest step.
+        epoch, latest: the latest epoch (or None), and the groups of the latest step.
         step: training steps so far.
         until: the last training step, if known; an epoch that it cuts short makes no candidates.
     """
@@ -70,11 +68,9 @@ class Loop:
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis, self.queue = synthesis or NoSynthesis(), store.queue
-        self.inline = config.synthesis.mode == "inline"
+        self.inline, self._notice = config.synthesis.mode == "inline", tell
         if synthesis is not None and config.arm == "rods" and not self.inline:
             raise UserError("synthesis.mode is background; set it to inline, or give no synthesis")
-        self.queue.patience = config.synthesis.patience
-        self.producer = Producer(store, self.synthesis, config.seed, config.synthesis.errors, tell)
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
         self.load(store.last_step() if step is None else step)
 
@@ -167,6 +163,7 @@ class Loop:
         self.step = self._given = step
         self.curriculum, self.latest = Curriculum(self.config), ()
         self.synthesis.forget(self.store.rollback(step, queues=self.inline))
+        self.producer = Producer(self.store, self.synthesis, self.config, self._notice)
         self.epoch = self.store.epochs.last()
         if self.epoch is None and not self.store.has_events():
             begin(self.store, self.curriculum, self.synthesis, self.seeds)
@@ -178,16 +175,20 @@ class Loop:
     def _begin_epoch(self) -> None:
         """Draw an epoch, and store with it how many candidates its end can admit."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
-        if self.config.arm == "fresh":
-            size, known = len(self.seeds), self.store.has_task
-            fresh += fresh_tasks(self.synthesis, self.config, index, size, known)
-        ids = [task.id for task in fresh] or self.curriculum.sample(index)
-        last = self.step + len(ids) // self.config.rollout.tasks_per_step
-        ends = self.curriculum.expands(index) and (self.until is None or last < self.until)
-        wanted = self.curriculum.wanted() if ends else 0
-        with self.store.transaction(fold=False):
-            self.store.add_tasks(fresh, self.step + 1)
-            self.store.epochs.add(index, self.step + 1, ids, wanted)
+        try:
+            if self.config.arm == "fresh":
+                size, known = len(self.seeds), self.store.has_task
+                fresh += fresh_tasks(self.synthesis, self.config, index, size, known)
+            ids = [task.id for task in fresh] or self.curriculum.sample(index)
+            last = self.step + len(ids) // self.config.rollout.tasks_per_step
+            ends = self.curriculum.expands(index) and (self.until is None or last < self.until)
+            most = self.curriculum.wanted() if ends else 0
+            with self.store.transaction(fold=False):
+                self.store.add_tasks(fresh, self.step + 1)
+                self.store.epochs.add(index, self.step + 1, ids, most)
+        except BaseException:
+            self.synthesis.forget([task.id for task in fresh])  # they are not stored
+            raise
         self.epoch = Epoch(index, self.step + 1, None, ids)
 
     def _ids(self, step: int) -> Sequence[str]:

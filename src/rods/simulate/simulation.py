@@ -93,7 +93,7 @@ class Simulation:
         if not self.latency or loop.epoch is None:
             return
         index = loop.epoch.number
-        producer = Producer(self.store, self.synthesis, self.config.seed, notice=_fail)
+        producer = Producer(self.store, self.synthesis, self.config, _fail)
         missing = loop.curriculum.room() - len(loop.queue.waiting(index))
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:

@@ -68,7 +68,7 @@ class JobRunner:
 
     def _job(self, number: int, stopped: Callable[[], bool]) -> JobResult:
         # Own counters, since threads share the stages; results are compared with each other later.
-        pipeline = self.pipeline.with_own_counters(learns=False)
+        pipeline = self.pipeline.with_own_counters()
         rng = random.Random(f"synth {self.random_seed} {number}")
         parents = self._drawn(number, rng, stopped)
         result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))

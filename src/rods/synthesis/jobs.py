@@ -44,10 +44,13 @@ class Synthesis(Protocol):
         """Remove tasks from those that exist, so that they may be made again."""
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile; None if all attempts failed."""
+        """A verified variant with the parent's profile; None if all attempts failed.
+
+        Whoever stores it calls `learn`.
+        """
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:
-        """A verified new task with the structure of one of the seed tasks."""
+        """A verified new task with the structure of one of the seed tasks; see `vary`."""
 
 
 @runtime_checkable

@@ -33,12 +33,16 @@ class NearIndex:
         self._calls: dict[str, frozenset[int]] = {}
         self._bands: dict[tuple[int, ...], list[str]] = defaultdict(list)
         self._by_call: dict[int, list[str]] = defaultdict(list)
+        self._tabled: set[str] = set()  # ids in the tables by hash, from which none is removed
 
     def add(self, task: Task) -> None:
         if task.id in self._texts:
             return
         text, calls, bands = _marks(task)
         self._texts[task.id], self._calls[task.id] = text, calls
+        if task.id in self._tabled:
+            return
+        self._tabled.add(task.id)
         for band in bands:
             self._bands[band].append(task.id)
         if len(calls) >= MIN_CALLS:

@@ -46,7 +46,7 @@ class Pipeline:
         origin: stored with each task: "program" or "llm".
         judge: sees the tasks that have passed the gates.
         signature: what did the stages, for each task's lineage.
-        learns: whether a variant is learned as soon as it is made.
+        rewind: called when a run goes back to an earlier state.
         used: returns what a model was used for so far.
     """
 
@@ -59,7 +59,7 @@ class Pipeline:
     origin: str = "program"
     judge: Judge | None = None
     signature: Mapping[str, Any] = field(default_factory=dict)
-    learns: bool = True
+    rewind: Callable[[], None] = lambda: None
     used: Callable[[], Spent] = Spent
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
@@ -83,8 +83,9 @@ class Pipeline:
         self.critic.admit(task)
 
     def forget(self, task_ids: Collection[str]) -> None:
-        """Remove tasks from those that exist."""
+        """Remove tasks from those that exist, since the run goes back."""
         self.critic.forget(task_ids)
+        self.rewind()
 
     def take_failures(self) -> list[dict[str, Any]]:
         """Histories of the parents that were given up since the last call."""
@@ -99,7 +100,7 @@ class Pipeline:
             keep = attempt == ATTEMPTS - 1
             task = self.attempt(parent, history, rng, keep=keep)
             if task is not None:
-                return self._with_epoch(task, epoch)
+                return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
         if history.patches:
             lost["patches"] = list(history.patches)
@@ -131,7 +132,7 @@ class Pipeline:
                 keep = rng.random() < 0.5
                 task = maker.attempt(like, History(), rng, keep=keep, fresh=True)
                 if task is not None:
-                    return self._with_epoch(task, epoch)
+                    return task.model_copy(update={"born": epoch})
         raise RuntimeError("no fresh task in many attempts: the seed tasks are unusable")
 
     def attempt(
@@ -193,12 +194,6 @@ class Pipeline:
         if plan.narrative:
             lineage["narrative"] = plan.narrative
         return task.model_copy(update={"origin": self.origin, "lineage": lineage})
-
-    def _with_epoch(self, task: Task, epoch: int) -> Task:
-        born = task.model_copy(update={"born": epoch})
-        if self.learns:
-            self.learn(born)
-        return born
 
     def _passed(self, stage: str, made: T) -> T:
         self.passed[stage] += 1

@@ -19,7 +19,7 @@ from rods.errors import UserError, tell_log
 from rods.job_result import ErrorText
 from rods.store.schema import Job
 from rods.store.store import Store
-from rods.synthesis.jobs import MOST, ErrorCounter, Synthesis, do_job
+from rods.synthesis.jobs import ErrorCounter, Synthesis, do_job
 from rods.task import Task
 
 MOST_USELESS = 1_000  # fresh tasks in a row that cannot be used
@@ -28,11 +28,10 @@ KNOWN = "known already"  # outcome of a job whose variant is already stored
 
 
 class Producer:
-    """Turns jobs into candidates.
+    """Turns jobs into candidates. It sets the patience of the store's queue.
 
     Args:
-        random_seed: the run's.
-        most: errors in a row after which synthesis is given up.
+        config: of the run.
         notice: called with one line at the first error, and when synthesis is given up.
 
     Attributes:
@@ -43,12 +42,13 @@ class Producer:
         self,
         store: Store,
         synthesis: Synthesis,
-        random_seed: int,
-        most: int = MOST,
+        config: Config,
         notice: Callable[[str], None] = tell_log,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
-        self.random_seed, self.errors, self.notice = random_seed, ErrorCounter(most), notice
+        self.random_seed, self.notice = config.seed, notice
+        self.errors = ErrorCounter(config.synthesis.errors)
+        self.queue.patience = config.synthesis.patience
 
     def catch_up(self) -> None:
         """Learn all tasks in the store, so that none of them is made again."""
@@ -78,6 +78,8 @@ class Producer:
         if result.variants and self.store.has_task(result.variants[0].id):
             result = result._replace(outcome=KNOWN, variants=[])
         self.queue.finish(job, result, step)
+        for task in result.variants:
+            self.synthesis.learn(task)
         self._count(result.error)
         return len(result.variants)
 
@@ -140,10 +142,8 @@ class SynthesisWorker:
         Raises:
             UserError: the store cannot be written.
         """
-        settings, queue = self.config.synthesis, self.store.queue
-        queue.patience = settings.patience
-        random_seed, most = self.config.seed, settings.errors
-        producer = Producer(self.store, self.synthesis, random_seed, most, self.notice)
+        queue = self.store.queue
+        producer = Producer(self.store, self.synthesis, self.config, self.notice)
         producer.catch_up()
         errors, count = producer.errors, WorkerProgress()
         while not (errors.gave_up or self.stop()):
@@ -195,6 +195,7 @@ def fresh_tasks(
         if fits and task.id not in made and not known(task.id):
             made.add(task.id)
             useless = 0
+            synthesis.learn(task)
             yield task
         elif (useless := useless + 1) >= MOST_USELESS:
             names = f" or none of {', '.join(categories)}" if categories else ""

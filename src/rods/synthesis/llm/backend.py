@@ -56,6 +56,8 @@ class ModelBackend:
         guarded, name = GuardedEnvironment(env), self.config.model
         pipeline = with_model(self._endpoint, program, guarded, name, self.stages, self.rewrite)
         pipeline.used = self.spent
+        if journal is not None:
+            pipeline.rewind = journal.rewind
         return pipeline
 
     @property
