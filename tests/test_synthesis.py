@@ -118,13 +118,13 @@ def test_a_missing_tool_is_needed_on_its_release() -> None:
 
 def test_a_fresh_task_has_the_structure_of_a_seed_and_no_parent() -> None:
     pipeline, _ = varied()
-
     kinds = {(seed.category, seed.classes) for seed in pipeline.program.seeds}
     for number in range(8):
         task = pipeline.fresh(random.Random(number), 4)
         assert (task.born, task.parent) == (4, "")
         assert (task.category, task.classes) in kinds and len(task.turns) <= TaskLimits().turns
-        assert Critic(ENV).review(task) == ""
+        assert Critic(ENV).review(task) == "" == pipeline.critic.review(task)
+        pipeline.learn(task)
         assert pipeline.critic.review(task) == "critique: duplicate"
 
 
