@@ -120,6 +120,43 @@ def test_a_module_that_fails_is_no_kind(tmp_path: Path, monkeypatch: pytest.Monk
     assert PolicySettings().name == "micro"
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("def __init__(self, size): pass", "cannot be made without arguments: TypeError: "),
+        ("def __init__(self): raise OSError('gone')", "without arguments: OSError: gone"),
+        ("tasks = None", "has no class 'Kind' with PolicySettings as its settings and the methods"),
+        ("load = 3", "has no class 'Kind' with PolicySettings as its settings and the methods"),
+    ],
+)
+def test_an_unusable_class_is_no_kind(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, named: str
+) -> None:
+    name = tmp_path.name
+    text = f"from stock_kind import StockKind\nclass Kind(StockKind):\n    {body}\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    command = ("train", "--preset", "tiny", "--run", "run", "--set", f"policy.name={name}:Kind")
+    refused(rods(*command), "policy.name: ", named)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_an_import_says_is_bounded_and_shows_no_secret(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "correct horse battery")
+    text = "import os\nraise OSError(os.environ['DATABASE_PASSWORD'] + '\\n' + 'x' * 5000)\n"
+    (tmp_path / "talkative.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ("train", "--preset", "tiny", "--run", "run", "--set", "policy.name=talkative:Kind"),
+        ("envs", "check", "talkative:Tools"),
+    ):
+        done = rods(*command)
+        refused(done, "talkative cannot be imported: OSError: *** xxx")
+        assert "horse" not in done.err and len(done.err) < 400
+
+
 FOLLOWER = """
 import sys
 from pathlib import Path
