@@ -743,7 +743,7 @@ def clocked(folder: Path, stamp: Path) -> None:
 RODS = str(Path(sys.executable).with_name("rods"))
 SETTINGS = {
     "steps": 6, "checkpoint_steps": 1, "stages": "[{reward: progress}]", "pool.seeds": 8,
-    "rollout.tasks_per_step": 2, "optimizer.microbatch": 8, "micro.indices": 12,
+    "rollout.tasks_per_step": 2, "optimizer.microbatch": 8, "policy.indices": 12,
 }  # fmt: skip
 
 

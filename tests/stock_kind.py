@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,3 +49,10 @@ class StockKind:
         model = type(qwen2()).from_pretrained(checkpoint) if checkpoint else qwen2()
         policy = TransformersPolicy(model, WORDS.pad_id, config.policy.rows)
         return LoadedPolicy(ParityRenderer(), model, WORDS.to_transformers("<end>"), policy.seeded)
+
+
+class UnmeasuredKind(StockKind):
+    """Without held-out tasks."""
+
+    def tasks(self, config: Config, progress: Progress) -> TaskSides:
+        return replace(super().tasks(config, progress), validation=(), test=())

@@ -84,6 +84,17 @@ def test_a_run_with_a_setting_that_is_gone_is_refused(rods, tmp_path: Path) -> N
     refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "gone")
 
 
+def test_a_run_of_an_older_version_is_refused_in_one_sentence(rods, tmp_path: Path) -> None:
+    store, run = Store(tmp_path), tmp_path
+    config = {"rods": "0.1.0", **load_config("tiny").model_dump(mode="json")}
+    config["micro"] = {"width": 48} | config.pop("policy")
+    store.set_meta("config", config)
+    store.close()
+    done = rods("train", "--preset", "tiny", "--run", run)
+    refused(done, f"{run}: begun by another version of rods", "(micro, policy); use another folder")
+    assert len(done.err) < len(str(run)) + 120
+
+
 def test_a_run_in_use_is_refused(rods, tmp_path: Path) -> None:
     store = Store(tmp_path)
     refused(rods("train", "--preset", "tiny", "--run", tmp_path), str(tmp_path), "another trainer")
@@ -253,6 +264,18 @@ def test_doctor_on_settings_it_does_not_know(rods, run: Path, config: object) ->
     done = rods("doctor", run)
     assert done.code == 2
     assert "BAD config: " in done.out or done.err.startswith("rods: ")
+
+
+def test_doctor_on_a_kind_of_policy_that_is_gone(rods, run: Path) -> None:
+    store = Store(run)
+    store.set_meta("config", {**store.meta("config"), "policy": {"name": "gone:Kind"}})
+    store.close()
+    done = rods("doctor", run)
+    assert done.code == 2 and not done.err
+    assert "BAD policy: policy.name: gone cannot be imported: ModuleNotFoundError" in done.out
+    others = [line for line in done.out.splitlines() if "policy" not in line]
+    assert {"ok  tasks", "ok  pool", "ok  jobs"} <= {line.split(":")[0] for line in others}
+    assert all(line.startswith("ok ") for line in others)
 
 
 def test_report_says_where_it_is(rods, run: Path) -> None:

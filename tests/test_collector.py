@@ -174,6 +174,60 @@ def test_exceptions_in_a_row_end_the_run(tmp_path: Path) -> None:
     assert '"traceback"' in (tmp_path / "tasks.jsonl.part").read_text()
 
 
+@dataclass
+class Choosy:
+    """A planner that raises for some parents."""
+
+    planner: Planner
+
+    def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
+        if parent.id < "5":
+            raise ZeroDivisionError("a part of it is broken")
+        return self.planner.plan(parent, history, rng, keep=keep)
+
+
+def test_errors_are_kept_alike_after_an_interruption(tmp_path: Path) -> None:
+    pipeline = replace(maker().pipeline, planner=Choosy(maker().pipeline.planner))
+    runner = JobRunner(pipeline, world().parents, random_seed=1, size=4)
+    found, told = [], []
+    for name, stops in (("whole", ()), ("torn", (1, 2, 1))):
+        for batches in (*stops, 1000):
+            collector = Collector(tmp_path / name, {}, notice=told.append)
+            made = collector.run(WANTED, in_threads(runner, 1))
+            for _, _ in zip(range(batches), made, strict=False):
+                pass
+            made.close()
+        assert collector.errors.total == collector.funnel["error"] > 1
+        found.append((tmp_path / f"{name}.given_up.jsonl").read_bytes())
+    assert found[0] == found[1] and found[0].count(b'"traceback"') == 1
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"category": 3},
+        {"batches": 2},
+        {"funnel": {"tried": 1}, "passed": [1, 2], "batches": 1},
+        {"funnel": {"tried": "x"}, "passed": {}, "batches": 1},
+        {"funnel": {}, "passed": {}, "batches": "x"},
+        {"funnel": {}, "passed": {}, "batches": -1},
+        {},
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, damaged: dict[str, object]) -> None:
+    out = tmp_path / "tasks.jsonl"
+    make(out, 2)
+    part = out.with_name("tasks.jsonl.part")
+    first, *others = part.read_text().splitlines()
+    part.write_text("\n".join([first, json.dumps(damaged), *others]) + "\n")
+    kept = part.read_bytes()
+    with pytest.raises(UserError) as caught:
+        make(out)
+    told = f"{part}: line 2 is damaged; remove the file to start again"
+    assert str(caught.value) == told and part.read_bytes() == kept
+
+
 class Unusable:
     """A planner that a person must do something about."""
 

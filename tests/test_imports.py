@@ -16,6 +16,7 @@ SINGLE = [
     "task",
     "job_result",
     "errors",
+    "imports",
     "reward",
     "group",
     "profile",

@@ -46,19 +46,25 @@ def kinds(cache: Path) -> set[str]:
     return {path.name.rpartition("-")[0] for path in cache.iterdir()}
 
 
-def test_a_kind_of_the_users_own_trains_and_resumes(
-    rods: Any, tools: Fragile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(StockKind, "loaded", [])
-    start = {"Tally": {"folder": str(tmp_path)}}
+def on_tally(folder: Path) -> list[str]:
+    """Writes tasks for the tools that `tools` puts there; the options of a small run on them."""
+    start = {"Tally": {"folder": str(folder)}}
     rows = [
         {"id": f"t{i}", "start": start, "turns": [{"user": f"two {i}", "calls": ["add(amount=2)"]}]}
         for i in range(8)
     ]
-    path, run = tmp_path / "tasks.jsonl", tmp_path / "run"
+    path = folder / "tasks.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    command = ("train", "--run", run, "--env", "tally:Tally", "--tasks", path, "--preset", "tiny")
-    command += ("--arm", "static", "--json", "--set", STOCK, "--set", "policy.rows=5")
+    return ["--env", "tally:Tally", "--tasks", str(path), "--preset", "tiny"]
+
+
+def test_a_kind_of_the_users_own_trains_and_resumes(
+    rods: Any, tools: Fragile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StockKind, "loaded", [])
+    run = tmp_path / "run"
+    command = ("train", "--run", run, *on_tally(tmp_path), "--arm", "static", "--json")
+    command += ("--set", STOCK, "--set", "policy.rows=5")
     for count in (2, 4):
         done = rods(*command, "--set", f"steps={count}")
         assert done.code == 0, done
@@ -75,6 +81,42 @@ def test_a_kind_of_the_users_own_trains_and_resumes(
     store.set_meta("config", store.meta("config") | {"policy": {"name": "gone:Kind"}})
     store.close()
     refused(rods("synth", "--follow", run), f"{run}: policy.name: gone cannot be imported")
+
+
+@pytest.mark.parametrize("arm", ["rods", "fresh"])
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_an_arm_that_makes_tasks_needs_synthesis(
+    rods: Any, tools: Fragile, tmp_path: Path, mode: str, arm: str
+) -> None:
+    run, options = tmp_path / "run", on_tally(tmp_path)
+    told = f"--arm {arm}: these tools have no synthesis; use --arm static"
+    mode = f"synthesis.mode={mode}"
+    refused(
+        rods("train", "--run", run, *options, "--arm", arm, "--set", STOCK, "--set", mode), told
+    )
+    assert not run.exists()
+
+
+def test_a_worker_without_synthesis_is_refused(rods: Any, tools: Fragile, tmp_path: Path) -> None:
+    on_tally(tmp_path)
+    own = {"environment__name": "tally:Tally", "environment__tasks": str(tmp_path / "tasks.jsonl")}
+    store = Store(tmp_path / "run")
+    config = load_config("tiny", [STOCK, "synthesis.mode=background"], **own)
+    check_settings(store, config, store.folder)
+    store.close()
+    told = "--arm rods: these tools have no synthesis; use --arm static"
+    refused(rods("synth", "--follow", tmp_path / "run"), told)
+
+
+def test_a_run_without_held_out_tasks(rods: Any, tools: Fragile, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ("train", "--run", run, *on_tally(tmp_path), "--arm", "static", "--set", "steps=1")
+    done = rods(*command, "--set", "policy.name=stock_kind:UnmeasuredKind")
+    assert done.code == 0, done
+    assert "Held-out" not in done.out
+    assert json.loads((run / "summary.json").read_text())["heldout"] == {"before": {}, "after": {}}
+    report = (run / "report.html").read_text("utf-8")
+    assert "There are no test tasks." in report and "There are no validation tasks." in report
 
 
 def test_settings_are_those_of_the_named_kind() -> None:
@@ -118,6 +160,43 @@ def test_a_module_that_fails_is_no_kind(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="no kind of policy"):
         kind_of("failing_kind")
     assert PolicySettings().name == "micro"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("def __init__(self, size): pass", "cannot be made without arguments: TypeError: "),
+        ("def __init__(self): raise OSError('gone')", "without arguments: OSError: gone"),
+        ("tasks = None", "has no class 'Kind' with PolicySettings as its settings and the methods"),
+        ("load = 3", "has no class 'Kind' with PolicySettings as its settings and the methods"),
+    ],
+)
+def test_an_unusable_class_is_no_kind(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, named: str
+) -> None:
+    name = tmp_path.name
+    text = f"from stock_kind import StockKind\nclass Kind(StockKind):\n    {body}\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    command = ("train", "--preset", "tiny", "--run", "run", "--set", f"policy.name={name}:Kind")
+    refused(rods(*command), "policy.name: ", named)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_an_import_says_is_bounded_and_shows_no_secret(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "correct horse battery")
+    text = "import os\nraise OSError(os.environ['DATABASE_PASSWORD'] + '\\n' + 'x' * 5000)\n"
+    (tmp_path / "talkative.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ("train", "--preset", "tiny", "--run", "run", "--set", "policy.name=talkative:Kind"),
+        ("envs", "check", "talkative:Tools"),
+    ):
+        done = rods(*command)
+        refused(done, "talkative cannot be imported: OSError: *** xxx")
+        assert "horse" not in done.err and len(done.err) < 400
 
 
 FOLLOWER = """

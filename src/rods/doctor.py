@@ -67,8 +67,14 @@ def _whole(store: Store) -> list[Finding]:
     store.check()
     tasks = store.tasks()
     stored = {k: v for k, v in (store.meta("config") or {}).items() if k != "rods"}
-    config = Config.model_validate(stored)
+    policy: list[Finding] = []
+    try:
+        config = Config.model_validate(stored)
+    except UserError as error:  # of the kind of policy, which no other check needs
+        policy = [("policy", False, str(error))]
+        config = Config.model_validate({k: v for k, v in stored.items() if k != "policy"})
     return [
+        *policy,
         ("tasks", True, f"{len(tasks)} stored, each matches its id"),
         *_history(store, config),
         *_queues(store, inline=config.synthesis.mode == "inline"),

@@ -45,6 +45,8 @@ class HeldOut:
     def measure(self, side: str, step: int) -> None:
         """Store and show the measurement of a side ("validation", "test") after a step.
 
+        A side without tasks has none.
+
         Raises:
             UserError: the environment lost all episodes of a category.
         """
@@ -63,9 +65,9 @@ class HeldOut:
             )
             with self.store.transaction():
                 self.store.add_evaluation(found)
-        overall = next(e for e in found if e.category == OVERALL)
-        if side == "validation":
-            self.watch.heldout(step, overall.progress, overall.complete)
+        for row in found:
+            if side == "validation" and row.category == OVERALL:
+                self.watch.heldout(step, row.progress, row.complete)
 
 
 def evaluate(
@@ -86,7 +88,8 @@ def evaluate(
         tick: called with the share of the episodes that is done.
 
     Returns:
-        One row for "overall" and one for each category; `episodes` counts those that were measured.
+        One row for "overall" and one for each category, none without tasks; `episodes` counts those
+        that were measured.
 
     Raises:
         UserError: the environment lost all episodes of a category.
@@ -96,7 +99,7 @@ def evaluate(
     for start in range(0, len(jobs), rows):
         rollouts += runner.run(jobs[start : start + rows], policy)
         tick(len(rollouts) / len(jobs))
-    by_category: dict[str, list[Rollout]] = {OVERALL: rollouts}
+    by_category: dict[str, list[Rollout]] = {OVERALL: rollouts} if jobs else {}
     for task, rollout in zip(jobs, rollouts, strict=True):
         by_category.setdefault(task.category, []).append(rollout)
     return [

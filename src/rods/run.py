@@ -23,7 +23,7 @@ from rods.files.output import Output
 from rods.loop import Loop
 from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise
 from rods.policies.registry import kind_of
-from rods.policies.tasks import TaskSides, check_endpoint, choose_seeds, synthesis_of
+from rods.policies.tasks import TaskSides, check_endpoint, choose_seeds, pipeline_of, synthesis_of
 from rods.processes import Stopper, module_command
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
@@ -154,6 +154,8 @@ class _Run:
 
     def _check(self, tasks: TaskSides) -> list[Task]:
         """The run's seed tasks, after the checks that all tasks are those of this run."""
+        if self.config.arm != "static":
+            pipeline_of(self.config, tasks)  # a worker would find only later that there is none
         every = [task for side in tasks.sides.values() for task in side]
         check_world(self.store, tasks.environment, every, self.folder)
         self.store.set_meta("notice", tasks.notice)

@@ -129,7 +129,8 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
                 f"{two['complete']:.1%}",
                 style="bold" if category == OVERALL else None,
             )
-    screen.show(table)
+    if table.row_count:  # there are held-out tasks
+        screen.show(table)
     pool, signal = summary["pool"], summary["signal"]
     retired = ", ".join(f"{n} {reason}" for reason, n in pool["retired"].items()) or "none"
     screen.say(

@@ -6,9 +6,6 @@ The configuration reads its settings, and each kind is imported when its name is
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rods.errors import UserError
 from rods.files.reading import Setting
+from rods.imports import import_class, problem
 
 if TYPE_CHECKING:
     from rods.cache import Progress
@@ -89,29 +87,25 @@ def kind_of(name: str) -> PolicyKind:
             current folder can be named.
 
     Raises:
-        UserError: there is no such kind, or it cannot be imported.
+        UserError: there is no such kind, or it cannot be imported or made.
     """
-    module, colon, attribute = _SHIPPED.get(name, name).partition(":")
-    if not (module and colon and attribute):
-        raise UserError(
-            f"policy.name: no kind of policy {name!r}; there are: {', '.join(_SHIPPED)};"
-            " write your own as package.module:Class"
-        )
-    if name not in _SHIPPED and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, so that its files do not replace installed modules
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
-        problem = f"{type(error).__name__}: {error}"
-        raise UserError(f"policy.name: {module} cannot be imported: {problem}") from None
+    spec, label = _SHIPPED.get(name, name), "policy.name"
+    form = f"no kind of policy {name!r}; there are: {', '.join(_SHIPPED)}; write your own as"
+    form += " package.module:Class"
+    found = import_class(spec, label, form, here=name not in _SHIPPED)
     settings = getattr(found, "settings", None)
     usable = isinstance(settings, type) and issubclass(settings, PolicySettings)
-    if not (isinstance(found, type) and usable):
+    if not (usable and all(callable(getattr(found, each, None)) for each in ("tasks", "load"))):
+        module, _, attribute = spec.partition(":")
         raise UserError(
-            f"policy.name: {module} has no class {attribute!r} with PolicySettings as its settings;"
-            " see rods.policies.registry.PolicyKind"
+            f"{label}: {module} has no class {attribute!r} with PolicySettings as its settings and"
+            " the methods tasks and load; see rods.policies.registry.PolicyKind"
         )
-    kind: PolicyKind = found()
+    try:
+        kind: PolicyKind = found()
+    except (Exception, SystemExit) as error:
+        why = f"{spec} cannot be made without arguments: {problem(error)}"
+        raise UserError(f"{label}: {why}") from None
     return kind
 
 

@@ -12,7 +12,7 @@ from rods.config import Config
 from rods.envs.base import Environment
 from rods.errors import UserError
 from rods.extras import MODEL, require
-from rods.synthesis.jobs import NoSynthesis, Synthesis
+from rods.synthesis.jobs import Synthesis
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Task, by_category
 
@@ -27,7 +27,7 @@ class TaskSides:
         environment: the tools of all tasks. Their calls run in this process.
         left_out: names of tasks that are not used for training or measurement, with the reason.
         notice: what a reader must know about the run's numbers, or "".
-        pipeline: synthesis that knows the training side only; None: no variants can be made.
+        pipeline: synthesis that knows the training side only; None: the arm must be `static`.
     """
 
     train: tuple[Task, ...]
@@ -80,6 +80,17 @@ def check_endpoint(config: Config) -> None:
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 
 
+def pipeline_of(config: Config, tasks: TaskSides) -> Pipeline:
+    """The tasks' pipeline, which each arm but `static` needs.
+
+    Raises:
+        UserError: there is none.
+    """
+    if tasks.pipeline is None:
+        raise UserError(f"--arm {config.arm}: these tools have no synthesis; use --arm static")
+    return tasks.pipeline
+
+
 def synthesis_of(
     config: Config, tasks: TaskSides, folder: Path, notice: Callable[[str], None]
 ) -> Synthesis:
@@ -91,11 +102,9 @@ def synthesis_of(
     Raises:
         UserError: the tools have no synthesis, or the model's endpoint is unusable.
     """
-    pipeline, endpoint = tasks.pipeline, config.synthesis.endpoint
+    pipeline, endpoint = pipeline_of(config, tasks), config.synthesis.endpoint
     if endpoint is None:
-        return pipeline or NoSynthesis()
-    if pipeline is None:
-        raise UserError("synthesis.endpoint: these tools have no synthesis; leave it out")
+        return pipeline
     from rods.synthesis.llm.backend import ModelBackend
     from rods.synthesis.llm.config import read_endpoint
 

@@ -71,6 +71,7 @@ def render(record: Record) -> str:
         tiles=tables.tiles(record),
         held_out=tables.held_out(record),
         held_out_note=tables.held_out_note(record),
+        unmeasured=tables.unmeasured(record, "test"),
         errors=count_of(record.account.errors) if record.account.errors else "",
         realisation_header=header,
         realisation_rows=rows,
@@ -144,7 +145,7 @@ def sections(record: Record) -> list[Section]:
             "Held-out progress during training",
             "Mean progress on the validation tasks, measured between epochs.",
             figures.held_out_curve(record),
-            "There is no measurement on the validation tasks yet.",
+            tables.unmeasured(record, "validation"),
             wide=True,
         ),
         Section(

@@ -67,6 +67,13 @@ def held_out_note(record: Record) -> str:
     return f"Measured on the test side {text}{'' if len(steps) > 1 else ', not again yet'}."
 
 
+def unmeasured(record: Record, side: str) -> str:
+    """Why there is no measurement on a held-out side, as a sentence."""
+    if record.realisation.get(side) == {}:
+        return f"There are no {side} tasks."
+    return f"There is no measurement on the {side} tasks yet."
+
+
 def realisation(record: Record) -> tuple[list[str], list[list[str]]]:
     """How the tasks were made: the header, and a row for each note with a column for each side."""
     sides = list(record.realisation)

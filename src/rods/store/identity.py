@@ -39,6 +39,10 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
     now = {"rods": __version__, **config.model_dump(mode="json")}
     before = store.meta("config")
     if before is not None:
+        if names := before.keys() ^ now.keys():
+            listed = ", ".join(sorted(names))
+            why = f"begun by another version of rods, with other settings ({listed})"
+            raise UserError(f"{folder}: {why}; use another folder")
         there = set(store.categories().values())
         was, wanted = (dict(_settings(_unnamed(each, there))) for each in (before, now))
         differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]

@@ -1,9 +1,8 @@
 """Offline synthesis: collects the tasks that workers make into one file (`rods synth`).
 
 Tasks are compared with each other here, in the order of the jobs, so any number of workers gives
-the same file. Until the file is complete, a second file next to it keeps the progress, so that an
-interrupted run can be resumed: lines of tasks, of parents that were given up and of errors, and
-after each batch one line with the counts so far.
+the same file. Until it is complete, a second file next to it keeps the progress for a resumed run:
+lines of tasks, of parents given up and of errors, and after each batch one with the counts so far.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import NonNegativeInt, ValidationError
+
 from rods.errors import UserError, shown, tell_log
 from rods.files.held import hold
 from rods.files.output import Output
@@ -24,12 +25,20 @@ from rods.job_result import JobResult
 from rods.synthesis.batches import Batches
 from rods.synthesis.critique import Siblings
 from rods.synthesis.jobs import ERROR, ErrorCounter
-from rods.task import Task
+from rods.task import Frozen, Task
 
 SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
 PART = ".part"
 GIVEN_UP = ".given_up.jsonl"
 START = b'{"settings":'
+
+
+class Counts(Frozen):
+    """The line after a batch: the counts so far."""
+
+    funnel: dict[str, int]
+    passed: dict[str, int]
+    batches: NonNegativeInt
 
 
 @dataclass
@@ -62,8 +71,8 @@ class Collector:
 
         Raises:
             BusyError: another process writes the file.
-            UserError: the file cannot be written, was begun with other settings, the parents
-                give no more tasks, or too many jobs in a row ended in an error.
+            UserError: the file cannot be written, was begun with other settings or is damaged, the
+                parents give no more tasks, or too many jobs in a row ended in an error.
         """
         output = Output(self.out, folders=True)
         with output.named(), closing(PartFile(output, self.settings)) as part:
@@ -74,10 +83,10 @@ class Collector:
                     admitted = self._admit(batch, target)
                     number += 1
                     rows = [task.model_dump_json() for task in admitted]
-                    lost = self._lost(batch, part.given_up)
-                    rows += [json.dumps({"given up": each}) for each in lost]
-                    state = {"funnel": self.funnel, "passed": self.passed, "batches": number}
-                    part.append([*rows, json.dumps(state)])
+                    for lost in self._lost(batch, part.given_up):
+                        rows.append(json.dumps({"given up": lost}))
+                    counts = Counts(funnel=self.funnel, passed=self.passed, batches=number)
+                    part.append([*rows, counts.model_dump_json()])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
                     if self.made < target and (self.errors.gave_up or barren >= self.patience):
@@ -132,19 +141,29 @@ class Collector:
             yield {"error": result.error.line, "traceback": result.error.text}
 
     def _resume(self, part: PartFile) -> int:
-        """Resume an interrupted run after its last whole batch; returns the next batch's number."""
+        """Resume an interrupted run after its last whole batch; returns the next batch's number.
+
+        Raises:
+            UserError: it was begun with other settings, or a line is damaged.
+        """
         batches, waiting, whole = 0, list[Task](), 0
-        for row, place in part.lines():
-            if "settings" in row:
-                whole = place
-            elif "batches" in row:
-                for task in waiting:
-                    self.siblings.add(task)
-                self.made += len(waiting)
-                self.funnel, self.passed = Counter(row["funnel"]), Counter(row["passed"])
-                batches, waiting, whole = row["batches"], [], place
-            elif "given up" not in row:
-                waiting.append(Task.model_validate(row))
+        for line, (row, place) in enumerate(part.lines(), 1):
+            try:
+                if "settings" in row:
+                    whole = place
+                elif "batches" in row:
+                    counts = Counts.model_validate(row)
+                    for task in waiting:
+                        self.siblings.add(task)
+                    self.made += len(waiting)
+                    self.funnel, self.passed = Counter(counts.funnel), Counter(counts.passed)
+                    batches, waiting, whole = counts.batches, [], place
+                elif "given up" not in row:
+                    waiting.append(Task.model_validate(row))
+            except ValidationError:
+                why = f"line {line} is damaged; remove the file to start again"
+                raise UserError(f"{part.path}: {why}") from None
+        self.errors.total = self.funnel[ERROR]  # only the first of all has its traceback
         part.keep(whole)
         return batches
 

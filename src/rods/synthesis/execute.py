@@ -39,7 +39,7 @@ class ProgramExecutor:
     starts: StartStates
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
-        """See `pipeline.Executor`."""
+        """See `stages.Executor`."""
         start, source = self.draw(plan, rng)
         return self._carry_out(plan, start, source)
 
