@@ -6,7 +6,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.micro.renderer import MicroRenderer, build_tokenizer
 from rods.task import Call, Task, Turn
