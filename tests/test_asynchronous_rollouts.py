@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from fragile import Fragile
 from replay import Ids, Replay
 from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment, BfclSession
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.errors import NoProcessError
 from rods.processes import Stopper
 from rods.reward import GoldTrace
@@ -337,6 +340,60 @@ def test_a_cancelled_run_closes_its_sessions() -> None:
 
     soon(cancelled())
     assert not env.open_sessions
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_early_end_interrupts_the_calls_of_the_guard(tools: Fragile, workers: int) -> None:
+    """All calls hang; none begins after the end."""
+    tools.env.close()
+    tools.env = GuardedEnvironment(tools.env.inner, CallLimits(seconds=2, workers=workers))
+    tasks = [tools.task("one")] * 4
+    runner = Runner(tools.env, tools.renderer)
+    runner.traces.visit(tasks)
+    before = tools.called()
+    tools.mark("stall-every")
+    policy = Replay([tools.right()] * 4)
+
+    async def cancelled() -> None:
+        playing = asyncio.create_task(runner.play(tasks, policy))
+        while tools.called() < before + workers:
+            await asyncio.sleep(0.01)
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    soon(cancelled())
+    assert tools.called() == before + workers
+    tools.unmark("stall-every")
+    assert all(r.complete for r in runner.run(tasks, Replay([tools.right()] * 4)))
+
+
+def test_a_cancelled_run_leaves_the_event_loop_free() -> None:
+    """Even if a call in this process goes on: its session is closed after it."""
+    tasks, began, free = [carried()[0]] * 2, Event(), Event()
+
+    class Slow(Counted):
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
+            began.set()
+            assert free.wait(PATIENCE), "the loop stands still"
+            return super().execute(steps)
+
+    free.set()
+    env = Slow()
+    runner = prepared(env, tasks)
+    began.clear()
+    free.clear()
+
+    async def cancelled() -> None:
+        playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
+        await asyncio.to_thread(began.wait, PATIENCE)
+        playing.cancel()
+        asyncio.get_running_loop().call_later(0.05, free.set)
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    soon(cancelled())
+    assert free.is_set() and not env.open_sessions
 
 
 def test_the_history_is_handed_over_and_not_copied() -> None:

@@ -65,6 +65,7 @@ class GuardedEnvironment:
 
         Raises:
             UserError: no worker can be started.
+            InterruptedError: `interrupt` was called.
         """
         by_lane: dict[Lane, list[int]] = {}
         for index, step in enumerate(steps):
@@ -83,6 +84,11 @@ class GuardedEnvironment:
             with ThreadPoolExecutor(len(by_lane)) as pool:
                 list(pool.map(run, by_lane))
         return [outcomes[i] for i in range(len(steps))]
+
+    def interrupt(self) -> None:
+        """End all calls in progress, in whatever threads; their workers are killed."""
+        for lane in self.lanes:
+            lane.interrupt()
 
     def close(self) -> None:
         """End all workers; the next call starts them again."""

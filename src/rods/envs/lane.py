@@ -74,6 +74,7 @@ class Lane:
     def __init__(self, child: Child, limits: CallLimits) -> None:
         self.child, self.limits = child, limits
         self._lock = RLock()  # threads may share a worker
+        self._going = False  # set back by `interrupt`
         self.numbers = count()
         self._known: set[str] = set()
         self._closed: list[tuple[str, int]] = []
@@ -106,13 +107,27 @@ class Lane:
         ]
 
     def ask(self, items: Sequence[_Item]) -> list[Any]:
-        """Answers to all items; None for those of a lost session."""
+        """Answers to all items; None for those of a lost session.
+
+        Raises:
+            InterruptedError: `interrupt` was called before the last answer.
+        """
         answers: list[Any] = [None] * len(items)
         todo = list(range(len(items)))
         with self._lock:
+            self._going = True
             while todo := [i for i in todo if not items[i].session.lost]:
+                if not self._going:
+                    raise InterruptedError("the calls were interrupted")
                 todo = todo[self._batch(items, todo, answers) :]
+            self._going = False
         return answers
+
+    def interrupt(self) -> None:
+        """End what `ask` does in another thread."""
+        if self._going:
+            self._going = False
+            self.child.interrupt()
 
     def forget(self, session: GuardedSession) -> None:
         """Close a session with the next batch."""
@@ -126,6 +141,8 @@ class Lane:
         if not self.child.alive or len(self._known) > TASKS:
             self.child.start()
             self._known, self._closed = set(), []
+            if not self._going:
+                return 0
         work = [(item, i) for i in todo for item in [*self._restore(items[i].session), items[i]]]
         tasks = {item.session.task.id: item.session.task for item, _ in work if item.name == "open"}
         tasks = {name: task for name, task in tasks.items() if name not in self._known}

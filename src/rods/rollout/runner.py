@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, InterruptibleEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
@@ -95,6 +95,8 @@ class Runner:
         except BaseException:
             for task in playing:
                 task.cancel()
+            if isinstance(self.env, InterruptibleEnvironment):
+                self.env.interrupt()
             closed = asyncio.wait_for(self._thread.call(_close, episodes), CLOSING)
             await asyncio.gather(closed, *playing, return_exceptions=True)
             raise
