@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import SIMULATORS, benchmark_tasks, tool_specs
-from rods.envs.calls import CallError
-from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.calls import CallError, CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.task import Call, Task, Turn
 

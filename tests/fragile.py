@@ -6,7 +6,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.micro.renderer import MicroRenderer, build_tokenizer
 from rods.task import Call, Task, Turn
@@ -39,10 +40,14 @@ class Tally:
         Args:
             amount: how much.
         """
+        with (self.folder / "calls").open("a") as calls:
+            calls.write("add\\n")
         for stall in (self.folder / "stall", self.folder / f"stall-{self.number}"):
             if stall.exists():
                 stall.unlink()
                 time.sleep(60)
+        if (self.folder / "stall-every").exists():
+            time.sleep(60)
         self.value += amount
         return self.value
 '''
@@ -55,8 +60,8 @@ class Fragile:
 
     Args:
         folder: an importable one. Put the file `stall` there to make the next call hang, `stall-N`
-            for the next call of the N-th session (from 0), `fail` to make every start of a session
-            fail, `fail-N` for that of the N-th.
+            for the next call of the N-th session (from 0), `stall-every` for all calls, `fail` to
+            make every start of a session fail, `fail-N` for that of the N-th.
         seconds: that a call may take.
     """
 
@@ -92,6 +97,11 @@ class Fragile:
     def opened(self) -> int:
         """Sessions so far."""
         return len(list(self.folder.glob("open-*")))
+
+    def called(self) -> int:
+        """Calls that began so far, in all sessions."""
+        calls = self.folder / "calls"
+        return len(calls.read_text().splitlines()) if calls.exists() else 0
 
     def mark(self, name: str) -> None:
         (self.folder / name).touch()

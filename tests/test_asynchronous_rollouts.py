@@ -4,17 +4,21 @@ ends a run early closes its sessions."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, get_ident
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
 
+from fragile import Fragile
 from replay import Ids, Replay
 from rods.envs.base import Outcome, Work
 from rods.envs.bfcl import BfclEnvironment, BfclSession
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.errors import NoProcessError
 from rods.processes import Stopper
 from rods.reward import GoldTrace
@@ -34,10 +38,12 @@ class Counted(BfclEnvironment):
         super().__init__()
         self.open_sessions: set[int] = set()
         self.visits: list[int] = []
+        self.opened = 0
 
     def open(self, task: Task) -> BfclSession:
         session = super().open(task)
         self.open_sessions.add(id(session))
+        self.opened += 1
         close = session.close
 
         def closed() -> None:
@@ -151,24 +157,94 @@ def test_what_waits_during_one_visit_makes_up_the_next() -> None:
     assert env.visits[:2] == [1, 5]
 
 
-def test_a_session_lives_in_one_thread() -> None:
-    """As a connection to a database must; and not in that of the event loop."""
-    threads: set[int] = set()
+class Noting(Counted):
+    """Knows the threads in which it was used."""
 
-    class Noting(Counted):
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[Thread] = set()
+
+    def open(self, task: Task) -> BfclSession:
+        self.threads.add(current_thread())
+        session = super().open(task)
+        close = session.close
+
+        def closed() -> None:
+            self.threads.add(current_thread())
+            close()
+
+        session.close = closed  # type: ignore[method-assign]
+        return session
+
+    def execute(self, steps: Sequence[Work]) -> list[Outcome]:
+        self.threads.add(current_thread())
+        return super().execute(steps)
+
+
+def test_all_sessions_of_a_runner_live_in_one_thread() -> None:
+    """As a connection to a database must; and not in that of the event loop."""
+    env, tasks = Noting(), [carried()[0]] * 5
+    runner = Runner(env, RENDERER, LIMITS)
+    for _ in range(2):
+        assert all(r.complete for r in runner.run(tasks, Replay([gold(t) for t in tasks])))
+    with pytest.raises(ConnectionError):
+        runner.run(tasks, Failing([gold(task) for task in tasks]))
+    assert not env.open_sessions
+    (thread,) = env.threads
+    assert thread is not current_thread()
+    del runner
+    gc.collect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it outlives its runner"
+
+
+def test_a_session_that_cannot_be_closed_hides_no_failure_and_no_other_session() -> None:
+    class Stuck(Counted):
         def open(self, task: Task) -> BfclSession:
-            threads.add(get_ident())
+            session = super().open(task)
+            close = session.close
+
+            def closed() -> None:
+                close()
+                raise OSError("it does not close")
+
+            session.close = closed  # type: ignore[method-assign]
+            return session
+
+    env, tasks = Counted(), [carried()[0]] * 5
+    runner = prepared(env, tasks)
+    runner.env = env = Stuck()
+    with pytest.raises(ConnectionError, match="the server is gone") as caught:
+        runner.run(tasks, Broken([gold(task) for task in tasks]))
+    assert caught.value.__context__ is None
+    assert not env.open_sessions
+
+
+def test_a_run_cancelled_while_it_opens_sessions_closes_them() -> None:
+    tasks, began, free = [carried()[0]] * 3, Event(), Event()
+
+    class Slow(Counted):
+        def open(self, task: Task) -> BfclSession:
+            began.set()
+            assert free.wait(PATIENCE)
             return super().open(task)
 
-        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
-            threads.add(get_ident())
-            return super().execute(steps)
+    free.set()
+    env = Slow()
+    runner = prepared(env, tasks)
+    began.clear()
+    free.clear()
 
-    tasks = carried()[:3]
-    runner = prepared(Noting(), tasks)
-    threads.clear()
-    assert all(r.complete for r in runner.run(tasks, Replay([gold(t) for t in tasks])))
-    assert len(threads) == 1 and get_ident() not in threads
+    async def cancelled() -> None:
+        playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
+        await asyncio.to_thread(began.wait, PATIENCE)
+        playing.cancel()
+        asyncio.get_running_loop().call_soon(free.set)
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    soon(cancelled())
+    assert env.opened == 4 and not env.open_sessions
 
 
 class Failing(Replay):
@@ -183,6 +259,15 @@ class Failing(Replay):
 
     def fail(self) -> None:
         raise ConnectionError("the server is gone")
+
+
+class Broken(Failing):
+    """Fails before any call."""
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
+        if sampling.episode == 2:
+            self.fail()
+        return await asyncio.Future()
 
 
 class Interrupted(Failing):
@@ -255,6 +340,60 @@ def test_a_cancelled_run_closes_its_sessions() -> None:
 
     soon(cancelled())
     assert not env.open_sessions
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_early_end_interrupts_the_calls_of_the_guard(tools: Fragile, workers: int) -> None:
+    """All calls hang; none begins after the end."""
+    tools.env.close()
+    tools.env = GuardedEnvironment(tools.env.inner, CallLimits(seconds=2, workers=workers))
+    tasks = [tools.task("one")] * 4
+    runner = Runner(tools.env, tools.renderer)
+    runner.traces.visit(tasks)
+    before = tools.called()
+    tools.mark("stall-every")
+    policy = Replay([tools.right()] * 4)
+
+    async def cancelled() -> None:
+        playing = asyncio.create_task(runner.play(tasks, policy))
+        while tools.called() < before + workers:
+            await asyncio.sleep(0.01)
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    soon(cancelled())
+    assert tools.called() == before + workers
+    tools.unmark("stall-every")
+    assert all(r.complete for r in runner.run(tasks, Replay([tools.right()] * 4)))
+
+
+def test_a_cancelled_run_leaves_the_event_loop_free() -> None:
+    """Even if a call in this process goes on: its session is closed after it."""
+    tasks, began, free = [carried()[0]] * 2, Event(), Event()
+
+    class Slow(Counted):
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
+            began.set()
+            assert free.wait(PATIENCE), "the loop stands still"
+            return super().execute(steps)
+
+    free.set()
+    env = Slow()
+    runner = prepared(env, tasks)
+    began.clear()
+    free.clear()
+
+    async def cancelled() -> None:
+        playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
+        await asyncio.to_thread(began.wait, PATIENCE)
+        playing.cancel()
+        asyncio.get_running_loop().call_later(0.05, free.set)
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    soon(cancelled())
+    assert free.is_set() and not env.open_sessions
 
 
 def test_the_history_is_handed_over_and_not_copied() -> None:

@@ -7,7 +7,8 @@ import pytest
 from rods.envs.base import Work
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
-from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.reward import gold_trace
 from rods.scoring import score_many

@@ -17,7 +17,8 @@ from doubles import make_task
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
 from rods.envs.base import Work
-from rods.envs.guard import CallLimits, GuardedEnvironment
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
 from rods.group import Group
 from rods.job_result import JobResult

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from rods.envs.calls import Bounds
-from rods.envs.guard import CallLimits
+from rods.envs.calls import Bounds, CallLimits
 from rods.errors import UserError, first_problem
 from rods.files.reading import Setting, parse_yaml, put, read_override
 from rods.policies.registry import DEFAULT, PolicySettings, read_settings

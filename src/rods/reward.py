@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from rods.envs.base import Environment, Work
@@ -88,9 +89,9 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
     Raises:
         UserError: the task cannot be opened, or the session is lost during its ground truth.
     """
-    session = env.open(task)
-    outcomes = env.execute([Work(session, turn.ground_truth, None, True) for turn in task.turns])
-    session.close()
+    with closing(env.open(task)) as session:
+        steps = [Work(session, turn.ground_truth, None, True) for turn in task.turns]
+        outcomes = env.execute(steps)
     states = tuple(o.state for o in outcomes if o.state is not None)
     if len(states) < len(task.turns):
         why = next(o.lost for o in outcomes if o.state is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rods.envs.state import State
 from rods.task import Call, Task, ToolSpec
@@ -88,6 +88,14 @@ class Environment(Protocol):
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         """Execute the steps in order; an error in one session does not affect the others."""
+
+
+@runtime_checkable
+class InterruptibleEnvironment(Environment, Protocol):
+    """An environment whose calls can be ended from another thread."""
+
+    def interrupt(self) -> None:
+        """End all calls in progress: `execute` raises InterruptedError in their threads."""
 
 
 def execute_here(steps: Sequence[Work]) -> list[Outcome]:

@@ -63,6 +63,14 @@ class CallError(ValueError):
         return Observation(text, ok=False, raised=True, refused=self.refusal.value)
 
 
+class CallLimits(Setting):
+    """Limits of one call."""
+
+    seconds: float = Field(1.0, gt=0, le=3600, description="wall time of one call")
+    megabytes: int = Field(512, ge=64, description="memory of a worker beyond its start")
+    workers: int = Field(1, ge=1, le=256, description="processes; sessions are spread over them")
+
+
 class Bounds(Setting):
     """Upper bounds of a call. All ground truths of the benchmark are far below them."""
 

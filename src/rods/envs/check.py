@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rods.envs.guard import CallLimits, GuardedEnvironment, GuardedSession
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
+from rods.envs.lane import GuardedSession
 from rods.envs.python import PythonEnvironment
 from rods.errors import UserError
 from rods.task import BASE, Call, Task, ToolSpec, Turn

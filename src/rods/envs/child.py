@@ -121,6 +121,13 @@ class Child:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
+    def interrupt(self) -> None:
+        """Kill the process while another thread waits for it, which finds that it has ended."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def _wait(self, seconds: float) -> tuple[Refusal | None, float]:
         """Wait until the worker reports that it is done; at most `seconds` between two answers.
 

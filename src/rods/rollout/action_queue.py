@@ -60,8 +60,9 @@ class ActionQueue:
 
     async def _serve(self) -> None:
         """Execute one batch after the other, until no episode waits."""
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
+        # The session of a cancelled episode may be closed, so its entry is left out.
+        while batch := [entry for entry in self._waiting if not entry.seen.done()]:
+            self._waiting = []
             try:
                 found = await self._thread.call(self._together, batch)
             except (

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, InterruptibleEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
@@ -24,10 +26,15 @@ from rods.rollout.tokens import Tokens
 from rods.rollout.worker_thread import WorkerThread
 from rods.task import Task
 
+CLOSING = 5.0  # seconds that an early end waits for calls that cannot be interrupted
+
 
 @dataclass
 class Runner:
     """Plays tasks with a policy.
+
+    All work of the environment is done in one thread, which is the same in all plays: some tools
+    work in one thread only.
 
     Attributes:
         token_budget: most tokens of an episode, prompt included.
@@ -59,7 +66,8 @@ class Runner:
         """One episode for each entry of `tasks`, in order.
 
         Everything that ends this early, such as an exception of the policy, cancels all episodes
-        and closes their sessions.
+        and closes their sessions, after at most `CLOSING` seconds: a call that takes longer is not
+        waited for, and the sessions are closed after it.
 
         Args:
             tick: called after every action, for progress displays.
@@ -67,7 +75,6 @@ class Runner:
         Raises:
             NoProcessError: no process can be started.
         """
-        thread = WorkerThread()
         episodes: list[Episode] = []
         playing: list[asyncio.Task[Rollout]] = []
 
@@ -76,8 +83,8 @@ class Runner:
                 policy.leave()
 
         try:
-            episodes = await thread.call(self._begin, tasks)
-            actions = ActionQueue(self.env, thread)
+            await self._thread.call(self._begin, tasks, episodes)
+            actions = ActionQueue(self.env, self._thread)
             if isinstance(policy, GatheringPolicy):
                 policy.enter(len(episodes))
             for number, episode in enumerate(episodes):
@@ -85,14 +92,18 @@ class Runner:
                 playing.append(asyncio.create_task(coroutine))
                 playing[-1].add_done_callback(over)  # also called for one that never began
             return await asyncio.gather(*playing)
-        finally:
+        except BaseException:
             for task in playing:
                 task.cancel()
-            thread.close()
-            for episode in episodes:
-                if episode.ending is None:
-                    episode.close()
-            await asyncio.gather(*playing, return_exceptions=True)
+            if isinstance(self.env, InterruptibleEnvironment):
+                self.env.interrupt()
+            closed = asyncio.wait_for(self._thread.call(_close, episodes), CLOSING)
+            await asyncio.gather(closed, *playing, return_exceptions=True)
+            raise
+
+    @cached_property
+    def _thread(self) -> WorkerThread:
+        return WorkerThread()
 
     async def _play(
         self,
@@ -127,9 +138,11 @@ class Runner:
                 tick()
         return Rollout.of(episode, tokens)
 
-    def _begin(self, tasks: Sequence[Task]) -> list[Episode]:
+    def _begin(self, tasks: Sequence[Task], episodes: list[Episode]) -> None:
+        """Append an episode for each task; they can be closed also if a later one raises."""
         traces = self.traces.visit(tasks)
-        return [self._open(task, traces[task.id]) for task in tasks]
+        for task in tasks:
+            episodes.append(self._open(task, traces[task.id]))
 
     def _open(self, task: Task, trace: GoldTrace | TraceError) -> Episode:
         """An episode at its first turn, or a lost one."""
@@ -141,3 +154,11 @@ class Runner:
             raise
         except UserError as error:
             return Episode.lost(task, self.env, str(error))
+
+
+def _close(episodes: Sequence[Episode]) -> None:
+    """Close the sessions of all episodes that have not ended."""
+    for episode in episodes:
+        if episode.ending is None:
+            with suppress(Exception):  # the others are closed as well
+                episode.close()

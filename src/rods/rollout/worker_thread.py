@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -13,17 +14,21 @@ T = TypeVar("T")
 
 
 class WorkerThread:
-    """Calls functions one after the other, until it is closed.
+    """Calls functions one after the other. It ends when nothing refers to it any more.
 
     The program can exit while a function hangs.
     """
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        Thread(target=self._work, daemon=True).start()
+        Thread(target=_work, args=(self._jobs,), daemon=True).start()
+        weakref.finalize(self, self._jobs.put, None)
 
-    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call the function in the thread; returns or raises what it does."""
+    def call(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        """Call the function in the thread; the future returns or raises what it does.
+
+        The function is also called if the future is cancelled.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -45,12 +50,10 @@ class WorkerThread:
                 loop.call_soon_threadsafe(settle, result, error)
 
         self._jobs.put(job)
-        return await future
+        return future
 
-    def close(self) -> None:
-        """End after the calls so far."""
-        self._jobs.put(None)
 
-    def _work(self) -> None:
-        while job := self._jobs.get():
-            job()
+def _work(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    while job := jobs.get():
+        job()
+        del job  # it refers to the owner of the thread
