@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from doubles import make_config
 from fragile import Fragile
@@ -130,6 +131,22 @@ def test_an_action_ends_with_a_stop_id_or_its_tokens() -> None:
         assert not any(stops[:-1]) and (stops[-1] or len(made.ids) == most)
         lengths.append(len(made.ids))
     assert len(set(lengths)) > 2
+
+
+def test_a_row_near_the_models_last_position_goes_no_further_than_its_own_limit() -> None:
+    torch.manual_seed(0)
+    size = {"n_positions": 32, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=50, **size))
+    policy = TransformersPolicy(model, 0).seeded(1)
+
+    async def ask() -> list[Generation]:
+        policy.enter(3)
+        asked = [([*range(1, 31)], 2), ([1, 2, 3, 4], 20), ([5, 6], 20)]
+        return await asyncio.gather(
+            *(policy.generate(ids, Sampling(n, 1.0, (), i)) for i, (ids, n) in enumerate(asked))
+        )
+
+    assert [len(made.ids) for made in asyncio.run(ask())] == [2, 20, 20]
 
 
 class Scripted(Replay):

@@ -299,6 +299,18 @@ def test_a_failure_of_the_environment_as_a_whole_is_raised() -> None:
     assert not env.open_sessions
 
 
+def test_an_environment_that_loses_an_outcome_ends_the_run() -> None:
+    class Losing(Counted):
+        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
+            return super().execute(steps)[: 1 if self.opened == 4 else None]
+
+    env, tasks = Losing(), [carried()[0]] * 3
+    runner = prepared(env, tasks)
+    with pytest.raises(ValueError, match="gave 1 outcomes for 3 steps"):
+        runner.run(tasks, Replay([gold(task) for task in tasks]))
+    assert not env.open_sessions
+
+
 @contextmanager
 def plain() -> Iterator[None]:
     """Python's own handler of signals."""

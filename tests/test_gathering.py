@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -106,6 +107,76 @@ def test_who_is_cancelled_is_not_waited_for() -> None:
 
     assert soon(asking()).ids == [2]
     assert policy.batches == [[1]]
+
+
+class Short(Sums):
+    """Answers one request less than it should."""
+
+    def answer(self, requests: Sequence[Request]) -> list[Generation]:
+        return super().answer(requests)[1:]
+
+
+def test_a_wrong_number_of_answers_reaches_all_who_wait() -> None:
+    policy = Short()
+
+    async def asking() -> list[Any]:
+        policy.enter(3)
+        asked = [asyncio.create_task(policy.generate([i], Sampling(episode=i))) for i in (0, 1)]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(policy.leave)  # as the last of a batch does
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(found) for found in soon(asking())] == [ValueError, ValueError]
+
+
+def test_a_request_does_not_look_at_all_others() -> None:
+    looks, policy, many = [0], Sums(), 100
+
+    class Noting(asyncio.Future[Any]):
+        def done(self) -> bool:
+            looks[0] += 1
+            return super().done()
+
+    async def asking() -> None:
+        loop = asyncio.get_running_loop()
+        loop.create_future = lambda: Noting(loop=loop)  # type: ignore[method-assign]
+        policy.enter(many)
+        await asyncio.gather(*(policy.generate([i], Sampling(episode=i)) for i in range(many)))
+
+    soon(asking())
+    assert policy.batches == [[*range(many)]] and many <= looks[0] < 10 * many
+
+
+def test_who_has_not_entered_is_answered_at_once() -> None:
+    policy = Noted(micro())
+
+    async def ask() -> Generation:
+        return await policy.seeded(1).generate([5, 6, 7], Sampling(4, 1.0, (), episode=3))
+
+    alone = soon(ask())
+    tasks = carried()[:2]
+    Runner(ENV, RENDERER, EpisodeLimits(attempts=2), CONTEXT).run(tasks, policy)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight.add_(0.1)
+    changed = soon(ask())
+    fresh = Noted(policy.model)
+    policy = fresh
+    assert 0 < len(alone.ids) <= 4 and changed == soon(ask()) != alone
+
+
+def test_an_action_of_a_batch_has_no_more_tokens_than_it_asked_for() -> None:
+    policy = Noted(micro()).seeded(1)
+
+    async def ask() -> list[Generation]:
+        policy.enter(4)
+        limits = (1, 2, 6, 6)
+        return await asyncio.gather(
+            *(policy.generate([5, 6], Sampling(n, 1.0, (), i)) for i, n in enumerate(limits))
+        )
+
+    lengths = [(len(made.ids), len(made.logprobs)) for made in soon(ask())]
+    assert lengths[:2] == [(1, 1), (2, 2)] and max(lengths) > (2, 2)
 
 
 def test_two_runs_at_once_are_refused() -> None:

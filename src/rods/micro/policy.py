@@ -60,11 +60,18 @@ class MicroPolicy(Gathering):
 
     def answer(self, requests: Sequence[Request]) -> list[Generation]:
         asked = [request.sampling for request in requests]
+        rows = [sampling.episode for sampling in asked]
+        if not self.playing:  # the cache has no rows, or those of episodes that are over
+            self._sampler.start(len(requests))
+            rows = list(range(len(requests)))
         made = self._sampler.generate(
             [request.ids for request in requests],
             max(sampling.max_tokens for sampling in asked),
             asked[0].temperature,
             self._rng,
-            [sampling.episode for sampling in asked],
+            rows,
         )
-        return [Generation(ids, logprobs, self._version) for ids, logprobs in made]
+        return [
+            Generation(ids[: one.max_tokens], logprobs[: one.max_tokens], self._version)
+            for one, (ids, logprobs) in zip(asked, made, strict=True)
+        ]

@@ -26,7 +26,7 @@ class TransformersPolicy(Gathering):
     Args:
         model: with `generate`, on any one device.
         pad_id: of a token that fills up shorter histories on the left; it is masked out.
-        rows: most episodes in one call of `generate`.
+        rows: most episodes in one call of `generate`, which all have the same sampling.
     """
 
     def __init__(self, model: Any, pad_id: int, rows: int = 64) -> None:
@@ -40,29 +40,39 @@ class TransformersPolicy(Gathering):
         return self
 
     def answer(self, requests: Sequence[Request]) -> list[Generation]:
-        made: list[Generation] = []
-        for first in range(0, len(requests), self._rows):
-            made += self._generate(requests[first : first + self._rows])
-        return made
+        alike: dict[Sampling, list[int]] = {}
+        for place, request in enumerate(requests):
+            alike.setdefault(request.sampling._replace(episode=0), []).append(place)
+        made: dict[int, Generation] = {}
+        for sampling, places in alike.items():
+            for first in range(0, len(places), self._rows):
+                part = places[first : first + self._rows]
+                generated = self._generate([requests[place] for place in part], sampling)
+                made.update(zip(part, generated, strict=True))
+        return [made[place] for place in range(len(requests))]
 
-    def _generate(self, requests: Sequence[Request]) -> list[Generation]:
+    def _generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Generation]:
+        """Generations of requests with the same sampling.
+
+        Those with fewer tokens left are apart: `generate` computes all rows to the end of the
+        longest, and a model may have no positions beyond a row's own limit.
+        """
         width = max(len(request.ids) for request in requests)
         rows = [[self._pad_id] * (width - len(r.ids)) + [*r.ids] for r in requests]
         real = [[0] * (width - len(r.ids)) + [1] * len(r.ids) for r in requests]
-        device, asked = self.model.device, [r.sampling for r in requests]
-        recorder = _Recorder(asked[0].temperature)
+        device, recorder = self.model.device, _Recorder(sampling.temperature)
         with _in_evaluation(self.model), _own_draws(self._rng.getrandbits(63), device):
             whole = self.model.generate(
                 input_ids=torch.tensor(rows, device=device),
                 attention_mask=torch.tensor(real, device=device),
-                generation_config=_plainly(asked, self._pad_id),
+                generation_config=_plainly(sampling, self._pad_id),
                 logits_processor=LogitsProcessorList([recorder]),
             )
         ids = whole[:, width:].tolist()
         logprobs = recorder.finish(whole).tolist()
         return [
-            Generation(row[:end], chosen[:end], self._version)
-            for row, chosen, end in zip(ids, logprobs, map(_end, ids, asked), strict=True)
+            Generation(row[: _end(row, sampling)], chosen[: _end(row, sampling)], self._version)
+            for row, chosen in zip(ids, logprobs, strict=True)
         ]
 
 
@@ -90,14 +100,14 @@ class _Recorder(LogitsProcessor):
             self._chosen.append(self._last.gather(-1, input_ids[:, -1:]).squeeze(-1))
 
 
-def _plainly(asked: Sequence[Sampling], pad_id: int) -> GenerationConfig:
+def _plainly(sampling: Sampling, pad_id: int) -> GenerationConfig:
     """The model's own distribution; the recorder applies the temperature."""
     drawn = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
     return GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=max(sampling.max_tokens for sampling in asked),
-        eos_token_id=list(asked[0].stop_ids),
+        max_new_tokens=sampling.max_tokens,
+        eos_token_id=list(sampling.stop_ids),
         pad_token_id=pad_id,
-        **(drawn if asked[0].temperature > 0 else {"do_sample": False}),
+        **(drawn if sampling.temperature > 0 else {"do_sample": False}),
     )
 
 
@@ -126,4 +136,4 @@ def _own_draws(seed: int, device: torch.device) -> Iterator[None]:
 def _end(ids: list[int], sampling: Sampling) -> int:
     """The length of a row; the batch is as long as its longest row."""
     stop = next((i for i, token in enumerate(ids) if token in sampling.stop_ids), len(ids))
-    return min(stop + 1, sampling.max_tokens, len(ids))
+    return min(stop + 1, len(ids))

@@ -83,7 +83,11 @@ class ActionQueue:
             if isinstance(act, Ending):
                 episode.end(act)
             steps.append(episode.begin(act, said) if isinstance(act, Action) else None)
-        outcomes = iter(self._env.execute([step for step in steps if step]))
+        work = [step for step in steps if step]
+        found = self._env.execute(work)
+        if len(found) != len(work):
+            raise ValueError(f"the environment gave {len(found)} outcomes for {len(work)} steps")
+        outcomes = iter(found)
         return [
             entry.episode.finish(next(outcomes) if step else None)
             for entry, step in zip(batch, steps, strict=True)

@@ -60,16 +60,18 @@ class Gathering(ABC):
 
     def _proceed(self) -> None:
         """Answer if all playing episodes have made a request."""
-        waiting = [request for request in self._waiting if not request.answer.done()]
-        if not waiting or len(waiting) < self.playing:
+        if len(self._waiting) < self.playing:
             return
+        self._waiting = [request for request in self._waiting if not request.answer.done()]
+        if not self._waiting or len(self._waiting) < self.playing:
+            return
+        batch = sorted(self._waiting, key=lambda request: request.sampling.episode)
         self._waiting = []
-        batch = sorted(waiting, key=lambda request: request.sampling.episode)
         try:
-            made = self.answer(batch)
+            answered = list(zip(batch, self.answer(batch), strict=True))
         except Exception as error:  # each episode gets it; otherwise they would wait without end
             for request in batch:
                 request.answer.set_exception(error)
             return
-        for request, generation in zip(batch, made, strict=True):
+        for request, generation in answered:
             request.answer.set_result(generation)
