@@ -313,8 +313,12 @@ def test_an_environment_that_loses_an_outcome_ends_the_run() -> None:
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Python's own handler of signals."""
-    yield
+    """Python's own handler of signals; a process in the background is started without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("handler", [plain, Stopper])
