@@ -60,6 +60,7 @@ def test_what_is_no_name_is_no_category(name: Any) -> None:
         make_config(stages=[{"categories": [name]}])
 
 
+@pytest.mark.slow
 def test_a_run_on_own_categories(rods: Any, own: Path) -> None:
     done = rods("train", "--run", "run", *OPTIONS, *TINY, "--arm", "static", "--json")
     assert done.code == 0, done.err

@@ -58,6 +58,7 @@ def written(out: Path) -> bytes:
     return out.read_bytes() + out.with_name("tasks.jsonl.given_up.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 @given(stops=st.lists(st.integers(0, 3), max_size=3), torn=st.integers(0, 400))
 @settings(max_examples=12, deadline=None)
 def test_interrupted_runs_end_in_the_same_file(

@@ -221,7 +221,12 @@ OWN_TOOLS = {"environment__name": CLINIC, "environment__tasks": str(CLINIC_TASKS
 @pytest.mark.parametrize(
     ("settings", "options", "made"),
     [
-        (["pool.seeds=4", "policy.indices=8", "policy.seed=5"], {}, {"tasks"}),
+        pytest.param(
+            ["pool.seeds=4", "policy.indices=8", "policy.seed=5"],
+            {},
+            {"tasks"},
+            marks=pytest.mark.slow,
+        ),
         ([], OWN_TOOLS, {"words"}),
     ],
     ids=["benchmark", "own tools"],
@@ -249,6 +254,7 @@ def test_a_worker_prepares_no_policy_and_loads_no_training_library(
     assert kinds(own_cache) == made
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_only_its_checkpoint(
     rods: Any, own_cache: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 def test_two_epochs_on_the_clinic(rods: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = ("train", "--run", run, *OWN, "--preset", "tiny", "--arm", "static", "--json")
@@ -216,6 +217,7 @@ def test_the_sides_are_fixed_and_apart() -> None:
     assert (again.sides, again.left_out) == (tasks.sides, tasks.left_out)
 
 
+@pytest.mark.slow
 def test_variants_of_ones_own_tasks_are_made_and_trained_on(rods: Any, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = ("train", "--run", run, *OWN, "--preset", "tiny", "--arm", "rods", "--json")

@@ -98,6 +98,7 @@ SMALL = ("rollout.tasks_per_step=2", "rollout.group_size=4", "optimizer.microbat
 TORCH = (*SMALL, "pool.seeds=4", "boundary.rule=random", "stages=[{reward: progress}]")
 
 
+@pytest.mark.slow
 def test_the_plain_torch_loop_learns_and_resumes(tmp_path: Path) -> None:
     names: dict[str, Any] = {"__name__": "trainer"}
     exec(compile(block("Plain torch"), "docs/trainers.md", "exec"), names)
