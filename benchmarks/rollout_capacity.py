@@ -124,7 +124,7 @@ def release(waiting: Sequence[asyncio.Future[None]]) -> list[asyncio.Future[None
 
 
 class Clocked(Scripted):
-    """Repeats the first actions for ever, and notes the CPU time at each request."""
+    """Repeats the first actions without end, and records the CPU time at each request."""
 
     def __init__(self, scripts: Sequence[Script]) -> None:
         super().__init__(scripts)
@@ -154,7 +154,7 @@ def chosen(renderer: MicroRenderer) -> tuple[list[Task], list[Script]]:
 
 
 def play(runner: Runner, tasks: Sequence[Task], policy: Policy) -> tuple[float, list[Rollout]]:
-    """Seconds of wall time, and what came of it."""
+    """Seconds of wall time, and the result."""
     start = time.monotonic()
     rollouts = runner.run(tasks, policy)
     return time.monotonic() - start, rollouts

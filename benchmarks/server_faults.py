@@ -37,7 +37,7 @@ class Query(BaseModel):
 
 
 def outcome(mode: Mode) -> dict[str, Any]:
-    """What came of the questions to a server."""
+    """The results of the questions to a server."""
     number = itertools.count(1)
     came, words, wrong = list[str](), list[str](), 0
     with ScriptedEndpoint(lambda request: mode.script(request, next(number))) as server:

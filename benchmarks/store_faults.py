@@ -363,7 +363,7 @@ def full_disk(desk: Desk) -> None:
             ended = Child(train, folder, 0, hook).end()
             if disk:
                 again = Child(train, folder, ended.step).end()
-                desk.seen("disk full, and still full when it is taken up", again, folder)
+                desk.seen("disk full, and still full when it is resumed", again, folder)
                 (disk / "ballast").unlink()
             desk.note(f"disk full in `{where}`", ended, folder)
 
@@ -447,7 +447,7 @@ def obeying(work: Callable[..., object], *arguments: Any) -> None:
 def locked(desk: Desk) -> None:
     """Another program has begun to write; a worker has, and stands still."""
     moment = 4 * database.PATIENCE / 10
-    for name, seconds in (("for a moment", moment), ("for ever", 999.0)):
+    for name, seconds in (("for a moment", moment), ("without end", 999.0)):
         folder = desk.copy(desk.half)
         holding = Child(hold, folder, seconds)
         holding.wait("locked")
@@ -768,7 +768,7 @@ def commands(desk: Desk) -> None:
     holding.wait("locked")
     ended = rods.start(folder).end()
     holding.kill().end()
-    rods.note("`rods train`: file locked for ever", ended, folder)
+    rods.note("`rods train`: file locked without end", ended, folder)
     sound = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(sound[: len(sound) // 2])
     ended = rods.start(folder).end()

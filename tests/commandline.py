@@ -1,4 +1,4 @@
-"""The command in this process, and what came of a command."""
+"""The command in this process, and the result of a command."""
 
 from __future__ import annotations
 

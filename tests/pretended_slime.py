@@ -16,7 +16,7 @@ class Sample:
     group_index: int | None = None
     index: int | None = None
     prompt: str = ""
-    reward: float | dict[str, Any] | None = None
+    reward: Any = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     class Status(Enum):
@@ -28,7 +28,8 @@ class Sample:
     status: Status = Status.PENDING
 
     def get_reward_value(self, args: Any) -> float:
-        return self.reward if not args.reward_key else self.reward[args.reward_key]  # type: ignore
+        reward: float = self.reward[args.reward_key] if args.reward_key else self.reward
+        return reward
 
 
 class DataSource(ABC):

@@ -175,7 +175,7 @@ def test_a_scripted_asynchronous_policy_plays_through_the_loop(
     turns = (2, 0, 1, 2)
     while loop.step < STEPS:
         chosen = loop.next_tasks()
-        delays = [0.05 * (7 - i) for i in range(SIZE * TASKS)]
+        delays = [0.01 * (7 - i) for i in range(SIZE * TASKS)]
         policy = Scripted([tools.right(n) for n in turns] * TASKS, delays)
         rollouts = runner.run([task for task in chosen for _ in turns], policy)
         assert policy.over != sorted(policy.over), "all were over in order"

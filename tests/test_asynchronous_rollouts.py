@@ -67,7 +67,7 @@ def prepared(env: BfclEnvironment, tasks: Sequence[Task]) -> Runner:
 
 
 def soon(made: Coroutine[Any, Any, Any]) -> Any:
-    """The result, or a failure instead of a wait for ever."""
+    """The result, or a failure instead of a wait without end."""
 
     async def limited() -> Any:
         async with asyncio.timeout(PATIENCE):
@@ -109,7 +109,7 @@ def test_the_environment_does_not_stop_the_event_loop() -> None:
 
     class Slow(Counted):
         def execute(self, steps: Sequence[Work]) -> list[Outcome]:
-            assert went_on.wait(PATIENCE), "the loop stands still"
+            assert went_on.wait(PATIENCE), "the event loop is blocked"
             return super().execute(steps)
 
     tasks = carried()[:2]
@@ -146,7 +146,7 @@ def test_what_waits_during_one_visit_makes_up_the_next() -> None:
     class Staggered(Replay):
         async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
             if sampling.episode and not self.shown[sampling.episode]:
-                await asyncio.sleep(0.01)  # the first one has gone to the environment by then
+                await asyncio.sleep(0.01)  # the first one has reached the environment before
                 asked[0] += 1
                 if asked[0] == 5:
                     asyncio.get_running_loop().call_later(0.05, free.set)
@@ -220,35 +220,47 @@ def test_a_session_that_cannot_be_closed_hides_no_failure_and_no_other_session()
     assert not env.open_sessions
 
 
+class Held(Counted):
+    """One of its methods waits until `free` is set, which it is at first."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.began, self.free, held = Event(), Event(), getattr(self, method)
+        self.free.set()
+
+        def holding(*arguments: Any) -> Any:
+            self.began.set()
+            assert self.free.wait(PATIENCE), "the event loop is blocked"
+            return held(*arguments)
+
+        setattr(self, method, holding)
+
+    def cancel_there(self, tasks: Sequence[Task]) -> None:
+        """Play, cancel the run while the environment is in that method, and then free it."""
+        runner = prepared(self, tasks)
+        self.began.clear()
+        self.free.clear()
+
+        async def cancelled() -> None:
+            playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
+            await asyncio.to_thread(self.began.wait, PATIENCE)
+            playing.cancel()
+            asyncio.get_running_loop().call_later(0.05, self.free.set)
+            with pytest.raises(asyncio.CancelledError):
+                await playing
+
+        soon(cancelled())
+        assert self.free.is_set() and not self.open_sessions
+
+
 def test_a_run_cancelled_while_it_opens_sessions_closes_them() -> None:
-    tasks, began, free = [carried()[0]] * 3, Event(), Event()
-
-    class Slow(Counted):
-        def open(self, task: Task) -> BfclSession:
-            began.set()
-            assert free.wait(PATIENCE)
-            return super().open(task)
-
-    free.set()
-    env = Slow()
-    runner = prepared(env, tasks)
-    began.clear()
-    free.clear()
-
-    async def cancelled() -> None:
-        playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
-        await asyncio.to_thread(began.wait, PATIENCE)
-        playing.cancel()
-        asyncio.get_running_loop().call_soon(free.set)
-        with pytest.raises(asyncio.CancelledError):
-            await playing
-
-    soon(cancelled())
-    assert env.opened == 4 and not env.open_sessions
+    env = Held("open")
+    env.cancel_there([carried()[0]] * 3)
+    assert env.opened == 4
 
 
 class Failing(Replay):
-    """Fails in the second action of one episode, while others wait for ever."""
+    """Fails in the second action of one episode, while others wait."""
 
     async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
         if sampling.episode == 2 and self.shown[2]:
@@ -347,7 +359,7 @@ def test_a_cancelled_run_closes_its_sessions() -> None:
     env, tasks = Counted(), [carried()[0]] * 5
     runner = prepared(env, tasks)
     policy = Late([gold(task) for task in tasks])
-    policy.left += 1  # so that the first one waits for ever
+    policy.left += 1  # so that the first one waits
 
     async def cancelled() -> None:
         with pytest.raises(TimeoutError):
@@ -385,31 +397,8 @@ def test_an_early_end_interrupts_the_calls_of_the_guard(tools: Fragile, workers:
 
 
 def test_a_cancelled_run_leaves_the_event_loop_free() -> None:
-    """Even if a call in this process goes on: its session is closed after it."""
-    tasks, began, free = [carried()[0]] * 2, Event(), Event()
-
-    class Slow(Counted):
-        def execute(self, steps: Sequence[Work]) -> list[Outcome]:
-            began.set()
-            assert free.wait(PATIENCE), "the loop stands still"
-            return super().execute(steps)
-
-    free.set()
-    env = Slow()
-    runner = prepared(env, tasks)
-    began.clear()
-    free.clear()
-
-    async def cancelled() -> None:
-        playing = asyncio.create_task(runner.play(tasks, Replay([gold(t) for t in tasks])))
-        await asyncio.to_thread(began.wait, PATIENCE)
-        playing.cancel()
-        asyncio.get_running_loop().call_later(0.05, free.set)
-        with pytest.raises(asyncio.CancelledError):
-            await playing
-
-    soon(cancelled())
-    assert free.is_set() and not env.open_sessions
+    """Even if a call in this process continues: its session is closed after it."""
+    Held("execute").cancel_there([carried()[0]] * 2)
 
 
 def test_the_history_is_handed_over_and_not_copied() -> None:

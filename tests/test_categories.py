@@ -1,4 +1,4 @@
-"""Categories are names: a task carries any, whoever looks at it takes what there is."""
+"""Categories are names: a task carries any, and all that reads categories takes what there is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TINY = ("--preset", "tiny", "--set", "steps=2")
 
 @pytest.fixture
 def own(shop: Path) -> Path:
-    """The shop, its first six tasks of one category of its own and the others of another."""
+    """The shop, its first six tasks of one category and the others of another."""
     rows = [json.loads(line) for line in (shop / "tasks.jsonl").read_text("utf-8").splitlines()]
     for number, row in enumerate(rows):
         row["category"] = OWN[number >= 6]
@@ -86,6 +86,7 @@ def name_in_stages(run: Path, *categories: str) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_a_stage_trains_on_one_of_them(rods: Any, own: Path) -> None:
     settings = (*TINY, "--arm", "static", "--set", f"stages={LATE}")
     assert rods("train", "--run", "run", *OPTIONS, *settings).code == 0

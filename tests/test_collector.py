@@ -79,6 +79,7 @@ def test_interrupted_runs_end_in_the_same_file(
     assert collector.funnel["admitted"] >= WANTED
 
 
+@pytest.mark.slow
 def test_categories_follow_the_seeds(tmp_path: Path) -> None:
     parents = {task.id: task for task in world().parents}
     collector = Collector(tmp_path / "tasks.jsonl", {})
@@ -163,14 +164,14 @@ def test_an_exception_ends_its_job_only(tmp_path: Path) -> None:
     assert {row["error"] for row in lost} == {error}
     assert ["traceback" in row for row in lost] == [True] + [False] * (len(lost) - 1)
     assert "in plan" in lost[0]["traceback"]
-    told = f"an error in synthesis: {error}; its traceback goes to tasks.jsonl.given_up.jsonl"
-    assert said == [told]
+    message = f"an error in synthesis: {error}; its traceback goes to tasks.jsonl.given_up.jsonl"
+    assert said == [message]
 
 
 def test_exceptions_in_a_row_end_the_run(tmp_path: Path) -> None:
     collector = Collector(tmp_path / "tasks.jsonl", {}, notice=lambda line: None)
-    told = "only 0 of 3 tasks .*; 10 errors in a row; last: ZeroDivisionError: .*tasks.jsonl.part"
-    with pytest.raises(UserError, match=told):
+    message = "only 0 of 3 tasks .*; 10 errors in a row; last: ZeroDivisionError: .*jsonl.part"
+    with pytest.raises(UserError, match=message):
         list(collector.run(3, in_threads(ailing(1), 1)))
     assert '"traceback"' in (tmp_path / "tasks.jsonl.part").read_text()
 
@@ -190,10 +191,10 @@ class Choosy:
 def test_errors_are_kept_alike_after_an_interruption(tmp_path: Path) -> None:
     pipeline = replace(maker().pipeline, planner=Choosy(maker().pipeline.planner))
     runner = JobRunner(pipeline, world().parents, random_seed=1, size=4)
-    found, told = [], []
+    found, reported = [], []
     for name, stops in (("whole", ()), ("torn", (1, 2, 1))):
         for batches in (*stops, 1000):
-            collector = Collector(tmp_path / name, {}, notice=told.append)
+            collector = Collector(tmp_path / name, {}, notice=reported.append)
             made = collector.run(WANTED, in_threads(runner, 1))
             for _, _ in zip(range(batches), made, strict=False):
                 pass
@@ -201,7 +202,7 @@ def test_errors_are_kept_alike_after_an_interruption(tmp_path: Path) -> None:
         assert collector.errors.total == collector.funnel["error"] > 1
         found.append((tmp_path / f"{name}.given_up.jsonl").read_bytes())
     assert found[0] == found[1] and found[0].count(b'"traceback"') == 1
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 @pytest.mark.parametrize(
@@ -225,8 +226,8 @@ def test_a_damaged_line_is_named(tmp_path: Path, damaged: dict[str, object]) -> 
     kept = part.read_bytes()
     with pytest.raises(UserError) as caught:
         make(out)
-    told = f"{part}: line 2 is damaged; remove the file to start again"
-    assert str(caught.value) == told and part.read_bytes() == kept
+    message = f"{part}: line 2 is damaged; remove the file to start again"
+    assert str(caught.value) == message and part.read_bytes() == kept
 
 
 class Unusable:

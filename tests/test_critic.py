@@ -172,7 +172,7 @@ def test_a_login_that_is_refused_fails() -> None:
 
 def test_what_the_words_of_one_turn_ask_another_may_not_do() -> None:
     late = (("make the folder old2025", "pwd()"), ("where are we", "mkdir('old2025')"))
-    assert Critic(ENV).review(task_of(late)) == "ground: told in another turn"
+    assert Critic(ENV).review(task_of(late)) == "ground: stated in another turn"
     again = (("make the folder old2025", "mkdir('old2025')"), ("enter it", "cd('old2025')"))
     assert Critic(ENV).review(task_of(again)) == ""
 

@@ -108,6 +108,7 @@ def written(tools: Fragile, calls: list[str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_stall_while_a_file_is_read(tools: Fragile) -> None:
     path = written(tools, ["add(amount=2)"])
     tools.mark("stall")
@@ -149,7 +150,7 @@ def test_each_line_has_its_own_score(tools: Fragile, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("session", "what"),
     [
-        (0, "stall"),
+        pytest.param(0, "stall", marks=pytest.mark.slow),
         pytest.param(1, "stall", marks=pytest.mark.slow),
         pytest.param(3, "stall", marks=pytest.mark.slow),
         (0, "fail"),
@@ -169,7 +170,11 @@ def test_a_stall_while_a_profile_is_taken(tools: Fragile, session: int, what: st
 
 @pytest.mark.parametrize(
     ("what", "session"),
-    [("stall", 0), pytest.param("stall", 1, marks=pytest.mark.slow), ("fail", 1)],
+    [
+        pytest.param("stall", 0, marks=pytest.mark.slow),
+        pytest.param("stall", 1, marks=pytest.mark.slow),
+        ("fail", 1),
+    ],
 )
 def test_a_stall_while_an_example_is_made(tools: Fragile, what: str, session: int) -> None:
     """What the small policy is pretrained on shows no time limit that nothing had to do with."""

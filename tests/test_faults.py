@@ -38,7 +38,7 @@ def test_nothing_is_lost_and_nobody_sees_a_traceback(rows: dict[str, dict]) -> N
         ("disk full in `add_groups`", "2", "see whether the disk is full"),
         ("disk full in `end_epoch`", "2", "see whether the disk is full"),
         ("folder cannot be written", "2", "make it writable, or use another folder"),
-        ("file locked by another program for ever", "2", "end the process that holds it"),
+        ("file locked by another program without end", "2", "end the process that holds it"),
         ("file truncated", "2", "it is damaged: restore it or use another folder"),
         ("page overwritten", "2", "it is damaged: restore it or use another folder"),
         ("log deleted after the trainer was killed, and put back", "2", "run.sqlite-wal back"),

@@ -129,7 +129,7 @@ def test_a_follower_ends_with_the_run(begun: Path) -> None:
 
 
 def test_a_second_worker_is_refused(rods, begun: Path) -> None:
-    """Its supervisor is told by the exit status that this is no death."""
+    """Its supervisor is reported by the exit status that this is no death."""
     first = Store(begun, role="worker")
     refused(rods("synth", "--follow", begun), "another worker is at work here")
     assert rods("synth", "--follow", begun, "--supervised").code == BUSY
@@ -183,9 +183,9 @@ def test_a_run_goes_on_without_a_worker_that_cannot_start(
     done = rods(*runs.arguments("unaided", *BESIDE, *more))
     assert done.code == 0, done.err
     summary = runs.summary("unaided")
-    told = "OPENAI_API_KEY"
-    assert told in summary["worker"]["gave_up"]
-    assert told in " ".join(done.out.split())
+    reported = "OPENAI_API_KEY"
+    assert reported in summary["worker"]["gave_up"]
+    assert reported in " ".join(done.out.split())
     assert (summary["steps"], summary["epochs"]) == (STEPS, 2)
     assert look(runs.root / "unaided")[1] == []
 
@@ -216,9 +216,9 @@ def test_a_broken_synthesis_is_reported_everywhere(
         started = supervised(monkeypatch)
         end_no_epoch_before(monkeypatch, lambda: started[0].state.gave_up)
     name = f"broken {mode}"
-    told = ("--set", f"synthesis.mode={mode}", "--set", "synthesis.errors=3")
+    reported = ("--set", f"synthesis.mode={mode}", "--set", "synthesis.errors=3")
     # Any task may be a seed: whether groups have a signal hangs on the machine's floating point.
-    done = rods(*runs.arguments(name, *told, "--set", "boundary.rule=random"))
+    done = rods(*runs.arguments(name, *reported, "--set", "boundary.rule=random"))
     assert done.code == 0, done.err
     folder, summary = runs.root / name, runs.summary(name)
     error = "LookupError: no [bold]such</pre> stage, asked with ***"

@@ -1,4 +1,4 @@
-"""A policy that answers in batches: its batches are rounds, whoever asked first."""
+"""A policy that answers in batches: its batches are rounds, in the order of the episodes."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.provenance import Source, leaves, says, sources, told
+from rods.provenance import Source, leaves, says, sources, stated
 from rods.task import Call, Task, Turn
 
 TOLD = [
@@ -29,18 +29,18 @@ NOT_TOLD = [
 
 
 @pytest.mark.parametrize(("value", "text"), TOLD)
-def test_a_value_is_told(value: object, text: str) -> None:
-    assert told(value, text)
+def test_a_value_is_stated(value: object, text: str) -> None:
+    assert stated(value, text)
 
 
 @pytest.mark.parametrize(("value", "text"), NOT_TOLD)
-def test_a_value_is_not_told(value: object, text: str) -> None:
-    assert not told(value, text)
+def test_a_value_is_not_stated(value: object, text: str) -> None:
+    assert not stated(value, text)
 
 
 def test_a_truth_value_needs_only_to_be_spoken_of() -> None:
-    assert told(True, "list the hidden files too", "show_hidden")
-    assert not told(True, "list the files", "recursive")
+    assert stated(True, "list the hidden files too", "show_hidden")
+    assert not stated(True, "list the files", "recursive")
 
 
 def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:

@@ -58,6 +58,7 @@ def on_tally(folder: Path) -> list[str]:
     return ["--env", "tally:Tally", "--tasks", str(path), "--preset", "tiny"]
 
 
+@pytest.mark.slow
 def test_a_kind_of_the_users_own_trains_and_resumes(
     rods: Any, tools: Fragile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,10 +90,10 @@ def test_an_arm_that_makes_tasks_needs_synthesis(
     rods: Any, tools: Fragile, tmp_path: Path, mode: str, arm: str
 ) -> None:
     run, options = tmp_path / "run", on_tally(tmp_path)
-    told = f"--arm {arm}: these tools have no synthesis; use --arm static"
+    message = f"--arm {arm}: these tools have no synthesis; use --arm static"
     mode = f"synthesis.mode={mode}"
     refused(
-        rods("train", "--run", run, *options, "--arm", arm, "--set", STOCK, "--set", mode), told
+        rods("train", "--run", run, *options, "--arm", arm, "--set", STOCK, "--set", mode), message
     )
     assert not run.exists()
 
@@ -104,8 +105,8 @@ def test_a_worker_without_synthesis_is_refused(rods: Any, tools: Fragile, tmp_pa
     config = load_config("tiny", [STOCK, "synthesis.mode=background"], **own)
     check_settings(store, config, store.folder)
     store.close()
-    told = "--arm rods: these tools have no synthesis; use --arm static"
-    refused(rods("synth", "--follow", tmp_path / "run"), told)
+    message = "--arm rods: these tools have no synthesis; use --arm static"
+    refused(rods("synth", "--follow", tmp_path / "run"), message)
 
 
 def test_a_run_without_held_out_tasks(rods: Any, tools: Fragile, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_one_of_each_kind(tmp_path: Path) -> None:
     worker.close()
 
 
-def test_whoever_is_refused_learns_by_whom(tmp_path: Path) -> None:
+def test_a_refusal_names_the_other_process(tmp_path: Path) -> None:
     with Process(HOLD, tmp_path) as other:
         told = f"another trainer is at work here (process {other.pid} on {socket.gethostname()})"
         with pytest.raises(BusyError) as caught:

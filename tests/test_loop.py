@@ -76,12 +76,12 @@ def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None
         epoch = loop.epoch
         pool, before = deepcopy(loop.curriculum.pool), loop.store.events()
         carried = loop.curriculum.admission.carried
-        told = loop.end_epoch()
+        reported = loop.end_epoch()
         for event in itertools.takewhile(
-            lambda e: e.reason != "pruned" and e.kind != "injected", told
+            lambda e: e.reason != "pruned" and e.kind != "injected", reported
         ):
             pool.apply(event)
-        injected = [e for e in told if e.kind == "injected"]
+        injected = [e for e in reported if e.kind == "injected"]
         joined, allowed = joined + len(injected), allowed + beta * len(pool.live)
         assert len(injected) <= floor(carried + beta * len(pool.live))
         assert joined <= allowed

@@ -1,4 +1,4 @@
-"""A worker that dies, hangs or ends: real processes, and what the trainer is told of them."""
+"""A worker that dies, hangs or ends: real processes, and what the trainer is reported of them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PATIENCE = 60.0  # seconds until a test says that nothing happens; a sound one t
 
 
 class Watched:
-    """A supervisor over a script; `told` are the lines for a person."""
+    """A supervisor over a script; `reported` are the lines for a person."""
 
     def __init__(self, script: str, *arguments: object, **settings: object) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
         command = [sys.executable, "-c", WORK + script, *map(str, arguments)]
-        usual = {"restarts": 2, "silence": PATIENCE, "pause": 0.01, "notice": self.told.append}
+        usual = {"restarts": 2, "silence": PATIENCE, "pause": 0.01, "notice": self.reported.append}
         self.supervisor = Supervisor(command, **usual | settings)  # type: ignore[arg-type]
         self.state = self.supervisor.state
 
@@ -45,7 +45,7 @@ class Watched:
     def until(self, what: Callable[[], object]) -> None:
         end = time.monotonic() + PATIENCE
         while not what():
-            assert time.monotonic() < end, (self.state, self.told)
+            assert time.monotonic() < end, (self.state, self.reported)
             time.sleep(0.01)
 
 
@@ -78,7 +78,7 @@ def test_one_that_dies_at_every_start_is_given_up(tmp_path: Path) -> None:
     assert state.gave_up == "died 3 times in a row; last: rods: no model"
     ended = "the synthesis worker ended (rods: no model); next start in"
     given_up = f"synthesis is given up: its worker {state.gave_up}"
-    assert watched.told == [f"{ended} 0.01 s", f"{ended} 0.02 s", given_up]
+    assert watched.reported == [f"{ended} 0.01 s", f"{ended} 0.02 s", given_up]
 
 
 def test_it_waits_twice_as_long_each_time() -> None:
@@ -117,14 +117,14 @@ def test_one_that_gives_up_is_given_up_at_once() -> None:
         watched.supervisor._thread.join()
     assert (watched.state.starts, watched.state.restarts) == (1, 0)
     assert watched.state.gave_up == "the model is gone"
-    assert watched.told == ["synthesis is given up: the model is gone"]
+    assert watched.reported == ["synthesis is given up: the model is gone"]
 
 
 def test_what_a_person_should_see_is_told_at_once() -> None:
     script = "print(json.dumps({'notice': 'x \\x1b[2J' + 'y' * 999}), flush=True)\n" + IDLE
     with Watched(script) as watched:
         watched.until(lambda: watched.state.last == {"jobs": 0})
-        assert watched.told == ["x [2J" + "y" * 295]
+        assert watched.reported == ["x [2J" + "y" * 295]
 
 
 def test_a_supervisor_that_fails_says_so() -> None:
@@ -135,7 +135,7 @@ def test_a_supervisor_that_fails_says_so() -> None:
         watched.until(lambda: watched.state.gave_up)
         watched.supervisor._thread.join()
     assert watched.state.gave_up == "its supervisor failed: ValueError: embedded null byte"
-    assert watched.told == [f"synthesis is given up: {watched.state.gave_up}"]
+    assert watched.reported == [f"synthesis is given up: {watched.state.gave_up}"]
 
 
 def test_a_finished_job_forgives_earlier_deaths(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ sys.stdin.read()
 """
     with Watched(script, tmp_path, restarts=0) as watched:
         watched.until(lambda: watched.state.last)
-        assert (watched.state.starts, watched.state.deaths, watched.told) == (5, 0, [])
+        assert (watched.state.starts, watched.state.deaths, watched.reported) == (5, 0, [])
 
 
 def test_a_silent_one_is_replaced() -> None:
@@ -220,7 +220,7 @@ def test_close_leaves_nothing(script: str, monkeypatch: pytest.MonkeyPatch) -> N
         return [*running, *threads, *(pipe for pipe in pipes if pipe is None or not pipe.closed)]
 
     watched.until(lambda: not left())
-    assert watched.told == [], "ended on purpose, and told as a death"
+    assert watched.reported == [], "ended on purpose, and reported as a death"
 
 
 def in_session(folder: Path, session: int) -> bool:
@@ -233,7 +233,7 @@ def in_session(folder: Path, session: int) -> bool:
 
 def test_close_interrupts_a_pause() -> None:
     with Watched("sys.exit(1)", pause=LONGEST_PAUSE) as watched:
-        watched.until(lambda: watched.told)
+        watched.until(lambda: watched.reported)
     assert (watched.state.starts, watched.state.gave_up) == (1, "")
 
 

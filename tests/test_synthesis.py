@@ -8,6 +8,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.envs.python import PythonEnvironment
@@ -138,6 +140,7 @@ def test_an_excerpt_stands_in_some_text_of_a_seed() -> None:
     assert max(len(e.split()) for e in excerpts) == EXCERPT_WORDS[1]
 
 
+@pytest.mark.slow
 def test_equal_draws_make_equal_tasks_in_any_process() -> None:
     code = "import json, test_synthesis as t; print(json.dumps([x.id for x in t.variants()]))"
     done = subprocess.run(

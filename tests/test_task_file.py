@@ -61,7 +61,7 @@ def turn(**fields: Any) -> dict[str, Any]:
         ({**GOOD, "category": "x" * 61}, "line 1: category: "),
         ({**GOOD, "category": "a\x1b[2J"}, "line 1: category: has a character that cannot be"),
         ({**GOOD, "category": " a"}, "line 1: category: begins or ends with a space"),
-        ({**GOOD, "category": "overall"}, "line 1: category: 'overall' stands for all"),
+        ({**GOOD, "category": "overall"}, "line 1: category: 'overall' means all"),
         ({**GOOD, "classes": ["Nonesuch"]}, "unknown tool 'find_patient'"),
         ({**GOOD, "start": {"Clinic": {"cats": 1}}}, "no public attribute 'cats'"),
         ({**GOOD, "withheld": ["fly"]}, "withheld: no tool 'fly'"),

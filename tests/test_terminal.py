@@ -211,7 +211,8 @@ def test_json_streams_hold_json_alone(rods: Any, shop: Path, forced: None) -> No
         assert done.out and all(json.loads(line) for line in done.out.splitlines())
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_what_tools_print_is_not_among_the_results(shop: Path, workers: int) -> None:
     text = (shop / "shop.py").read_text()
     loud = text.replace("        return {", "        print('PRINTED')\n        return {")

@@ -104,7 +104,7 @@ def test_a_finished_run_stays_as_it_is(rods, runs: Runs) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_is_prolonged_is_the_longer_one(runs: Runs) -> None:
-    """Where the rate is constant by then; a notice says what a linear schedule changes."""
+    """With a constant rate; a notice says what a linear schedule changes."""
     more = ("--set", f"steps={STEPS + 5}")
     shutil.copytree(runs.root / "whole", runs.root / "prolonged")
     for name in ("prolonged", "longer"):

@@ -266,6 +266,7 @@ def test_few_or_unfit_tasks_are_refused(tmp_path: Path, count: int) -> None:
         prepare_tasks(config, lambda what, share: None)
 
 
+@pytest.mark.slow
 def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_path: Path) -> None:
     """Its database goes away after the first step."""
     start = {"Tally": {"folder": str(tmp_path)}}

@@ -40,8 +40,8 @@ PATIENCE = 300.0  # seconds until a test says that something never happens
 
 def background(size: int = 2, **sections: object) -> Config:
     """Variants are made by a worker."""
-    told = sections.pop("synthesis", {})
-    return make_config(size, synthesis={"mode": "background", **told}, **sections)  # type: ignore[dict-item]
+    counts = sections.pop("synthesis", {})
+    return make_config(size, synthesis={"mode": "background", **counts}, **sections)  # type: ignore[dict-item]
 
 
 def trainer(config: Config, folder: Path, step: int = 0) -> Loop:
@@ -79,15 +79,20 @@ def work(
     folder: Path, synthesis: RenamingSynthesis | None = None, stop: int = 99, **settings: object
 ) -> tuple[WorkerProgress, list[WorkerProgress]]:
     """A worker until nothing is left, or until it was asked so often whether to stop."""
-    told: list[WorkerProgress] = []
+    counts: list[WorkerProgress] = []
     store = Store(folder, role="worker", durable=False)
     asked = iter(range(99))
     config = background(pool={"beta": 1.0}, synthesis=settings)
     worker = SynthesisWorker(
-        config, store, synthesis or RenamingSynthesis(), lambda: next(asked) >= stop, told.append, 0
+        config,
+        store,
+        synthesis or RenamingSynthesis(),
+        lambda: next(asked) >= stop,
+        counts.append,
+        0,
     )
     try:
-        return worker.run(once=True), told
+        return worker.run(once=True), counts
     finally:
         store.close()
 
@@ -121,11 +126,11 @@ class Failing(RenamingSynthesis):
 
 def test_it_does_the_jobs_that_there_are(folder: Path) -> None:
     bad = SEEDS[2:5]
-    count, told = work(folder, Failing(bad))
+    count, counts = work(folder, Failing(bad))
     queue = queue_of(folder)
     made = list(queue.candidates())
-    assert count == told[-1] == WorkerProgress(len(SEEDS), len(made), 0, len(made), len(SEEDS))
-    assert [c.jobs for c in told[:-1]] == list(range(1, len(SEEDS) + 1))
+    assert count == counts[-1] == WorkerProgress(len(SEEDS), len(made), 0, len(made), len(SEEDS))
+    assert [c.jobs for c in counts[:-1]] == list(range(1, len(SEEDS) + 1))
     assert {task.parent for task in made} == {task.id for task in SEEDS if task not in bad}
     assert all(task.born == 1 for task in made)
     assert queue.outcomes() == {"made": len(made), "given up": len(bad)}
@@ -196,8 +201,8 @@ def test_it_makes_what_the_next_end_can_take_in(
 
 
 def test_an_explicit_number_is_enough(tmp_path: Path) -> None:
-    pool, told = {"seeds": 400, "beta": 0.2}, {"waiting": 4, "patience": 0}
-    loop, found = beside_by_turns(tmp_path, 2, pool=pool, synthesis=told)
+    pool, counts = {"seeds": 400, "beta": 0.2}, {"waiting": 4, "patience": 0}
+    loop, found = beside_by_turns(tmp_path, 2, pool=pool, synthesis=counts)
     assert found == [(4, 4, 1), (4, 4, 2)]
     account = Account.of(loop.store)
     assert account.fates == (8, 3, 2, 3)
@@ -292,13 +297,13 @@ def test_it_knows_what_exists(folder: Path) -> None:
 
 def test_while_there_is_nothing_to_do(folder: Path) -> None:
     work(folder)
-    store, told = Store(folder, role="worker"), list[WorkerProgress]()
+    store, counts = Store(folder, role="worker"), list[WorkerProgress]()
     config = background(pool={"beta": 1.0})
     SynthesisWorker(
-        config, store, RenamingSynthesis(), lambda: len(told) == 3, told.append, 0
+        config, store, RenamingSynthesis(), lambda: len(counts) == 3, counts.append, 0
     ).run()
-    assert told == [told[0]] * 3
-    assert (told[0].jobs, told[0].open) == (0, 0)
+    assert counts == [counts[0]] * 3
+    assert (counts[0].jobs, counts[0].open) == (0, 0)
     store.close()
 
 

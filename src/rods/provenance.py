@@ -118,7 +118,7 @@ def field(response: str, key: str) -> Any:
     return None
 
 
-def told(value: Any, text: str, name: str = "") -> bool:
+def stated(value: Any, text: str, name: str = "") -> bool:
     """Whether a text contains a scalar, as people or tools write it.
 
     Args:
@@ -176,11 +176,11 @@ def _of_call(call: Call, here: str, said: str, shown: str) -> dict[str, Source]:
 
 
 def _source(value: Any, name: str, here: str, said: str, shown: str) -> Source:
-    if told(value, here, name):
+    if stated(value, here, name):
         return Source.HERE
-    if told(value, said, name):
+    if stated(value, said, name):
         return Source.BEFORE
-    return Source.OUTPUT if told(value, shown) else Source.NOWHERE
+    return Source.OUTPUT if stated(value, shown) else Source.NOWHERE
 
 
 def _joined(beyond: str, edge: str) -> bool:

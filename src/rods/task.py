@@ -24,7 +24,7 @@ def _tag(name: str) -> str:
     if name != name.strip():
         raise ValueError("begins or ends with a space")
     if name == OVERALL:
-        raise ValueError(f"{OVERALL!r} stands for all categories together; choose another name")
+        raise ValueError(f"{OVERALL!r} means all categories together; choose another name")
     return name
 
 

@@ -1,6 +1,6 @@
 """Runs an environment's calls in worker processes that may be killed.
 
-A call that hangs, uses too much memory, or ends its process becomes an error observation of its own
+A call that hangs, uses too much memory, or ends its process becomes an error observation
 episode and changes no state: the worker is replaced, and each session in it is made again from its
 calls so far, which is exact because environments are deterministic. The steps of many sessions are
 sent together, so an ordinary call costs a line in a file. If a worker is killed from outside, no

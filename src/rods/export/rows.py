@@ -29,7 +29,7 @@ SYSTEM = (
     "You serve a user in a conversation of several turns, with tools. In each turn call the tools"
     " that the request needs, one after the other or together, until it is done; then answer in a"
     " sentence without a call. If no tool that you have fits, or a value is missing that neither"
-    " the user nor a tool has told, call nothing and say what is missing."
+    " the user nor a tool has given, call nothing and say what is missing."
 )
 
 

@@ -23,7 +23,7 @@ SCALARS = {
     ),
     "str": re.compile(".*", re.DOTALL),
 }
-LONE = "! "  # stands for the tag "!", which PyYAML treats as no tag
+LONE = "! "  # written for the tag "!", which PyYAML treats as no tag
 ESCAPE = " is not read; write its escape, within double quotes"
 UNCLEAR = re.compile("[\x85\u2028\u2029]|(?<=[\r\n])\ufeff")  # the first 3 end a line in YAML 1.1
 

@@ -28,7 +28,7 @@ FOLDING = 1_000  # pages of the log from which on a transaction folds it into th
 PATIENCE = 5.0  # seconds that a writer waits before it looks which process holds the file
 MOST_PATIENCE = 30.0  # seconds that it waits in all
 MENDS = {
-    sqlite3.SQLITE_FULL: "make room on the disk, and the same command goes on where it stopped",
+    sqlite3.SQLITE_FULL: "make room on the disk; the same command then resumes the run",
     sqlite3.SQLITE_BUSY: f"end the process that holds it (fuser {FILE} names it) and start again",
     sqlite3.SQLITE_READONLY: "make the folder and its files writable, or use another folder",
     sqlite3.SQLITE_CANTOPEN: "make the folder and its files writable, or use another folder",

@@ -69,7 +69,7 @@ class Queue:
             self.db.write(query, job.task_id, job.step)
 
     def finish(self, job: Job, made: JobResult, step: int) -> None:
-        """Keep what became of it, all together. A variant that is stored already stays as it is.
+        """Store the result of a job in one transaction; a variant that is stored is not changed.
 
         Args:
             step: training step that the rows belong to.

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rods.provenance import Source, leaves, says, told
+from rods.provenance import Source, leaves, says, stated
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.ground import as_text
@@ -132,7 +132,7 @@ def value_unknown_before(case: Case) -> bool:
         and case.sources[first + offset][name] is Source.HERE
     ]
     return any(
-        not told(leaf, before) and not told(leaf, shown)
+        not stated(leaf, before) and not stated(leaf, shown)
         for value, _ in stated_now
         for leaf in leaves(value)
     )

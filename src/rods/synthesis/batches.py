@@ -131,7 +131,7 @@ def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) 
     def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        with safe_path():  # Python starts a helper process of its own here
+        with safe_path():  # Python starts another helper process here
             pool = ProcessPoolExecutor(workers, context, _begin, (make, theirs))
         with pool, ours, theirs:
             try:

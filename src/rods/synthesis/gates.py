@@ -173,7 +173,7 @@ EARLY_GATES = (
     Gate("execute", "replay differs", reproducible),
     Gate("execute", "a call fails", no_failing_call),
     Gate("ground", "ungrounded argument", grounded),
-    Gate("ground", "told in another turn", used_where_stated),
+    Gate("ground", "stated in another turn", used_where_stated),
 )
 LATE_GATES = (  # these execute a task many times
     Gate("plan", "superfluous call", needed),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rods.provenance import Source, leaves, told
+from rods.provenance import Source, leaves, stated
 from rods.synthesis.case import Case
 
 SCAFFOLDING = re.compile(
@@ -36,10 +36,10 @@ def used_where_stated(case: Case) -> bool:
             by_name = next(found)
             for name in (n for n, source in by_name.items() if source is Source.BEFORE):
                 for leaf in filter(_distinctive, leaves(call.arguments[name])):
-                    at = [i for i in range(index) if told(leaf, task.turns[i].user)]
+                    at = [i for i in range(index) if stated(leaf, task.turns[i].user)]
                     # The next turn answers the words of an empty one.
                     answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
-                    if not told(leaf, turn.user) and not all(told(leaf, t) for t in answers):
+                    if not stated(leaf, turn.user) and not all(stated(leaf, t) for t in answers):
                         return False
     return True
 

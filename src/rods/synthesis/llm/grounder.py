@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from rods.provenance import leaves, told
+from rods.provenance import leaves, stated
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
@@ -123,7 +123,7 @@ class LlmWords:
             (which, name)
             for which, call in enumerate(self.executed.calls[index])
             for name, value in call.arguments.items()
-            if all(told(leaf, self.queries[index]) for leaf in leaves(value))
+            if all(stated(leaf, self.queries[index]) for leaf in leaves(value))
         ]
 
     def answer(self, call: Call, parameter: str) -> str:
