@@ -11,15 +11,9 @@ from hypothesis import strategies as st
 
 from rods.envs.bfcl_data import tool_specs
 from rods.envs.calls import Bounds, CallError, Refusal, check_call
-from rods.envs.notation import (
-    parse_calls,
-    read_objects,
-    write_blocks,
-    write_json,
-    write_objects,
-    write_python,
-)
+from rods.envs.notation import parse_calls, read_objects
 from rods.task import Call
+from writers import write_blocks, write_json, write_objects, write_python
 
 TOOLS = tool_specs()
 pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")

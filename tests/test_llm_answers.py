@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from rods.synthesis.llm.fault import Cause, Fault
 from rods.synthesis.llm.forms import read
-from rods.synthesis.llm.tagged import to_tags
+from writers import to_tags
 
 
 class Query(BaseModel):

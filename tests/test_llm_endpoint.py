@@ -17,9 +17,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rods.errors import UserError
 from rods.synthesis.llm import client, transport
+from rods.synthesis.llm.answer_parts import AnswerParts
 from rods.synthesis.llm.endpoint import Cause, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.fault import Fault
-from rods.synthesis.llm.forms import read, response_format, without_thinking
+from rods.synthesis.llm.forms import read, response_format
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.refusal import retry_after
 from rods.synthesis.llm.response import period, repeating
@@ -176,7 +177,7 @@ def test_the_request_is_as_configured() -> None:
     usage = asked.usage["planner"]
     assert (usage.asked, usage.answered, usage.tries) == (1, 1, 1)
     assert (usage.tokens_in, usage.tokens_out, usage.cost) == (10, 5, 40e-6)
-    assert 0 < usage.latency == usage.seconds
+    assert usage.seconds > 0
 
 
 def test_a_free_part_makes_the_schema_loose() -> None:
@@ -378,11 +379,11 @@ def test_connections_are_kept() -> None:
 
 
 def test_thinking_is_dropped_only_at_the_beginning() -> None:
-    assert without_thinking(" <think>a</think> b") == "b"
-    assert without_thinking("a</think>b") == "b"
-    assert without_thinking('{"a": "</think>"}') == '{"a": "</think>"}'
-    assert without_thinking("b <think>a</think>") == "b <think>a</think>"
-    assert without_thinking("<think>never ends") == ""
+    assert AnswerParts(" <think>a</think> b").words == "b"
+    assert AnswerParts("a</think>b").words == "b"
+    assert AnswerParts('{"a": "</think>"}').words == '{"a": "</think>"}'
+    assert AnswerParts("b <think>a</think>").words == "b <think>a</think>"
+    assert AnswerParts("<think>never ends").words == ""
 
 
 @pytest.mark.parametrize(

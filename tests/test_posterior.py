@@ -94,7 +94,7 @@ def test_a_task_that_is_not_seen_is_forecast_by_the_drift_of_its_category() -> N
         for i in range(20):
             mean = 1 - 0.8**epoch * (0.3 + i / 40)
             rule.observe(Group(f"o{i}", "base", (mean,) * K, epoch, epoch + 1))
-    assert rule.drift()["base"] == pytest.approx(0.2, abs=1e-6)
+    assert rule._drift["base"].share == pytest.approx(0.2, abs=1e-6)
     now, later = standing(rule, 0, "unseen"), standing(rule, 2, "unseen")
     gap = (1 - later.mean) / (1 - now.mean)
     assert gap == pytest.approx(0.8**2, abs=0.02)  # the prior is not moved
@@ -106,7 +106,7 @@ def test_forgetting_is_forecast_too() -> None:
     rule = seen((1.0,) * K, memory=1.0, task="unseen")
     for epoch in range(3):
         rule.observe(Group("o", "base", (0.8 * 0.9**epoch,) * K, epoch, epoch + 1))
-    assert rule.drift()["base"] == pytest.approx(-0.1, abs=1e-6)
+    assert rule._drift["base"].share == pytest.approx(-0.1, abs=1e-6)
     assert standing(rule, 3, "unseen").mean < standing(rule, 0, "unseen").mean
 
 

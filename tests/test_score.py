@@ -193,7 +193,8 @@ def test_a_line_that_is_not_utf_8_is_named_and_the_others_are_scored(tmp_path: P
 
 
 def test_calls_may_be_written_in_any_notation(score: Any) -> None:
-    from rods.envs.notation import parse_calls, write_blocks, write_json, write_objects
+    from rods.envs.notation import parse_calls
+    from writers import write_blocks, write_json, write_objects
 
     tools = BfclEnvironment().tools(benchmark_tasks()[TASK])
     turns = [[call for text in turn for call in parse_calls(text, tools)] for turn in GOLD]

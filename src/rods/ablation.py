@@ -69,7 +69,7 @@ def _answered(
 def _writes(task: Task, env: Environment) -> list[bool]:
     outcomes = retried(lambda: _watched(task, env), any_failed)
     if lost := next((outcome.lost for outcome in outcomes if outcome.lost), ""):
-        raise TraceError(f"task {task.source or task.id}: the ground truth cannot be run: {lost}")
+        raise TraceError(f"task {task.label}: the ground truth cannot be run: {lost}")
     states = [outcome.state for outcome in outcomes]
     return [before != after for before, after in pairwise(states)]
 

@@ -47,7 +47,7 @@ class Finding(NamedTuple):
 
 def audit(task: Task, env: Environment) -> list[Finding]:
     """All findings on one task. Its ground truth is executed in a fresh session."""
-    tools, name = env.tools(task), task.source or task.id
+    tools, name = env.tools(task), task.label
     found = [Finding(name, *f) for f in (*_withheld(task), *_types(task, tools))]
     return found + [Finding(name, *f) for f in _executed(task, env)]
 

@@ -20,7 +20,7 @@ SECRETS = re.compile(r"key|token|secret|passw|passphrase|credential|auth", re.IG
 LEAST = 8  # characters; shorter values are placeholders such as EMPTY, which may occur in any text
 MARK = "***"
 
-tell_log: Callable[[str], None] = logging.getLogger("rods").warning
+log_notice: Callable[[str], None] = logging.getLogger("rods").warning
 """Where notices go by default: the log of the library."""
 _declared: set[str] = set()  # environment variables that hold secrets, whatever their names
 

@@ -10,6 +10,7 @@ from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event, ImpossibleEventError
 from rods.errors import UserError
 from rods.store.database import DAMAGED, FILE
+from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.task import Task
@@ -41,13 +42,15 @@ def begin(
                 synthesis.learn(task)
 
 
-def restore(store: Store, curriculum: Curriculum) -> None:
+def restore(store: Store, curriculum: Curriculum, last: Epoch | None) -> None:
     """Bring a new curriculum to the state that the store's events and groups lead to.
+
+    Args:
+        last: the store's last epoch.
 
     Raises:
         UserError: the stored history is impossible.
     """
-    last = store.epochs.last()
     open_epoch = last.number if last and last.closed is None else None
     with possible(store):
         events, groups = store.iter_events(), store.iter_groups()
@@ -87,7 +90,7 @@ def _doubled(tasks: Iterable[Task]) -> str:
     """The message that names the task that occurs twice."""
     found: dict[str, str] = {}
     for task in tasks:
-        name = task.source or task.id
+        name = task.label
         if task.id in found:
             return f"seed tasks: {name} is the same as {found[task.id]}; remove one of them"
         found[task.id] = name

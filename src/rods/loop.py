@@ -19,7 +19,7 @@ from functools import lru_cache
 from rods.config import Config, Stage
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event
-from rods.errors import UserError, tell_log
+from rods.errors import UserError, log_notice
 from rods.group import Due, Group, GroupRewards
 from rods.history import begin, check_reached, possible, restore
 from rods.store.schema import Epoch
@@ -38,7 +38,7 @@ class Loop:
         seeds: the seed tasks; used only where a run begins.
         synthesis: makes variants inline, or fresh tasks; None if a worker makes them.
         step: see `load`; None for the latest step in the store.
-        tell: called with one line for an error in synthesis, and when synthesis is given up.
+        notice: called with one line for an error in synthesis, and when synthesis is given up.
 
     Raises:
         UserError: `synthesis` is given in background mode; no seed tasks, or one twice; see `load`.
@@ -64,11 +64,11 @@ class Loop:
         seeds: Collection[Task],
         synthesis: Synthesis | None = None,
         step: int | None = None,
-        tell: Callable[[str], None] = tell_log,
+        notice: Callable[[str], None] = log_notice,
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis, self.queue = synthesis or NoSynthesis(), store.queue
-        self.inline, self._notice = config.synthesis.mode == "inline", tell
+        self.inline, self._notice = config.synthesis.mode == "inline", notice
         if synthesis is not None and config.arm == "rods" and not self.inline:
             raise UserError("synthesis.mode is background; set it to inline, or give no synthesis")
         self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
@@ -168,7 +168,7 @@ class Loop:
         if self.epoch is None and not self.store.has_events():
             begin(self.store, self.curriculum, self.synthesis, self.seeds)
             return
-        restore(self.store, self.curriculum)
+        restore(self.store, self.curriculum, self.epoch)
         if self.inline or self.config.arm == "fresh":
             self.producer.catch_up()
 

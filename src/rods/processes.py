@@ -1,7 +1,7 @@
 """Processes that this one starts, and the signals that stop it.
 
 Python by default puts the current folder before its own library, so each process would import a
-file random.py that lies there. Our processes get the paths of this process only.
+file random.py in it. Our processes get the paths of this process only.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
     states = tuple(o.state for o in outcomes if o.state is not None)
     if len(states) < len(task.turns):
         why = next(o.lost for o in outcomes if o.state is None)
-        raise UserError(f"task {task.source or task.id}: the ground truth cannot be run: {why}")
+        raise UserError(f"task {task.label}: the ground truth cannot be run: {why}")
     failed = (
         f"turns.{i}.calls.{j}: fails: {seen.text[:200]}"
         for i, outcome in enumerate(outcomes)
@@ -128,7 +128,7 @@ def trusted_trace(task: Task, env: Environment) -> GoldTrace:
             continue
         if trace.clean and task.record in ((), trace.record):
             return trace
-        why = f"task {task.source or task.id}: {trace.failed or 'its record is not repeated'}"
+        why = f"task {task.label}: {trace.failed or 'its record is not repeated'}"
     raise TraceError(f"{why} (tried {TRIES} times)")
 
 

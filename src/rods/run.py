@@ -123,7 +123,7 @@ class _Run:
         start = checkpoint_step(checkpoint) if checkpoint else 0
         policy = kind.load(config, tasks, checkpoint, working)
         self.loop = Loop(config, self.store, seeds, synthesis, start, notice)
-        self.losses = Losses(self.folder, lambda i: self.loop.task(i).source or i, notice)
+        self.losses = Losses(self.folder, lambda i: self.loop.task(i).label, notice)
         self.metrics = MetricsFile(self.folder, self.store)
         runner = self._runner(tasks.environment, policy.renderer)
         self.heldout = HeldOut(config, self.store, runner, tasks, policy.seeded, self.watch)

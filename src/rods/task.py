@@ -89,7 +89,7 @@ class Task(Frozen):
         withheld: names of tools that are not offered until a turn restores them.
         environment: name of the environment that can open it.
         origin: what made it: "benchmark", "user" or the name of the synthesis backend.
-        source: the benchmark's own id, or empty.
+        source: the id in the benchmark or in the user's file, or empty.
         parent: id of its parent task, or empty.
         born: epoch in which it was made.
         note: how it was made, for example whether a seed task kept its calls.
@@ -125,6 +125,11 @@ class Task(Frozen):
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy
+
+    @property
+    def label(self) -> str:
+        """What messages call it: the id that its author gave, else its own."""
+        return self.source or self.id
 
     @property
     def synthetic(self) -> bool:

@@ -89,9 +89,9 @@ def profile(
         for each in found:
             summary = profile_of(each, inputs.env).summary()
             if as_json:
-                say(json.dumps({"task": each.source or each.id, **summary}))
+                say(json.dumps({"task": each.label, **summary}))
             else:
-                say(f"{each.source or each.id}")
+                say(f"{each.label}")
                 for name, value in summary.items():
                     text = ", ".join(map(str, value)) if isinstance(value, list) else value
                     say(f"  {name}: {text}")

@@ -134,6 +134,7 @@ class Curriculum:
         return {
             "tasks": {task_id: asdict(entry) for task_id, entry in self.pool.entries.items()},
             "order": list(self.pool.live),
+            "chosen": self.pool.chosen,
             "carried": str(self.admission.carried),
             "verdicts": self.retirement.verdicts,
         }

@@ -55,25 +55,21 @@ LIVE = ("trial", "active")  # states in which a task is drawn
 
 @dataclass(slots=True)
 class Entry:
-    """A task's place in the pool.
+    """A task's state in the pool.
 
     Attributes:
-        place: in the order of arrival, from 0.
         state: trial (burn-in or re-examination), active, resting or retired.
         since: first epoch in that state.
-        chosen: step at which it was last chosen as a parent task, or None.
         rests: how often in a row a seed task was sent to rest.
         reason: of the event that brought it into its state.
         seen: last epoch in which it had a complete group, or -1; set by groups, not by events.
     """
 
-    place: int
     task_id: str
     category: str
     generated: bool
     state: str
     since: int
-    chosen: int | None = None
     rests: int = 0
     reason: str = ""
     seen: int = -1
@@ -121,11 +117,11 @@ class Pool:
             if category is None:
                 raise ImpossibleEventError(f"task {task_id} was {kind} and is not stored")
             generated = kind == "injected"
-            entry = Entry(len(self.entries), task_id, category, generated, "", epoch)
+            entry = Entry(task_id, category, generated, "", epoch)
             self.entries[task_id] = entry
             self.injected += generated
         if kind == "chosen":
-            entry.chosen = self.chosen[task_id] = step
+            self.chosen[task_id] = step
             return entry
         self._move(entry, AFTER[kind])
         entry.since, entry.reason = epoch, reason

@@ -106,10 +106,6 @@ class PosteriorRule:
         no_signal = 1 - self._constant(weights, total) < LEAST_CHANCE
         return Standing(mean, 4 * variance, not no_signal, no_signal)
 
-    def drift(self) -> dict[str, float]:
-        """Category -> share of failures that become successes in an epoch."""
-        return {category: drift.share for category, drift in sorted(self._drift.items())}
-
     def _forecast(self, known: _Evidence, category: str, epochs: int) -> dict[float, float]:
         """The weights after some epochs without a group of the task."""
         if epochs <= 0:

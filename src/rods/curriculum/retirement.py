@@ -1,6 +1,7 @@
 """Retirement: burn-in, retirement of generated tasks, rest and re-examination of seed tasks.
 
-Tasks are judged when their groups are observed, so the end of an epoch costs O(changed tasks).
+Tasks are judged when their groups are observed, so the end of an epoch costs O(verdicts + resting
+tasks); a rule that forecasts also looks at each live task.
 
 Departures from the paper:
 

@@ -47,7 +47,7 @@ class BfclEnvironment:
         long = task.category == LONG_CONTEXT
         for name in task.classes:
             if name not in SIMULATORS:
-                raise UserError(f"task {task.source or task.id}: no BFCL class {name!r}")
+                raise UserError(f"task {task.label}: no BFCL class {name!r}")
             instance = simulator(name)()
             if name not in STATELESS:
                 start = deep_copy(task.start.get(name, {}))
@@ -55,7 +55,7 @@ class BfclEnvironment:
                     instance._load_scenario(start, long_context=long)
                 except Exception as error:
                     raise UserError(
-                        f"task {task.source or task.id}: start state of {name} cannot be loaded:"
+                        f"task {task.label}: start state of {name} cannot be loaded:"
                         f" {type(error).__name__}: {error}"
                     ) from None
                 if long:  # its tables are objects of the module, shared by all instances

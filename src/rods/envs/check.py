@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rods.envs.calls import CallLimits
+from rods.envs.calls import STOPPED, CallLimits
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.lane import GuardedSession
 from rods.envs.python import PythonEnvironment
@@ -77,7 +77,7 @@ def _try(
     seen = session.call(call)
     outside = session.outside()
     after = session.state()
-    if seen.refused in ("time limit", "memory limit", "process ended"):
+    if seen.refused in STOPPED:
         yield f"{seen.refused}: {call}"[:200]
         return
     yield from outside

@@ -1,10 +1,10 @@
 """Runs an environment's calls in worker processes that may be killed.
 
 A call that hangs, uses too much memory, or ends its process becomes an error observation
-episode and changes no state: the worker is replaced, and each session in it is made again from its
-calls so far, which is exact because environments are deterministic. The steps of many sessions are
-sent together, so an ordinary call costs a line in a file. If a worker is killed from outside, no
-call is the cause: its operation is repeated once.
+of that episode and changes no state: the worker is replaced, and each session in it is made again
+from its calls so far, which is exact because environments are deterministic. The steps of many
+sessions are sent together, so an ordinary call costs a line in a file. If a worker is killed from
+outside, no call is the cause: its operation is repeated once.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class GuardedEnvironment:
         return [outcomes[i] for i in range(len(steps))]
 
     def interrupt(self) -> None:
-        """End all calls in progress, in whatever threads; their workers are killed."""
+        """End all calls in progress, in all threads; their workers are killed."""
         for lane in self.lanes:
             lane.interrupt()
 

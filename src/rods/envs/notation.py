@@ -1,6 +1,6 @@
-"""Text to calls and back, without eval: model output is hostile, so it is read as literals only.
+"""Text to calls, without eval: model output is hostile, so it is read as literals only.
 
-Four notations are read and written: BFCL's lists of Python calls, JSON tool calls, `<tool_call>`
+Four notations are read: BFCL's lists of Python calls, JSON tool calls, `<tool_call>`
 blocks, and the `tool_calls` objects of OpenAI's API. The objects of BFCL's function-call logs,
 `{"f": "{...}"}`, are read too. docs/reward.md has a table of all forms.
 
@@ -10,7 +10,6 @@ Text in a string is data: it does not select the notation and does not end a cal
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -131,33 +130,6 @@ def read_objects(
     """
     _few(objects, bounds)
     return tuple(_object_call(item, tools, bounds) for item in objects)
-
-
-def write_python(calls: Sequence[Call]) -> str:
-    """BFCL's notation."""
-    return f"[{', '.join(map(str, calls))}]"
-
-
-def write_json(calls: Sequence[Call]) -> str:
-    """A JSON list of objects with `name` and `arguments`."""
-    return json.dumps([{"name": call.name, "arguments": call.arguments} for call in calls])
-
-
-def write_blocks(calls: Sequence[Call]) -> str:
-    """A `<tool_call>` block for each call."""
-    return "\n".join(f"<tool_call>\n{write_json([call])[1:-1]}\n</tool_call>" for call in calls)
-
-
-def write_objects(calls: Sequence[Call]) -> list[dict[str, Any]]:
-    """OpenAI's `tool_calls`; the ids number the calls."""
-    return [
-        {
-            "id": f"call_{position}",
-            "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
-        }
-        for position, call in enumerate(calls)
-    ]
 
 
 def _python_call(node: ast.expr, tools: Tools) -> Call:

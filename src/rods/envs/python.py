@@ -65,11 +65,16 @@ class PythonEnvironment:
                     )
                 self.methods[name] = method
 
+    @property
+    def specs(self) -> dict[str, ToolSpec]:
+        """The tools of all classes, by name."""
+        return {name: method.spec for name, method in self.methods.items()}
+
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         return {n: m.spec for n, m in self.methods.items() if m.spec.owner in task.classes}
 
     def open(self, task: Task) -> PythonSession:
-        where = f"task {task.source or task.id}"
+        where = f"task {task.label}"
         made = {}
         for name in task.classes:
             if name not in self.classes:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rods.envs.bfcl_data import split
 from rods.envs.load import load_environment
 from rods.errors import UserError
+from rods.files.plain_data import quoted
 from rods.files.tasks import read_placed
 from rods.task import Task, ToolSpec
 
@@ -49,16 +50,16 @@ def equipped(items: Sequence[Item], env: str) -> Iterator[tuple[Item, dict[str, 
     for item in items:
         where, task = item
         if task.environment != environment.name:
-            message = f"{task.environment[:80]!r} is not {environment.name}; name it with --env"
+            message = f"{quoted(task.environment)} is not {environment.name}; name it with --env"
             raise UserError(f"{where}: environment: {message}")
         tools = environment.tools(task)
         for owner in task.classes:
             if not any(tool.owner == owner for tool in tools.values()):
-                raise UserError(f"{where}: classes: {environment.name} has no {owner[:80]!r}")
+                raise UserError(f"{where}: classes: {environment.name} has no {quoted(owner)}")
         for field, names in _named(task):
             for name in names:
                 if name not in tools:
-                    raise UserError(f"{where}: {field}: no tool {name[:80]!r} in its classes")
+                    raise UserError(f"{where}: {field}: no tool {quoted(name)} in its classes")
         yield item, tools
 
 

@@ -144,7 +144,6 @@ def _table_row(task: Task) -> dict[str, Any]:
         "id": task.id,
         **fields,
         **{name: json.dumps(fields[name]) for name in JSON_TEXT},
-        "category": task.category,
         "turn_count": len(task.turns),
         "call_count": len(task.calls),
         "empty_turns": sum(not turn.ground_truth for turn in task.turns),

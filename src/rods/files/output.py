@@ -226,3 +226,13 @@ def _fill(place: Path | int, pieces: Iterable[bytes]) -> None:
         file.flush()
         with suppress(OSError):  # pipes and terminals cannot be synchronised
             os.fsync(file.fileno())
+
+
+def sync_tree(folder: Path) -> None:
+    """Write all files of a folder through to the disk, so that they survive a power failure."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -55,13 +55,3 @@ def read_placed(path: Path) -> list[tuple[str, Task]]:
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
     return tasks
-
-
-def sync_tree(folder: Path) -> None:
-    """Write all files of a folder through to the disk, so that they survive a power failure."""
-    for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

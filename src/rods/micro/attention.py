@@ -6,11 +6,14 @@ Training attends within the sequence (`causal`), sampling to what a cache holds 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from rods.micro.model import MicroModelConfig
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
@@ -18,14 +21,6 @@ to the attended values in the shape of the queries. Layer `config.layers` is the
 
 PAST = 2
 """Tokens before a position that are added to its input; copying finds its source by them."""
-
-
-class Sizes(Protocol):
-    """What the layers read of the model's configuration."""
-
-    width: int
-    heads: int
-    mlp_ratio: int
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -37,7 +32,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 class DecoderLayer(nn.Module):
     """Pre-norm attention and MLP in two parts; the caller computes the attention between them."""
 
-    def __init__(self, config: Sizes) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__()
         width = config.width
         self.heads = config.heads
@@ -71,7 +66,7 @@ class CopyHead(nn.Module):
     attended to rises, and the head of the model remains one linear map.
     """
 
-    def __init__(self, config: Sizes) -> None:
+    def __init__(self, config: MicroModelConfig) -> None:
         super().__init__()
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, config.width, bias=False)

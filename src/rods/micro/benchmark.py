@@ -18,14 +18,12 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split, tool_specs
 from rods.micro.dialogues import Example, Renaming, phrase_words, short_dialogues
 from rods.micro.kind import MicroSettings, settings_of
-from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
+from rods.micro.renderer import TOKENIZER, load_renderer, save_tokenizer, words_of
 from rods.micro.tasks import MicroTasks, load_tasks, realise_benchmark, save_tasks
-from rods.micro.tokenizer import MicroTokenizer
 from rods.reward import trusted_trace
 from rods.synthesis.near import signature
 
 CHUNK = 500
-TOKENIZER = "tokenizer.json"
 SETTINGS = "settings.json"
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -40,7 +38,7 @@ def prepare_tasks(config: Config, progress: Progress) -> MicroTasks:
     env = BfclEnvironment()
     words = _words(env, progress)
     folder = _realised(env, words, settings_of(config).indices, progress)
-    return load_tasks(folder, env, _renderer(words))
+    return load_tasks(folder, env, load_renderer(words))
 
 
 def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
@@ -62,9 +60,7 @@ def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
 
 def make_tokenizer(folder: Path) -> dict[str, Any]:
     """Write the benchmark's tokenizer into a folder; returns its size."""
-    tokenizer = build_tokenizer(vocabulary(BfclEnvironment()), tool_specs())
-    tokenizer.save(folder / TOKENIZER)
-    return {"vocabulary": len(tokenizer)}
+    return save_tokenizer(folder, vocabulary(BfclEnvironment()), tool_specs())
 
 
 def make_policy(
@@ -79,7 +75,7 @@ def make_policy(
 
     tasks = _realised(BfclEnvironment(), words, settings.indices, progress)
     examples = _dialogues(words, tasks, settings, progress)
-    renderer = _renderer(words)
+    renderer = load_renderer(words)
     renaming = Renaming(renderer, phrase_words())
     return make_model(folder, renderer.tokenizer, settings, examples, renaming, progress)
 
@@ -117,16 +113,12 @@ def _words(env: Environment, progress: Progress) -> Path:
     )
 
 
-def _renderer(words: Path) -> MicroRenderer:
-    return MicroRenderer(MicroTokenizer.load(words / TOKENIZER))
-
-
 def _realised(env: Environment, words: Path, indices: int, progress: Progress) -> Path:
     """The folder of the benchmark's tasks in the words of a tokenizer."""
 
     def make(folder: Path) -> dict[str, Any]:
         progress("realising the benchmark's tasks", 0.0)
-        tasks = realise_benchmark(env, _renderer(words), indices)
+        tasks = realise_benchmark(env, load_renderer(words), indices)
         save_tasks(folder, tasks)
         return tasks.counts()
 
@@ -168,7 +160,7 @@ _WORKER: dict[str, Any] = {}  # what a worker process loads once, for all its ch
 def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
     words, place, longer, seed, index, count = job
     if not _WORKER:
-        renderer = _renderer(Path(words))
+        renderer = load_renderer(Path(words))
         tasks = load_tasks(Path(place), BfclEnvironment(), renderer)
         assert tasks.pipeline is not None
         every = (*tasks.train, *tasks.validation, *tasks.test)

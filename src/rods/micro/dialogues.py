@@ -52,7 +52,7 @@ def demonstration(task: Task, env: Environment, renderer: MicroRenderer) -> Exam
         lambda made: bool(made[2].failure) or not STOPPED.isdisjoint(made[2].refusals),
     )
     if episode.failure:
-        raise TraceError(f"task {task.source or task.id}: {episode.failure}")
+        raise TraceError(f"task {task.label}: {episode.failure}")
     return ids, mask
 
 

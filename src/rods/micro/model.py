@@ -187,15 +187,13 @@ class MicroForCausalLM(MicroPreTrainedModel, GenerationMixin):  # type: ignore[n
             loss = F.cross_entropy(scores, labels[:, 1:].flatten())
         return CausalLMOutput(loss=loss, logits=logits)
 
-    def token_logprobs(
-        self, input_ids: Tensor, targets: Tensor, attention_mask: Tensor | None = None
-    ) -> Tensor:
+    def token_logprobs(self, input_ids: Tensor, targets: Tensor) -> Tensor:
         """Log-probabilities [rows, tokens] of `targets` [rows, tokens], already shifted.
 
         `targets[r, t]` is scored as the token after `input_ids[r, t]`; -100 is not scored and
         gives 0. Only scored positions are projected onto the vocabulary.
         """
-        states = self.model(input_ids, attention_mask).last_hidden_state
+        states = self.model(input_ids).last_hidden_state
         scored = targets.ne(-100)
         logits = self.lm_head(states[scored])
         logprobs = -F.cross_entropy(logits, targets[scored], reduction="none")

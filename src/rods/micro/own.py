@@ -21,16 +21,13 @@ from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.micro.dialogues import Renaming, carries, demonstration
 from rods.micro.kind import settings_of
-from rods.micro.renderer import MicroRenderer, build_tokenizer, words_of
-from rods.micro.tasks import MicroTasks
-from rods.micro.tokenizer import MicroTokenizer
+from rods.micro.renderer import MicroRenderer, load_renderer, save_tokenizer, words_of
+from rods.micro.tasks import MicroTasks, micro_pipeline
 from rods.reward import trusted_trace
 from rods.synthesis.critique import Critic
-from rods.synthesis.pipeline import Pipeline
-from rods.synthesis.program import program_pipeline
-from rods.task import Task, ToolSpec
+from rods.task import Task
 
-LEAST = 6
+PERIOD = 6  # tasks from one that validates, or tests, to the next
 NOTICE = (
     "The policy is small and was pretrained on perfect episodes of the training tasks; the tests"
     " are one task in six of the file. This shows that the loop runs on these tools; how much an"
@@ -56,13 +53,11 @@ def prepare_tasks(config: Config, progress: Progress) -> MicroTasks:
         def make(folder: Path) -> dict[str, Any]:
             progress("reading the tasks", 0.0)
             texts = [text for task in found for text in _texts(task, guarded)]
-            texts += [f"{tool.name} {list(tool.parameters)}" for tool in _tools(env).values()]
-            tokenizer = build_tokenizer(words_of(texts), _tools(env))
-            tokenizer.save(folder / "tokenizer.json")
-            return {"vocabulary": len(tokenizer)}
+            texts += [f"{tool.name} {list(tool.parameters)}" for tool in env.specs.values()]
+            return save_tokenizer(folder, words_of(texts), env.specs)
 
         words = cached("words", [env.name, env.version, [task.id for task in found]], make)
-        renderer = MicroRenderer(MicroTokenizer.load(words / "tokenizer.json"))
+        renderer = load_renderer(words)
         values = words_of(_values(task) for task in found)
         return _sides(path, found, values, env, guarded, renderer)
     finally:
@@ -98,10 +93,6 @@ def _guarded(config: Config, env: Environment) -> GuardedEnvironment:
     return GuardedEnvironment(env, config.environment.limits, config.environment.bounds)
 
 
-def _tools(env: PythonEnvironment) -> dict[str, ToolSpec]:
-    return {name: method.spec for name, method in env.methods.items()}
-
-
 def _sides(
     path: Path,
     tasks: list[Task],
@@ -111,42 +102,22 @@ def _sides(
     renderer: MicroRenderer,
 ) -> MicroTasks:
     fitting = [task for task in tasks if carries(task, guarded, renderer)]
-    if len(fitting) < LEAST:
-        raise UserError(
-            f"{path}: {len(fitting)} of {len(tasks)} tasks fit the micro policy; {LEAST} are needed"
-        )
+    if len(fitting) < PERIOD:
+        fit = f"{len(fitting)} of {len(tasks)} tasks fit the micro policy"
+        raise UserError(f"{path}: {fit}; {PERIOD} are needed")
     left_out = {t.source: "does not fit the micro policy" for t in tasks if t not in fitting}
     fitting = [task.model_copy(update={"note": "as written"}) for task in fitting]
-    train = tuple(task for i, task in enumerate(fitting) if i % LEAST not in (2, 5))
-    validation, test = tuple(fitting[2::LEAST]), tuple(fitting[5::LEAST])
+    train = tuple(task for i, task in enumerate(fitting) if i % PERIOD not in (2, 5))
+    validation, test = tuple(fitting[2::PERIOD]), tuple(fitting[5::PERIOD])
     critic = Critic(guarded, [*validation, *test])
-    pipeline = _pipeline(train, critic, env, guarded, renderer)
+    pipeline = micro_pipeline(guarded, env.specs, train, critic, renderer)
+    for task in train:
+        critic.admit(task)
     return MicroTasks(
         *(train, validation, test, env, left_out, NOTICE, pipeline),
         renderer=renderer,
         values=frozenset(values),
     )
-
-
-def _pipeline(
-    train: tuple[Task, ...],
-    critic: Critic,
-    env: PythonEnvironment,
-    guarded: Environment,
-    renderer: MicroRenderer,
-) -> Pipeline:
-    """Synthesis from the training tasks."""
-
-    def fits(task: Task) -> bool:
-        return carries(task, guarded, renderer)
-
-    def visible(text: str) -> str:
-        return renderer.tokenizer.decode(renderer.observe(text))
-
-    pipeline = program_pipeline(guarded, _tools(env), train, critic, visible, fits)
-    for task in train:
-        critic.admit(task)
-    return pipeline
 
 
 def _texts(task: Task, env: Environment) -> list[str]:

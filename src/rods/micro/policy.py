@@ -48,7 +48,6 @@ class MicroPolicy(Gathering):
 
     def seeded(self, seed: int, version: int = 0) -> MicroPolicy:
         """Itself, with a new random seed and with the version of the weights."""
-        self.model.train(False)
         self._rng.manual_seed(seed)
         self._version = version
         return self

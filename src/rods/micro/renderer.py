@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -26,6 +28,7 @@ CONTROL = (
     *("<tools>", "<without>", "<now>", "<user>", "<agent>", "<call>", "<list>", "<item>"),
     *("<run>", "<done>", "<seen>", "<failed>"),
 )
+TOKENIZER = "tokenizer.json"
 OBSERVED_TOKENS = 16
 OBSERVED_CHARACTERS = 240
 HINT_TOKENS = 24
@@ -45,6 +48,20 @@ def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTo
         *(f"arg:{n}" for n in sorted(names)),
     ]
     return MicroTokenizer.build(words, symbols)
+
+
+def save_tokenizer(
+    folder: Path, words: Iterable[str], tools: dict[str, ToolSpec]
+) -> dict[str, Any]:
+    """Write a tokenizer of words and tools into a folder; returns its size."""
+    tokenizer = build_tokenizer(words, tools)
+    tokenizer.save(folder / TOKENIZER)
+    return {"vocabulary": len(tokenizer)}
+
+
+def load_renderer(folder: Path) -> MicroRenderer:
+    """The renderer with the tokenizer of a folder."""
+    return MicroRenderer(MicroTokenizer.load(folder / TOKENIZER))
 
 
 def words_of(texts: Iterable[str]) -> set[str]:

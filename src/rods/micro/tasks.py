@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import ProgramStages, program_pipeline
 from rods.synthesis.stages import Executed, Plan, PlannedCall
-from rods.task import Call, Task
+from rods.task import Call, Task, ToolSpec
 
 MAX_TURNS = case.TaskLimits().turns
 REPLANS = 40
@@ -82,6 +82,17 @@ def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
     sides = split()
     faulty = benchmark_faults()
     training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in faulty]
+    return micro_pipeline(env, tool_specs(), training, Critic(env), renderer)
+
+
+def micro_pipeline(
+    env: Environment,
+    tools: Mapping[str, ToolSpec],
+    seeds: Sequence[Task],
+    critic: Critic,
+    renderer: MicroRenderer,
+) -> Pipeline:
+    """Synthesis from the seed tasks of tasks that the micro policy can express."""
 
     def fits(task: Task) -> bool:
         return carries(task, env, renderer)
@@ -89,7 +100,7 @@ def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
     def visible(text: str) -> str:
         return renderer.tokenizer.decode(renderer.observe(text))
 
-    return program_pipeline(env, tool_specs(), training, Critic(env), visible, fits)
+    return program_pipeline(env, tools, seeds, critic, visible, fits)
 
 
 def _micro_tasks(

@@ -40,7 +40,8 @@ class LoadedPolicy:
         model: a causal language model that the trainer accepts.
         tokenizer: of `transformers`; the trainer uses it for padding and logging only.
         seeded: the policy that samples from `model`, given the random seed of its draws and the
-            number of updates that the weights have had. It plays `rollout.at_once` episodes.
+            number of updates that the weights have had. It plays `rollout.at_once` episodes. A
+            model with dropout must be in evaluation mode while it samples: the policy sets that.
     """
 
     renderer: Renderer

@@ -38,7 +38,7 @@ def _parent(record: Record, task_id: str) -> str:
 def _task(record: Record, task: Task) -> dict[str, Any]:
     return {
         "id": task.id,
-        "category": str(task.category),
+        "category": task.category,
         "state": record.states.get(task.id, "used once"),
         "origin": task.origin,
         "source": task.source,

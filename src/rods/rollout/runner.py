@@ -7,7 +7,7 @@ failed: its rollouts are lost before they begin, and the next visit tries again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,23 +54,16 @@ class Runner:
         self.traces = Traces(self.env)
         self.sampling = self.sampling._replace(stop_ids=self.renderer.stop_ids)
 
-    def run(
-        self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
-    ) -> list[Rollout]:
+    def run(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
         """`play`, for synchronous code; an event loop may be running already."""
-        return run_coroutine(lambda: self.play(tasks, policy, tick))
+        return run_coroutine(lambda: self.play(tasks, policy))
 
-    async def play(
-        self, tasks: Sequence[Task], policy: Policy, tick: Callable[[], None] | None = None
-    ) -> list[Rollout]:
+    async def play(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
         """One episode for each entry of `tasks`, in order.
 
         Everything that ends this early, such as an exception of the policy, cancels all episodes
         and closes their sessions, after at most `CLOSING` seconds: a call that takes longer is not
         waited for, and the sessions are closed after it.
-
-        Args:
-            tick: called after every action, for progress displays.
 
         Raises:
             NoProcessError: no process can be started.
@@ -88,7 +81,7 @@ class Runner:
             if isinstance(policy, GatheringPolicy):
                 policy.enter(len(episodes))
             for number, episode in enumerate(episodes):
-                coroutine = self._play(number, episode, policy, actions, tick)
+                coroutine = self._play(number, episode, policy, actions)
                 playing.append(asyncio.create_task(coroutine))
                 playing[-1].add_done_callback(over)  # also called for one that never began
             return await asyncio.gather(*playing)
@@ -111,7 +104,6 @@ class Runner:
         episode: Episode,
         policy: Policy,
         actions: ActionQueue,
-        tick: Callable[[], None] | None,
     ) -> Rollout:
         tokens = Tokens(self.renderer.begin(episode.conversation))
         tools = self.env.tools(episode.task)
@@ -134,8 +126,6 @@ class Runner:
                     tokens.add_environment(said)
                 else:
                     await actions.end(episode, Ending.TOKEN_BUDGET)
-            if tick:
-                tick()
         return Rollout.of(episode, tokens)
 
     def _begin(self, tasks: Sequence[Task], episodes: list[Episode]) -> None:

@@ -45,7 +45,7 @@ class Simulation:
         self.synthesis = SimulatedSynthesis(self.world)
         self.store = Store(folder, durable=False)
         inline = None if self.latency else self.synthesis
-        self.loop = Loop(self.config, self.store, self.world.seeds, inline, tell=_fail)
+        self.loop = Loop(self.config, self.store, self.world.seeds, inline, notice=_fail)
         self.size = config.rollout.group_size
         self.trajectories, self.tally = 0, Tally()
         self.curve = [self._point()]
@@ -94,7 +94,7 @@ class Simulation:
             return
         index = loop.epoch.number
         producer = Producer(self.store, self.synthesis, self.config, _fail)
-        missing = loop.curriculum.room() - len(loop.queue.waiting(index))
+        missing = loop.curriculum.room() - loop.queue.counts(index)[1]
         for job in loop.queue.open_jobs(index):
             if missing > 0 and job.epoch <= index - self.latency:
                 missing -= producer.do(job, loop.step)

@@ -120,12 +120,11 @@ Batches = Callable[[int, Callable[[], int]], Generator[list[JobResult]]]
 closed, the batches under way end within about a second."""
 
 
-def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) -> Batches:
+def in_processes(make: Callable[[], JobRunner], workers: int) -> Batches:
     """Batches by worker processes, which are a few batches ahead of the reader.
 
     Args:
         make: called once in each worker; must be picklable.
-        size: jobs of a batch.
     """
 
     def batches(first: int, left: Callable[[], int] = _many) -> Generator[list[JobResult]]:
@@ -135,7 +134,7 @@ def in_processes(make: Callable[[], JobRunner], workers: int, size: int = SIZE) 
             pool = ProcessPoolExecutor(workers, context, _begin, (make, theirs))
         with pool, ours, theirs:
             try:
-                yield from _ordered(pool, _batch, first, _ahead(3 * workers, left, size))
+                yield from _ordered(pool, _batch, first, _ahead(3 * workers, left, SIZE))
             except BrokenProcessPool:
                 message = "a worker process was killed, perhaps for its memory; use fewer --workers"
                 raise UserError(f"rods synth: {message}") from None

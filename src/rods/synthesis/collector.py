@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from pydantic import NonNegativeInt, ValidationError
 
-from rods.errors import UserError, shown, tell_log
+from rods.errors import UserError, log_notice, shown
 from rods.files.held import hold
 from rods.files.output import Output
 from rods.job_result import JobResult
@@ -63,7 +63,7 @@ class Collector:
     made: int = 0
     patience: int = 960
     trouble: Callable[[], str] = str
-    notice: Callable[[str], None] = tell_log
+    notice: Callable[[str], None] = log_notice
     errors: ErrorCounter = field(default_factory=ErrorCounter)
 
     def run(self, target: int, batches: Batches) -> Generator[int]:

@@ -91,8 +91,7 @@ def own_inputs(spec: str, path: Path) -> SynthesisInputs:
     if not isinstance(env, PythonEnvironment):
         raise UserError(f"--tasks {path}: goes with --env package.module:Class")
     tasks = tuple(read_task_file(path, env, tuple(env.classes)))
-    tools = {name: method.spec for name, method in env.methods.items()}
-    return SynthesisInputs(env, tools, tasks, (), tasks, tasks)
+    return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks)
 
 
 def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:

@@ -46,7 +46,7 @@ class Synthesis(Protocol):
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile; None if all attempts failed.
 
-        Whoever stores it calls `learn`.
+        The caller calls `learn` after it has stored the task.
         """
 
     def fresh(self, rng: random.Random, epoch: int) -> Task:

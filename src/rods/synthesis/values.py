@@ -65,19 +65,14 @@ class ValueBank:
 class ValueSource:
     """Proposes arguments for calls in a given state.
 
-    Args:
+    Attributes:
         phrases: the entry of each tool.
         near: complete argument sets that are known to suit the start state, by tool.
     """
 
-    def __init__(
-        self,
-        bank: ValueBank,
-        phrases: Mapping[str, Phrase],
-        rng: random.Random,
-        near: Mapping[str, list[dict[str, Any]]] | None = None,
-    ) -> None:
-        self.bank, self.phrases, self.rng, self.near = bank, phrases, rng, near or {}
+    def __init__(self, bank: ValueBank, phrases: Mapping[str, Phrase], rng: random.Random) -> None:
+        self.bank, self.phrases, self.rng = bank, phrases, rng
+        self.near: Mapping[str, list[dict[str, Any]]] = {}
 
     def arguments(
         self, tool: ToolSpec, state: StateValues, fixed: dict[str, Any], *, near: bool = False

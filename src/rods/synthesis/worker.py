@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rods.config import Config
-from rods.errors import UserError, tell_log
+from rods.errors import UserError, log_notice
 from rods.job_result import ErrorText
 from rods.store.schema import Job
 from rods.store.store import Store
@@ -43,7 +43,7 @@ class Producer:
         store: Store,
         synthesis: Synthesis,
         config: Config,
-        notice: Callable[[str], None] = tell_log,
+        notice: Callable[[str], None] = log_notice,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
         self.random_seed, self.notice = config.seed, notice
@@ -57,7 +57,7 @@ class Producer:
 
     def fill(self, target: int, epoch: int, step: int) -> None:
         """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
-        missing = target - len(self.queue.waiting(epoch))
+        missing = target - self.queue.counts(epoch)[1]
         for job in self.queue.open_jobs(epoch) if missing > 0 else ():
             if missing <= 0 or self.errors.gave_up:
                 break
@@ -131,7 +131,7 @@ class SynthesisWorker:
     stop: Callable[[], bool] = lambda: False
     report: Callable[[WorkerProgress], None] = lambda count: None
     pause: float = PAUSE
-    notice: Callable[[str], None] = tell_log
+    notice: Callable[[str], None] = log_notice
 
     def run(self, *, once: bool = False) -> WorkerProgress:
         """Do jobs until it is stopped or too many jobs in a row ended in an error.

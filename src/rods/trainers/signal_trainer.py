@@ -83,7 +83,7 @@ class SignalTrainer(GRPOTrainer):
             own &= inputs["advantages"].ne(0).unsqueeze(1)
         if not own.any():
             own[0, 0] = True  # the loss must depend on the model: other processes wait for it
-        # An entropy bonus and a router's loss have gradients of their own.
+        # An entropy bonus and a router's loss have separate gradients.
         self._own = None if self._entropy_bonus_enabled or self.aux_loss_enabled else own
         if self._own is not None and "old_per_token_logps" in inputs:
             # Tokens that are not scored count as unchanged; e to the difference may overflow.

@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from rods.config import Config
 from rods.errors import UserError
-from rods.files.tasks import sync_tree
+from rods.files.output import sync_tree
 from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.processes import Stopper
@@ -104,11 +104,9 @@ class TrlTrainer:
         """TRL's `rollout_func`: play all prompts, give the loop their groups, return token rows."""
         step = trainer.state.global_step + 1
         tasks = [self.loop.task(p) for p in prompts]
-        trainer.model.eval()
         torch.manual_seed(self.config.seed * 1_000_003 + step)  # TRL shuffles the rows of a step
         policy = self.policy(self.config.seed * 1_000_003 + step, step - 1)
         self.rollouts = self.runner.run(tasks, policy)
-        trainer.model.train()
         self.loop.add_groups(self._groups())
         return {
             "prompt_ids": [r.prompt_ids for r in self.rollouts],

@@ -9,7 +9,7 @@ from typing import Any
 
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.errors import UserError, tell_log
+from rods.errors import UserError, log_notice
 from rods.job_result import Spent
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.endpoint import Endpoint
@@ -42,7 +42,7 @@ class ModelBackend:
     rewrite: bool = True
     journal: Path | None = None
     replay: bool = False
-    notice: Callable[[str], None] = tell_log
+    notice: Callable[[str], None] = log_notice
     _endpoint: Endpoint | None = field(default=None, repr=False)
 
     def pipeline(self, program: Pipeline, env: Environment) -> Pipeline:

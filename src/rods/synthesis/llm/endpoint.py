@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rods.errors import UserError, declare_secret, shown, tell_log
+from rods.errors import UserError, declare_secret, log_notice, shown
 from rods.synthesis.llm.client import Client
 from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.fault import Cause, Fault, ModelError
@@ -39,7 +39,7 @@ class Endpoint:
         self,
         config: EndpointConfig,
         journal: Journal | None = None,
-        notice: Callable[[str], None] = tell_log,
+        notice: Callable[[str], None] = log_notice,
     ) -> None:
         self.config, self.journal = config, journal
         declare_secret(config.key_env)

@@ -135,14 +135,6 @@ def read(text: str, model: type[M]) -> M:
     raise Fault(Cause.INVALID, wrong) if wrong else Fault(Cause.UNREADABLE, found.words)
 
 
-def without_thinking(text: str) -> str:
-    """The text without the thinking before it.
-
-    Some servers leave out the beginning of the thinking; then its end separates it from the answer.
-    """
-    return AnswerParts(text).words
-
-
 def _meant(data: dict[str, Any], model: type[BaseModel]) -> bool:
     """Whether an object that does not fit the form has some of its fields."""
     return any(field.name in data or field.tag in data for field in fields(model))

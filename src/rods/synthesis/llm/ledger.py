@@ -26,11 +26,6 @@ class Usage:
     cost: float = 0.0
     seconds: float = 0.0
 
-    @property
-    def latency(self) -> float:
-        """Mean seconds of one request."""
-        return self.seconds / self.tries if self.tries else 0.0
-
 
 class Progress(NamedTuple):
     """Numbers of requests under way, and of questions answered and failed."""
