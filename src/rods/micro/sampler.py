@@ -123,7 +123,7 @@ class MicroSampler:
                 lengths, recent, tokens = lengths[kept], recent[kept], tokens[kept]
             fed = self._tensor([row in going for row in rows])
             window = torch.cat([recent, tokens[:, None]], 1)
-            logits = self._advance(0, window, lengths[:, None], fed[:, None])
+            logits = self._advance(slice(0, len(rows)), window, lengths[:, None], fed[:, None])
             for row, token in zip(rows, tokens.tolist(), strict=True):
                 if row in going:
                     self._held[row].append(token)
@@ -143,7 +143,10 @@ class MicroSampler:
         return order
 
     def _feed(self, histories: Sequence[Sequence[int]]) -> Tensor:
-        """Bring the first places up to their histories; next-token logits [rows, vocabulary]."""
+        """Bring the first places up to their histories; next-token logits [rows, vocabulary].
+
+        Rows with about equally many new tokens are fed together, which keeps the padding small.
+        """
         starts = []
         for row, history in zip(self._rows, histories, strict=False):
             # The last token is fed again where all are held, because its logits are needed.
@@ -151,38 +154,39 @@ class MicroSampler:
             common = _common(held, history)
             starts.append(min(common, len(history) - 1))
             held[common:] = history[common:]
+        new = [len(history) - start for history, start in zip(histories, starts, strict=True)]
+        order = sorted(range(len(histories)), key=new.__getitem__)
         logits, first = [], 0
-        while first < len(histories):
-            last, longest = first, 0
-            while last < len(histories):
-                longest = max(longest, len(histories[last]) - starts[last])
-                if last > first and (last + 1 - first) * longest > _BLOCK_TOKENS:
-                    break
+        while first < len(order):
+            last = first + 1
+            while last < len(order) and (last + 1 - first) * new[order[last]] <= _BLOCK_TOKENS:
                 last += 1
-            logits.append(self._feed_block(first, histories[first:last], starts[first:last]))
+            logits.append(self._feed_block(order[first:last], histories, starts))
             first = last
-        return torch.cat(logits)
+        return torch.cat(logits)[self._tensor(order).argsort()]
 
     def _feed_block(
-        self, first: int, histories: Sequence[Sequence[int]], starts: list[int]
+        self, places: list[int], histories: Sequence[Sequence[int]], starts: list[int]
     ) -> Tensor:
-        """Feed `histories[i][starts[i]:]` at places from `first` on, padded on the right."""
-        blocks = [self._window(h, start) for h, start in zip(histories, starts, strict=True)]
+        """Feed `histories[i][starts[i]:]` for each place i, padded on the right."""
+        blocks = [self._window(histories[place], starts[place]) for place in places]
         width = max(len(block) for block in blocks)
         windows = self._tensor([block + [self._pad_id] * (width - len(block)) for block in blocks])
         columns = torch.arange(width - PAST, device=windows.device)
         fresh = columns < self._tensor([len(block) - PAST for block in blocks])[:, None]
-        positions = self._tensor(starts)[:, None] + columns
-        return self._advance(first, windows, positions, fresh)
+        positions = self._tensor([starts[place] for place in places])[:, None] + columns
+        return self._advance(self._tensor(places), windows, positions, fresh)
 
     def _window(self, history: Sequence[int], start: int) -> list[int]:
         """The history from `start` on with the PAST tokens before it, padding at the beginning."""
         return [self._pad_id] * max(0, PAST - start) + [*history[max(0, start - PAST) :]]
 
-    def _advance(self, first: int, window: Tensor, positions: Tensor, fresh: Tensor) -> Tensor:
+    def _advance(
+        self, places: slice | Tensor, window: Tensor, positions: Tensor, fresh: Tensor
+    ) -> Tensor:
         """Run a block [rows, PAST + tokens]; logits [rows, vocabulary] after each row's last."""
         length = int(positions[fresh].max()) + 1
-        attend = self._cache.attend(first, positions, fresh, length)
+        attend = self._cache.attend(places, positions, fresh, length)
         states = self._model.model.decode(window, positions, attend)
         last = (fresh.sum(1) - 1).clamp(min=0)
         rows = torch.arange(len(window), device=window.device)
