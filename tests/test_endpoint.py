@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,6 +382,14 @@ def test_a_server_without_ids_is_refused(choice: dict[str, Any], written: int) -
     """It would train or judge on tokens that the model has not written."""
     with pytest.raises(UserError, match=r"/v1: the response has .* ids .*; serve the model with"):
         continued(completion(choice, written))
+
+
+def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "endpoints.md").read_text("utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    with ScriptedEndpoint(lambda request: said(tool_calls=[CALL])) as server:
+        exec(code.replace("http://127.0.0.1:8000/v1", server.url), {})
+    assert "RawCall(id='c1', name='ls'" in capsys.readouterr().out
 
 
 LOOK_UP = """

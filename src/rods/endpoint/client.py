@@ -25,7 +25,7 @@ A = TypeVar("A")
 GIVEN_UP_AFTER = 5  # first questions without an answer in any form of request
 MOST_SHOWN = 400  # characters of an error that names the URL and the server's words
 PROBE = 16  # tokens of an answer that nobody reads
-ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
+ANSWERED = frozenset({Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """Causes without a bad status: the server has accepted the form of the request."""
 TOOLS = re.compile(r"\btools?\b|\btool[_-]|function.?call", re.IGNORECASE)
 """The text of a refusal that is about the tools."""
