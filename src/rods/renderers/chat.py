@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from rods.envs.calls import DEFAULT, CallError, Refusal
 from rods.renderers.dialects import Dialect
-from rods.renderers.notations import Notation
-from rods.renderers.template import ASKED, SAID, ChatTemplate
+from rods.renderers.notation import Notation
+from rods.renderers.template import ASKED, ChatTemplate
 from rods.renderers.tools import foreign_texts
 from rods.rollout.episode import Action
 from rods.rollout.messages import Conversation, Message
@@ -53,9 +53,8 @@ class ChatRenderer:
             for i, token in self.tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in notation.marks
         }
-        cue = template.write([ASKED], cue=True)
-        self._thinks = cue.rstrip().endswith("<think>")
-        self._before = template.write([ASKED, SAID])[len(cue) :].partition(SAID["content"])[0]
+        cue, whole = template.write([ASKED], cue=True), template.write([ASKED, template.said])
+        self._before = whole[len(cue) :].partition(template.said["content"])[0]
 
     def begin(self, conversation: Conversation) -> list[int]:
         chat, tools = self._dialect.begin(conversation)
@@ -85,7 +84,7 @@ class ChatRenderer:
             raise CallError(Refusal.NOT_CALLS, "it has no end")
         if not self._control.isdisjoint(ids[:-1]):
             raise CallError(Refusal.NOT_CALLS, "a control token within it")
-        text = ("<think>" if self._thinks else "") + self._text(ids[:-1])
+        text = ("<think>" if self._template.thinks else "") + self._text(ids[:-1])
         if len(text) > DEFAULT.text:
             raise CallError(Refusal.TEXT, f"it has more than {DEFAULT.text} characters")
         calls = self._notation.read(text, tools)
@@ -98,7 +97,7 @@ class ChatRenderer:
         if self._ended(action):
             return []
         text = self._text(action).lstrip()
-        thinks = (self._thinks or text.startswith("<think>")) and "</think>" not in text
+        thinks = (self._template.thinks or text.startswith("<think>")) and "</think>" not in text
         return [*(self._encode("</think>") if thinks else ()), self.stop_ids[0]]
 
     def _ended(self, ids: Sequence[int]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rods.renderers.notations import Notation
+from rods.renderers.notation import Notation
 from rods.renderers.settings import RendererSettings
 from rods.renderers.tools import content, function_schema, tool_list
 from rods.rollout.messages import Conversation, Message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,20 @@ from rods.errors import UserError
 from rods.files.reading import read_text
 from rods.renderers.chat import ChatRenderer, RendererFacts
 from rods.renderers.dialects import Dialect, NativeTools, PromptedTools
-from rods.renderers.notations import NATIVE, Blocks, Notation, Thoughtful
+from rods.renderers.notation import Notation
+from rods.renderers.notations import NATIVE_NOTATIONS, Blocks, Thoughtful
 from rods.renderers.settings import RendererSettings
-from rods.renderers.template import ASKED, CALL, CALLED, SAID, Chat, ChatTemplate, known_templates
+from rods.renderers.template import ASKED, CALL, Chat, ChatTemplate, known_templates
 from rods.renderers.tools import function_schema
 from rods.task import ToolSpec
 
 DATE = "26 Jul 2024"  # Llama 3.1 writes this one, Llama 3.2 otherwise the present day
 TOOL = ToolSpec(name=CALL.name, owner="", parameters={"text": {"type": "string"}})
 RESULT = {"role": "tool", "content": "dummy_result", "tool_call_id": "000000000"}
-NATIVE_CHAT = (
-    *(ASKED, CALLED, RESULT, SAID, ASKED, CALLED, RESULT, CALLED, RESULT, ASKED, SAID),
-    *(ASKED, ASKED, SAID, SAID, ASKED),
-)
-"""All that may follow an answer: results, a user after them, one user or two, nothing."""
-PROMPTED_CHAT = (ASKED, SAID, ASKED, SAID, ASKED)
 SYSTEM = {"role": "system", "content": "dummy_system"}
+NATIVE, PROMPTED = "uctauctctuauuaau", "uauau"
+"""Conversations with all that may follow an answer: results, a user after them, one user or two,
+nothing. u: user, c: call, t: result, a: answer."""
 
 
 def load_renderer(tokenizer: Any, settings: RendererSettings, label: str) -> ChatRenderer:
@@ -42,10 +40,8 @@ def load_renderer(tokenizer: Any, settings: RendererSettings, label: str) -> Cha
     """
     native = settings.dialect in ("auto", "native")
     tools = [function_schema(TOOL)] if native else None
-    chat = NATIVE_CHAT if native else PROMPTED_CHAT
-    if settings.system or not native:
-        chat = (SYSTEM, *chat)
-    template = _appending(_template(tokenizer, settings, tools, label), chat, tools)
+    before = [SYSTEM] if settings.system or not native else []
+    template = _appending(_template(tokenizer, settings, tools, label), before, tools)
     notation: Notation
     dialect: Dialect
     if tools:
@@ -83,25 +79,28 @@ def _template(
     return ChatTemplate(tokenizer, text, variables, label, mend)
 
 
-def _appending(template: ChatTemplate, chat: Chat, tools: Sequence[Any] | None) -> ChatTemplate:
+def _appending(template: ChatTemplate, before: Chat, tools: Sequence[Any] | None) -> ChatTemplate:
     """The template, or TRL's variant of it for training, if it never rewrites what it wrote."""
     try:
-        _check(template, chat, tools)
+        _check(template, before, tools)
     except UserError:
         variant = known_templates().get(f"{_name(template.text)}_training")
         if variant is None:
             raise
         template = template.with_text(variant)
-        _check(template, chat, tools)
+        _check(template, before, tools)
     return template
 
 
-def _check(template: ChatTemplate, chat: Chat, tools: Sequence[Any] | None) -> None:
-    """Build the conversation as an episode does, and compare with the template's own.
+def _check(template: ChatTemplate, before: Chat, tools: Sequence[Any] | None) -> None:
+    """Build a conversation as an episode does, and compare it with the template's own.
 
     Raises:
         UserError: the template fails, or the two differ.
     """
+    kinds: dict[str, Mapping[str, Any]]
+    kinds = {"u": ASKED, "c": template.called, "t": RESULT, "a": template.said}
+    chat = [*before, *(kinds[kind] for kind in (NATIVE if tools else PROMPTED))]
     if tools:
         text = template.write(chat, tools)
         if not (TOOL.name in text.partition(ASKED["content"])[0] and RESULT["content"] in text):
@@ -120,9 +119,9 @@ def _check(template: ChatTemplate, chat: Chat, tools: Sequence[Any] | None) -> N
 def _notation(template: ChatTemplate, tools: Sequence[Any]) -> Notation:
     """The notation that reads the template's own call."""
     cue = template.write([ASKED], tools, cue=True)
-    text = template.write([ASKED, CALLED], tools)[len(cue) :]
+    text = template.write([ASKED, template.called], tools)[len(cue) :]
     answer = text.rpartition(template.tokenizer.convert_ids_to_tokens(template.end))[0]
-    for notation in NATIVE:
+    for notation in NATIVE_NOTATIONS:
         try:
             if notation.read(answer, {}) == [CALL]:
                 return notation

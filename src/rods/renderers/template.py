@@ -57,6 +57,8 @@ class ChatTemplate:
         mend: ends them.
 
     Attributes:
+        thinks: whether the cue to answer begins a thought.
+        said: an answer without calls, and `called` one with a call.
         end: id of the token that ends an answer.
         stops: ids of all tokens that may end an answer, beginning with `end`.
 
@@ -71,6 +73,9 @@ class ChatTemplate:
         self._label, self._mend = label, mend
         added = {token.content: i for i, token in tokenizer.added_tokens_decoder.items()}
         self._control = re.compile("|".join(map(re.escape, added)) or "(?!)")
+        self.thinks = self.write([ASKED], cue=True).rstrip().endswith("<think>")
+        thought = {"reasoning_content": "dummy_thought"} if self.thinks else {}
+        self.said, self.called = SAID | thought, CALLED | thought
         self.end = self._end(set(added.values()))
         others = [added[name] for name in OTHER_STOPS if name in added]
         ends = (self.end, tokenizer.eos_token_id, *others)
@@ -118,7 +123,7 @@ class ChatTemplate:
         Raises:
             UserError: the template fails on a message, or writes the answer before it otherwise.
         """
-        before = [ASKED, CALLED if chat and chat[0]["role"] == "tool" else SAID]
+        before = [ASKED, self.called if chat and chat[0]["role"] == "tool" else self.said]
         known = self.encode(before)
         whole = self.encode([*before, *chat], None, True, environment)
         size = self.ended(known)
@@ -157,7 +162,7 @@ class ChatTemplate:
 
     def _end(self, added: set[int]) -> int:
         """The first token behind an answer's text."""
-        tail = self.write([ASKED, SAID]).rpartition(SAID["content"])[2]
+        tail = self.write([ASKED, self.said]).rpartition(self.said["content"])[2]
         ids = self.tokenizer.encode(tail, add_special_tokens=False)
         if not ids:
             raise self.error("the chat template writes no token that ends an answer")
