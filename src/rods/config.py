@@ -133,6 +133,27 @@ class EvaluationConfig(Setting):
     )
 
 
+class HardwareConfig(Setting):
+    """What a run is sized for: `rods train` needs it, and `--dry-run` counts with it."""
+
+    gpus: int = Field(
+        0, ge=0, description="processes with a GPU each; 0: a GPU is used if there is one"
+    )
+    memory: float = Field(78.0, gt=0, description="GiB of each GPU; without GPUs main memory")
+    sharded: bool = Field(
+        False, description="weights, gradients and optimizer are divided among the GPUs (FSDP)"
+    )
+    generation: float = Field(2000.0, gt=0, description="assumed tokens/s that a GPU generates")
+    training: float = Field(
+        2000.0, gt=0, description="assumed tokens/s of a GPU, forward and backward with checkpoints"
+    )
+
+    @property
+    def processes(self) -> int:
+        """The processes that train."""
+        return max(1, self.gpus)
+
+
 class Config(Setting):
     """One run of the closed loop."""
 
@@ -151,6 +172,7 @@ class Config(Setting):
     synthesis: SynthesisConfig = SynthesisConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    hardware: HardwareConfig = HardwareConfig()
     policy: Annotated[SerializeAsAny[PolicySettings], BeforeValidator(read_settings)] = Field(
         default_factory=lambda: read_settings({})
     )
@@ -170,9 +192,12 @@ class Config(Setting):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
-        rows = self.rollout.rows
-        if rows % self.optimizer.microbatch:
-            raise ValueError(f"optimizer.microbatch must divide the {rows} rollouts of a step")
+        rows, processes = self.rollout.rows, self.hardware.processes
+        if rows % (self.optimizer.microbatch * processes):
+            times = f" times {processes} GPUs" * (processes > 1)
+            raise ValueError(
+                f"optimizer.microbatch{times} must divide the {rows} rollouts of a step"
+            )
         return self
 
     def stage(self, number: int) -> Stage:
@@ -211,6 +236,20 @@ OPTIONS = {
 }
 
 
+def _preset(file: str) -> dict[str, Any]:
+    """The settings of a shipped file, over those of the shared file that it extends."""
+    data: dict[str, Any] = parse_yaml((files("rods") / "presets" / file).read_text("utf-8")) or {}
+    shared = data.pop("extends", None)
+    return _over(_preset(f"shared/{shared}.yaml"), data) if shared else data
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of `above` in place of, or within, those of `below`."""
+    both = below.keys() & above.keys()
+    inner = {k: _over(below[k], above[k]) for k in both if isinstance(above[k], dict)}
+    return {**below, **above, **inner}
+
+
 def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Config:
     """A preset with `a.b=c` overrides applied.
 
@@ -223,7 +262,7 @@ def load_config(preset: str, overrides: Sequence[str] = (), **top: Any) -> Confi
     """
     if preset not in preset_names():
         raise UserError(f"no preset {preset!r}; there are: {', '.join(preset_names())}")
-    data = parse_yaml((files("rods") / "presets" / f"{preset}.yaml").read_text("utf-8")) or {}
+    data = _preset(f"{preset}.yaml")
     changes = [(override, *read_override(override, "key.name")) for override in overrides]
     names = [value for _, key, value in changes if key == "policy.name"]
     if names and names[-1] != data.get("policy", {}).get("name", DEFAULT):

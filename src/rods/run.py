@@ -26,6 +26,7 @@ from rods.loop import Loop
 from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise, tracked
 from rods.policies.registry import kind_of
 from rods.policies.tasks import TaskSides, check_endpoint, choose_seeds, pipeline_of, synthesis_of
+from rods.preflight.machine import check_machine
 from rods.processes import Stopper, module_command
 from rods.ranks import Ranks
 from rods.rollout.episode import EpisodeLimits
@@ -74,6 +75,7 @@ def train(
     ranks = ranks or Ranks()
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     require(*config.report_to)
+    ranks.decide(lambda: check_machine(config, ranks.size))
     check_endpoint(config)
     fresh = not os.path.exists(folder)  # unlike Path.exists, raises no error for an impossible name
     opened: list[Store] = []

@@ -73,9 +73,18 @@ def load_writer(settings: ModelSettings, label: str = "policy") -> tuple[Any, Re
     Raises:
         UserError: there is no such model, or its tokenizer or template is unusable.
     """
-    with _loading(settings, label):
+    with loading(settings, label):
         place = folder_of(settings.model)
         tokenizer: Any = AutoTokenizer.from_pretrained(place, revision=settings.revision)
+    return writer_of(tokenizer, settings, label)
+
+
+def writer_of(tokenizer: Any, settings: ModelSettings, label: str) -> tuple[Any, Renderer]:
+    """The tokenizer, which pads, and its renderer.
+
+    Raises:
+        UserError: its template is unusable.
+    """
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding is masked by length
     return tokenizer, load_renderer(tokenizer, settings.renderer, f"{label}.model")
@@ -99,16 +108,28 @@ def folder_of(model: str) -> str:
     Raises:
         UserError: a package or a `.gguf` file is missing, or cannot be read.
     """
+    file = gguf_file(model)
+    if file is None:
+        return model
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return str(cached("gguf", [digest], partial(_convert, file)) / "model")
+
+
+def gguf_file(model: str) -> Path | None:
+    """The `.gguf` file that a model's name means, if it means one.
+
+    Raises:
+        UserError: there is no such file or package, or the package that reads it is missing.
+    """
     file = Path(model)
     if model.startswith("package:"):
         file = _packaged(model.removeprefix("package:"))
     if file.suffix != ".gguf":
-        return model
+        return None
     require("gguf")
     if not file.is_file():
         raise UserError(f"policy.model: {file}: no such file")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return str(cached("gguf", [digest], partial(_convert, file)) / "model")
+    return file
 
 
 def add_adapters(model: Any, lora: LoraSettings, label: str = "policy") -> Any:
@@ -152,7 +173,7 @@ def load_policy(
     whole = settings.lora is None
     source = str(checkpoint) if checkpoint and whole else settings.model
     model = _pretrained(settings, source, torch.float32 if whole else dtype, label)
-    _check_positions(model, config)
+    check_positions(model.config, config)
     # TRL loads the reference of the KL term by this name; a checkpoint would be another one.
     model.config._name_or_path = folder_of(settings.model)
     identity = "" if whole else weights_digest(model)
@@ -192,14 +213,22 @@ def _load_adapters(model: Any, checkpoint: Path) -> None:
 
 
 def _pretrained(settings: ModelSettings, source: str, dtype: torch.dtype, label: str) -> Any:
-    with _loading(settings, label):
+    with loading(settings, label):
         revision = settings.revision if source == settings.model else None
         place = folder_of(source)
         return AutoModelForCausalLM.from_pretrained(place, revision=revision, dtype=dtype)
 
 
-def _check_positions(model: Any, config: Config) -> None:
-    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+def check_positions(model: Any, config: Config) -> None:
+    """Refuse a token budget above the positions of a model.
+
+    Args:
+        model: its configuration.
+
+    Raises:
+        UserError: the budget is above them.
+    """
+    most = getattr(model.get_text_config(), "max_position_embeddings", None)
     if most and config.rollout.token_budget > most:
         budget = f"rollout.token_budget: {config.rollout.token_budget}"
         raise UserError(f"{budget} is more than the {most} positions of the model; lower it")
@@ -231,8 +260,8 @@ def _convert(file: Path, folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _loading(settings: ModelSettings, label: str) -> Iterator[None]:
-    """Report what the libraries raise.
+def loading(settings: ModelSettings, label: str) -> Iterator[None]:
+    """Report what the libraries raise while they read a model.
 
     Raises:
         UserError: instead.

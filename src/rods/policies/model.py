@@ -100,10 +100,9 @@ class ModelKind:
             UserError: the tokenizer or its template is unusable, the run's own tools or tasks are,
                 or no training task fits.
         """
-        from rods.policies.model_tasks import benchmark, own
+        from rods.policies.model_tasks import model_tasks
 
-        made = benchmark if config.environment.name == "bfcl" else own
-        return made(config, progress)
+        return model_tasks(config, progress)
 
     def load(
         self, config: Config, tasks: TaskSides, checkpoint: Path | None, progress: Progress

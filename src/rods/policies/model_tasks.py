@@ -6,9 +6,10 @@ training and validation, it counts as failed in the test, and it is named in eit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from rods.cache import Progress
 from rods.config import Config
@@ -36,27 +37,48 @@ class ModelTasks(TaskSides):
     renderer: Renderer
 
 
-def benchmark(config: Config, progress: Progress) -> ModelTasks:
-    """The benchmark's tasks.
+class Sides(NamedTuple):
+    """The tasks of a run by side, before any is measured.
+
+    Attributes:
+        playing: the environment in which they can be played: the user's own tools are guarded.
+        environment: the same tools in this process.
+        tools: by name.
+        left_out: names of tasks with faults, with the reason.
+    """
+
+    playing: Environment
+    environment: Environment
+    tools: Mapping[str, ToolSpec]
+    sides: Mapping[str, Sequence[Task]]
+    left_out: Mapping[str, str]
+
+
+@contextmanager
+def read_sides(config: Config) -> Iterator[Sides]:
+    """The benchmark's tasks, or those of `environment.tasks` over the user's own classes.
 
     Raises:
-        UserError: the tokenizer is unusable, a stage names another category, or no training task
-            fits.
+        UserError: the classes or the tasks are unusable, or a stage names another category.
     """
-    config.check_categories(CATEGORIES)
-    sides, left_out = benchmark_sides()
-    return _fitting(config, BfclEnvironment(), tool_specs(), sides, left_out, progress)
+    if config.environment.name == "bfcl":
+        config.check_categories(CATEGORIES)
+        env = BfclEnvironment()
+        yield Sides(env, env, tool_specs(), *benchmark_sides())
+        return
+    with own_tasks(config) as found:
+        own, sides = found.environment, split_own(found, found.tasks, "a run")
+        yield Sides(found.guarded, own, own.specs, sides, {})
 
 
-def own(config: Config, progress: Progress) -> ModelTasks:
-    """Tasks of `environment.tasks` over the classes of `environment.name`.
+def model_tasks(config: Config, progress: Progress) -> ModelTasks:
+    """The tasks of a run with a model.
 
     Raises:
         UserError: the tokenizer, the classes or the tasks are unusable, or no training task fits.
     """
-    with own_tasks(config) as found:
-        sides = split_own(found, found.tasks, "a run")
-        made = _fitting(config, found.guarded, found.environment.specs, sides, {}, progress)
+    with read_sides(config) as found:
+        made = _fitting(config, found, progress)
         return replace(made, environment=found.environment)
 
 
@@ -66,14 +88,8 @@ def prompt_tokens(task: Task, env: Environment, renderer: Renderer) -> int:
     return len(renderer.begin(episode.conversation))
 
 
-def _fitting(
-    config: Config,
-    env: Environment,
-    tools: Mapping[str, ToolSpec],
-    sides: Mapping[str, Sequence[Task]],
-    left_out: Mapping[str, str],
-    progress: Progress,
-) -> ModelTasks:
+def _fitting(config: Config, found: Sides, progress: Progress) -> ModelTasks:
+    env, sides = found.playing, found.sides
     tokenizer, renderer = load_writer(settings_of(config))
     budget, lengths = config.rollout.token_budget, dict[str, int]()
     every = [task for tasks in sides.values() for task in tasks]
@@ -84,24 +100,28 @@ def _fitting(
     kept = {side: tuple(t for t in sides[side] if t.id not in long) for side in sides}
     train, validation, test = kept["train"], kept["validation"], tuple(sides["test"])
     if not train:
-        least = min(lengths[task.id] for task in sides["train"])
-        message = f"no training task fits; the shortest prompt has {least} tokens"
-        raise UserError(f"rollout.token_budget: {budget}: {message}")
+        raise too_small(budget, min(lengths[task.id] for task in sides["train"]))
     why = {long[i]: f"its prompt has {n} tokens" for i, n in lengths.items() if i in long}
     pipeline = program_pipeline(
         env,
-        tools,
+        found.tools,
         train,
         critic_of(env, train, [*validation, *test]),
         fits=lambda task: prompt_tokens(task, env, renderer) < budget,
     )
     return ModelTasks(
-        *(train, validation, test, env, {**left_out, **why}),
+        *(train, validation, test, env, {**found.left_out, **why}),
         notice=_notice([*why], len(test) - len(kept["test"]), budget),
         pipeline=pipeline,
         tokenizer=tokenizer,
         renderer=renderer,
     )
+
+
+def too_small(budget: int, least: int) -> UserError:
+    """The error where no training task fits the budget; the shortest prompt has `least` tokens."""
+    message = f"no training task fits; the shortest prompt has {least} tokens"
+    return UserError(f"rollout.token_budget: {budget}: {message}")
 
 
 def _notice(names: Sequence[str], failed: int, budget: int) -> str:

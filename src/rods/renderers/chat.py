@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rods.envs.calls import DEFAULT, CallError, Refusal
@@ -81,6 +83,34 @@ class ChatRenderer:
         """An answer with these calls, as the model would generate it; without calls, an end."""
         text = self._notation.write(calls, self._before)
         return [*self._encode(text), self.stop_ids[0]]
+
+    def whole(self, conversation: Conversation) -> list[int]:
+        """The chat template applied once to a whole conversation, up to the end of its last answer.
+
+        The template writes the calls of an answer, unless it cannot write so many.
+
+        Raises:
+            UserError: the template fails on a message.
+        """
+        messages, at = conversation.messages, 0
+        spoken = [n for n, message in enumerate(messages) if message.role == "assistant"]
+        first = replace(conversation, messages=list(messages[: spoken[0]]))
+        chat, tools = self._dialect.begin(first)
+        for at, until in pairwise([*spoken, spoken[-1] + 1]):
+            chat = [*chat, self._answer(messages[at])]
+            if until > at + 1:
+                chat += self._dialect.follow(messages[at + 1 : until])
+        texts = foreign_texts(conversation.messages, conversation.tools)
+        ids = self._template.encode(chat, tools, environment=texts)
+        return ids[: self._template.ended(ids)]
+
+    def _answer(self, message: Message) -> dict[str, Any]:
+        """An answer as the chat template takes it."""
+        calls = message.tool_calls if self._dialect.native else ()
+        if calls and len(calls) <= self._notation.most:
+            named = [{"type": "function", "function": c.call.model_dump()} for c in calls]
+            return {**self._template.said, "content": "", "tool_calls": named}
+        return {**self._template.said, "content": message.content.removeprefix(self._before)}
 
     def _read(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> list[Call]:
         if not self._ended(ids):

@@ -27,7 +27,13 @@ EXAMPLES = (
 
 
 class Dialect(Protocol):
-    """Turns messages of a conversation into those of a chat template."""
+    """Turns messages of a conversation into those of a chat template.
+
+    Attributes:
+        native: whether the chat template writes tools and calls.
+    """
+
+    native: bool
 
     def begin(self, conversation: Conversation) -> tuple[Chat, Chat | None]:
         """The messages of a prompt, and the tools for the template."""
@@ -38,6 +44,8 @@ class Dialect(Protocol):
 
 class NativeTools:
     """The chat template writes the tools, and each message as it is."""
+
+    native = True
 
     def __init__(self, settings: RendererSettings) -> None:
         self._settings = settings
@@ -57,6 +65,8 @@ class NativeTools:
 
 class PromptedTools:
     """The system message has the tools; all that answers an action is one user message."""
+
+    native = False
 
     def __init__(self, settings: RendererSettings, notation: Notation) -> None:
         self._settings, self._notation = settings, notation

@@ -33,11 +33,13 @@ class Notation(ABC):
     Attributes:
         form: how to write them, for the model.
         marks: control tokens that are part of calls.
+        most: calls of one answer that the family's chat templates can write.
         trace: what only a call or a part of one contains.
     """
 
     form: str
     marks: tuple[str, ...] = ()
+    most = 1000
     trace = re.compile(
         r'</?(?:tool|function|parameter)|\[/?tool_|\[args\]|python_tag|"(?:arguments|parameters)"\s*:',
         re.IGNORECASE,

@@ -111,6 +111,7 @@ class Bare(Notation):
 
     form = f'For a call write only {{"name": TOOL, "parameters": {{PARAMETER: VALUE}}}}. {OR_WORDS}'
     marks = ("<|python_tag|>",)
+    most = 1
     _between = re.compile(r"(?:\s|;|<\|python_tag\|>)*+")
 
     def _write(self, calls: Sequence[Call]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rods import __version__
-from rods.config import Config
+from rods.config import Config, HardwareConfig
 from rods.envs.base import Environment
 from rods.errors import UserError
 from rods.reward import VERSION as REWARD_VERSION
@@ -23,6 +23,7 @@ FREE = frozenset(
         *("report_to", "run_name"),
         *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
         "environment.limits.workers",
+        *(f"hardware.{name}" for name in HardwareConfig.model_fields),
     }
 )
 """Settings that may change when a run is continued: its past steps do not depend on them."""
