@@ -215,6 +215,8 @@ def template_chat(rollout: Rollout, answers: Sequence[dict[str, Any]]) -> list[d
         }
         for message in rollout.conversation.messages
     ]
+    if chat[0]["role"] == "assistant":  # the user begins, although without a word
+        chat.insert(0, {"role": "user", "content": ""})
     last = max(at for at, message in enumerate(chat) if message["role"] == "assistant")
     return chat[: last + 1]
 
