@@ -12,7 +12,8 @@ from renderers.llama_3 import Llama3Renderer
 from renderers.qwen3 import Qwen3Renderer
 
 from mistral_oracle import mistral_ids
-from rendering import FAMILIES, WHOLE, play, renderer_of, template_chat, template_ids
+from rendering import WHOLE, play, renderer_of, template_chat, template_ids
+from rods.renderers.families import FAMILIES
 from rods.renderers.tools import function_schema
 
 
