@@ -35,8 +35,9 @@ from stock_model import make_model
 
 CLOSE = 0.05  # mean difference of log-probabilities in bfloat16
 LORA = "policy.lora={rank: 16, alpha: 32, dropout: 0.0, targets: [all-linear]}"
+WHOLE = ("steps=2", "evaluation.tasks=0")
 SIZES = {  # of the model, of a step, and of the comparison
-    "cuda": ({"width": 768, "layers": 12, "heads": 12, "ending": 0.004}, (8, 8, 192), (16, 2_000)),
+    "cuda": ({"width": 768, "layers": 12, "heads": 12, "ending": 0.0075}, (8, 8, 96), (16, 2_000)),
     "cpu": ({"width": 32, "layers": 2, "heads": 4, "ending": 0.015}, (4, 2, 48), (2, 200)),
 }
 
@@ -91,7 +92,7 @@ def train(
         "policy.name": "model",
         "policy.model": str(model),
         "policy.renderer": "{tool_docs: short}",
-        "policy.rows": 32,
+        "policy.rows": 64,
         "rollout": f"{{group_size: {size}, tasks_per_step: {tasks}, token_budget: 2560,"
         f" action_tokens: {tokens}}}",
         "optimizer": "{learning_rate: 1.0e-4, microbatch: 4}",
@@ -99,7 +100,7 @@ def train(
         "pool.seeds": 16,
         "steps": 4,
         "checkpoint_steps": 2,
-        "evaluation": "{tasks: 4, validation_every: 1}",
+        "evaluation": "{tasks: 2, validation_every: 0}",
     }
     changes = [*(f"{key}={value}" for key, value in chosen.items()), *settings]
     arguments = [part for change in changes for part in ("--set", change)]
@@ -145,7 +146,7 @@ if __name__ == "__main__":
             "log-probabilities": lambda: compare(model, device),
             "LoRA, interrupted": lambda: train(place / "lora", model, device, 2, LORA),
             "LoRA, resumed": lambda: train(place / "lora", model, device, 0, LORA),
-            "all weights": lambda: train(place / "whole", model, device, 0, "steps=2"),
+            "all weights": lambda: train(place / "whole", model, device, 0, *WHOLE),
         }
         for part, work in works.items():
             parts[part] = work()
