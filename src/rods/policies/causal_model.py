@@ -236,7 +236,10 @@ def check_positions(model: Any, config: Config) -> None:
 
 def _packaged(name: str) -> Path:
     """The one `.gguf` file of an installed package, which is not imported."""
-    found = [*package_folder(name.replace("-", "_")).rglob("*.gguf")]
+    module = name.replace("-", "_")
+    if not module.isidentifier():  # with a dot in it, a package would be imported
+        raise UserError(f"policy.model: package:{name}: no name of a package")
+    found = [*package_folder(module).rglob("*.gguf")]
     if len(found) != 1:
         raise UserError(f"policy.model: package:{name}: it has {len(found)} .gguf files, not one")
     return found[0]
