@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from rods.cli.options import EnvOption, JsonFlag, SeedFile, SeedOption
-from rods.config import Arm, load_config
+from rods.config import Arm, Config, load_config
 from rods.errors import UserError
 from rods.files.output import Output
 from rods.processes import Stopper
@@ -21,7 +21,9 @@ from rods.terminal import Bar, Screen, command_line, say
 
 
 def train(
-    run: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it is continued.")],
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder; an interrupted run in it is continued.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Shipped configuration.")] = "micro",
     seed: SeedOption = 0,
     arm: Annotated[str, typer.Option(help="rods, static (seed tasks only) or fresh.")] = "rods",
@@ -30,6 +32,10 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override a setting: key.name=value.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check all and print what the run will need; no training."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train with the closed loop and write the report; continue a run that was interrupted."""
@@ -37,22 +43,44 @@ def train(
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
     own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
-    from rods.cli.display import Display, last_screen
+    if dry_run:
+        _dry_run(config, as_json=as_json)
+        return
+    if run is None:
+        raise UserError("--run: name the folder of the run, or use --dry-run")
+    from rods.cli.display import Display, NoDisplay, last_screen
+    from rods.ranks import started
     from rods.report.page import write_report
     from rods.run import train as run_training
 
-    screen, summary = Screen(stderr=as_json), None
+    screen, summary, ranks = Screen(stderr=as_json), None, started()
+    shown = Display(config, run, screen) if ranks.first else NoDisplay()
     with Stopper() as stopper:
-        with Display(config, run, screen) as display, suppress(KeyboardInterrupt):
-            summary = run_training(config, run, display, stopper)
+        with shown as display, suppress(KeyboardInterrupt):
+            summary = run_training(config, run, display, stopper, ranks)
         if summary is None:
-            screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
+            if ranks.first:
+                screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
+    if not ranks.first:
+        return
     report = write_report(run)
     if as_json:
         say(json.dumps(summary))
     else:
         last_screen(summary, report, screen)
+
+
+def _dry_run(config: Config, *, as_json: bool) -> None:
+    """Print what can be known of a run before it begins."""
+    from rods.preflight.dry_run import dry_run
+    from rods.preflight.text import show
+
+    facts = dry_run(config)
+    if as_json:
+        say(json.dumps(facts))
+    else:
+        show(facts, Screen())
 
 
 def report(

@@ -121,7 +121,7 @@ class Runner:
             action = self.renderer.parse(made.ids, tools)
             seen = await actions.act(episode, action, self.renderer.show(made.ids))
             if episode.ending is None:
-                said = self.renderer.extend(seen)
+                said = self.renderer.extend(seen, made.ids)
                 if len(tokens.ids) + len(said) < self.token_budget:
                     tokens.add_environment(said)
                 else:
