@@ -202,7 +202,7 @@ def _count(module: Any) -> int:
 
 def _place(settings: ModelSettings) -> dict[str, Any]:
     """Arguments of `from_pretrained` that read a model where it is, and download nothing."""
-    from rods.policies.causal_model import gguf_file
+    from rods.policies.gguf import gguf_file
 
     if file := gguf_file(settings.model):
         return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
