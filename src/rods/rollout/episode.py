@@ -62,6 +62,8 @@ class Episode:
 
     Attributes:
         conversation: the messages so far.
+        calls: for each turn that was reached, the calls of the agent that were read. Those in a
+            turn without ground truth were not executed.
         failure: why the environment lost the episode, or "".
     """
 
@@ -84,6 +86,7 @@ class Episode:
     def __post_init__(self) -> None:
         self.session: Session | None = None if self.ending else self.env.open(self.task)
         self.responses: list[str] = []
+        self.calls: list[list[Call]] = []
         self.rounds = self.malformed = self.clean = self.raised = 0
         self.refusals: Counter[str] = Counter()
         self._attempts = self._malformed_in_row = 0
@@ -116,6 +119,7 @@ class Episode:
         """Take one action; returns the step that the environment must execute, or None."""
         self.rounds += 1
         calls = self._numbered(action.calls[: self.limits.calls])
+        self.calls[-1] += [made.call for made in calls]
         self._say(Message("assistant", said or _as_text(action), calls))
         self._shown = len(self.conversation.messages)
         self._turn_over = self._spent_now = False
@@ -150,16 +154,14 @@ class Episode:
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
         """Take the outcome of the step, None without a step; returns what the agent sees next."""
-        if self.ending is not None:
-            return self.conversation.messages[self._shown :]
-        if outcome is not None and outcome.lost:
+        if self.ending is None and outcome is not None and outcome.lost:
             self._fail(outcome.lost)
             self.end(Ending.ENVIRONMENT_FAILURE)
-            return self.conversation.messages[self._shown :]
-        if outcome is not None and outcome.observations:
-            self._observe(outcome)
-        if self._turn_over:
-            self._end_turn(outcome.matches if outcome else None)
+        if self.ending is None:
+            if outcome is not None and outcome.observations:
+                self._observe(outcome)
+            if self._turn_over:
+                self._end_turn(outcome.matches if outcome else None)
         return self.conversation.messages[self._shown :]
 
     def end(self, ending: Ending) -> None:
@@ -239,6 +241,7 @@ class Episode:
 
     def _user_turn(self) -> None:
         turn = self.task.turns[self.turn]
+        self.calls.append([])
         restored = {n: self._tools[n] for n in turn.restores if n in self._tools}
         self._offered |= {n: t for n, t in self._tools.items() if n in restored}
         if turn.user or restored:

@@ -1,10 +1,18 @@
-"""The tokens of one episode; the policy and the environment only append."""
+"""An agent that generates token ids, and the tokens of its episode.
+
+The policy and the environment only append: no id is decoded and encoded again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from rods.rollout.policy import Generation
+from rods.rollout.agent import Agent, Spoken
+from rods.rollout.messages import Conversation, Message
+from rods.rollout.policy import GatheringPolicy, Generation, Policy, Sampling
+from rods.rollout.renderer import Renderer
+from rods.task import ToolSpec
 
 
 class Tokens:
@@ -51,3 +59,68 @@ class Tokens:
     def completion(self) -> list[int]:
         """The ids after the prompt, of the policy and the environment."""
         return self.ids[len(self.ids) - len(self.mask) :]
+
+
+@dataclass
+class TokenAgent(Agent["TokenSeat"]):
+    """A policy that continues token ids, with the renderer of its family.
+
+    Attributes:
+        budget: most tokens of an episode, prompt included.
+        sampling: of an action; it gets at most the tokens that are left in the budget.
+    """
+
+    renderer: Renderer
+    policy: Policy
+    budget: int
+    sampling: Sampling
+
+    def seat(
+        self, number: int, conversation: Conversation, tools: Mapping[str, ToolSpec]
+    ) -> TokenSeat:
+        return TokenSeat(self, number, self.renderer.begin(conversation), tools)
+
+    def enter(self, episodes: int) -> None:
+        if isinstance(self.policy, GatheringPolicy):
+            self.policy.enter(episodes)
+
+    def leave(self) -> None:
+        if isinstance(self.policy, GatheringPolicy):
+            self.policy.leave()
+
+
+class TokenSeat:
+    """A `TokenAgent` in one episode.
+
+    Attributes:
+        tokens: of the episode so far.
+        read: tokens of all requests to the policy, the same history counted each time.
+    """
+
+    def __init__(
+        self, agent: TokenAgent, number: int, prompt: Sequence[int], tools: Mapping[str, ToolSpec]
+    ) -> None:
+        self.tokens, self.read = Tokens(prompt), 0
+        self._agent, self._number, self._tools = agent, number, tools
+        self._full = len(prompt) >= agent.budget
+
+    async def act(self) -> Spoken | None:
+        if self._full:
+            return None
+        agent, tokens = self._agent, self.tokens
+        left = agent.budget - len(tokens.ids)
+        most = min(agent.sampling.max_tokens, left)
+        self.read += len(tokens.ids)
+        made = await agent.policy.generate(
+            tokens.ids, agent.sampling._replace(max_tokens=most, episode=self._number)
+        )
+        tokens.add_generation(made)
+        action = agent.renderer.parse(made.ids, self._tools)
+        return Spoken(action, agent.renderer.show(made.ids))
+
+    def observe(self, messages: Sequence[Message]) -> None:
+        ids = self._agent.renderer.extend(messages)
+        if len(self.tokens.ids) + len(ids) < self._agent.budget:
+            self.tokens.add_environment(ids)
+        else:
+            self._full = True
