@@ -89,9 +89,8 @@ class Episode:
         self.calls: list[list[Call]] = []
         self.rounds = self.malformed = self.clean = self.raised = 0
         self.refusals: Counter[str] = Counter()
-        self._attempts = self._malformed_in_row = 0
         self._called = self._spent = self._turn_over = self._spent_now = False
-        self._shown = self._made = 0
+        self._attempts = self._malformed_in_row = self._shown = self._made = 0
         self._calls: Sequence[ToolCall] = ()
         self._tools = self.env.tools(self.task)
         self._offered = {n: t for n, t in self._tools.items() if n not in self.task.withheld}
@@ -149,8 +148,8 @@ class Episode:
             return None
         self._calls = calls
         assert self.session is not None, "the episode is over"
-        made = [made.call for made in calls]
-        return Work(self.session, made, self.gold.states[self.turn] if judged else None)
+        expected = self.gold.states[self.turn] if judged else None
+        return Work(self.session, [made.call for made in calls], expected)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
         """Take the outcome of the step, None without a step; returns what the agent sees next."""

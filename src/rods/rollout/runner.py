@@ -7,6 +7,7 @@ failed: its rollouts are lost before they begin, and the next visit tries again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -32,10 +33,16 @@ S = TypeVar("S", bound=Seat)
 
 
 class Played(NamedTuple, Generic[S]):
-    """An ended episode and the agent's seat in it."""
+    """An ended episode.
+
+    Attributes:
+        seat: the agent's in it.
+        seconds: from the first message to the end.
+    """
 
     episode: Episode
     seat: S
+    seconds: float
 
 
 class EpisodeRunner:
@@ -92,6 +99,7 @@ class EpisodeRunner:
     async def _play(
         self, number: int, episode: Episode, agent: Agent[S], actions: ActionQueue
     ) -> Played[S]:
+        start = time.monotonic()
         seat = agent.seat(number, episode.conversation, self.env.tools(episode.task))
         while episode.ending is None:
             spoken = await seat.act()
@@ -101,7 +109,7 @@ class EpisodeRunner:
             seen = await actions.act(episode, *spoken)
             if episode.ending is None:
                 seat.observe(seen)
-        return Played(episode, seat)
+        return Played(episode, seat, time.monotonic() - start)
 
     def _begin(self, tasks: Sequence[Task], episodes: list[Episode]) -> None:
         """Append an episode for each task; they can be closed also if a later one raises."""
@@ -152,7 +160,7 @@ class Runner(EpisodeRunner):
         agent = TokenAgent(self.renderer, policy, self.token_budget, self.sampling)
         played = await self.play_with(agent, tasks)
         stop = self.renderer.stop_ids[:1]
-        return [Rollout.of(episode, seat.tokens, stop) for episode, seat in played]
+        return [Rollout.of(each.episode, each.seat.tokens, stop) for each in played]
 
 
 def _close(episodes: Sequence[Episode]) -> None:

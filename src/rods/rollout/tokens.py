@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rods.rollout.agent import Agent, Spoken
+from rods.rollout.agent import Agent, Spoken, Usage
 from rods.rollout.messages import Conversation, Message
 from rods.rollout.policy import GatheringPolicy, Generation, Policy, Sampling
 from rods.rollout.renderer import Renderer
@@ -78,7 +79,7 @@ class TokenAgent(Agent["TokenSeat"]):
     def seat(
         self, number: int, conversation: Conversation, tools: Mapping[str, ToolSpec]
     ) -> TokenSeat:
-        return TokenSeat(self, number, self.renderer.begin(conversation), tools)
+        return TokenSeat(self, number, conversation, tools)
 
     def enter(self, episodes: int) -> None:
         if isinstance(self.policy, GatheringPolicy):
@@ -94,33 +95,48 @@ class TokenSeat:
 
     Attributes:
         tokens: of the episode so far.
-        read: tokens of all requests to the policy, the same history counted each time.
     """
 
+    failure: Exception | None = None  # a policy's exception ends all episodes
+
     def __init__(
-        self, agent: TokenAgent, number: int, prompt: Sequence[int], tools: Mapping[str, ToolSpec]
+        self,
+        agent: TokenAgent,
+        number: int,
+        conversation: Conversation,
+        tools: Mapping[str, ToolSpec],
     ) -> None:
-        self.tokens, self.read = Tokens(prompt), 0
+        self.tokens, self.usage = Tokens(agent.renderer.begin(conversation)), Usage()
         self._agent, self._number, self._tools = agent, number, tools
-        self._full = len(prompt) >= agent.budget
+        self._conversation = conversation
+        self._check_budget(len(self.tokens.ids))
 
     async def act(self) -> Spoken | None:
-        if self._full:
+        if self.usage.spent:
             return None
         agent, tokens = self._agent, self.tokens
-        left = agent.budget - len(tokens.ids)
-        most = min(agent.sampling.max_tokens, left)
-        self.read += len(tokens.ids)
+        before = len(tokens.ids)
+        most = min(agent.sampling.max_tokens, agent.budget - before)
         made = await agent.policy.generate(
             tokens.ids, agent.sampling._replace(max_tokens=most, episode=self._number)
         )
         tokens.add_generation(made)
+        cut_off = not set(made.ids[-1:]) <= set(agent.sampling.stop_ids)
+        self.usage.add(before, len(made.ids), cut_off=cut_off)
         action = agent.renderer.parse(made.ids, self._tools)
         return Spoken(action, agent.renderer.show(made.ids))
 
     def observe(self, messages: Sequence[Message]) -> None:
         ids = self._agent.renderer.extend(messages)
-        if len(self.tokens.ids) + len(ids) < self._agent.budget:
+        if self._check_budget(len(self.tokens.ids) + len(ids)):
             self.tokens.add_environment(ids)
-        else:
-            self._full = True
+
+    def messages(self) -> list[dict[str, Any]]:
+        return self._conversation.openai()
+
+    def _check_budget(self, tokens: int) -> bool:
+        """Whether an action fits after a prompt of so many tokens."""
+        budget = self._agent.budget
+        if tokens >= budget:
+            self.usage.spent = f"the prompt has {tokens:,} tokens and the context {budget:,}"
+        return tokens < budget
