@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rods.synthesis.llm.config import EndpointConfig
+from rods.endpoint.config import EndpointConfig
 from rods.synthesis.llm.endpoint import Endpoint
 from rods.synthesis.llm.journal import Journal
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from rods.synthesis.llm.fault import Cause, Fault
+from rods.endpoint.fault import Cause, Fault
 from rods.synthesis.llm.forms import read
 from writers import to_tags
 

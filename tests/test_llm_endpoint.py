@@ -1,10 +1,12 @@
 """Every fault of an endpoint ends in its cause, within its time, counted, and without the key."""
 
+import asyncio
 import json
 import logging
 import socket
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,15 +17,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
+from rods.endpoint import sending
+from rods.endpoint.answer import period, repeating
+from rods.endpoint.fault import Fault
+from rods.endpoint.refusal import retry_after
 from rods.errors import UserError
-from rods.synthesis.llm import client, transport
 from rods.synthesis.llm.answer_parts import AnswerParts
 from rods.synthesis.llm.endpoint import Cause, EndpointConfig, ModelError, Prompt
-from rods.synthesis.llm.fault import Fault
 from rods.synthesis.llm.forms import read, response_format
 from rods.synthesis.llm.journal import Journal
-from rods.synthesis.llm.refusal import retry_after
-from rods.synthesis.llm.response import period, repeating
 from scripted_endpoint import Reply, ScriptedEndpoint, endpoint, html, refusal
 
 KEY = "sk-very-secret-0123456789"
@@ -43,7 +45,7 @@ VARIED = " ".join(str(n * n) for n in range(200_000))
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(client, "PAUSE", 0.01)
+    monkeypatch.setattr(sending, "PAUSE", 0.01)
 
 
 def always(reply: Reply) -> Callable[[dict[str, Any]], Reply]:
@@ -222,9 +224,11 @@ def test_each_try_is_counted_and_the_server_says_how_long_to_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited: list[float] = []
-    rest = client.Client._rest
-    note = lambda self, seconds: waited.append(seconds) if seconds else rest(self, 0)  # noqa: E731
-    monkeypatch.setattr(client.Client, "_rest", note)
+
+    async def note(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
     replies = [refusal(429, **{"Retry-After": "0.3"}), refusal(502), Reply(JSON)]
     with ScriptedEndpoint(lambda request: replies.pop(0)) as server:
         asked = endpoint(server.url, retries=3)
@@ -233,14 +237,14 @@ def test_each_try_is_counted_and_the_server_says_how_long_to_wait(
     assert asked.counts["again after rate limited"] == asked.counts["again after down"] == 1
     assert asked.counts["answered"] == asked.counts["planner: answered"] == 1
     first, second = waited
-    assert first == 0.3 and 0 < second <= 2 * client.PAUSE
+    assert first == 0.3 and 0 < second <= 2 * sending.PAUSE
 
 
 def test_pauses_grow_up_to_a_limit() -> None:
-    assert client.pause(0, 2.5) == 2.5
-    assert client.pause(0, 86_400.0) == client.LONGEST_PAUSE
-    assert client.PAUSE * 4 <= client.pause(3, None) <= client.PAUSE * 8
-    assert client.pause(10**6, None) <= client.LONGEST_PAUSE
+    assert sending.pause(0, 2.5) == 2.5
+    assert sending.pause(0, 86_400.0) == sending.LONGEST_PAUSE
+    assert sending.PAUSE * 4 <= sending.pause(3, None) <= sending.PAUSE * 8
+    assert sending.pause(10**6, None) <= sending.LONGEST_PAUSE
     soon = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=100)))
     assert soon is not None and 0 < soon <= 100
     assert retry_after("-3") == 0.0 and retry_after("7") == 7.0
@@ -413,8 +417,19 @@ def test_repetition() -> None:
 def test_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", "http://me:pass%20word@proxy:3128/")
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
-    found = transport._proxy("http://model.example/v1")
-    assert found == {"proxy_url": "http://proxy:3128", "proxy_auth": ("me", "pass word")}
-    assert transport._proxy("http://127.0.0.1:8000/v1") == {}
+    seen: list[dict[str, str]] = []
+
+    def script(request: dict[str, Any]) -> Reply:
+        seen.append(request["headers"])
+        return Reply(JSON)
+
+    with ScriptedEndpoint(script) as proxy, ScriptedEndpoint(always(Reply(JSON))) as server:
+        address = proxy.url.removesuffix("/v1").replace("//", "//me:pass%20word@")
+        monkeypatch.setenv("http_proxy", f"{address}/")
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        for url in ("http://model.invalid/v1", server.url):
+            assert endpoint(url).ask(PROMPT, Plan).narrative == "a trip"
+        assert (proxy.requests, server.requests) == (1, 1)
+    assert seen[0]["host"] == "model.invalid"
+    word = b64encode(b"me:pass word").decode()
+    assert seen[0]["proxy-authorization"] == f"Basic {word}"

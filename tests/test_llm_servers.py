@@ -16,11 +16,11 @@ from pydantic import BaseModel
 
 import test_trouble
 from commandline import refused
+from rods.endpoint import sending
+from rods.endpoint.config import read_endpoint
 from rods.errors import UserError, hidden
 from rods.store.store import Store
-from rods.synthesis.llm import client
 from rods.synthesis.llm.backend import ModelBackend
-from rods.synthesis.llm.config import read_endpoint
 from rods.synthesis.llm.endpoint import Cause, Endpoint, EndpointConfig, ModelError, Prompt
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.worker import SynthesisWorker
@@ -40,7 +40,8 @@ class Word(BaseModel):
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(client, "PAUSE", 0.01)
+    monkeypatch.setattr(sending, "PAUSE", 0.01)
+    monkeypatch.setattr(sending, "LOADING", 0.0)
 
 
 def asked(endpoint: Endpoint, key: str = "", user: str = "Say a word.") -> str:

@@ -13,13 +13,14 @@ import pytest
 
 from doubles import SEEDS, RenamingSynthesis, content, make_config, steps, with_signal
 from rods.config import Config
+from rods.endpoint.fault import Cause
 from rods.errors import declare_secret, hidden
 from rods.job_result import FRAMES, MAX_TRACE, error_text
 from rods.loop import Loop
 from rods.metrics import summarise
 from rods.store.store import Store
 from rods.synthesis import supervisor
-from rods.synthesis.llm.fault import Cause, ModelError
+from rods.synthesis.failures import ModelError
 from rods.synthesis.supervisor import Supervisor
 from rods.synthesis.worker import SynthesisWorker, WorkerProgress
 from rods.task import Task

@@ -9,7 +9,7 @@ from rods.errors import UserError
 
 BENCHMARK = ("bfcl_eval",)
 TRAINER = ("torch", "transformers", "trl", "datasets")
-MODEL = ("openai",)
+MODEL = ("openai", "tenacity")
 COMMANDS = {
     **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
     **dict.fromkeys(TRAINER, "pip install 'rods[trl]'"),

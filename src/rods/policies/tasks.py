@@ -75,7 +75,7 @@ def check_endpoint(config: Config) -> None:
     """
     if config.synthesis.endpoint is not None:
         require(*MODEL)
-        from rods.synthesis.llm.config import read_endpoint
+        from rods.endpoint.config import read_endpoint
 
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 
@@ -105,8 +105,8 @@ def synthesis_of(
     pipeline, endpoint = pipeline_of(config, tasks), config.synthesis.endpoint
     if endpoint is None:
         return pipeline
+    from rods.endpoint.config import read_endpoint
     from rods.synthesis.llm.backend import ModelBackend
-    from rods.synthesis.llm.config import read_endpoint
 
     settings, stages = read_endpoint(Path(endpoint), None, None), config.synthesis.stages
     backend = ModelBackend(settings, stages, journal=folder / JOURNAL, notice=notice)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from rods.endpoint.fault import Cause, shortened
 from rods.task import Call
 
 MAX_DETAIL = 300
@@ -78,6 +79,22 @@ class SynthesisError(Exception):
         if self.kind is Kind.CRITIQUE:
             return self.detail
         return f"{self.kind}: {self.detail}" if self.kind is Kind.MODEL else self.kind.value
+
+
+class ModelError(Exception):
+    """The model gave no answer.
+
+    Args:
+        role: the role that asked.
+        detail: more about the cause; cut at 200 characters. It never contains the key.
+    """
+
+    def __init__(self, cause: Cause, role: str, detail: str = "") -> None:
+        self.cause, self.role, self.detail = cause, role, shortened(detail)
+        super().__init__(f"{role}: {cause}" + (f": {self.detail}" if self.detail else ""))
+
+    def __reduce__(self) -> tuple[type[ModelError], tuple[Cause, str, str]]:
+        return ModelError, (self.cause, self.role, self.detail)
 
 
 @dataclass

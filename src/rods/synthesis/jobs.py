@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rods.errors import UserError
 from rods.job_result import ErrorText, JobResult, Spent, error_text
-from rods.synthesis.llm.fault import ModelError
+from rods.synthesis.failures import ModelError
 from rods.task import Task
 
 T = TypeVar("T")

@@ -118,8 +118,8 @@ def settings_with_model(
     Raises:
         UserError: no such stage, or the endpoint's settings are unusable.
     """
+    from rods.endpoint.config import read_endpoint
     from rods.synthesis.llm.backend import ModelBackend, usable_stages
-    from rods.synthesis.llm.config import read_endpoint
 
     if not replay:
         require(*MODEL)

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rods.endpoint.config import EndpointConfig
+from rods.endpoint.ledger import Progress
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, log_notice
 from rods.job_result import Spent
-from rods.synthesis.llm.config import EndpointConfig
 from rods.synthesis.llm.endpoint import Endpoint
 from rods.synthesis.llm.executor import LlmExecutor
 from rods.synthesis.llm.grounder import LlmGrounder
 from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.judge import LlmJudge
-from rods.synthesis.llm.ledger import Progress
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.prompts import Model, versions
 from rods.synthesis.pipeline import Pipeline

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rods.errors import UserError, declare_secret, log_notice, shown
-from rods.synthesis.llm.client import Client
-from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.fault import Cause, Fault, ModelError
+from rods.endpoint.client import ChatClient
+from rods.endpoint.config import EndpointConfig
+from rods.endpoint.fault import Cause, Fault, UnusableError
+from rods.endpoint.ledger import Ledger, Progress, Usage
+from rods.endpoint.loop_thread import LoopThread
+from rods.errors import log_notice
+from rods.synthesis.failures import ModelError
 from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
-from rods.synthesis.llm.ledger import Ledger, Progress, Usage
 from rods.synthesis.llm.prompts import Prompt
+from rods.synthesis.llm.questions import request_of, words_of
 
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
 
 M = TypeVar("M", bound=BaseModel)
-MOST_SHOWN = 400  # characters of an error that names the URL and the server's words
 
 
 class Endpoint:
@@ -42,10 +44,9 @@ class Endpoint:
         notice: Callable[[str], None] = log_notice,
     ) -> None:
         self.config, self.journal = config, journal
-        declare_secret(config.key_env)
-        self._ledger, self._stopped = Ledger(), threading.Event()
+        self._ledger, self._loop = Ledger(), LoopThread()
         replay = journal is not None and journal.replay
-        self._client = None if replay else Client(config, self._ledger, self._stopped, notice)
+        self._client = None if replay else ChatClient(config, self._ledger, notice)
 
     @property
     def counts(self) -> Counter[str]:
@@ -81,24 +82,34 @@ class Endpoint:
                 server, or the key, the model's name or the URL is wrong.
             KeyboardInterrupt: the endpoint was stopped.
         """
-        if self._stopped.is_set():
+        if self._loop.stopped:
             raise KeyboardInterrupt
         entry = self._new_entry(prompt, key)
         spent, text = Usage(asked=1), None
         failed: Fault | None = None
+        unusable: UnusableError | None = None
         known = self._known(entry)
+        recalled = self._client is None or known is not None
         try:
             if self._client is None or known is not None:
                 text = self._recalled(entry, known, spent)
             else:
-                text = self._client.answer(prompt, answer, spent)
+                request = request_of(self.config, prompt, answer)
+                text = words_of(self._loop.run(partial(self._client.ask, request, spent)))
             made = read(text, answer)
             spent.answered = 1
         except Fault as fault:
             failed = fault
-        self._finish(entry, spent, text, failed, recalled=known is not None)
-        if failed is not None and failed.unusable:
-            raise UserError(shown(failed.unusable, MOST_SHOWN))
+        except UnusableError as error:
+            failed, unusable = error.fault, error
+        if not recalled:
+            prices = self.config.price_in, self.config.price_out
+            spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
+        self._count(prompt.role, spent, failed)
+        if not recalled and unusable is None:  # a person will mend what makes it unusable
+            self._record(entry, spent, text, failed)
+        if unusable is not None:
+            raise unusable
         if failed is not None:
             raise ModelError(failed.cause, prompt.role, failed.detail)
         return made
@@ -108,14 +119,12 @@ class Endpoint:
 
         They end with KeyboardInterrupt, and are neither counted nor in the journal.
         """
-        self._stopped.set()
-        if self._client is not None:
-            self._client.first.open()
+        self._loop.stop()
 
     def close(self) -> None:
         """Close the connections. The journal remains open."""
         if self._client is not None:
-            self._client.connection.close()
+            self._loop.finish(self._client.aclose())
 
     def _new_entry(self, prompt: Prompt, key: str) -> JournalEntry:
         digest = digest_of(self.config, prompt)
@@ -137,28 +146,16 @@ class Endpoint:
             raise Fault(entry.cause, entry.detail)
         return entry.answer or ""
 
-    def _finish(
-        self,
-        entry: JournalEntry,
-        spent: Usage,
-        text: str | None,
-        failed: Fault | None,
-        *,
-        recalled: bool,
-    ) -> None:
-        """Count a question, and record it unless it is recorded already.
-
-        It is not recorded if no question can be answered, since a person will mend that.
-        """
-        recalled = recalled or self._client is None
-        if not recalled:
-            prices = self.config.price_in, self.config.price_out
-            spent.cost = (spent.tokens_in * prices[0] + spent.tokens_out * prices[1]) / 1e6
-        self._ledger.add(entry.role, spent)
+    def _count(self, role: str, spent: Usage, failed: Fault | None) -> None:
+        self._ledger.add(role, spent)
         if failed is not None:
             self._ledger.failure = f"{failed.cause}: {failed.detail}"
-        self._ledger.count(entry.role, "asked", failed.cause if failed else "answered")
-        if self.journal is None or recalled or (failed is not None and failed.unusable):
+        self._ledger.count(role, "asked", failed.cause if failed else "answered")
+
+    def _record(
+        self, entry: JournalEntry, spent: Usage, text: str | None, failed: Fault | None
+    ) -> None:
+        if self.journal is None:
             return
         if text is None and failed is not None and failed.text:
             text = failed.text[:FAILED]

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from rods.endpoint.fault import Cause, Fault
 from rods.synthesis.llm.answer_parts import TOKEN, AnswerParts
-from rods.synthesis.llm.fault import Cause, Fault
 from rods.synthesis.llm.tagged import fields, parse_tags
 
 M = TypeVar("M", bound=BaseModel)

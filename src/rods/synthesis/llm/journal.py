@@ -17,11 +17,11 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rods.endpoint.config import EndpointConfig
+from rods.endpoint.fault import AGAIN, DETAIL, Cause, Fault
 from rods.errors import UserError
 from rods.files.held import hold, remove_empty
 from rods.files.output import Output
-from rods.synthesis.llm.config import EndpointConfig
-from rods.synthesis.llm.fault import AGAIN, DETAIL, Cause, Fault
 from rods.synthesis.llm.prompts import Prompt
 
 ANSWER = 256_000  # characters of an answer

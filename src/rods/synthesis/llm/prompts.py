@@ -20,9 +20,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 from pydantic import BaseModel
 
+from rods.endpoint.fault import Cause
 from rods.errors import UserError
-from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.llm.fault import Cause, ModelError
+from rods.synthesis.failures import Kind, ModelError, SynthesisError
 from rods.task import Call, ToolSpec
 
 M = TypeVar("M", bound=BaseModel)

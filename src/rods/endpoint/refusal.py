@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from rods.synthesis.llm.fault import Cause, Fault
+from rods.endpoint.fault import Cause, Fault
 
 Clean = Callable[[str], str]
 ERRORS = (

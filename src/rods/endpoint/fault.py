@@ -1,12 +1,17 @@
-"""Causes of questions without an answer."""
+"""Causes of requests without an answer."""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+
+from rods.errors import UserError
 
 DETAIL = 200  # characters
 ABOUT_OTHERS = frozenset({401, 402, 403, 408, 429})
 """Statuses from 400 to 499 that are not about the form of a request."""
+
+LOADING = re.compile(r"\bload(?:ing|ed)\b|\bwarm|\bstarting\b|\bnot ready\b", re.IGNORECASE)
 
 
 class Cause(StrEnum):
@@ -23,6 +28,8 @@ class Cause(StrEnum):
     NOT_CHAT = "not a chat answer"  # a web page, bytes, or JSON of another form
     UNREADABLE = "unreadable"  # text without JSON or tags, or with two answers
     INVALID = "invalid"  # JSON or tags, but not of the form that was asked for
+    NO_TOOLS = "no tools"  # the server ignores or refuses the tools of a request
+    NO_IDS = "no token ids"  # the server does not take or return token ids
     UNRECORDED = "unrecorded"  # replay, and the journal has no such answer
 
 
@@ -30,39 +37,18 @@ AGAIN = frozenset({Cause.DOWN, Cause.TIMEOUT, Cause.RATE_LIMITED})
 """Causes after which the same request is sent again."""
 
 
-class ModelError(Exception):
-    """There is no answer.
-
-    Args:
-        role: the role that asked.
-        detail: more about the cause; cut at 200 characters. It never contains the key.
-    """
-
-    def __init__(self, cause: Cause, role: str, detail: str = "") -> None:
-        self.cause, self.role, self.detail = cause, role, shortened(detail)
-        super().__init__(f"{role}: {cause}" + (f": {self.detail}" if self.detail else ""))
-
-    def __reduce__(self) -> tuple[type[ModelError], tuple[Cause, str, str]]:
-        return ModelError, (self.cause, self.role, self.detail)
-
-
 class Fault(Exception):
-    """A cause inside this package, before the role is known.
+    """A request has no answer. It contains neither the key nor the request.
 
     Args:
+        detail: more about the cause; cut at 200 characters.
         text: what was received.
         tokens: read and written for it.
         wait: seconds that the server asks to wait; None if it names none.
         status: of the response, or the one named in its body; 0 if there is none.
         words: the text of a refusal, which may name fields of the request.
-        elsewhere: the answer has no text, but another of its fields has.
         unreachable: no connection could be made.
-
-    Attributes:
-        unusable: why no question can be answered by this endpoint, or "".
     """
-
-    unusable = ""
 
     def __init__(
         self,
@@ -74,20 +60,38 @@ class Fault(Exception):
         wait: float | None = None,
         status: int = 0,
         words: str = "",
-        elsewhere: bool = False,
         unreachable: bool = False,
     ) -> None:
         super().__init__(cause)
         self.cause, self.detail = cause, shortened(detail)
         self.text, self.tokens, self.wait = text, tokens, wait
-        self.status, self.words = status, words
-        self.elsewhere, self.unreachable = elsewhere, unreachable
+        self.status, self.words, self.unreachable = status, words, unreachable
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.detail}" if self.detail else str(self.cause)
 
     @property
     def about_form(self) -> bool:
         """Whether the same question may be answered if the request has a plainer form."""
         refused = 400 <= self.status < 500 and self.status not in ABOUT_OTHERS
         return refused or self.status in (500, 501)
+
+    @property
+    def loading(self) -> bool:
+        """Whether the server is not ready yet because it loads its model."""
+        return self.status == 503 and LOADING.search(self.detail) is not None
+
+
+class UnusableError(UserError):
+    """No question can be answered by this endpoint until a person mends something.
+
+    Args:
+        fault: of the question that has shown it.
+    """
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def shortened(text: str, size: int = DETAIL) -> str:

@@ -1,0 +1,1 @@
+"""One asynchronous client for OpenAI-compatible servers, for synthesis and evaluation."""

@@ -1,0 +1,56 @@
+"""A prompt as a request to the endpoint, and the text of its answer."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from rods.endpoint.answer import ChatAnswer, repeating
+from rods.endpoint.config import EndpointConfig
+from rods.endpoint.fault import Cause, Fault
+from rods.endpoint.request import ChatRequest, Structure
+from rods.synthesis.llm.answer_parts import AnswerParts
+from rods.synthesis.llm.forms import response_format
+from rods.synthesis.llm.journal import ANSWER
+from rods.synthesis.llm.prompts import Prompt
+from rods.synthesis.llm.tagged import form
+
+TAGS = """
+
+Answer in exactly this form and write nothing else. Inside a block write &lt; for the sign <.
+
+"""
+
+
+def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) -> ChatRequest:
+    """The request for an answer of this form."""
+
+    def heeded(given: ChatAnswer) -> bool:
+        if given.cut or not given.text.strip():
+            return given.cut or not given.others
+        found = AnswerParts(given.text, answer)
+        return bool(found.objects or found.blocks or found.fault or not found.words)
+
+    schema = None if config.structured == "tags" else response_format(answer)
+    words = "" if config.structured == "schema" else TAGS + form(answer)
+    turns = (("system", prompt.system), ("user", prompt.user))
+    messages = [{"role": role, "content": text} for role, text in turns]
+    return ChatRequest(messages, structure=Structure(schema, words, heeded), role=prompt.role)
+
+
+def words_of(answer: ChatAnswer) -> str:
+    """The text of an answer.
+
+    Raises:
+        Fault: it is cut, empty, or too long for the journal.
+    """
+    text, tokens = answer.text, (answer.tokens_in, answer.tokens_out)
+    if len(text) > ANSWER:
+        raise Fault(Cause.TOO_LONG, f"more than {ANSWER} characters", text=text, tokens=tokens)
+    if answer.cut:
+        cause = Cause.REPEATS if repeating(text) else Cause.CUT_OFF
+        raise Fault(cause, text[-300:], text=text, tokens=tokens)
+    if not text.strip():
+        fields = ", ".join(answer.others)[:100]
+        hint = f"; there are some in {fields}" if fields else ""
+        raise Fault(Cause.EMPTY, f"the answer has no words{hint}", tokens=tokens)
+    return text
