@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from rods.endpoint.fault import Cause, Fault
 from rods.errors import UserError, shown
 from rods.evaluation.episodes import EpisodeRow, Job
 from rods.evaluation.folder import EvaluationFolder
 from rods.rollout.agent import Agent
 from rods.rollout.runner import EpisodeRunner, Played
 
-PATIENCE = 8  # episodes in a row whose agent failed, after which the evaluation ends
+PATIENCE = 3  # episodes in a row whose agent failed, after which the evaluation ends
+MOST_SHOWN = 300  # characters of an error
+Failures = dict[tuple[str, int], Exception]
+"""Task and run of the episodes whose agent failed, and why."""
 
 
 @dataclass
@@ -29,7 +33,6 @@ class Evaluator:
     """Plays the jobs of an evaluation.
 
     Args:
-        hopeless: why no episode can be played after this failure of an agent, or "".
         tick: called after episodes were kept.
 
     Attributes:
@@ -39,9 +42,8 @@ class Evaluator:
     runner: EpisodeRunner
     folder: EvaluationFolder
     jobs: Sequence[Job]
-    hopeless: Callable[[Exception], str] = lambda error: ""
     tick: Callable[[], None] = lambda: None
-    failed: dict[tuple[str, int], Exception] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
     _in_a_row: int = 0
 
     async def play_queue(self, agent: Callable[[Job], Agent[Any]], places: int) -> None:
@@ -88,14 +90,18 @@ class Evaluator:
         self.tick()
 
     def _count(self, job: Job, failure: Exception) -> None:
+        """Count an episode whose agent failed.
+
+        Raises:
+            UserError: too many in a row have failed. A refusal of one request is no sign of that.
+        """
         self.failed[job.key] = failure
+        if isinstance(failure, Fault) and failure.cause is Cause.REFUSED:
+            return
         self._in_a_row += 1
-        why = self.hopeless(failure)
-        if not why and self._in_a_row >= PATIENCE:
-            why = f"the last {PATIENCE} episodes were not answered: {shown(str(failure), 300)}"
-        if why:
-            kept = f"{len(self.folder.rows)} of {len(self.jobs)} episodes are kept"
-            raise UserError(f"{why}; {kept}, and the same command continues")
+        if self._in_a_row >= PATIENCE:
+            why = shown(str(failure), MOST_SHOWN)
+            raise UserError(f"{PATIENCE} episodes in a row were not answered: {why}")
 
 
 def _blocks(jobs: Iterable[Job], size: int) -> Iterable[list[Job]]:

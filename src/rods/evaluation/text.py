@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -61,6 +61,11 @@ def notes(summary: Mapping[str, Any], identity: Facts) -> Iterator[str]:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         listed = f"{', '.join(names[:NAMED])}{more}"
         yield f"The context was too small for {len(names)} tasks, which failed there: {listed}."
+    if found["shortened"]:
+        yield (
+            f"The server read fewer tokens than in the request before, {found['shortened']} times:"
+            " it may cut long prompts; start it with a larger context."
+        )
     if found["lost"]:
         yield f"The environment failed in {found['lost']} episodes, which have no result."
     if not summary["equal_categories"]:
@@ -168,8 +173,3 @@ def _flat(facts: Facts, before: str = "") -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> str:
     return "none" if value is None or value == "" else str(value)
-
-
-def sequence(rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
-    """Rows by task and run."""
-    return sorted(rows, key=lambda row: row.key)

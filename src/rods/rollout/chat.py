@@ -28,6 +28,7 @@ from rods.task import ToolSpec
 MOST_SHOWN = 200  # characters of a server's error
 RESTORED = "These tools can be called from now on: "
 
+
 class ChatSampling(NamedTuple):
     """How actions are generated.
 
@@ -158,7 +159,9 @@ class ChatSeat:
         action, text = read_action(answer, self._tools, self._agent.notations), answer.text
         self._raw = () if action.malformed else answer.calls
         if action.malformed and answer.calls:
-            text = "\n".join(filter(None, [text, *(f"{c.name} {c.arguments}" for c in answer.calls)]))
+            text = "\n".join(
+                filter(None, [text, *(f"{c.name} {c.arguments}" for c in answer.calls)])
+            )
         if answer.thinking:
             self._thoughts[len(self._chat)] = answer.thinking
         self._chat.append({"role": "assistant", "content": text})

@@ -24,12 +24,32 @@ CONTEXT = re.compile(
 """In a server's refusal of a request that its context cannot hold."""
 
 
+class Fenced(Notation):
+    """Calls in code fences, as models write them that were trained on no marks of calls."""
+
+    form = FORM
+    _fence = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+
+    def _write(self, calls: Sequence[Call]) -> str:
+        raise NotImplementedError("no model is asked for it")
+
+    def _read(self, text: str) -> list[Call]:
+        blocks = [block for block in self._fence.findall(text) if TRACE.search(block)]
+        values = [read_json(block.strip(), "no call") for block in blocks]
+        found = [each for v in values for each in (v if isinstance(v, list) else [v])]
+        if found:
+            refuse_trace(self._fence.sub("", text))
+        return [call_of(each) for each in found]
+
+
 def exceeds_context(fault: Fault) -> bool:
     """Whether a server has refused a request because its context cannot hold it."""
     return fault.about_form and CONTEXT.search(f"{fault.words} {fault.detail}") is not None
 
 
-def read_action(answer: ChatAnswer, tools: Mapping[str, ToolSpec], notations: Sequence[Notation]) -> Action:
+def read_action(
+    answer: ChatAnswer, tools: Mapping[str, ToolSpec], notations: Sequence[Notation]
+) -> Action:
     """The action of an answer. Never raises: an unreadable answer is a malformed action.
 
     Args:
@@ -85,5 +105,3 @@ def _call(raw: RawCall) -> Call:
         raise CallError(Refusal.NOT_CALLS, message)
     refuse_deep_value(arguments, DEFAULT)
     return Call.model_construct(name=raw.name, arguments=arguments)
-
-

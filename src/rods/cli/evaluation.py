@@ -1,0 +1,249 @@
+"""The command that evaluates a model, shows its episodes, and compares two evaluations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rods.cli.options import EnvOption, JsonFlag, SeedFile, SeedOption
+from rods.errors import UserError
+from rods.processes import Stopper
+from rods.terminal import Bar, Screen, command_line, complain, say
+
+if TYPE_CHECKING:
+    from rods.evaluation.folder import EvaluationFolder
+    from rods.evaluation.setup import EndpointEvaluation
+
+
+def evaluate(
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="OpenAI-compatible server: http://…/v1, or a YAML file with settings."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub name; with --endpoint the server's name of the model."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Side of bfcl: test (default), train or all.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Only this category; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="A sample of this many tasks, all categories mixed.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Plays of each task.")] = 1,
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; an interrupted evaluation in it is continued.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Episodes at once; default 16.")
+    ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(help="How tools are shown: auto, native, prompt (in the text), envtuning."),
+    ] = "auto",
+    tool_docs: Annotated[str, typer.Option(help="Documents of tools: full or short.")] = "full",
+    examples: Annotated[
+        int, typer.Option(min=0, max=3, help="Worked examples in the prompt, not with native.")
+    ] = 0,
+    system: Annotated[str | None, typer.Option(help="System message; default: none.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="Of the sampling; default 0: no sampling.")
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Default 1.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens of an action; default 1024.")
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most tokens of a request with its answer; else the model's."),
+    ] = None,
+    seed: SeedOption = 0,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="Most actions with calls at a turn; bfcl-eval has 20.")
+    ] = 20,
+    hints: Annotated[bool, typer.Option(help="Show failed calls with a hint.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds of one request; default 600.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File that the server has loaded; its hash is stored.")
+    ] = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Print the episodes of this folder or file instead.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="With --show: the whole conversations of this task.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Print the differences of two folders, by task, instead."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Evaluate a model on tasks; continue an evaluation that was interrupted."""
+    if show is not None:
+        _show(show, task, as_json=as_json)
+        return
+    if compare is not None:
+        _compare(*compare, as_json=as_json)
+        return
+    if out is None:
+        raise UserError("rods eval: name the folder of the results with --out DIR")
+    if endpoint is None and model is None:
+        raise UserError("rods eval: name a server with --endpoint, or a model with --model")
+    from rods.evaluation.options import endpoint_of, renderer_of, sampling_of
+    from rods.evaluation.selection import select
+    from rods.evaluation.setup import EndpointEvaluation, EvaluationSettings
+
+    config = endpoint_of(endpoint, model, timeout, concurrency) if endpoint else None
+    settings = EvaluationSettings(
+        select(env, tasks, split, category or (), limit),
+        renderer_of(dialect, tool_docs, examples, system),
+        sampling_of(config, temperature, top_p, max_tokens, context),
+        runs,
+        attempts,
+        hints,
+        seed,
+    )
+    assert config is not None
+    _play(EndpointEvaluation(settings, config, weights, complain), out, as_json=as_json)
+
+
+def _play(evaluation: EndpointEvaluation, out: Path, *, as_json: bool) -> None:
+    """Play what is left, and print the table of all that is kept."""
+    from rods.evaluation.folder import EvaluationFolder
+    from rods.evaluation.table import summarise
+
+    jobs = evaluation.settings.jobs()
+    trouble, failed = "", dict[tuple[str, int], Exception]()
+    with Stopper() as stopper:
+        folder = EvaluationFolder(out, evaluation.identity(), evaluation.about())
+        with closing(folder):
+            try:
+                with _Progress(folder, len(jobs)) as progress:
+                    failed = asyncio.run(evaluation.play(folder, progress.tick))
+            except KeyboardInterrupt:
+                trouble = "interrupted"
+            except UserError as error:
+                trouble = str(error)
+            if not folder.rows:
+                raise typer.Exit(_ended(trouble or "no episode was played", folder, jobs, stopper))
+            summary = summarise(folder.rows, len(jobs))
+            folder.finish(summary)
+        _print(summary, evaluation.identity(), out, as_json=as_json)
+        if failed and not trouble:
+            key, first = next(iter(failed.items()))
+            trouble = f"{len(failed)} episodes were not answered; the first, {key[0]}: {first}"
+        if trouble:
+            raise typer.Exit(_ended(trouble, folder, jobs, stopper))
+        if not any(row.calls for row in folder.rows):
+            complain(
+                "no episode has a call although tools are offered; if the server ignores tools,"
+                " write them into the prompt with --dialect prompt"
+            )
+
+
+def _ended(why: str, folder: EvaluationFolder, jobs: Sequence[Any], stopper: Stopper) -> int:
+    """Report an early end; returns the exit code."""
+    kept = f"{len(folder.rows)} of {len(jobs)} episodes are kept"
+    complain(f"{why}; {kept}. Continue with: {command_line()}")
+    return 128 + stopper.number if stopper.number else 2
+
+
+class _Progress:
+    """A bar with the results so far and the time left."""
+
+    def __init__(self, folder: EvaluationFolder, total: int) -> None:
+        self._folder, self._total = folder, total
+        self._start, self._before = time.monotonic(), len(folder.rows)
+        self._bar = Bar("episodes", total, self._detail)
+        self._bar.update(self._before)
+
+    def tick(self) -> None:
+        """Episodes were kept."""
+        self._bar.update(len(self._folder.rows))
+
+    def __enter__(self) -> _Progress:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *caught: object) -> None:
+        self._bar.__exit__(*caught)
+
+    def _detail(self) -> str:
+        rows = [row for row in list(self._folder.rows) if row.progress is not None]
+        done = self._bar.done - self._before
+        if not rows or not done:
+            return ""
+        left = (self._total - self._bar.done) * (time.monotonic() - self._start) / done
+        complete = sum(bool(row.complete) for row in rows) / len(rows)
+        progress = sum(row.progress or 0.0 for row in rows) / len(rows)
+        return f"complete {complete:.1%}, progress {progress:.3f}, {_time(left)} left"
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def _print(summary: dict[str, Any], identity: dict[str, Any], out: Path, *, as_json: bool) -> None:
+    from rods.evaluation.text import notes, results_table
+
+    if as_json:
+        say(json.dumps({"out": str(out), **summary, "identity": identity}))
+        return
+    screen = Screen()
+    screen.show(results_table(summary))
+    for line in notes(summary, identity):
+        screen.say(line)
+    screen.say(f"Episodes: {out} (rods eval --show {out})")
+
+
+def _show(path: Path, task: str | None, *, as_json: bool) -> None:
+    """Print the episodes of a folder or a file, or the conversations of one task."""
+    from rods.evaluation.episodes import read_rows
+    from rods.evaluation.folder import EPISODES
+    from rods.evaluation.text import episode_line, transcript
+
+    file = path / EPISODES if path.is_dir() else path
+    rows = sorted(read_rows(file, messages=task is not None or as_json), key=lambda row: row.key)
+    if task is not None and not (rows := [row for row in rows if task in (row.task, row.id)]):
+        raise UserError(f"{file}: holds no episode of a task {task!r}")
+    for row in rows:
+        if as_json:
+            say(row.line())
+        elif task is None:
+            say(episode_line(row))
+        else:
+            for line in transcript(row):
+                say(line)
+
+
+def _compare(one: Path, two: Path, *, as_json: bool) -> None:
+    """Print the differences between two evaluations."""
+    from rods.evaluation.compare import compare
+    from rods.evaluation.folder import read_evaluation
+    from rods.evaluation.text import comparison_notes, comparison_table
+
+    found = compare(read_evaluation(one), read_evaluation(two))
+    if as_json:
+        say(json.dumps(found))
+        return
+    screen = Screen()
+    screen.show(comparison_table(found))
+    for line in comparison_notes(found):
+        screen.say(line)
