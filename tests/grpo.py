@@ -46,7 +46,7 @@ class ParityRenderer:
         offered = [i for tool in conversation.tools for i in WORDS.encode(tool.name)]
         return [*offered, *self.extend(conversation.messages)]
 
-    def extend(self, messages: Sequence[Message]) -> list[int]:
+    def extend(self, messages: Sequence[Message], action: Sequence[int] = ()) -> list[int]:
         said = [i for m in messages for i in (WORDS.symbol("<user>"), *WORDS.encode(m.text))]
         return [*said, WORDS.symbol("<end>")]
 

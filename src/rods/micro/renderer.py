@@ -86,7 +86,7 @@ class MicroRenderer:
             ids += [self._id["<without>"], *self._functions(conversation.withheld)]
         return ids + self.extend(conversation.messages)
 
-    def extend(self, messages: Sequence[Message]) -> list[int]:
+    def extend(self, messages: Sequence[Message], action: Sequence[int] = ()) -> list[int]:
         ids: list[int] = []
         for message in messages:
             if message.tools:

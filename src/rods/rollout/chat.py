@@ -17,11 +17,12 @@ from rods.endpoint.fault import Fault
 from rods.endpoint.request import ChatRequest
 from rods.errors import shown
 from rods.renderers.dialects import Dialect, NativeTools, PromptedTools
-from rods.renderers.notations import NATIVE, Blocks, Notation, Thoughtful
+from rods.renderers.notation import Notation
+from rods.renderers.notations import NATIVE_NOTATIONS, Blocks, Thoughtful
 from rods.renderers.settings import RendererSettings
 from rods.renderers.tools import function_schema
 from rods.rollout.agent import Agent, Spoken, Usage
-from rods.rollout.chat_answers import exceeds_context, read_action
+from rods.rollout.chat_answers import Fenced, exceeds_context, read_action
 from rods.rollout.messages import Conversation, Message
 from rods.task import ToolSpec
 
@@ -67,7 +68,7 @@ class ChatAgent(Agent["ChatSeat"]):
     def notations(self) -> Sequence[Notation]:
         """In which calls within a text are read."""
         if self.native:
-            return NATIVE
+            return (*NATIVE_NOTATIONS, Fenced())
         return (Thoughtful() if self.settings.dialect == "envtuning" else Blocks(),)
 
     @property

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rods.endpoint.answer import ChatAnswer, RawCall
 from rods.endpoint.fault import Fault
 from rods.envs.calls import DEFAULT, CallError, Refusal
 from rods.envs.literals import read_json, refuse_deep_value
 from rods.files.plain_data import quoted
-from rods.renderers.notations import Notation, refuse_trace
+from rods.renderers.notation import TRACE, Notation, Tools, call_of, call_text, refuse_trace
 from rods.rollout.episode import Action
-from rods.task import Call, ToolSpec
+from rods.task import Call
 
 FORM = "Call tools by their names, with a JSON object of arguments."
 CONTEXT = re.compile(
@@ -31,15 +31,15 @@ class Fenced(Notation):
     _fence = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 
     def _write(self, calls: Sequence[Call]) -> str:
-        raise NotImplementedError("no model is asked for it")
+        return "\n".join(f"```json\n{call_text(call)}\n```" for call in calls)
 
-    def _read(self, text: str) -> list[Call]:
+    def _read(self, text: str, tools: Tools) -> list[Call]:
         blocks = [block for block in self._fence.findall(text) if TRACE.search(block)]
-        values = [read_json(block.strip(), "no call") for block in blocks]
-        found = [each for v in values for each in (v if isinstance(v, list) else [v])]
-        if found:
-            refuse_trace(self._fence.sub("", text))
-        return [call_of(each) for each in found]
+        if blocks:
+            refuse_trace(self._fence.sub("", text), tools)
+        values = [read_json(block, "no call") for block in blocks]
+        each = [value if isinstance(value, list) else [value] for value in values]
+        return [call_of(item) for items in each for item in items]
 
 
 def exceeds_context(fault: Fault) -> bool:
@@ -47,9 +47,7 @@ def exceeds_context(fault: Fault) -> bool:
     return fault.about_form and CONTEXT.search(f"{fault.words} {fault.detail}") is not None
 
 
-def read_action(
-    answer: ChatAnswer, tools: Mapping[str, ToolSpec], notations: Sequence[Notation]
-) -> Action:
+def read_action(answer: ChatAnswer, tools: Tools, notations: Sequence[Notation]) -> Action:
     """The action of an answer. Never raises: an unreadable answer is a malformed action.
 
     Args:
@@ -65,16 +63,14 @@ def read_action(
             raise CallError(Refusal.ITEMS, f"it has more than {DEFAULT.items} calls")
         if not answer.calls:
             return Action(tuple(read_text(answer.text, tools, notations)))
-        refuse_trace(answer.text)  # the server's parser may have left a broken call there
+        refuse_trace(answer.text, tools)  # the server's parser may have left a broken call there
         return Action(tuple(_call(raw) for raw in answer.calls))
     except CallError as error:
         form = FORM if len(notations) > 1 else notations[0].form
         return Action(malformed=f"The answer cannot be read: {error}. {form}")
 
 
-def read_text(
-    text: str, tools: Mapping[str, ToolSpec], notations: Sequence[Notation]
-) -> list[Call]:
+def read_text(text: str, tools: Tools, notations: Sequence[Notation]) -> list[Call]:
     """The calls within a text, in the first notation that has some; none if it ends the turn.
 
     Raises:

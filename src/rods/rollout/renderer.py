@@ -26,9 +26,13 @@ class Renderer(Protocol):
     def begin(self, conversation: Conversation) -> list[int]:
         """The prompt: the tools on offer, the messages so far, and the cue to act."""
 
-    def extend(self, messages: Sequence[Message]) -> list[int]:
+    def extend(self, messages: Sequence[Message], action: Sequence[int]) -> list[int]:
         """What follows an action: the messages that answer it, with the tools that they bring, and
-        the cue to act again."""
+        the cue to act again.
+
+        Args:
+            action: its ids. If they have no stop id, the result begins with what ends them.
+        """
 
     def parse(self, ids: Sequence[int], tools: Mapping[str, ToolSpec]) -> Action:
         """Read generated ids. Never raises: unreadable ids are a malformed action.

@@ -109,6 +109,7 @@ class TokenSeat:
         self.tokens, self.usage = Tokens(agent.renderer.begin(conversation)), Usage()
         self._agent, self._number, self._tools = agent, number, tools
         self._conversation = conversation
+        self._action: Sequence[int] = ()  # ids of the last action
         self._check_budget(len(self.tokens.ids))
 
     async def act(self) -> Spoken | None:
@@ -121,13 +122,14 @@ class TokenSeat:
             tokens.ids, agent.sampling._replace(max_tokens=most, episode=self._number)
         )
         tokens.add_generation(made)
+        self._action = made.ids
         cut_off = not set(made.ids[-1:]) <= set(agent.sampling.stop_ids)
         self.usage.add(before, len(made.ids), cut_off=cut_off)
         action = agent.renderer.parse(made.ids, self._tools)
         return Spoken(action, agent.renderer.show(made.ids))
 
     def observe(self, messages: Sequence[Message]) -> None:
-        ids = self._agent.renderer.extend(messages)
+        ids = self._agent.renderer.extend(messages, self._action)
         if self._check_budget(len(self.tokens.ids) + len(ids)):
             self.tokens.add_environment(ids)
 

@@ -1,0 +1,103 @@
+"""Dialects: how a model is shown its tools and their results.
+
+Native tools are written by the chat template. Prompted tools are in the words of the messages, so
+that any chat template can be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rods.renderers.notation import Notation
+from rods.renderers.settings import RendererSettings
+from rods.renderers.tools import content, function_schema, tool_list
+from rods.rollout.messages import Conversation, Message
+from rods.task import Call
+
+Chat = list[dict[str, Any]]
+EXAMPLES = (
+    ("Is it warm in Oslo?", (("get_weather", {"city": "Oslo"}),)),
+    (
+        "Wake me at 7 and write Ann that I am late.",
+        (("set_alarm", {"hour": 7}), ("send_text", {"to": "Ann", "text": "I am late."})),
+    ),
+    ("Thank you, that is all.", ()),
+)
+
+
+class Dialect(Protocol):
+    """Turns messages of a conversation into those of a chat template."""
+
+    def begin(self, conversation: Conversation) -> tuple[Chat, Chat | None]:
+        """The messages of a prompt, and the tools for the template."""
+
+    def follow(self, messages: Sequence[Message]) -> Chat:
+        """The messages that answer an action."""
+
+
+class NativeTools:
+    """The chat template writes the tools, and each message as it is."""
+
+    def __init__(self, settings: RendererSettings) -> None:
+        self._settings = settings
+
+    def begin(self, conversation: Conversation) -> tuple[Chat, Chat | None]:
+        system, messages = _system(conversation, self._settings)
+        tools = [function_schema(tool, self._settings.tool_docs) for tool in conversation.tools]
+        return [*_chat(system), *self.follow(messages)], tools or None
+
+    def follow(self, messages: Sequence[Message]) -> Chat:
+        return [self._message(message) for message in messages]
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        made = {"role": message.role, "content": content(message, self._settings.tool_docs)}
+        return made | ({"tool_call_id": message.tool_call_id} if message.tool_call_id else {})
+
+
+class PromptedTools:
+    """The system message has the tools; all that answers an action is one user message."""
+
+    def __init__(self, settings: RendererSettings, notation: Notation) -> None:
+        self._settings, self._notation = settings, notation
+
+    def begin(self, conversation: Conversation) -> tuple[Chat, None]:
+        system, messages = _system(conversation, self._settings)
+        tools = tool_list(conversation.tools, self._settings.tool_docs)
+        examples = [
+            f"User: {asked}\nYou: {self._notation.write([_call(*each) for each in calls])}"
+            for asked, calls in EXAMPLES[: self._settings.examples]
+        ]
+        parts = [
+            system,
+            f"You can call these tools:\n{tools}",
+            f"{self._notation.form} The next message has the results.",
+            "\n".join(["Examples with other tools:", *examples]) if examples else "",
+        ]
+        return [*_chat("\n\n".join(filter(None, parts))), *self.follow(messages)], None
+
+    def follow(self, messages: Sequence[Message]) -> Chat:
+        parts = [self._part(message) for message in messages]
+        return [{"role": "user", "content": "\n\n".join(filter(None, parts))}]
+
+    def _part(self, message: Message) -> str:
+        text = content(message, self._settings.tool_docs)
+        return f"<tool_response>\n{text}\n</tool_response>" if message.role == "tool" else text
+
+
+def _system(
+    conversation: Conversation, settings: RendererSettings
+) -> tuple[str, Sequence[Message]]:
+    """The system message of the task, or else of the settings, and the messages after it."""
+    messages = conversation.messages
+    if messages and messages[0].role == "system":
+        return content(messages[0], settings.tool_docs), messages[1:]
+    return settings.system or "", messages
+
+
+def _chat(system: str) -> Chat:
+    return [{"role": "system", "content": system}] if system else []
+
+
+def _call(name: str, arguments: dict[str, Any]) -> Call:
+    return Call(name=name, arguments=arguments)
