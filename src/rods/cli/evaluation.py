@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,40 +125,35 @@ def _play(evaluation: EndpointEvaluation, out: Path, *, as_json: bool) -> None:
     from rods.evaluation.folder import EvaluationFolder
     from rods.evaluation.table import summarise
 
-    jobs = evaluation.settings.jobs()
-    trouble, failed = "", dict[tuple[str, int], Exception]()
-    with Stopper() as stopper:
-        folder = EvaluationFolder(out, evaluation.identity(), evaluation.about())
-        with closing(folder):
-            try:
-                with _Progress(folder, len(jobs)) as progress:
-                    failed = asyncio.run(evaluation.play(folder, progress.tick))
-            except KeyboardInterrupt:
-                trouble = "interrupted"
-            except UserError as error:
-                trouble = str(error)
-            if not folder.rows:
-                raise typer.Exit(_ended(trouble or "no episode was played", folder, jobs, stopper))
-            summary = summarise(folder.rows, len(jobs))
+    total = len(evaluation.settings.jobs())
+    trouble = ""
+    with (
+        Stopper() as stopper,
+        closing(EvaluationFolder(out, evaluation.identity(), evaluation.about())) as folder,
+    ):
+        try:
+            with _Progress(folder, total) as progress:
+                failed = asyncio.run(evaluation.play(folder, progress.tick))
+            if failed:
+                (task, _), first = next(iter(failed.items()))
+                trouble = f"{len(failed)} episodes were not answered; the first, {task}: {first}"
+        except KeyboardInterrupt:
+            trouble = "interrupted"
+        except UserError as error:
+            trouble = str(error)
+        if folder.rows:
+            summary = summarise(folder.rows, evaluation.identity()["tasks"]["categories"], total)
             folder.finish(summary)
-        _print(summary, evaluation.identity(), out, as_json=as_json)
-        if failed and not trouble:
-            key, first = next(iter(failed.items()))
-            trouble = f"{len(failed)} episodes were not answered; the first, {key[0]}: {first}"
+            _print(summary, evaluation.identity(), out, as_json=as_json)
+        kept = f"; {len(folder.rows)} of {total} episodes are kept. Continue with: {command_line()}"
         if trouble:
-            raise typer.Exit(_ended(trouble, folder, jobs, stopper))
+            complain(trouble + (kept if folder.rows else ""))
+            raise typer.Exit(128 + stopper.number if stopper.number else 2)
         if not any(row.calls for row in folder.rows):
             complain(
                 "no episode has a call although tools are offered; if the server ignores tools,"
                 " write them into the prompt with --dialect prompt"
             )
-
-
-def _ended(why: str, folder: EvaluationFolder, jobs: Sequence[Any], stopper: Stopper) -> int:
-    """Report an early end; returns the exit code."""
-    kept = f"{len(folder.rows)} of {len(jobs)} episodes are kept"
-    complain(f"{why}; {kept}. Continue with: {command_line()}")
-    return 128 + stopper.number if stopper.number else 2
 
 
 class _Progress:

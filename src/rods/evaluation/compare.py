@@ -44,7 +44,8 @@ def _results(
         groups: dict[str, dict[str, float]] = {}
         for task, category in common.items():
             groups.setdefault(category, {})[task] = after[task] - before[task]
-        parts = {category: {category: found} for category, found in groups.items()}
+        order = (c for c in one.identity["tasks"]["categories"] if c in groups)
+        parts = {category: {category: groups[category]} for category in order}
         for row, chosen in {**parts, OVERALL: groups}.items():
             difference = interval({c: [*found.values()] for c, found in chosen.items()})
             values = [d for found in chosen.values() for d in found.values()]

@@ -46,14 +46,18 @@ class Evaluator:
     failed: Failures = field(default_factory=dict)
     _in_a_row: int = 0
 
+    def left(self) -> list[Job]:
+        """The jobs whose episodes are not kept."""
+        kept = {row.key for row in self.folder.rows}
+        return [job for job in self.jobs if job.key not in kept]
+
     async def play_queue(self, agent: Callable[[Job], Agent[Any]], places: int) -> None:
         """Play the jobs with an agent each, so many at once.
 
         Raises:
             UserError: no episode can be played, or too many in a row have failed.
         """
-        kept = {row.key for row in self.folder.rows}
-        waiting = deque(job for job in self.jobs if job.key not in kept)
+        waiting = deque(self.left())
 
         async def place() -> None:
             while waiting:
@@ -71,11 +75,11 @@ class Evaluator:
 
     async def play_blocks(self, agent: Callable[[int], Agent[Any]], size: int) -> None:
         """Play the jobs in blocks of this size, each with the agent of the block's index."""
-        kept = {row.key for row in self.folder.rows}
+        left = {job.key for job in self.left()}
         for index, block in enumerate(_blocks(self.jobs, size)):
-            if any(job.key not in kept for job in block):
+            new = [place for place, job in enumerate(block) if job.key in left]
+            if new:
                 played = await self.runner.play_with(agent(index), [job.task for job in block])
-                new = [place for place, job in enumerate(block) if job.key not in kept]
                 self._keep([block[place] for place in new], [played[place] for place in new])
 
     def _keep(self, jobs: Sequence[Job], played: Sequence[Played[Any]]) -> None:

@@ -50,7 +50,7 @@ class Selection(NamedTuple):
             "environment": self.environment,
             "split": self.split,
             "limit": self.limit,
-            "categories": dict(sorted(names.items())),
+            "categories": names,
             "sha256": hashlib.sha256(ids.encode()).hexdigest(),
         }
 
@@ -86,7 +86,7 @@ def select(
             raise UserError(f"--split {side}: choose one of {', '.join(SPLITS)}")
         sides = split()
         tasks = [t for name, t in benchmark_tasks().items() if sides[name] in SPLITS[side]]
-    groups = by_category(tasks)
+    groups = by_category(tasks)  # in the order of the benchmark, or of the user's file
     for name in categories:
         if name not in groups:
             raise UserError(f"--category {name}: choose one of {', '.join(groups)}")

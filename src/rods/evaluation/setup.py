@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rods import __version__
 from rods.endpoint.config import EndpointConfig
-from rods.endpoint.fault import Cause, UnusableError
+from rods.endpoint.fault import Cause, Fault, UnusableError
+from rods.endpoint.request import ChatRequest
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import UserError
@@ -20,12 +22,20 @@ from rods.evaluation.play import Evaluator, Failures
 from rods.evaluation.selection import Selection
 from rods.extras import installed
 from rods.renderers.settings import RendererSettings
+from rods.renderers.tools import function_schema
 from rods.reward import VERSION
 from rods.rollout.chat import ChatAgent, ChatSampling
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.runner import EpisodeRunner
+from rods.task import ToolSpec
+
+if TYPE_CHECKING:
+    from rods.endpoint.client import ChatClient
 
 SERVERS = "the server's"  # chat template
+PROBE = ({"role": "user", "content": "What time is it?"},)
+PROBE_TOKENS = 16
+PROBE_TOOL = function_schema(ToolSpec(name="clock", owner="", description="The present time."))
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,8 @@ class EndpointEvaluation:
         with settings.runner() as runner:
             evaluator = Evaluator(runner, folder, settings.jobs(), tick)
             try:
+                if evaluator.left():
+                    await self._probe(client)
                 await evaluator.play_queue(agent, self.config.parallel)
             except UnusableError as error:
                 if error.fault.cause is Cause.NO_TOOLS:
@@ -154,6 +166,26 @@ class EndpointEvaluation:
             finally:
                 await client.aclose()
         return evaluator.failed
+
+    async def _probe(self, client: ChatClient) -> None:
+        """Ask one short question, so that an unusable endpoint is found at once.
+
+        Raises:
+            UserError: it is unusable.
+        """
+        sampling = self.settings.sampling
+        native = self.settings.renderer.dialect in ("auto", "native")
+        with suppress(Fault):  # if it is no accident, the first episode shows it
+            await client.ask(
+                ChatRequest(
+                    PROBE,
+                    (PROBE_TOOL,) if native else (),
+                    max_tokens=PROBE_TOKENS,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    seed=0 if sampling.temperature > 0 else None,
+                )
+            )
 
 
 def job_seed(seed: int, job: Job) -> int:

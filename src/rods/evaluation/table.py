@@ -39,13 +39,15 @@ class Interval(NamedTuple):
     high: float | None
 
 
-def summarise(rows: Sequence[EpisodeRow], expected: int) -> dict[str, Any]:
+def summarise(rows: Sequence[EpisodeRow], order: Iterable[str], expected: int) -> dict[str, Any]:
     """All results of an evaluation as plain data.
 
     Args:
+        order: the categories in their order.
         expected: episodes of the whole evaluation.
     """
-    categories = _by(rows, lambda row: row.category)
+    found = _by(rows, lambda row: row.category)
+    categories = {name: found[name] for name in order if name in found}
     results = {
         name: {**_results({name: found}), **_counts(found)} for name, found in categories.items()
     }

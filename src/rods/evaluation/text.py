@@ -70,7 +70,9 @@ def notes(summary: Mapping[str, Any], identity: Facts) -> Iterator[str]:
         yield f"The environment failed in {found['lost']} episodes, which have no result."
     if not summary["equal_categories"]:
         yield f"The categories have different numbers of tasks; {OVERALL} is the mean of theirs."
-    yield "; ".join(f"{name} {_plain(value)}" for name, value in _flat(identity)) + "."
+    for part, facts in identity.items():
+        inner = _flat(facts) if isinstance(facts, dict) else [("", facts)]
+        yield f"{part}: {', '.join(f'{n} {_plain(value)}'.strip() for n, value in inner)}"
 
 
 def comparison_table(found: Mapping[str, Any]) -> Table:
