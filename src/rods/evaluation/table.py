@@ -87,8 +87,8 @@ def interval(groups: Mapping[str, Sequence[float]]) -> Interval | None:
 
 
 def _draws(values: Sequence[float], name: str) -> Draws:
-    """Means of samples with replacement; the same for the same values and name."""
-    rng = np.random.default_rng(list(name.encode()))
+    """Means of samples with replacement; the same for the same values, in any order, and name."""
+    values, rng = sorted(values), np.random.default_rng(list(name.encode()))
     counts = rng.multinomial(len(values), [1 / len(values)] * len(values), size=DRAWS)
     drawn: Draws = counts @ np.asarray(values, dtype=np.float64) / len(values)
     return drawn
