@@ -18,7 +18,7 @@ from rods.cache import LIBRARIES, cache_folder, place_libraries
 from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
-from rods.extras import COMMANDS, require
+from rods.extras import COMMANDS, MODEL, require
 from rods.store.identity import check_settings
 from rods.store.store import Store
 from small_shop import OPTIONS, open_shop
@@ -189,7 +189,7 @@ def test_a_missing_package_is_told_before_any_work(
     with pytest.raises(UserError, match="pip install"):
         require(name)
     before = {path.name for path in shadowed.iterdir()}
-    if name == "openai":
+    if name in MODEL:
         model = ("--backend", "llm", "--url", "http://127.0.0.1:1/v1", "--model", "m")
         command = ("synth", "--count", 1, "--out", "t.jsonl", *OPTIONS, *model)
     else:

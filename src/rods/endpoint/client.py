@@ -25,9 +25,10 @@ A = TypeVar("A")
 GIVEN_UP_AFTER = 5  # first questions without an answer in any form of request
 MOST_SHOWN = 400  # characters of an error that names the URL and the server's words
 PROBE = 16  # tokens of an answer that nobody reads
-ANSWERED = frozenset({Cause.CUT_OFF, Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
+ANSWERED = frozenset({Cause.REPEATS, Cause.TOO_LONG, Cause.REFUSED})
 """Causes without a bad status: the server has accepted the form of the request."""
-TOOLS = re.compile(r"\btools?\b|\btool[_-]", re.IGNORECASE)
+TOOLS = re.compile(r"\btools?\b|\btool[_-]|function.?call", re.IGNORECASE)
+"""The text of a refusal that is about the tools."""
 
 
 class ChatClient:
@@ -131,7 +132,7 @@ class ChatClient:
                 " --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja)"
             )
         elif fault.cause is Cause.NO_IDS:
-            mend = "ask this server by chat, or start vLLM there"
+            mend = "serve the model with vLLM or llama.cpp, or ask by chat"
         elif self._answered:
             return ""
         elif fault.unreachable:
@@ -228,4 +229,5 @@ class ChatClient:
 
     def _about_tools(self, fault: Fault) -> bool:
         text = f"{fault.words} {fault.detail}".replace(self.config.model, "")
-        return fault.about_form and TOOLS.search(text) is not None
+        about_tools = TOOLS.search(text) is not None and not fault.over_context
+        return fault.about_form and about_tools

@@ -1,4 +1,4 @@
-"""Token ids in, token ids and log-probabilities out: vLLM's form of `/completions`."""
+"""Token ids in, token ids and log-probabilities out, as vLLM and llama.cpp give them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rods.endpoint.refusal import Clean
 from rods.endpoint.request import sampling
 
 IDS_PATH = "/completions"  # is added to the URL
-LACKING = "the response has no {}; vLLM from version 0.10.2 on returns them"
 
 
 class IdsRequest(NamedTuple):
@@ -20,7 +19,8 @@ class IdsRequest(NamedTuple):
 
     Attributes:
         ids: the whole prompt.
-        stop_ids: each of them ends the answer, and is part of it.
+        stop_ids: each of them ends the answer, and is part of it. llama.cpp ignores them, and ends
+            with its model's own.
         max_tokens, temperature, top_p: those of the endpoint's settings if None.
         seed: random seed of the sampling.
         role: who asks; the client counts by it.
@@ -57,9 +57,9 @@ class IdsAnswer(NamedTuple):
 
     Attributes:
         ids: a stop id included.
-        logprobs: log-probability of each id. vLLM gives that of the distribution that was sampled
-            from if it runs with `--logprobs-mode processed_logprobs`; by default that of the
-            model's own, before temperature and top_p.
+        logprobs: log-probability of each id in the model's own distribution, before temperature and
+            top_p; in the one that was sampled from if vLLM runs with
+            `--logprobs-mode processed_logprobs`.
         reason: why it ended, in the server's words and in small letters.
         tokens_in, tokens_out: of the request and its answer; 0 if the server does not say.
         seconds: in which requests for it were under way, failed tries included.
@@ -84,12 +84,16 @@ def read_ids(content: bytes, clean: Clean) -> IdsAnswer:
     """
 
     def read(choice: dict[str, Any], reason: str, tokens: tuple[int, int]) -> IdsAnswer:
-        ids, logprobs = choice.get("token_ids"), (choice.get("logprobs") or {})
-        if not isinstance(ids, list):
-            raise Fault(Cause.NO_IDS, LACKING.format("token_ids"), tokens=tokens)
-        chosen = logprobs.get("token_logprobs")
-        if not isinstance(chosen, list) or len(chosen) != len(ids):
-            raise Fault(Cause.NO_IDS, LACKING.format("log-probability for each id"), tokens=tokens)
-        return IdsAnswer(tuple(map(int, ids)), tuple(map(float, chosen)), reason, *tokens)
+        ids, found = choice.get("token_ids"), choice.get("logprobs") or {}
+        if ids is not None:  # vLLM
+            logprobs = found.get("token_logprobs") or ()
+        else:
+            parts = found.get("content") or ()
+            ids = [part["id"] for part in parts if "id" in part]
+            logprobs = [part["logprob"] for part in parts]
+        if not ids or len(ids) != len(logprobs) or tokens[1] not in (0, len(ids)):
+            numbers = f"{len(ids)} ids and {len(logprobs)} log-probabilities"
+            raise Fault(Cause.NO_IDS, f"the response has {numbers} of its tokens", tokens=tokens)
+        return IdsAnswer(tuple(map(int, ids)), tuple(map(float, logprobs)), reason, *tokens)
 
     return read_choice(content, clean, read)

@@ -154,7 +154,7 @@ class Connection:
             return read(answer.content, self.clean)
         except Fault as fault:
             return fault
-        except TimeoutError:
+        except (TimeoutError, openai.APITimeoutError):
             return Fault(Cause.TIMEOUT, f"no complete answer in {self.config.timeout:g} s")
         except _TooLong as error:
             start = error.start.decode("utf-8", "replace")

@@ -11,6 +11,11 @@ DETAIL = 200  # characters
 ABOUT_OTHERS = frozenset({401, 402, 403, 408, 429})
 """Statuses from 400 to 499 that are not about the form of a request."""
 
+OVER_CONTEXT = re.compile(
+    r"context[ _](?:length|size|window)|max_model_len|(?:prompt|input)\W+(?:is )?too long"
+    r"|too many tokens",
+    re.IGNORECASE,
+)
 LOADING = re.compile(r"\bload(?:ing|ed)\b|\bwarm|\bstarting\b|\bnot ready\b", re.IGNORECASE)
 
 
@@ -75,6 +80,12 @@ class Fault(Exception):
         """Whether the same question may be answered if the request has a plainer form."""
         refused = 400 <= self.status < 500 and self.status not in ABOUT_OTHERS
         return refused or self.status in (500, 501)
+
+    @property
+    def over_context(self) -> bool:
+        """Whether the server refuses the prompt since it is longer than the model's context."""
+        text = f"{self.words} {self.detail}"
+        return self.cause is Cause.REFUSED and OVER_CONTEXT.search(text) is not None
 
     @property
     def loading(self) -> bool:

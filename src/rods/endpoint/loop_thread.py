@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
+from rods.rollout.worker_thread import WorkerThread
+
 T = TypeVar("T")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    async def getaddrinfo(self, host: Any, port: Any, **more: int) -> Any:
+        """Addresses; not by the loop's own threads, since the program cannot exit before they end.
+
+        A look-up of a name cannot be cancelled, and can take minutes.
+        """
+        search = partial(socket.getaddrinfo, host, port, **more)
+        return await WorkerThread().call(search)
 
 
 class LoopThread:
@@ -24,7 +39,7 @@ class LoopThread:
     stopped = False
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = _Loop()
         threading.Thread(target=_work, args=(self._loop,), daemon=True).start()
         weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
 
@@ -49,7 +64,8 @@ class LoopThread:
     def stop(self) -> None:
         """Cancel all coroutines, from any thread."""
         self.stopped = True
-        self._loop.call_soon_threadsafe(_cancel_all, self._loop)
+        with suppress(RuntimeError):  # the program ends, and the loop is closed
+            self._loop.call_soon_threadsafe(_cancel_all, self._loop)
 
     async def _unless_stopped(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if self.stopped:  # it was not among those that are cancelled

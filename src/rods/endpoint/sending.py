@@ -94,11 +94,21 @@ class Sender:
             waits += self._loads(_fault(state))
             return state.attempt_number - waits >= self.config.retries
 
+        def seconds(state: RetryCallState) -> float:
+            fault = _fault(state)
+            if fault.loading:
+                return pause(state.attempt_number - 1, None)
+            return pause(state.attempt_number - waits - 1, fault.wait)
+
         def count(state: RetryCallState) -> None:
             self.ledger.count(post.role, f"again after {_fault(state).cause}")
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception(again), stop=last, wait=_wait, before_sleep=count, reraise=True
+            retry=retry_if_exception(again),
+            stop=last,
+            wait=seconds,
+            before_sleep=count,
+            reraise=True,
         )
         answer: T = await retrying(self._once, post, spent, read)
         return answer
@@ -149,11 +159,6 @@ def _fault(state: RetryCallState) -> Fault:
     fault = state.outcome.exception() if state.outcome else None
     assert isinstance(fault, Fault)
     return fault
-
-
-def _wait(state: RetryCallState) -> float:
-    fault = _fault(state)
-    return pause(state.attempt_number - 1, None if fault.loading else fault.wait)
 
 
 class FirstQuestion:
