@@ -13,6 +13,7 @@ from fragile import Fragile
 from replay import Ids, Replay
 from rods.loop import Loop
 from rods.micro.model import MicroForCausalLM, MicroModelConfig
+from rods.policies.registry import LoadedPolicy
 from rods.rollout.runner import Runner
 from rods.store.store import Store
 from rods.task import Task
@@ -64,9 +65,12 @@ class Harness:
             self.config,
             self.loop,
             self.runner,
-            self.model,
-            words.to_transformers(tools.renderer.eos),
-            lambda seed, version: Replay([*scripts] * per_step),
+            LoadedPolicy(
+                tools.renderer,
+                self.model,
+                words.to_transformers(tools.renderer.eos),
+                lambda seed, version: Replay([*scripts] * per_step),
+            ),
             folder,
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
             lambda epoch, step: None,

@@ -16,6 +16,7 @@ from fragile import Fragile
 from grpo import WORDS, ParityRenderer, lora, qwen2
 from replay import Ids, Replay
 from rods.loop import Loop
+from rods.policies.registry import LoadedPolicy
 from rods.policies.transformers import TransformersPolicy
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.rollout import Rollout, group_of
@@ -43,9 +44,7 @@ class Training:
             config,
             self.loop,
             Runner(tools.env, ParityRenderer(), token_budget=400, sampling=SAMPLING),
-            model,
-            WORDS.to_transformers("<end>"),
-            policy,
+            LoadedPolicy(ParityRenderer(), model, WORDS.to_transformers("<end>"), policy),
             folder,
             lambda step, rollouts, logs, seconds: self.rollouts.append(rollouts),
             lambda epoch, step: None,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rods.config import Config, Stage, load_config, preset_names
-from rods.envs.bfcl_data import CATEGORIES
+from rods.config import Config, load_config, preset_names
 from rods.errors import UserError
 
 
@@ -36,7 +35,7 @@ def test_shipped_presets() -> None:
         ("environment.limits.workers=010", lambda c: c.environment.limits.workers == 10),
         ("synthesis.endpoint=on", lambda c: c.synthesis.endpoint == "on"),
         ("evaluation.test_samples=5", lambda c: c.evaluation.test_samples == 5),
-        ("stages=[{reward: binary, categories: [base]}]", lambda c: c.stage(9).reward == "binary"),
+        ("stages=[{reward: binary, categories: [base]}]", lambda c: c.stages[0].reward == "binary"),
     ],
 )
 def test_overrides_change_one_setting(override: str, read) -> None:
@@ -127,14 +126,3 @@ def test_any_override_is_used_or_refused(key: str, value: str) -> None:
 def test_no_such_preset() -> None:
     with pytest.raises(UserError, match=r"no preset 'huge'; there are: .*micro"):
         load_config("huge")
-
-
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans(), st.integers(0, 20))
-def test_the_stage_of_an_epoch(lengths: list[int], endless: bool, epoch: int) -> None:
-    kinds = CATEGORIES
-    stages = [Stage(categories=(kinds[i],), epochs=n) for i, n in enumerate(lengths)]
-    if endless:
-        stages[-1] = stages[-1].model_copy(update={"epochs": None})
-    config = load_config("tiny").model_copy(update={"stages": tuple(stages)})
-    spread = [stage for stage, n in zip(stages, lengths, strict=True) for _ in range(n)]
-    assert config.stage(epoch) == (spread[epoch] if epoch < len(spread) else stages[-1])

@@ -46,7 +46,7 @@ def test_what_every_arm_promises(tmp_path_factory, config: Config) -> None:
     assert faults_of(loop.store, config) == []
     tasks, groups, events, stored, *_ = finish(loop)
     assert [(e.number, e.first_step, e.task_ids) for e in epochs] == [
-        (e, s, i) for e, s, _, i in stored
+        (e, s, i) for e, s, *_, i in stored
     ]
     originals, seen = {t.id for t in SEEDS}, Counter(i for *_, ids in stored for i in ids)
     assert all(len(ids) % size == 0 and ids for *_, ids in stored)
@@ -195,7 +195,7 @@ def test_stages_filter_and_do_not_expand(tmp_path: Path) -> None:
     first, second = ([loop.task(i).category for i in epoch.task_ids] for epoch in epochs[:2])
     assert first == ["base"] * 2
     assert Counter(second) == {"base": 2, "miss_func": 2}
-    rewards = [loop.config.stage(epoch.number).reward for epoch in epochs[:3]]
+    rewards = [loop.config.stage(epoch.stage).reward for epoch in epochs[:3]]
     assert rewards == ["format", "progress", "progress"]
     assert {e.kind for e in loop.store.events() if e.epoch <= 2} <= {"seeded", "chosen"}
     assert not [e for e in loop.store.events() if e.kind == "chosen" and e.epoch < 2]

@@ -9,16 +9,18 @@ from typing import Any
 import torch
 
 from doubles import SEEDS, make_config
-from grpo import WORDS, lora, micro
+from grpo import WORDS, ParityRenderer, lora, micro
 from rods.loop import Loop
 from rods.micro.sampler import MicroSampler
+from rods.policies.registry import LoadedPolicy
 from rods.processes import Stopper
 from rods.rollout.episode import Ending
 from rods.rollout.messages import Conversation
 from rods.rollout.rollout import Rollout
 from rods.store.store import Store
 from rods.task import Task
-from rods.trainers.trl import TrlTrainer, checkpoint_step, latest_checkpoint
+from rods.trainers.checkpoints import checkpoint_step, latest_checkpoint
+from rods.trainers.trl import TrlTrainer
 
 STEPS = 4
 CONFIG = make_config(steps=STEPS, arm="static", checkpoint_steps=2)
@@ -79,9 +81,9 @@ def trainer_of(folder: Path, stopper: Stopper | None = None, stop: int = 0) -> t
         CONFIG,
         Loop(CONFIG, Store(folder), SEEDS, step=step),
         OneAction(),
-        wrapped,
-        WORDS.to_transformers("<end>"),
-        Sampled(inner).seeded,
+        LoadedPolicy(
+            ParityRenderer(), wrapped, WORDS.to_transformers("<end>"), Sampled(inner).seeded
+        ),
         folder,
         on_step,
         lambda step: None,

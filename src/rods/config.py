@@ -12,19 +12,10 @@ from rods.envs.calls import Bounds, CallLimits
 from rods.errors import UserError, first_problem
 from rods.files.reading import Setting, parse_yaml, put, read_override
 from rods.policies.registry import DEFAULT, PolicySettings, read_settings
-from rods.task import Category
+from rods.stages import Stage
 
 Arm = Literal["static", "fresh", "rods"]
-RewardName = Literal["format", "progress", "binary"]
-
-
-class Stage(Setting):
-    """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
-
-    reward: RewardName = "progress"
-    categories: tuple[Category, ...] = Field((), description="none named: all that there are")
-    expand: bool = True
-    epochs: int | None = Field(None, ge=1, description="None: until the last step of the run")
+Tracker = Literal["trackio", "wandb", "tensorboard", "mlflow"]
 
 
 class RolloutConfig(Setting):
@@ -127,7 +118,8 @@ class OptimizerConfig(Setting):
     loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     kl: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    microbatch: int = Field(16, ge=1, description="rollouts in one forward pass")
+    max_norm: float = Field(1.0, gt=0, description="of the gradient, which is scaled down to it")
+    microbatch: int = Field(16, ge=1, description="rollouts in one forward pass of each process")
 
 
 class EvaluationConfig(Setting):
@@ -136,6 +128,9 @@ class EvaluationConfig(Setting):
     test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
     validation_every: int = Field(1, ge=0, description="epochs between curve points; 0: none")
     validation_samples: int = Field(1, ge=1)
+    tasks: int | None = Field(
+        None, ge=0, description="most of each side, alike of each category; None: all, 0: none"
+    )
 
 
 class Config(Setting):
@@ -146,6 +141,8 @@ class Config(Setting):
     seed: int = Field(0, ge=0)
     steps: int = Field(60, ge=1)
     checkpoint_steps: int = Field(4, ge=1)
+    report_to: tuple[Tracker, ...] = Field((), description="trackers, through TRL")
+    run_name: str | None = Field(None, description="in the trackers; None: the folder's name")
     stages: tuple[Stage, ...] = (Stage(),)
     environment: EnvironmentConfig = EnvironmentConfig()
     rollout: RolloutConfig = RolloutConfig()
@@ -164,8 +161,11 @@ class Config(Setting):
             raise ValueError("boundary.low must be below boundary.high")
         if not self.stages:
             raise ValueError("stages must name at least one stage")
-        if any(stage.epochs is None for stage in self.stages[:-1]):
-            raise ValueError("only the last stage may leave out epochs")
+        if any(stage.epochs is None and stage.plateau is None for stage in self.stages[:-1]):
+            raise ValueError("only the last stage may leave out epochs and plateau")
+        measured = self.evaluation.validation_every and self.evaluation.tasks != 0
+        if any(stage.plateau for stage in self.stages) and not measured:
+            raise ValueError("a stage's plateau needs evaluation.validation_every, and its tasks")
         if self.environment.name == "bfcl" and self.environment.tasks is not None:
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
@@ -175,13 +175,9 @@ class Config(Setting):
             raise ValueError(f"optimizer.microbatch must divide the {rows} rollouts of a step")
         return self
 
-    def stage(self, epoch: int) -> Stage:
-        """The stage of training in this epoch (from 0)."""
-        for stage in self.stages:
-            if stage.epochs is None or epoch < stage.epochs:
-                return stage
-            epoch -= stage.epochs
-        return self.stages[-1]
+    def stage(self, number: int) -> Stage:
+        """The stage with this index, which a store may have damaged."""
+        return self.stages[max(0, min(number, len(self.stages) - 1))]
 
     def check_categories(self, known: Iterable[str]) -> None:
         """Refuse a stage that names a category without tasks.

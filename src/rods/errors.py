@@ -32,6 +32,10 @@ class UserError(Exception):
     """
 
 
+class RepeatedError(UserError):
+    """An error that the first process of a run reports; this is another of its processes."""
+
+
 class BusyError(UserError):
     """Another process already does this work."""
 

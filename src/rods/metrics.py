@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +14,7 @@ from rods.config import Config
 from rods.curriculum.boundary import Thresholds, Zone
 from rods.errors import UserError
 from rods.files.output import Output
-from rods.group import Group, signal_share
+from rods.group import Group, Signal, signal_share
 from rods.loop import Loop
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
@@ -25,6 +25,7 @@ MOST_FAILURES = 5  # tasks whose failures are listed for a step
 SUMMARY = "summary.json"  # exists once a run is finished
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, after which a run ends
 REASONS = 5  # distinct causes that are shown
+_TRL_LOGS = ("rods/step", "rods/loss", "rods/grad_norm")  # TRL logs these itself
 
 
 def step_metrics(
@@ -48,7 +49,8 @@ def step_metrics(
     return {
         "step": step,
         "epoch": groups[0].epoch,
-        "stage": loop.config.stage(groups[0].epoch).reward,
+        "stage": loop.stage.reward,
+        "stage_number": loop.epoch.stage if loop.epoch else 0,
         "progress": fmean(r.progress for r in measured) if measured else None,
         "complete": fmean(r.complete for r in measured) if measured else None,
         "signal": signal_share(groups),
@@ -66,6 +68,23 @@ def step_metrics(
         "grad_norm": logs.get("grad_norm"),
         "seconds": round(seconds, 3),
     }
+
+
+def tracked(
+    line: Mapping[str, Any], funnel: Mapping[str, int], heldout: Mapping[str, float]
+) -> dict[str, float]:
+    """The values of a line of `metrics.jsonl` in the form that trackers take, by path.
+
+    Args:
+        funnel: attempts of synthesis by outcome.
+        heldout: the latest measurement of held-out tasks.
+    """
+    found: dict[str, Any] = {**line, "funnel": funnel, **heldout}
+    found["no signal"] = {k: n for k, n in line["signals"].items() if k != Signal.SIGNAL}
+    nested = {name: v if isinstance(v, Mapping) else {"": v} for name, v in found.items()}
+    flat = {f"rods/{n}/{k}".rstrip("/"): v for n, each in nested.items() for k, v in each.items()}
+    named = {path.replace(" ", "_"): value for path, value in flat.items()}
+    return {k: v for k, v in named.items() if isinstance(v, int | float) and k not in _TRL_LOGS}
 
 
 def _failures(rollouts: Sequence[Rollout]) -> dict[str, str]:

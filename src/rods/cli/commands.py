@@ -12,7 +12,7 @@ import typer
 
 from rods import __version__
 from rods.cli import environments, evaluation, synth, tasks, training
-from rods.errors import OutputError, UserError
+from rods.errors import OutputError, RepeatedError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
 app = typer.Typer(
@@ -62,6 +62,8 @@ def run() -> None:
             app.rich_markup_mode = None  # help without colours and frames
         status = typer.main.get_command(app).main(prog_name="rods", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
+    except RepeatedError:
+        sys.exit(2)
     except UserError as error:
         complain(str(error))
         sys.exit(2)

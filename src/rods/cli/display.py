@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,25 @@ from rods.config import Config
 from rods.group import Signal
 from rods.task import OVERALL
 from rods.terminal import SELDOM, Screen
+
+
+class NoDisplay(AbstractContextManager["NoDisplay"]):
+    """The `rods.run.Watch` of processes that show nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def working(self, what: str, share: float) -> None:
+        pass
+
+    def step(self, line: dict[str, Any]) -> None:
+        pass
+
+    def heldout(self, step: int, progress: float, complete: float) -> None:
+        pass
+
+    def notice(self, line: str) -> None:
+        pass
 
 
 class Display:

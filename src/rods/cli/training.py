@@ -37,17 +37,22 @@ def train(
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
     own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
-    from rods.cli.display import Display, last_screen
+    from rods.cli.display import Display, NoDisplay, last_screen
+    from rods.ranks import started
     from rods.report.page import write_report
     from rods.run import train as run_training
 
-    screen, summary = Screen(stderr=as_json), None
+    screen, summary, ranks = Screen(stderr=as_json), None, started()
+    shown = Display(config, run, screen) if ranks.first else NoDisplay()
     with Stopper() as stopper:
-        with Display(config, run, screen) as display, suppress(KeyboardInterrupt):
-            summary = run_training(config, run, display, stopper)
+        with shown as display, suppress(KeyboardInterrupt):
+            summary = run_training(config, run, display, stopper, ranks)
         if summary is None:
-            screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
+            if ranks.first:
+                screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
+    if not ranks.first:
+        return
     report = write_report(run)
     if as_json:
         say(json.dumps(summary))

@@ -30,6 +30,9 @@ class Drawn(Protocol):
     def first_step(self) -> int: ...
 
     @property
+    def stage(self) -> int: ...
+
+    @property
     def task_ids(self) -> Sequence[str]: ...
 
 
@@ -49,7 +52,7 @@ def faults(
         ends: in the order of the epochs.
     """
     pool, orders, fresh = Pool(), {e.number: e for e in epochs}, config.arm == "fresh"
-    limit = Limit(config, ends)
+    limit = Limit(config, ends, {epoch.number: epoch.stage for epoch in epochs})
     for (step, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
         yield from limit.before(step, epoch, len(pool.live))
         joined, active = 0, None
@@ -96,10 +99,15 @@ def _trained(
 
 
 class Limit:
-    """How many tasks each end of an epoch may admit, with the fraction from the end before."""
+    """How many tasks each end of an epoch may admit, with the fraction from the end before.
 
-    def __init__(self, config: Config, ends: Sequence[End]) -> None:
+    Args:
+        stages: epoch -> index of its stage.
+    """
+
+    def __init__(self, config: Config, ends: Sequence[End], stages: Mapping[int, int]) -> None:
         self.config, self.beta = config, Fraction(str(config.pool.beta))
+        self.stages = stages
         self.left, self.carried = deque(ends), Fraction(0)
 
     def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
@@ -118,7 +126,7 @@ class Limit:
                 yield f"epoch {epoch}: {joined} injected, at no end of an epoch"
             return
         (ended, _, carried), allowed = self.left.popleft(), Fraction(0)
-        if self.config.arm == "rods" and self.config.stage(ended).expand:
+        if self.config.arm == "rods" and self.config.stage(self.stages.get(ended, 0)).expand:
             allowed = self.carried + self.beta * active
             self.carried = allowed % 1
         if joined > floor(allowed):

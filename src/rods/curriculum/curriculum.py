@@ -34,6 +34,7 @@ class Curriculum:
     """Samples an epoch, observes its groups, and changes the pool at the epoch's end.
 
     Attributes:
+        stage: the stage of training.
         pool: all tasks with their states.
         rule: the boundary rule.
         selection: the parent tasks that were chosen at the latest step.
@@ -41,19 +42,21 @@ class Curriculum:
 
     def __init__(self, config: Config) -> None:
         self.config, self.pool, self.rule = config, Pool(), make_rule(config)
+        self.stage = config.stages[0]
         limits = config.boundary
         self.selector = Selector(self.rule, limits.quota, limits.cooldown, limits.redistribute)
         self.retirement = Retirement(config.pool, self.rule)
         self.admission = Admission(config.pool, self.rule)
         self.selection = Selection()
 
-    def expands(self, epoch: int) -> bool:
-        """Whether variants are made in an epoch and its tasks are judged."""
-        return self.config.arm == "rods" and self.config.stage(epoch).expand
+    @property
+    def expands(self) -> bool:
+        """Whether variants are made in this stage and its tasks are judged."""
+        return self.config.arm == "rods" and self.stage.expand
 
     def sample(self, epoch: int) -> list[str]:
         """Task ids of an epoch, in order, for a whole number of steps."""
-        categories = frozenset(self.config.stage(epoch).categories)
+        categories = frozenset(self.stage.categories)
         rng = Random(f"{self.config.seed} epoch {epoch}")
         return sample(self.pool, self.config.rollout.tasks_per_step, categories, epoch, rng)
 
@@ -72,12 +75,11 @@ class Curriculum:
     def observe(self, groups: Sequence[Group]) -> list[Event]:
         """Observe the groups of a training step; the events name the chosen parent tasks."""
         epoch, step = groups[0].epoch, groups[0].step
-        expands = self.expands(epoch)
-        self._see(groups, judge=expands)
+        self._see(groups, judge=self.expands)
         self.selection = Selection()
-        if expands:
-            stage, known = self.config.stage(epoch).categories, self.pool.categories()
-            categories = [c for c in known if c in stage] or known  # as in `sample`
+        if self.expands:
+            known = self.pool.categories()
+            categories = [c for c in known if c in self.stage.categories] or known  # as in `sample`
             self.selection = self.selector.select(groups, self.pool.chosen, categories)
         events = [Event(step, epoch, p.task_id, "chosen") for p in self.selection.parents]
         self.apply(events)
@@ -111,7 +113,7 @@ class Curriculum:
         open_epoch: int | None,
         carried: Fraction,
     ) -> None:
-        """Restore the state after a history.
+        """Restore the state after a history; `stage` must be that of its last epoch.
 
         Args:
             open_epoch: the epoch that has not ended, whose verdicts are not carried out; or None.
@@ -124,7 +126,7 @@ class Curriculum:
         for _, step in groupby(groups, key=lambda group: group.step):
             found = list(step)
             epoch = found[0].epoch
-            self._see(found, judge=epoch == open_epoch and self.expands(epoch))
+            self._see(found, judge=epoch == open_epoch and self.expands)
 
     def state(self) -> dict[str, Any]:
         """All that future changes depend on, as plain data: equal states behave equally.

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rods.audit import benchmark_faults
 from rods.envs.base import Environment
-from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
+from rods.envs.bfcl_data import tool_specs
 from rods.micro.dialogues import carries
 from rods.micro.renderer import MicroRenderer
-from rods.policies.tasks import TaskSides
+from rods.policies.tasks import TaskSides, benchmark_sides, critic_of
 from rods.reward import gold_trace
 from rods.scoring import score
 from rods.synthesis import case
@@ -79,10 +78,8 @@ def load_tasks(folder: Path, env: Environment, renderer: MicroRenderer) -> Micro
 
 def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
     """Synthesis that knows the training side only."""
-    sides = split()
-    faulty = benchmark_faults()
-    training = [t for n, t in benchmark_tasks().items() if sides[n] == "train" and n not in faulty]
-    return micro_pipeline(env, tool_specs(), training, Critic(env), renderer)
+    sides, _ = benchmark_sides()
+    return micro_pipeline(env, tool_specs(), sides["train"], Critic(env), renderer)
 
 
 def micro_pipeline(
@@ -110,9 +107,7 @@ def _micro_tasks(
     renderer: MicroRenderer,
 ) -> MicroTasks:
     env = pipeline.program.env
-    pipeline.critic = Critic(env, [*made["validation"], *made["test"]])
-    for task in made["train"]:
-        pipeline.critic.admit(task)
+    pipeline.critic = critic_of(env, made["train"], [*made["validation"], *made["test"]])
     pipeline.funnel.clear()
     train, validation, test = (tuple(made[side]) for side in ("train", "validation", "test"))
     return MicroTasks(train, validation, test, env, left_out, NOTICE, pipeline, renderer=renderer)
@@ -122,18 +117,18 @@ def realise_benchmark(
     env: Environment, renderer: MicroRenderer, indices: int = 200, seed: int = 0
 ) -> MicroTasks:
     """The tasks of the first base indices (200: all 800), deterministic by `seed`."""
-    sources, sides = benchmark_tasks(), split()
+    sources, left_out = benchmark_sides()
     pipeline = _pipeline(env, renderer)
-    made: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
-    left_out = {n: reason for n, reason in benchmark_faults().items() if sides[n] != "test"}
-    for name, source in sources.items():
-        if name in left_out or int(name.rsplit("_", 1)[1]) >= indices:
+    made: dict[str, list[Task]] = {side: [] for side in sources}
+    for side, source in ((side, task) for side, tasks in sources.items() for task in tasks):
+        name = source.source
+        if int(name.rsplit("_", 1)[1]) >= indices:
             continue
         task = _realise(source, pipeline, random.Random(f"{seed} {name}"))
         if task is None:
             left_out[name] = "no realisation fits the policy"
         else:
-            made[sides[name]].append(task)
+            made[side].append(task)
     return _micro_tasks(made, left_out, pipeline, renderer)
 
 

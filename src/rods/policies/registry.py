@@ -6,8 +6,8 @@ The configuration reads its settings, and each kind is imported when its name is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from rods.rollout.renderer import Renderer
 
 DEFAULT = "micro"
-_SHIPPED = {"micro": "rods.micro.kind:MicroKind"}
+_SHIPPED = {"micro": "rods.micro.kind:MicroKind", "model": "rods.policies.model:ModelKind"}
+EPISODE = 1 << 40
+"""Distance of the random seeds of two episodes. A policy whose draws do not depend on the batch
+gives episode n the random seed `seed + n * EPISODE`, so processes can share the episodes of a step:
+each is given the random seed of its first episode."""
 
 
 class PolicySettings(Setting):
@@ -42,12 +46,18 @@ class LoadedPolicy:
         seeded: the policy that samples from `model`, given the random seed of its draws and the
             number of updates that the weights have had. It plays `rollout.at_once` episodes. A
             model with dropout must be in evaluation mode while it samples: the policy sets that.
+        arguments: more arguments of TRL's `GRPOConfig`.
+        attach: called once with the trainer after it is built, for a policy that samples by it.
+        identity: of what a checkpoint does not contain and a run must keep, such as frozen weights.
     """
 
     renderer: Renderer
     model: Any
     tokenizer: Any
     seeded: Callable[[int, int], Policy]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    attach: Callable[[Any], None] = lambda trainer: None
+    identity: str = ""
 
 
 class PolicyKind(Protocol):

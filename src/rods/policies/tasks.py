@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from rods.audit import benchmark_faults
 from rods.config import Config
 from rods.envs.base import Environment
+from rods.envs.bfcl_data import benchmark_tasks, split
+from rods.envs.guard import GuardedEnvironment
+from rods.envs.load import load_environment
+from rods.envs.python import PythonEnvironment
+from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.extras import MODEL, require
+from rods.synthesis.critique import Critic
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Task, by_category
 
 JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
+PERIOD = 6  # of the user's own tasks, from one that validates, or tests, to the next
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,80 @@ class TaskSides:
     def counts(self) -> dict[str, dict[str, int]]:
         """By side: how many tasks have each `note`, which says how a task was realised."""
         return {side: dict(Counter(t.note for t in tasks)) for side, tasks in self.sides.items()}
+
+
+class OwnTasks(NamedTuple):
+    """Tasks of the user's own, over classes of the user's own.
+
+    Attributes:
+        path: the tasks' file.
+        guarded: the environment with calls in other processes, because drawn arguments may hang a
+            class.
+    """
+
+    path: Path
+    environment: PythonEnvironment
+    guarded: GuardedEnvironment
+    tasks: list[Task]
+
+
+@contextmanager
+def own_tasks(config: Config) -> Iterator[OwnTasks]:
+    """The tasks of `environment.tasks` over the classes of `environment.name`.
+
+    Raises:
+        UserError: the classes or the tasks are unusable, or no task has a stage's category.
+    """
+    settings = config.environment
+    env = load_environment(settings.name, settings.bounds)
+    assert isinstance(env, PythonEnvironment) and settings.tasks is not None
+    path = Path(settings.tasks)
+    guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
+    try:
+        tasks = read_task_file(path, guarded, tuple(env.classes))
+        config.check_categories(task.category for task in tasks)
+        yield OwnTasks(path, env, guarded, tasks)
+    finally:
+        guarded.close()
+
+
+def split_own(own: OwnTasks, tasks: Sequence[Task], what: str) -> dict[str, tuple[Task, ...]]:
+    """The usable ones of the user's own tasks by side: of each six, in the file's order, the third
+    validates and the sixth tests.
+
+    Args:
+        what: what the usable tasks fit, for the message.
+
+    Raises:
+        UserError: fewer than six are usable.
+    """
+    if len(tasks) < PERIOD:
+        fit = f"{len(tasks)} of {len(own.tasks)} tasks fit {what}"
+        raise UserError(f"{own.path}: {fit}; {PERIOD} are needed")
+    train = tuple(task for i, task in enumerate(tasks) if i % PERIOD not in (2, 5))
+    return {"train": train, "validation": (*tasks[2::PERIOD],), "test": (*tasks[5::PERIOD],)}
+
+
+def benchmark_sides() -> tuple[dict[str, list[Task]], dict[str, str]]:
+    """The benchmark's tasks by side, and those that are left out with the reason.
+
+    Faulty tasks are left out of training and validation.
+    """
+    sides, faults = split(), benchmark_faults()
+    left_out = {name: why for name, why in faults.items() if sides[name] != "test"}
+    found: dict[str, list[Task]] = {"train": [], "validation": [], "test": []}
+    for name, task in benchmark_tasks().items():
+        if name not in left_out:
+            found[sides[name]].append(task)
+    return found, left_out
+
+
+def critic_of(env: Environment, train: Iterable[Task], held_out: Iterable[Task]) -> Critic:
+    """The gates of a run: no variant may resemble a held-out task, or equal a training task."""
+    critic = Critic(env, held_out)
+    for task in train:
+        critic.admit(task)
+    return critic
 
 
 def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:

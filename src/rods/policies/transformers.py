@@ -3,19 +3,23 @@
 The model's `generation_config` (a top-k, a penalty) is not used: training needs the
 log-probabilities of the distribution that was sampled from, and that is the model's at the given
 temperature. A batch is computed from its first token on; no cache outlives an action.
+
+The draws of an episode depend on its own random seed and on the tokens so far, and not on the batch
+that it is played in. So processes that share the episodes of a step sample what one would.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from rods.policies.registry import EPISODE
 from rods.rollout.gathering import Gathering, Request
 from rods.rollout.policy import Generation, Sampling
 
@@ -27,17 +31,28 @@ class TransformersPolicy(Gathering):
         model: with `generate`, on any one device.
         pad_id: of a token that fills up shorter histories on the left; it is masked out.
         rows: most episodes in one call of `generate`, which all have the same sampling.
+        autocast: data type of the matrix products; None: the weights' own.
     """
 
-    def __init__(self, model: Any, pad_id: int, rows: int = 64) -> None:
+    def __init__(
+        self, model: Any, pad_id: int, rows: int = 64, autocast: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.model, self._pad_id, self._rows = model, pad_id, rows
-        self._rng, self._version = random.Random(0), 0
+        self.model, self._pad_id, self._rows, self._autocast = model, pad_id, rows, autocast
+        self._seed = self._version = self._first = self._entered = 0
 
     def seeded(self, seed: int, version: int = 0) -> TransformersPolicy:
-        """Itself, with a new random seed and with the version of the weights."""
-        self._rng, self._version = random.Random(seed), version
+        """Itself, with a new random seed and with the version of the weights.
+
+        Episode n from now on has the random seed `seed + n * EPISODE`.
+        """
+        self._seed, self._version = seed, version
+        self._first = self._entered = 0
         return self
+
+    def enter(self, episodes: int) -> None:
+        super().enter(episodes)
+        self._first, self._entered = self._entered, self._entered + episodes
 
     def answer(self, requests: Sequence[Request]) -> list[Generation]:
         alike: dict[Sampling, list[int]] = {}
@@ -60,55 +75,54 @@ class TransformersPolicy(Gathering):
         width = max(len(request.ids) for request in requests)
         rows = [[self._pad_id] * (width - len(r.ids)) + [*r.ids] for r in requests]
         real = [[0] * (width - len(r.ids)) + [1] * len(r.ids) for r in requests]
-        device, recorder = self.model.device, _Recorder(sampling.temperature)
-        with _in_evaluation(self.model), _own_draws(self._rng.getrandbits(63), device):
+        device, sampler = self.model.device, _Sampler(sampling, [self._draws(r) for r in requests])
+        with _in_evaluation(self.model), _cast(device, self._autocast), torch.no_grad():
             whole = self.model.generate(
                 input_ids=torch.tensor(rows, device=device),
                 attention_mask=torch.tensor(real, device=device),
-                generation_config=_plainly(sampling, self._pad_id),
-                logits_processor=LogitsProcessorList([recorder]),
+                generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                    max_new_tokens=sampling.max_tokens,
+                    eos_token_id=list(sampling.stop_ids),
+                    pad_token_id=self._pad_id,
+                    do_sample=False,  # the sampler leaves one token
+                ),
+                logits_processor=LogitsProcessorList([sampler]),
             )
-        ids = whole[:, width:].tolist()
-        logprobs = recorder.finish(whole).tolist()
+        ids, logprobs = whole[:, width:].tolist(), torch.stack(sampler.chosen, 1).tolist()
         return [
             Generation(row[: _end(row, sampling)], chosen[: _end(row, sampling)], self._version)
             for row, chosen in zip(ids, logprobs, strict=True)
         ]
 
+    def _draws(self, request: Request) -> random.Random:
+        seed = self._seed + (self._first + request.sampling.episode) * EPISODE
+        return random.Random(f"{seed} {len(request.ids)}")
 
-class _Recorder(LogitsProcessor):
-    """Keeps the log-probabilities of the sampled tokens, and the last distribution."""
 
-    def __init__(self, temperature: float) -> None:
-        self._temperature = temperature
-        self._last: Tensor | None = None
-        self._chosen: list[Tensor] = []
+class _Sampler(LogitsProcessor):
+    """Draws one token for each row, by the inverse of its distribution's cumulative sum.
+
+    Attributes:
+        chosen: for each token so far its log-probabilities [rows].
+    """
+
+    def __init__(self, sampling: Sampling, draws: Sequence[random.Random]) -> None:
+        self._temperature, self._draws = sampling.temperature, draws
+        self.chosen: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self._choose(input_ids)
         # At temperature 0 the likeliest token has its probability at temperature 1.
-        self._last = (scores.float() / (self._temperature or 1.0)).log_softmax(-1)
-        return self._last
+        logp = (scores.float() / (self._temperature or 1.0)).log_softmax(-1)
+        token = self._draw(logp) if self._temperature > 0 else logp.argmax(-1, keepdim=True)
+        self.chosen.append(logp.gather(-1, token).squeeze(-1))
+        return torch.full_like(logp, -torch.inf).scatter_(-1, token, 0.0)
 
-    def finish(self, input_ids: Tensor) -> Tensor:
-        """Log-probabilities [rows, new tokens]."""
-        self._choose(input_ids)
-        return torch.stack(self._chosen, 1)
-
-    def _choose(self, input_ids: Tensor) -> None:
-        if self._last is not None:
-            self._chosen.append(self._last.gather(-1, input_ids[:, -1:]).squeeze(-1))
-
-
-def _plainly(sampling: Sampling, pad_id: int) -> GenerationConfig:
-    """The model's own distribution; the recorder applies the temperature."""
-    drawn = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=sampling.max_tokens,
-        eos_token_id=list(sampling.stop_ids),
-        pad_token_id=pad_id,
-        **(drawn if sampling.temperature > 0 else {"do_sample": False}),
-    )
+    def _draw(self, logp: Tensor) -> Tensor:
+        """Tokens [rows, 1]."""
+        sums = logp.double().exp().cumsum(-1)
+        drawn = torch.tensor([rng.random() for rng in self._draws], dtype=sums.dtype)
+        part = drawn.to(sums.device)[:, None] * sums[:, -1:]
+        return torch.searchsorted(sums, part, right=True).clamp_(max=sums.shape[-1] - 1)
 
 
 @contextmanager
@@ -124,13 +138,8 @@ def _in_evaluation(model: Any) -> Iterator[None]:
         model.generation_config = own
 
 
-@contextmanager
-def _own_draws(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers that no other code draws from."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+def _cast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 def _end(ids: list[int], sampling: Sampling) -> int:

@@ -22,7 +22,7 @@ from rods.renderers.notations import NATIVE_NOTATIONS, Blocks, Thoughtful
 from rods.renderers.settings import RendererSettings
 from rods.renderers.tools import function_schema
 from rods.rollout.agent import Agent, Spoken, Usage
-from rods.rollout.chat_answers import Fenced, exceeds_context, read_action
+from rods.rollout.chat_answers import Fenced, read_action
 from rods.rollout.messages import Conversation, Message
 from rods.task import ToolSpec
 
@@ -106,7 +106,7 @@ class ChatSeat:
         try:
             answer = await self._agent.client.ask(self._request())
         except Fault as fault:
-            if exceeds_context(fault):
+            if fault.over_context:
                 self.usage.spent = f"the server refuses: {shown(fault.detail, MOST_SHOWN)}"
             else:
                 self.failure = fault

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from rods.endpoint.answer import ChatAnswer, RawCall
-from rods.endpoint.fault import Fault
 from rods.envs.calls import DEFAULT, CallError, Refusal
 from rods.envs.literals import read_json, refuse_deep_value
 from rods.files.plain_data import quoted
@@ -15,13 +14,6 @@ from rods.rollout.episode import Action
 from rods.task import Call
 
 FORM = "Call tools by their names, with a JSON object of arguments."
-CONTEXT = re.compile(
-    r"context[_ ](?:length|size|window|limit)|maximum context|prompt (?:is|was) too long"
-    r"|input (?:is|was) too long|longer than the (?:model|maximum)|maximum number of tokens"
-    r"|max_new_tokens.{0,40}must be <=|too many (?:input )?tokens",
-    re.IGNORECASE,
-)
-"""In a server's refusal of a request that its context cannot hold."""
 
 
 class Fenced(Notation):
@@ -40,11 +32,6 @@ class Fenced(Notation):
         values = [read_json(block, "no call") for block in blocks]
         each = [value if isinstance(value, list) else [value] for value in values]
         return [call_of(item) for items in each for item in items]
-
-
-def exceeds_context(fault: Fault) -> bool:
-    """Whether a server has refused a request because its context cannot hold it."""
-    return fault.about_form and CONTEXT.search(f"{fault.words} {fault.detail}") is not None
 
 
 def read_action(answer: ChatAnswer, tools: Tools, notations: Sequence[Notation]) -> Action:

@@ -59,3 +59,11 @@ class GatheringPolicy(Policy, Protocol):
 
     def leave(self) -> None:
         """One of them has ended."""
+
+
+@runtime_checkable
+class CollectivePolicy(Policy, Protocol):
+    """A policy that samples by calls that all processes of a run must make together."""
+
+    def finish(self) -> None:
+        """The episodes of this process are over: take part until those of all processes are."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rods.config import RewardName
 from rods.group import GroupRewards
 from rods.rollout.episode import Ending, Episode
 from rods.rollout.messages import Conversation
 from rods.rollout.tokens import Tokens
+from rods.stages import RewardName
 
 
 class Rollout(NamedTuple):

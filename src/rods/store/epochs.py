@@ -12,7 +12,7 @@ from rods.errors import UserError
 from rods.store.database import DAMAGED, Database
 from rods.store.schema import EndRow, Epoch
 
-_EPOCHS = """SELECT epoch, epochs.step, ends.step, task_ids
+_EPOCHS = """SELECT epoch, epochs.step, ends.step, stage, task_ids
     FROM epochs LEFT JOIN ends USING (epoch)"""
 _FRACTION = re.compile(r"\d+(/\d+)?")
 
@@ -23,15 +23,24 @@ class Epochs:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def add(self, epoch: int, first_step: int, task_ids: Sequence[str], wanted: int = 0) -> None:
+    def add(
+        self,
+        epoch: int,
+        first_step: int,
+        task_ids: Sequence[str],
+        wanted: int = 0,
+        stage: int = 0,
+    ) -> None:
         """Store a new epoch.
 
         Args:
             wanted: candidates that its end can admit.
+            stage: index of its stage.
         """
         # JSON without escapes, since ids are hashes.
         ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
-        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?)", epoch, first_step, wanted, ids)
+        row = (epoch, first_step, wanted, ids, stage)
+        self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?, ?)", *row)
 
     def close(self, epoch: int, step: int, carried: Fraction) -> None:
         """Mark an epoch as ended; call it in one transaction with all changes of its end.
@@ -44,14 +53,20 @@ class Epochs:
     def all(self) -> list[Epoch]:
         """All epochs, in order."""
         rows = self.db.rows(f"{_EPOCHS} ORDER BY epoch")
-        return [Epoch(e, s, closed, self.db.load(ids)) for e, s, closed, ids in rows]
+        return [Epoch(e, s, end, at, self.db.load(ids)) for e, s, end, at, ids in rows]
 
     def last(self) -> Epoch | None:
         """The latest epoch."""
         query = f"{_EPOCHS} ORDER BY epoch DESC LIMIT 1"
-        for epoch, step, closed, ids in self.db.read(query):
-            return Epoch(epoch, step, closed, self.db.load(ids))
+        for epoch, step, closed, stage, ids in self.db.read(query):
+            return Epoch(epoch, step, closed, stage, self.db.load(ids))
         return None
+
+    def of_stage(self, stage: int) -> tuple[int, int]:
+        """First training step and number of the epochs of a stage, which follow each other."""
+        query = "SELECT MIN(step), COUNT(*) FROM epochs WHERE stage = ?"
+        first, count = self.db.read(query, stage)[0]
+        return int(first or 1), int(count)
 
     def last_index(self) -> int:
         """Index of the latest epoch; -1 before the first."""

@@ -20,6 +20,7 @@ FREE = frozenset(
     {
         *("environment.tasks", "synthesis.endpoint"),  # paths of files
         *("steps", "checkpoint_steps", "evaluation.validation_every"),  # about future steps only
+        *("report_to", "run_name"),
         *("synthesis.restarts", "synthesis.job_seconds", "synthesis.errors"),
         "environment.limits.workers",
     }
@@ -104,3 +105,18 @@ def check_world(store: Store, env: Environment, tasks: Iterable[Task], folder: P
                 " another folder, or bring them back"
             )
     store.set_meta("world", now)
+
+
+def check_model(store: Store, identity: str, folder: Path) -> None:
+    """What a run's checkpoints do not contain of its model must be as when it began.
+
+    Args:
+        identity: see `rods.policies.registry.LoadedPolicy`.
+
+    Raises:
+        UserError: it has changed.
+    """
+    if (store.meta("model") or identity) != identity:
+        message = "the model, its tokenizer or its template is not the one that this run began with"
+        raise UserError(f"{folder}: {message}; use another folder, or bring it back")
+    store.set_meta("model", identity)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rods.job_result import ErrorText
 
-VERSION = 7  # 1 to 6 are older than release 0.1.0 and are not read
+VERSION = 8  # 1 to 7 are older than release 0.1.0 and are not read
 # The index `joined` includes the kind; otherwise SQLite reads the event to check it.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -26,7 +26,9 @@ CREATE TABLE groups (
     outcomes TEXT);
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE INDEX joined ON events (task_id, kind) WHERE kind = 'injected';
-CREATE TABLE epochs (epoch INT PRIMARY KEY, step INT, wanted INT NOT NULL, task_ids TEXT);
+CREATE TABLE epochs (
+    epoch INT PRIMARY KEY, step INT, wanted INT NOT NULL, task_ids TEXT,
+    stage INT NOT NULL DEFAULT 0);
 CREATE TABLE ends (epoch INT PRIMARY KEY, step INT, carried TEXT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
@@ -83,12 +85,14 @@ class Epoch(NamedTuple):
     Attributes:
         first_step: training step of its first tasks.
         closed: the step after its end, or None before its end.
+        stage: index of its stage of the curriculum.
         task_ids: its fixed order.
     """
 
     number: int
     first_step: int
     closed: int | None
+    stage: int
     task_ids: list[str]
 
     def ids(self, step: int, size: int) -> Sequence[str]:

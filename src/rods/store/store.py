@@ -18,7 +18,7 @@ from rods.store.epochs import Epochs
 from rods.store.lease import Lease
 from rods.store.queue import Queue
 from rods.store.schema import TRAINER, WORKER, Evaluation
-from rods.task import Task
+from rods.task import OVERALL, Task
 
 CHUNK = 500  # ids in one query
 
@@ -202,6 +202,19 @@ class Store:
     def evaluations(self) -> list[Evaluation]:
         rows = self.db.rows("SELECT * FROM evaluations ORDER BY step, rowid")
         return [Evaluation(*row) for row in rows]
+
+    def validation(self, first: int) -> list[tuple[int, float]]:
+        """Step and mean progress of each measurement of the validation side from a step on."""
+        query = """SELECT step, progress FROM evaluations
+            WHERE side = 'validation' AND category = ? AND step >= ? ORDER BY step, rowid"""
+        return list(self.db.rows(query, OVERALL, first))
+
+    def gradient_norms(self, first: int) -> dict[int, float]:
+        """Training step -> norm of its gradient, from a step on, where there is one."""
+        query = "SELECT step, line FROM metrics WHERE step >= ? ORDER BY step"
+        lines = {step: self.db.load(line) for step, line in self.db.rows(query, first)}
+        norms = {step: line.get("grad_norm") for step, line in lines.items()}
+        return {step: norm for step, norm in norms.items() if isinstance(norm, float)}
 
     def add_metrics(self, step: int, line: dict[str, Any]) -> None:
         self.db.write("REPLACE INTO metrics VALUES (?, ?)", step, json.dumps(line))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from rods.config import Config
 from rods.errors import UserError, log_notice
 from rods.job_result import ErrorText
+from rods.stages import Stage
 from rods.store.schema import Job
 from rods.store.store import Store
 from rods.synthesis.jobs import ErrorCounter, Synthesis, do_job
@@ -175,18 +176,24 @@ class SynthesisWorker:
 
 
 def fresh_tasks(
-    synthesis: Synthesis, config: Config, epoch: int, seeds: int, known: Callable[[str], bool]
+    synthesis: Synthesis,
+    config: Config,
+    stage: Stage,
+    epoch: int,
+    seeds: int,
+    known: Callable[[str], bool],
 ) -> Iterator[Task]:
     """The tasks of an epoch of the arm `fresh`: as many as there are seed tasks, in whole steps.
 
     Args:
+        stage: of the epoch.
         seeds: number of seed tasks.
         known: whether a task with that id exists.
 
     Raises:
         UserError: synthesis makes no new tasks of the categories of the stage of training.
     """
-    categories, size = config.stage(epoch).categories, config.rollout.tasks_per_step
+    categories, size = stage.categories, config.rollout.tasks_per_step
     target = max(1, seeds // size) * size
     rng, made, useless = random.Random(f"{config.seed} epoch {epoch}"), set[str](), 0
     while len(made) < target:

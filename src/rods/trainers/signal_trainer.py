@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -38,15 +38,29 @@ class SignalTrainer(GRPOTrainer):
 
     One process uses one device. Of several GPUs that is the first, unless the program was started
     as several processes.
+
+    Args:
+        more_logs: returns values that the trackers get together with those that TRL logs.
     """
 
     _own: Tensor | None = None
     _fits = True
 
-    def __init__(self, *, args: Any, **rest: Any) -> None:
+    def __init__(
+        self,
+        *,
+        args: Any,
+        more_logs: Callable[[dict[str, float]], Mapping[str, float]] = lambda logs: {},
+        **rest: Any,
+    ) -> None:
         if args.n_gpu > 1:
             args._n_gpu = 1  # `Trainer` would spread each batch over the GPUs, which TRL refuses
         super().__init__(args=args, **rest)
+        self._more_logs = more_logs
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log values together with those that `more_logs` returns for them."""
+        super().log({**logs, **self._more_logs(logs)}, start_time)
 
     def _calculate_rewards(self, inputs: Any, *rollouts: Any) -> Tensor:
         """Rewards [rows of all processes, functions] in float64, exactly as given."""

@@ -4,84 +4,108 @@ Each pass over the stream is one epoch of the loop. TRL reads ahead, so the stre
 loop must have the epoch's groups before it can continue; TRL then calls the generator again. TRL
 repeats each task K times, the rollout function plays the whole generation batch, and the loop gets
 its groups immediately. Every checkpoint has a consistent state of the store (`Loop.load`).
+
+Several processes: only the first has the loop. It sends each step's tasks to the others, which all
+run the stream in step. Each process plays its part of the rows, and the first puts the groups
+together, because a group may be played by two processes.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers.utils.logging as library
 from datasets import IterableDataset
-from transformers import PreTrainedTokenizerBase, TrainerCallback
+from transformers import TrainerCallback
 
 from rods.config import Config
-from rods.errors import UserError
-from rods.files.output import sync_tree
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.policies.registry import EPISODE, LoadedPolicy
 from rods.processes import Stopper
-from rods.rollout.policy import Policy
+from rods.ranks import Ranks
+from rods.rollout.policy import CollectivePolicy
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
+from rods.stages import RewardName
+from rods.task import Task
+from rods.trainers.arguments import grpo_arguments
+from rods.trainers.checkpoints import drop_torn_checkpoints, latest_checkpoint, mark_complete
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-MARK = "complete"  # written last into a checkpoint's folder
+OnStep = Callable[[int, Sequence[Rollout], dict[str, float], float], Mapping[str, float] | None]
 _LIVE: dict[str, TrlTrainer] = {}
-# The plain constant schedule of `transformers` ignores a warm-up.
-_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+class Batch(NamedTuple):
+    """What the first process sends to the others before a training step.
+
+    Attributes:
+        ids: of the step's tasks; none if the stream ends here.
+        tasks: those that were not sent before.
+        reward: name of the one that is trained on.
+    """
+
+    ids: Sequence[str]
+    tasks: list[Task]
+    reward: RewardName
 
 
 class TrlTrainer:
     """Trains one run. After `train`, `finished` says whether it reached the last step.
 
     Args:
-        model: a causal language model that TRL accepts.
-        tokenizer: only used by TRL for padding and logging.
-        policy: samples from `model`; called before each batch of episodes with a seed and with the
+        loop: None in all processes but the first.
+        policy: `seeded` is called before each batch of episodes with a random seed and with the
             number of updates that the weights have had, which is their version.
-        on_step: called after each update with (step, rollouts, log values of TRL, seconds).
-        on_epoch: called when a further epoch begins, with its index and the number of updates so
-            far; after a resume it may be called again with the same numbers.
+        on_step: called in the first process after each update with (step, rollouts, log values of
+            TRL, seconds); returns values for the trackers.
+        on_epoch: called in all processes when an epoch has ended, with the index of the next one
+            and the number of updates so far; after a resume it may be called again with the same
+            numbers.
         stopper: after a signal, training ends after the step in progress.
     """
 
     def __init__(
         self,
         config: Config,
-        loop: Loop,
+        loop: Loop | None,
         runner: Runner,
-        model: Any,
-        tokenizer: PreTrainedTokenizerBase,
-        policy: Callable[[int, int], Policy],
+        policy: LoadedPolicy,
         folder: Path,
-        on_step: Callable[[int, Sequence[Rollout], dict[str, float], float], None],
+        on_step: OnStep,
         on_epoch: Callable[[int, int], None],
         stopper: Stopper | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config, self.loop, self.runner, self.policy = config, loop, runner, policy
         self.folder, self.on_step, self.on_epoch = folder, on_step, on_epoch
-        loop.until = config.steps
+        self.ranks = ranks or Ranks()
+        if loop is not None:
+            loop.until = config.steps
         self.stopper, self.finished = stopper or Stopper(), False
         self.rollouts: list[Rollout] = []
+        self._tasks: dict[str, Task] = {}
+        self._reward: RewardName = "progress"
         self._clock = time.monotonic()
-        self._trainer = self._build(model, tokenizer)
+        self._trainer = self._build()
+        policy.attach(self._trainer)
 
     def train(self) -> None:
         """Train to the last step, from the newest complete checkpoint if there is one.
 
         After a signal to the stopper, training ends after the step in progress with a checkpoint.
         """
-        drop_torn_checkpoints(self.folder)
-        checkpoint = latest_checkpoint(self.folder)
+        self.ranks.decide(lambda: drop_torn_checkpoints(self.folder))
+        checkpoint = self.ranks.decide(lambda: latest_checkpoint(self.folder))
         self._clock = time.monotonic()
         self.stopper.safe = True
         try:
@@ -92,84 +116,93 @@ class TrlTrainer:
 
     def stream(self) -> Iterator[dict[str, str]]:
         """One epoch of prompts; a prompt is a task's id."""
-        before = self.loop.epoch
-        while ids := self.loop.next_ids():
-            epoch = self.loop.epoch
-            if before and epoch and epoch.number > before.number:
-                self.on_epoch(epoch.number, self.loop.step)
-            before = epoch
-            yield from ({"prompt": task_id} for task_id in ids)
+        while True:
+            if ended := self.ranks.decide(self._ended):
+                self.on_epoch(*ended)
+            batch = self.ranks.decide(self._next)
+            self._tasks |= {task.id: task for task in batch.tasks}
+            self._reward = batch.reward
+            if not batch.ids:
+                return
+            yield from ({"prompt": task_id} for task_id in batch.ids)
 
     def rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         """TRL's `rollout_func`: play all prompts, give the loop their groups, return token rows."""
         step = trainer.state.global_step + 1
-        tasks = [self.loop.task(p) for p in prompts]
-        torch.manual_seed(self.config.seed * 1_000_003 + step)  # TRL shuffles the rows of a step
-        policy = self.policy(self.config.seed * 1_000_003 + step, step - 1)
-        self.rollouts = self.runner.run(tasks, policy)
-        self.loop.add_groups(self._groups())
+        seed = self.config.seed * 1_000_003 + step
+        torch.manual_seed(seed)  # TRL shuffles the rows of a step
+        first = self.ranks.rank * len(prompts)
+        policy = self.policy.seeded(seed + first * EPISODE, step - 1)
+        rollouts = self.runner.run([self._tasks[prompt] for prompt in prompts], policy)
+        if isinstance(policy, CollectivePolicy):
+            policy.finish()
+        alone = self.ranks.size == 1
+        played = self.ranks.collect(rollouts if alone else [*map(_without_tokens, rollouts)])
+        self.rollouts = [rollout for some in played for rollout in some]
+        self.ranks.decide(self._add_groups)
         return {
-            "prompt_ids": [r.prompt_ids for r in self.rollouts],
-            "completion_ids": [r.completion_ids for r in self.rollouts],
-            # Of the policy's own distribution. Without vLLM, TRL puts them into the batch and reads
-            # them only for `off_policy_mask_threshold`, which we leave off; the ratio of its loss
-            # is to log-probabilities that it computes itself.
-            "logprobs": [r.logprobs for r in self.rollouts],
-            "env_mask": [r.mask for r in self.rollouts],
+            "prompt_ids": [r.prompt_ids for r in rollouts],
+            "completion_ids": [r.completion_ids for r in rollouts],
+            # Of the policy's own distribution. TRL reads them if vLLM sampled, to correct for its
+            # arithmetic, and for `off_policy_mask_threshold`, which is off. Otherwise the ratio of
+            # its loss is to log-probabilities that it computes itself.
+            "logprobs": [r.logprobs for r in rollouts],
+            "env_mask": [r.mask for r in rollouts],
             # None where the environment failed: TRL masks the row, and its group's advantages come
             # from the others.
-            "reward": [r.reward(self.loop.stage.reward) for r in self.rollouts],
+            "reward": [r.reward(self._reward) for r in rollouts],
         }
 
-    def _groups(self) -> list[GroupRewards]:
-        size, name, rollouts = self.config.rollout.group_size, self.loop.stage.reward, self.rollouts
-        return [group_of(rollouts[i : i + size], name) for i in range(0, len(rollouts), size)]
+    def _ended(self) -> tuple[int, int] | None:
+        """Index of the next epoch and number of updates, if an epoch has all its groups."""
+        loop = self.loop
+        assert loop is not None
+        if loop.epoch is None or not loop.epoch_done() or loop.step >= self.config.steps:
+            return None
+        return loop.epoch.number + 1, loop.step
 
-    def _build(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
+    def _next(self) -> Batch:
+        loop = self.loop
+        assert loop is not None
+        ids = loop.next_ids()
+        new = [loop.task(i) for i in dict.fromkeys(ids) if i not in self._tasks]
+        return Batch(ids, new, loop.stage.reward)
+
+    def _add_groups(self) -> None:
+        assert self.loop is not None
+        self.loop.add_groups(self._groups())
+
+    def _groups(self) -> list[GroupRewards]:
+        size, rollouts = self.config.rollout.group_size, self.rollouts
+        whole = [rollouts[i : i + size] for i in range(0, len(rollouts), size)]
+        return [group_of(group, self._reward) for group in whole]
+
+    def log(self, logs: dict[str, float]) -> Mapping[str, float]:
+        """Report the step that TRL logs; returns values for the trackers."""
+        if "loss" not in logs:
+            return {}
+        now = time.monotonic()
+        seconds, self._clock = now - self._clock, now
+        step, rollouts = self._trainer.state.global_step, self.rollouts
+        return self.ranks.decide(lambda: self.on_step(step, rollouts, logs, seconds)) or {}
+
+    def _build(self) -> Any:
         from trl.trainer.grpo_config import GRPOConfig
 
         from rods.trainers.signal_trainer import SignalTrainer
 
-        config, key = self.config, str(self.folder.resolve())
+        key, policy = str(self.folder.resolve()), self.policy
         _LIVE[key] = self
-        arguments = GRPOConfig(
-            output_dir=str(self.folder / "checkpoints"),
-            max_steps=config.steps,
-            per_device_train_batch_size=config.optimizer.microbatch,
-            gradient_accumulation_steps=config.rollout.rows // config.optimizer.microbatch,
-            num_generations=config.rollout.group_size,
-            temperature=config.rollout.temperature,
-            learning_rate=config.optimizer.learning_rate,
-            lr_scheduler_type=_SCHEDULES[config.optimizer.schedule],
-            warmup_steps=config.optimizer.warmup_steps,
-            weight_decay=config.optimizer.weight_decay,
-            epsilon=config.optimizer.clip_low,
-            epsilon_high=config.optimizer.clip_high,
-            beta=config.optimizer.kl,
-            loss_type=config.optimizer.loss,
-            max_completion_length=config.rollout.token_budget,
-            gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=not _accelerated(),
-            shuffle_dataset=False,
-            ignore_data_skip=True,
-            save_strategy="steps",
-            save_steps=config.checkpoint_steps,
-            save_total_limit=2,
-            logging_steps=1,
-            report_to="none",
-            disable_tqdm=True,
-            seed=config.seed,
-            dataloader_pin_memory=False,
-        )
+        arguments = grpo_arguments(self.config, self.folder, self.ranks, policy.arguments)
         trainer = SignalTrainer(
-            model=model,
+            model=policy.model,
             reward_funcs=_reward_of,
-            args=arguments,
+            args=GRPOConfig(**arguments),
             train_dataset=IterableDataset.from_generator(_stream, gen_kwargs={"key": key}),
-            processing_class=tokenizer,
+            processing_class=policy.tokenizer,
             rollout_func=self.rollout,
             callbacks=[_Callback(self)],
+            more_logs=self.log,
         )
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
@@ -182,20 +215,14 @@ class _Callback(TrainerCallback):
         self.training = training
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.training.stopper.number or state.global_step >= self.training.config.steps:
+        stopped = any(self.training.ranks.gather(bool(self.training.stopper.number)))
+        if stopped or state.global_step >= self.training.config.steps:
             control.should_save = control.should_training_stop = True
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kw: Any) -> None:
-        if logs and "loss" in logs:
-            training, now = self.training, time.monotonic()
-            training.on_step(state.global_step, training.rollouts, logs, now - training._clock)
-            training._clock = now
-
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        sync_tree(folder)
-        (folder / MARK).write_text("")
-        sync_tree(folder)
+        self.training.ranks.gather(None)  # each process has written its files
+        if self.training.ranks.first:
+            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 def quiet() -> None:
@@ -206,30 +233,9 @@ def quiet() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)  # lost rollouts are reported by rods.metrics
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint."""
-    found = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{MARK}")]
-    return max(found, key=checkpoint_step, default=None)
-
-
-def drop_torn_checkpoints(folder: Path) -> None:
-    """Delete checkpoints that a kill left incomplete; a new one would keep their temporary files.
-
-    Raises:
-        UserError: one cannot be deleted.
-    """
-    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
-        if not (checkpoint / MARK).exists():
-            try:
-                shutil.rmtree(checkpoint)
-            except OSError as error:
-                problem = f"incomplete, and cannot be deleted: {error.strerror}; delete it"
-                raise UserError(f"{checkpoint}: {problem}") from None
-
-
-def checkpoint_step(checkpoint: Path) -> int:
-    """Updates that a checkpoint contains."""
-    return int(checkpoint.name.rsplit("-", 1)[1])
+def _without_tokens(rollout: Rollout) -> Rollout:
+    """What the other processes need of a rollout; its mask counts its tokens."""
+    return rollout._replace(prompt_ids=[], completion_ids=[], logprobs=[])
 
 
 def _stream(key: str) -> Iterator[dict[str, str]]:
@@ -242,7 +248,3 @@ def _reward_of(
 ) -> list[float | None]:
     """The rewards are those of the rollouts."""
     return reward
-
-
-def _accelerated() -> bool:
-    return torch.cuda.is_available()

@@ -1,0 +1,246 @@
+"""Loads a causal language model of `transformers` with its tokenizer and its renderer.
+
+A model is named by a folder, by a name on the hub, by a `.gguf` file, or as `package:NAME`, which
+is the one `.gguf` file in an installed package. A `.gguf` file is converted once. No code of a
+model is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rods.cache import cached
+from rods.config import Config
+from rods.errors import UserError, shown
+from rods.extras import package_folder, require
+from rods.policies.model import ALL_LINEAR, LoraSettings, ModelSettings, settings_of
+from rods.policies.registry import LoadedPolicy
+from rods.policies.transformers import TransformersPolicy
+from rods.renderers.load import load_renderer
+from rods.rollout.renderer import Renderer
+
+T = TypeVar("T")
+REASON = 200  # characters of a library's message
+SAMPLED = 64  # values of each tensor in the identity of a model
+
+
+class LoadedModel(NamedTuple):
+    """A model with what writes for it.
+
+    Attributes:
+        dtype: of the arithmetic.
+    """
+
+    model: Any
+    tokenizer: Any
+    renderer: Renderer
+    dtype: torch.dtype
+
+
+def load_model(
+    settings: ModelSettings, label: str = "policy", *, training: bool = False
+) -> LoadedModel:
+    """The model without adapters, on the CPU or, unless it is trained, on the first GPU.
+
+    Args:
+        label: of the settings, for messages.
+        training: weights that are trained are in float32, whatever the arithmetic is in.
+
+    Raises:
+        UserError: there is no such model, or it has no usable tokenizer or template.
+    """
+    tokenizer, renderer = load_writer(settings, label)
+    dtype = compute_dtype(settings.dtype)
+    weights = torch.float32 if training and settings.lora is None else dtype
+    model = _pretrained(settings, settings.model, weights, label)
+    if not training and torch.cuda.is_available():
+        model = model.to("cuda")
+    return LoadedModel(model, tokenizer, renderer, dtype)
+
+
+def load_writer(settings: ModelSettings, label: str = "policy") -> tuple[Any, Renderer]:
+    """The tokenizer and the renderer; no weights are read.
+
+    Raises:
+        UserError: there is no such model, or its tokenizer or template is unusable.
+    """
+    with _loading(settings, label):
+        place = folder_of(settings.model)
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, revision=settings.revision)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is masked by length
+    return tokenizer, load_renderer(tokenizer, settings.renderer, f"{label}.model")
+
+
+def compute_dtype(name: str) -> torch.dtype:
+    """The data type of the arithmetic.
+
+    Args:
+        name: see `ModelSettings.dtype`.
+    """
+    if name == "auto":
+        able = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if able else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def folder_of(model: str) -> str:
+    """The folder of a model, or its name on the hub.
+
+    Raises:
+        UserError: a package or a `.gguf` file is missing, or cannot be read.
+    """
+    file = Path(model)
+    if model.startswith("package:"):
+        file = _packaged(model.removeprefix("package:"))
+    if file.suffix != ".gguf":
+        return model
+    require("gguf")
+    if not file.is_file():
+        raise UserError(f"policy.model: {file}: no such file")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return str(cached("gguf", [digest], partial(_convert, file)) / "model")
+
+
+def add_adapters(model: Any, lora: LoraSettings, label: str = "policy") -> Any:
+    """The model with new adapters, which have no effect yet.
+
+    Raises:
+        UserError: the model has no such layers.
+    """
+    require("peft")
+    from peft import LoraConfig, get_peft_model
+
+    targets = lora.targets
+    if targets != (ALL_LINEAR,):
+        head = model.get_output_embeddings()
+        layers = {n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head}
+        absent = [t for t in targets if not any(f".{n}".endswith(f".{t}") for n in layers)]
+        if absent:
+            there = ", ".join(sorted({name.rsplit(".")[-1] for name in layers}))
+            message = f"the model has no linear layers {', '.join(absent)}; there are: {there}"
+            raise UserError(f"{label}.lora.targets: {message}")
+    arguments = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, arguments)
+
+
+def load_policy(
+    config: Config, tokenizer: Any, renderer: Renderer, checkpoint: Path | None
+) -> LoadedPolicy:
+    """The model that a run trains, with the weights of a checkpoint or its own.
+
+    Raises:
+        UserError: the model cannot be loaded, has no such layers, or has too few positions.
+    """
+    settings, label = settings_of(config), "policy"
+    dtype = compute_dtype(settings.dtype)
+    whole = settings.lora is None
+    source = str(checkpoint) if checkpoint and whole else settings.model
+    model = _pretrained(settings, source, torch.float32 if whole else dtype, label)
+    _check_positions(model, config)
+    # TRL loads the reference of the KL term by this name; a checkpoint would be another one.
+    model.config._name_or_path = folder_of(settings.model)
+    identity = "" if whole else weights_digest(model)
+    if settings.lora is not None:
+        torch.manual_seed(config.seed)
+        model = add_adapters(model, settings.lora, label)
+        if checkpoint:
+            _load_adapters(model, checkpoint)
+    cast = dtype if dtype is not torch.float32 else None
+    policy = TransformersPolicy(model, tokenizer.pad_token_id, settings.rows, cast)
+    return LoadedPolicy(
+        renderer,
+        model,
+        tokenizer,
+        policy.seeded,
+        arguments={
+            "bf16": dtype is torch.bfloat16,
+            "gradient_checkpointing": settings.gradient_checkpointing,
+        },
+        identity=identity,
+    )
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Identifies the weights by names, shapes and the first values of each tensor."""
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        first = weight.detach().flatten()[:SAMPLED].float().cpu()
+        digest.update(f"{name} {tuple(weight.shape)} {first.tolist()}".encode())
+    return digest.hexdigest()
+
+
+def _load_adapters(model: Any, checkpoint: Path) -> None:
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    set_peft_model_state_dict(model, load_peft_weights(str(checkpoint), device="cpu"))
+
+
+def _pretrained(settings: ModelSettings, source: str, dtype: torch.dtype, label: str) -> Any:
+    with _loading(settings, label):
+        revision = settings.revision if source == settings.model else None
+        place = folder_of(source)
+        return AutoModelForCausalLM.from_pretrained(place, revision=revision, dtype=dtype)
+
+
+def _check_positions(model: Any, config: Config) -> None:
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if most and config.rollout.token_budget > most:
+        budget = f"rollout.token_budget: {config.rollout.token_budget}"
+        raise UserError(f"{budget} is more than the {most} positions of the model; lower it")
+
+
+def _packaged(name: str) -> Path:
+    """The one `.gguf` file of an installed package, which is not imported."""
+    found = [*package_folder(name.replace("-", "_")).rglob("*.gguf")]
+    if len(found) != 1:
+        raise UserError(f"policy.model: package:{name}: it has {len(found)} .gguf files, not one")
+    return found[0]
+
+
+def _convert(file: Path, folder: Path) -> dict[str, Any]:
+    """Write a `.gguf` file's model and tokenizer as `transformers` reads them."""
+    from transformers import GgufConfig
+
+    named: dict[str, Any] = {"gguf_file": file.name}
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, **named)
+    model = AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+        **named,
+    )
+    tokenizer.save_pretrained(folder / "model")
+    model.save_pretrained(folder / "model")
+    return {"file": file.name}
+
+
+@contextmanager
+def _loading(settings: ModelSettings, label: str) -> Iterator[None]:
+    """Report what the libraries raise.
+
+    Raises:
+        UserError: instead.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        why = shown(str(error), REASON)
+        raise UserError(f"{label}.model: {settings.model}: cannot be loaded: {why}") from None

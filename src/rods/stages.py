@@ -1,0 +1,82 @@
+"""Stages of the curriculum, and when training moves on to the next one.
+
+EnvTuning (arXiv 2510.10197) moves on when the validation has reached a plateau and the gradient
+norm is stable. It publishes no numbers; those here are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean
+from typing import Literal
+
+from pydantic import Field
+
+from rods.files.reading import Setting
+from rods.task import Category
+
+RewardName = Literal["format", "progress", "binary"]
+
+
+class Plateau(Setting):
+    """When a stage has taught what it can."""
+
+    window: int = Field(3, ge=1, description="latest measurements, none of which is a gain")
+    gain: float = Field(
+        0.01, ge=0, le=1, description="rise of the validation's mean progress that is one"
+    )
+    spread: float = Field(
+        0.5, ge=0, description="most that the gradient norms between them differ, by their mean"
+    )
+
+    def reached(self, curve: Sequence[tuple[int, float]], norms: Mapping[int, float]) -> bool:
+        """Whether the measurements rise no more and the gradient norms are stable.
+
+        Args:
+            curve: step and validation progress of each measurement since the stage began, with the
+                one at its beginning.
+            norms: gradient norm of training steps.
+        """
+        if len(curve) <= self.window:
+            return False
+        values = [progress for _, progress in curve]
+        if max(values[-self.window :]) >= max(values[: -self.window]) + self.gain:
+            return False
+        steps = [step for step, _ in curve[-self.window - 1 :]]
+        found = [[norms[s] for s in range(a + 1, b + 1) if s in norms] for a, b in pairwise(steps)]
+        means = [fmean(some) for some in found if some]
+        return not means or max(means) - min(means) <= self.spread * fmean(means)
+
+
+class Stage(Setting):
+    """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
+
+    reward: RewardName = "progress"
+    categories: tuple[Category, ...] = Field((), description="none named: all that there are")
+    expand: bool = True
+    epochs: int | None = Field(
+        None, ge=1, description="at most; None: until the plateau, or the last step of the run"
+    )
+    plateau: Plateau | None = Field(None, description="the stage ends when it is reached")
+
+
+def stage_after(
+    stages: Sequence[Stage],
+    number: int,
+    epochs: int,
+    curve: Sequence[tuple[int, float]],
+    norms: Mapping[int, float],
+) -> int:
+    """Index of the stage of the next epoch. The last stage never ends.
+
+    Args:
+        number: index of the present stage.
+        epochs: of it, so far.
+        curve: see `Plateau.reached`.
+        norms: see `Plateau.reached`.
+    """
+    stage = stages[number]
+    spent = stage.epochs is not None and epochs >= stage.epochs
+    plateau = stage.plateau is not None and stage.plateau.reached(curve, norms)
+    return min(number + (spent or plateau), len(stages) - 1)
