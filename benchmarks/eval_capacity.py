@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from rods.evaluation.setup import PROBE_TOKENS
+from rods.evaluation.endpoint import PROBE_TOKENS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from scripted_agent import Perfect, silent

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rods.evaluation.episodes import Job
-from rods.evaluation.setup import job_seed
+from rods.evaluation.settings import job_seed
 from rods.rollout.messages import ToolCall
 from rods.task import Call, Task
 from scripted_endpoint import Reply

@@ -18,9 +18,9 @@ import pytest
 import eval_official
 from commandline import refused
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
+from rods.evaluation.endpoint import PROBE_TOKENS
 from rods.evaluation.episodes import read_rows
 from rods.evaluation.selection import select
-from rods.evaluation.setup import PROBE_TOKENS
 from scripted_agent import Perfect, said, silent
 from scripted_endpoint import Reply, ScriptedEndpoint, refusal
 

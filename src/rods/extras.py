@@ -58,18 +58,6 @@ def package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def package_folder(name: str) -> Path:
-    """The folder of an installed package, which is not imported.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    spec = find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(missing(name))
-    return Path(spec.submodule_search_locations[0])
-
-
 def distribution(name: str) -> str:
     """The name under which a package is installed."""
     return name.replace("_", "-")

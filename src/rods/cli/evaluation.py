@@ -17,8 +17,9 @@ from rods.processes import Stopper
 from rods.terminal import Bar, Screen, command_line, complain, say
 
 if TYPE_CHECKING:
+    from rods.evaluation.endpoint import EndpointEvaluation
     from rods.evaluation.folder import EvaluationFolder
-    from rods.evaluation.setup import EndpointEvaluation
+    from rods.evaluation.model import ModelEvaluation
 
 
 def evaluate(
@@ -56,6 +57,9 @@ def evaluate(
     examples: Annotated[
         int, typer.Option(min=0, max=3, help="Worked examples in the prompt, not with native.")
     ] = 0,
+    template: Annotated[
+        Path | None, typer.Option(help="With a model in this process: its chat template.")
+    ] = None,
     system: Annotated[str | None, typer.Option(help="System message; default: none.")] = None,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Of the sampling; default 0: no sampling.")
@@ -102,25 +106,39 @@ def evaluate(
         raise UserError("rods eval: name the folder of the results with --out DIR")
     if endpoint is None and model is None:
         raise UserError("rods eval: name a server with --endpoint, or a model with --model")
-    from rods.evaluation.options import endpoint_of, renderer_of, sampling_of
+    from rods.evaluation.options import CONCURRENCY, endpoint_of, renderer_of, sampling_of
     from rods.evaluation.selection import select
-    from rods.evaluation.setup import EndpointEvaluation, EvaluationSettings
+    from rods.evaluation.settings import EvaluationSettings
 
     config = endpoint_of(endpoint, model, timeout, concurrency) if endpoint else None
     settings = EvaluationSettings(
         select(env, tasks, split, category or (), limit),
-        renderer_of(dialect, tool_docs, examples, system),
+        renderer_of(dialect, tool_docs, examples, system, template),
         sampling_of(config, temperature, top_p, max_tokens, context),
         runs,
         attempts,
         hints,
         seed,
     )
-    assert config is not None
-    _play(EndpointEvaluation(settings, config, weights, complain), out, as_json=as_json)
+    if config is not None:
+        if template is not None:
+            raise UserError(
+                f"--template {template}: the server has its own; start it with this one"
+            )
+        from rods.evaluation.endpoint import EndpointEvaluation
+
+        _play(EndpointEvaluation(settings, config, weights, complain), out, as_json=as_json)
+        return
+    for option, value in (("--weights", weights), ("--timeout", timeout), ("--top-p", top_p)):
+        if value is not None:
+            raise UserError(f"{option} {value}: goes with --endpoint")
+    assert model is not None
+    from rods.evaluation.model import ModelEvaluation
+
+    _play(ModelEvaluation(settings, model, concurrency or CONCURRENCY), out, as_json=as_json)
 
 
-def _play(evaluation: EndpointEvaluation, out: Path, *, as_json: bool) -> None:
+def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_json: bool) -> None:
     """Play what is left, and print the table of all that is kept."""
     from rods.evaluation.folder import EvaluationFolder
     from rods.evaluation.table import summarise

@@ -118,7 +118,7 @@ class Bare(Notation):
         return "; ".join(call_text(call, "parameters") for call in calls)
 
     def _read(self, text: str, tools: Tools) -> list[Call]:
-        at, calls = self._after(text, 0), []
+        at, calls = self._after(text, 0), list[Call]()
         while at < len(text) and (calls or text.startswith("{", at)):
             value, at = read_json_at(text, at, NO_CALL)
             calls.append(call_of(value))
