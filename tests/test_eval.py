@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,11 @@ from rods.evaluation.episodes import read_rows
 from rods.evaluation.selection import select
 from scripted_agent import Perfect, said, silent
 from scripted_endpoint import Reply, ScriptedEndpoint, refusal
+from tiny_chat_model import save_tiny_model
 
+ROOT = Path(__file__).parents[1]
+OWN = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
+URL = "http://127.0.0.1:8000/v1"  # in the documentation
 LIMIT = 24
 TASKS = select("bfcl", None, "test", (), LIMIT).tasks
 DRAWN = ("--temperature", 1)  # so that requests have random seeds, by which tasks are recognised
@@ -259,8 +264,7 @@ def test_a_context_by_option(rods, tmp_path: Path) -> None:
 
 
 def test_own_tools_and_the_score_of_their_episodes(rods, tmp_path: Path) -> None:
-    own = ("--env", "examples.clinic.tools:Clinic", "--tasks", "examples/clinic/tasks.yaml")
-    chosen = select(own[1], Path(own[3]), None, (), None)
+    own, chosen = OWN, select(OWN[1], Path(OWN[3]), None, (), None)
     script = probed(Perfect(chosen.tasks))
     results = evaluated(rods, script, tmp_path / "out", *own, *DRAWN)
     assert results["overall"]["complete"]["mean"] == 1.0
@@ -413,6 +417,56 @@ def test_two_evaluations_are_compared_by_task(rods, tmp_path: Path) -> None:
     evaluated(rods, silent, other, "--limit", 4, "--split", "train")
     refused(rods("eval", "--compare", one, other), "has no task that the other one has")
     refused(rods("eval", "--compare", one, tmp_path), "no evaluation")
+
+
+def documented(page: str) -> list[str]:
+    """The commands of evaluation in a page, in their order."""
+    code = "".join(re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S))
+    lines = re.sub(r"\\\n\s*", "", code).splitlines()
+    found = [line.partition(" #")[0].strip() for line in lines]
+    return [line for line in found if line.startswith(("rods eval", "rods score runs"))]
+
+
+@pytest.mark.parametrize(("page", "least"), [("README.md", 3), ("docs/evaluation.md", 10)])
+def test_the_documented_commands(
+    rods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, least: int
+) -> None:
+    """On few tasks, with a scripted server, and a small model in place of the named ones."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    commands = documented(page)
+    assert len(commands) >= least
+    with ScriptedEndpoint(silent) as server:
+        Path("endpoint.yaml").write_text(json.dumps({"url": server.url, "model": "m"}))
+        for out in ("one", "two"):
+            assert rods(*options(server.url, Path("runs") / out, "--limit", 4)).code == 0
+        for command in commands:
+            asked: list[object] = [*command.split()[1:]]
+            if "--out" in asked and "--env" not in asked:
+                asked += ["--limit", 20 if "--limit 20" in command else 4]
+            if "models/small" in asked:
+                save_tiny_model(Path("models/small"))
+                asked += ["--max-tokens", 4, "--env", OWN[1], "--tasks", OWN[3], "--limit", 2]
+            done = rods(*(server.url if a == URL else a for a in asked))
+            assert done.code == 0, (command, done.err)
+    assert len(rows(Path("runs/eval"))) == 20
+
+
+def test_a_page_shows_the_episodes_of_two_models_and_no_markup_of_theirs(
+    rods, tmp_path: Path
+) -> None:
+    hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    one, two = tmp_path / "one", tmp_path / "two"
+    evaluated(rods, lambda request: said(request, hostile), one, "--limit", 4)
+    evaluated(rods, probed(Perfect(TASKS)), two, "--limit", 4, *DRAWN)
+    page = tmp_path / "page.html"
+    done = rods("eval", "--compare", one, two, "--page", page)
+    assert done.code == 0 and f"Page: {page}" in done.out
+    text = page.read_text()
+    assert "<script" not in text and "<img" not in text and "&lt;script&gt;alert(1)" in text
+    assert all(f"<b>{task.label}</b>" in text for task in TASKS[:4])
+    call = TASKS[0].turns[0].ground_truth[0]
+    assert f"{call.name} {{" in text and "+1.000" in text
 
 
 def test_two_processes_do_not_write_one_folder(rods, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +12,12 @@ import typer
 
 from rods.cli.options import EnvOption, JsonFlag, SeedFile, SeedOption
 from rods.errors import UserError
+from rods.files.output import Output
 from rods.processes import Stopper
-from rods.terminal import Bar, Screen, command_line, complain, say
+from rods.terminal import Screen, command_line, complain, say
 
 if TYPE_CHECKING:
     from rods.evaluation.endpoint import EndpointEvaluation
-    from rods.evaluation.folder import EvaluationFolder
     from rods.evaluation.model import ModelEvaluation
 
 
@@ -93,6 +92,9 @@ def evaluate(
         tuple[Path, Path] | None,
         typer.Option(help="Print the differences of two folders, by task, instead."),
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="With --compare: write an HTML page of both's episodes.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Evaluate a model on tasks; continue an evaluation that was interrupted."""
@@ -100,7 +102,7 @@ def evaluate(
         _show(show, task, as_json=as_json)
         return
     if compare is not None:
-        _compare(*compare, as_json=as_json)
+        _compare(*compare, page, as_json=as_json)
         return
     if out is None:
         raise UserError("rods eval: name the folder of the results with --out DIR")
@@ -141,6 +143,7 @@ def evaluate(
 def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_json: bool) -> None:
     """Play what is left, and print the table of all that is kept."""
     from rods.evaluation.folder import EvaluationFolder
+    from rods.evaluation.progress import Progress
     from rods.evaluation.table import summarise
 
     total = len(evaluation.settings.jobs())
@@ -150,7 +153,7 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
         closing(EvaluationFolder(out, evaluation.identity(), evaluation.about())) as folder,
     ):
         try:
-            with _Progress(folder, total) as progress:
+            with Progress(folder, total) as progress:
                 failed = asyncio.run(evaluation.play(folder, progress.tick))
             if failed:
                 (task, _), first = next(iter(failed.items()))
@@ -172,44 +175,6 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
                 "no episode has a call although tools are offered; if the server ignores tools,"
                 " write them into the prompt with --dialect prompt"
             )
-
-
-class _Progress:
-    """A bar with the results so far and the time left."""
-
-    def __init__(self, folder: EvaluationFolder, total: int) -> None:
-        self._folder, self._total = folder, total
-        self._start, self._before = time.monotonic(), len(folder.rows)
-        self._bar = Bar("episodes", total, self._detail)
-        self._bar.update(self._before)
-
-    def tick(self) -> None:
-        """Episodes were kept."""
-        self._bar.update(len(self._folder.rows))
-
-    def __enter__(self) -> _Progress:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(self, *caught: object) -> None:
-        self._bar.__exit__(*caught)
-
-    def _detail(self) -> str:
-        rows = [row for row in list(self._folder.rows) if row.progress is not None]
-        done = self._bar.done - self._before
-        if not rows or not done:
-            return ""
-        left = (self._total - self._bar.done) * (time.monotonic() - self._start) / done
-        complete = sum(bool(row.complete) for row in rows) / len(rows)
-        progress = sum(row.progress or 0.0 for row in rows) / len(rows)
-        return f"complete {complete:.1%}, progress {progress:.3f}, {_time(left)} left"
-
-
-def _time(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 def _print(summary: dict[str, Any], identity: dict[str, Any], out: Path, *, as_json: bool) -> None:
@@ -245,17 +210,25 @@ def _show(path: Path, task: str | None, *, as_json: bool) -> None:
                 say(line)
 
 
-def _compare(one: Path, two: Path, *, as_json: bool) -> None:
-    """Print the differences between two evaluations."""
+def _compare(one: Path, two: Path, page: Path | None, *, as_json: bool) -> None:
+    """Print the differences between two evaluations, and write their page."""
     from rods.evaluation.compare import compare
     from rods.evaluation.folder import read_evaluation
+    from rods.evaluation.page import render
     from rods.evaluation.text import comparison_notes, comparison_table
 
-    found = compare(read_evaluation(one), read_evaluation(two))
+    output = Output(page) if page else None
+    pair = [read_evaluation(folder, messages=page is not None) for folder in (one, two)]
+    found = compare(*pair)
+    if output:
+        output.write(render(found, *pair))
+    stderr = output is not None and output.on_stdout
     if as_json:
-        say(json.dumps(found))
+        say(json.dumps(found), stderr=stderr)
         return
-    screen = Screen()
+    screen = Screen(stderr=stderr)
     screen.show(comparison_table(found))
     for line in comparison_notes(found):
         screen.say(line)
+    if page:
+        screen.say(f"Page: {page}")

@@ -77,11 +77,19 @@ def notes(summary: Mapping[str, Any], identity: Facts) -> Iterator[str]:
 
 def comparison_table(found: Mapping[str, Any]) -> Table:
     """The differences by category."""
-    table = _table(
-        "category", "tasks",
-        *("complete", "other", "difference", "95 %"),
-        *("progress", "other", "difference", "95 %", "better", "worse"),
-    )  # fmt: skip
+    header, rows = comparison_cells(found)
+    table = _table(*header)
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0] == OVERALL else None)
+    return table
+
+
+def comparison_cells(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of the differences by category."""
+    header = ["category", "tasks"]
+    header += ["complete", "other", "difference", "95 %"]
+    header += ["progress", "other", "difference", "95 %", "better", "worse"]
+    rows = []
     for name, row in found["results"].items():
         cells = [name, str(row["tasks"])]
         for value, write in ((COMPLETE, _percent), (PROGRESS, _number)):
@@ -89,9 +97,8 @@ def comparison_table(found: Mapping[str, Any]) -> Table:
             difference = part["difference"]
             cells += [write(part["one"]), write(part["two"])]
             cells += [_signed(difference["mean"], write), _range(difference, write)]
-        cells += [str(row[PROGRESS]["better"]), str(row[PROGRESS]["worse"])]
-        table.add_row(*cells, style="bold" if name == OVERALL else None)
-    return table
+        rows.append([*cells, str(row[PROGRESS]["better"]), str(row[PROGRESS]["worse"])])
+    return header, rows
 
 
 def comparison_notes(found: Mapping[str, Any]) -> Iterator[str]:
@@ -106,10 +113,15 @@ def comparison_notes(found: Mapping[str, Any]) -> Iterator[str]:
 
 def episode_line(row: EpisodeRow) -> str:
     """An episode in one line of a list."""
+    return f"{row.task} run {row.run}: {verdict_line(row)}"
+
+
+def verdict_line(row: EpisodeRow) -> str:
+    """The result of an episode in one line."""
     result = "no result" if row.progress is None else f"progress {row.progress:.3f}"
     turns = " ".join("ok" if v["state"] and v["exec"] else "--" for v in row.verdicts)
     why = f"  {row.cause}" if row.cause and row.cause != row.ending.value else ""
-    return f"{row.task} run {row.run}: {result}  {turns}  {row.ending.value}{why}"
+    return f"{result}  {turns}  {row.ending.value}{why}"
 
 
 def transcript(row: EpisodeRow) -> Iterator[str]:
