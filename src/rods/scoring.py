@@ -15,15 +15,7 @@ from rods.envs.notation import attempts_call, parse_calls, read_objects
 from rods.errors import UserError, shown
 from rods.files.plain_data import Author
 from rods.files.reading import decode, parse_json
-from rods.reward import (
-    GoldTrace,
-    TraceError,
-    Traces,
-    Verdict,
-    gold_trace,
-    judge_turn,
-    progress,
-)
+from rods.reward import GoldTrace, TraceError, Traces, Verdict, gold_trace, judge_turn, progress
 from rods.rollout.episode import MAX_FAILURE, Ending
 from rods.task import Call, Task, ToolSpec
 
@@ -124,13 +116,11 @@ class Scorer:
             raise UserError(f"{path}: {error.strerror}") from None
 
     def _batch(self, episodes: Sequence[_Logged]) -> Iterator[dict[str, Any]]:
-        traces = self._traces.visit(self.tasks[each.name] for each in episodes)
-        traced = [
-            (each, self.tasks[each.name], traces[self.tasks[each.name].id]) for each in episodes
-        ]
-        jobs = [(task, e.turns, t) for e, task, t in traced if not isinstance(t, TraceError)]
+        traces = self._traces.visit(each.task for each in episodes)
+        traced = [(each, traces[each.task.id]) for each in episodes]
+        jobs = [(e.task, e.turns, t) for e, t in traced if not isinstance(t, TraceError)]
         scored = iter(score_many(jobs, self.env))
-        for each, _, trace in traced:
+        for each, trace in traced:
             if isinstance(trace, TraceError):
                 found = Scored([], Counter(), str(trace))
             else:
@@ -143,10 +133,10 @@ class Scorer:
             yield self._row(each, found)
 
     def _row(self, logged: _Logged, found: Scored) -> dict[str, Any]:
-        reward = progress(found.verdicts, len(self.tasks[logged.name].turns))
+        reward = progress(found.verdicts, len(logged.task.turns))
         ending = Ending.ANSWERED if logged.readable else Ending.FORMAT_FAILURES
         return {
-            "task": logged.name,
+            "task": logged.task.label,
             "progress": None if found.lost else reward,
             "complete": None if found.lost else reward == 1.0,
             "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in found.verdicts],
@@ -157,15 +147,15 @@ class Scorer:
     def _read(self, place: tuple[str, bytes]) -> _Logged | None:
         where, line = place
         try:
-            name, turns, judged = _episode(line, self.tasks)
+            task, turns, judged = _episode(line, self.tasks)
         except UserError as error:
             self.bad += 1
             self.complain(f"{where}: {error}")
             return None
-        tools = self.env.tools(self.tasks[name])
+        tools = self.env.tools(task)
         read = [self._turn(turn, tools) for turn in turns]
         readable = not any(call is UNREADABLE for turn in read for call in turn)
-        return _Logged(name, read, readable, judged)
+        return _Logged(task, read, readable, judged)
 
     def _turn(self, items: list[Any], tools: dict[str, ToolSpec]) -> list[Call]:
         read = [self._calls(item, tools) for item in items]
@@ -194,13 +184,13 @@ class _Logged(NamedTuple):
         judged: number of turns that the episode reached the end of; the others failed.
     """
 
-    name: str
+    task: Task
     turns: list[list[Call]]
     readable: bool
     judged: int
 
 
-def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]], int]:
+def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[Task, list[list[Any]], int]:
     row = parse_json(decode(line), Author.MODEL)
     if not isinstance(row, dict):
         raise UserError("task: no name of a task")
@@ -218,7 +208,7 @@ def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]],
     judged = row.get("judged", most := len(tasks[name].turns))
     if type(judged) is not int or not 0 <= judged <= most:
         raise UserError(f"judged: must be a number of turns, at most {most}")
-    return name, [[item for step in turn for item in _items(step)] for turn in turns], judged
+    return tasks[name], [[i for step in turn for i in _items(step)] for turn in turns], judged
 
 
 def _is_step(step: Any, official: bool) -> bool:
