@@ -56,14 +56,14 @@ class Perfect:
 
     def __init__(self, tasks: Iterable[Task], runs: int = 1, seed: int = 0) -> None:
         jobs = (Job(task, run) for task in tasks for run in range(runs))
-        self._tasks = {job_seed(seed, job) // STEPS: job.task for job in jobs}
+        self.tasks = {job_seed(seed, job) // STEPS: job.task for job in jobs}
 
     def __call__(self, request: dict[str, Any]) -> Reply:
         calls = self.calls(request)
         return said(request, "" if calls else "Done.", calls)
 
     def task(self, request: dict[str, Any]) -> Task:
-        return self._tasks[request["seed"] // STEPS]
+        return self.tasks[request["seed"] // STEPS]
 
     def calls(self, request: dict[str, Any]) -> tuple[Call, ...]:
         """The calls of the present turn, until they are answered."""

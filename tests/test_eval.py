@@ -22,7 +22,7 @@ from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
 from rods.evaluation.endpoint import PROBE_TOKENS
 from rods.evaluation.episodes import read_rows
 from rods.evaluation.selection import select
-from scripted_agent import Perfect, said, silent
+from scripted_agent import STEPS, Perfect, said, silent
 from scripted_endpoint import Reply, ScriptedEndpoint, refusal
 from tiny_chat_model import save_tiny_model
 
@@ -76,6 +76,22 @@ def test_a_perfect_agent_completes_every_task(rods, tmp_path: Path) -> None:
     assert counts["accepted by both"] == counts["judged"] == LIMIT
     summary = json.loads((out / "summary.json").read_text())
     assert summary["results"] == results and summary["episodes"] == summary["expected"] == LIMIT
+
+
+def test_a_turn_with_many_calls_can_be_answered_in_one_action(rods, tmp_path: Path) -> None:
+    tasks = select("bfcl", None, "all", ("long_context",), None).tasks
+    longest = max(tasks, key=lambda task: max(len(turn.ground_truth) for turn in task.turns))
+    script, out = Perfect([longest]), tmp_path / "out"
+    only = next(i for i, task in enumerate(tasks, 1) if task is longest)
+    asked = ("--split", "all", "--category", "long_context", "--limit", only, *DRAWN)
+
+    def one(request: dict[str, Any]) -> Reply:
+        known = request["seed"] // STEPS in script.tasks
+        return script(request) if known else silent(request)
+
+    evaluated(rods, probed(one), out, *asked)
+    found = next(row for row in rows(out) if row["task"] == longest.label)
+    assert found["complete"] and max(map(len, found["turns"])) > 30
 
 
 def test_a_silent_agent_gets_its_turns_without_ground_truth(rods, tmp_path: Path) -> None:

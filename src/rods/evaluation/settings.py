@@ -22,6 +22,8 @@ from rods.rollout.chat import ChatSampling
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.runner import EpisodeRunner
 
+CALLS = 100  # most calls of an action; a turn of the benchmark has up to 34
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -44,7 +46,7 @@ class EvaluationSettings:
 
     @property
     def limits(self) -> EpisodeLimits:
-        return EpisodeLimits(attempts=self.attempts)
+        return EpisodeLimits(attempts=self.attempts, calls=CALLS)
 
     def jobs(self) -> list[Job]:
         """All episodes in the order in which they are begun."""

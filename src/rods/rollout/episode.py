@@ -211,8 +211,7 @@ class Episode:
     def _refuse(self, calls: Sequence[ToolCall]) -> None:
         """Answer the calls of a turn without ground truth, of which none is executed."""
         for made in calls:
-            repeats = made is not calls[0]
-            text = "no tool fits this request"
+            text, repeats = "no tool fits this request", made is not calls[0]
             self._say(Message("tool", text, (), made.id, error=True, repeats=repeats))
 
     def _numbered(self, calls: Sequence[Call]) -> tuple[ToolCall, ...]:
