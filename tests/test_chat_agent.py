@@ -35,11 +35,11 @@ class Server:
     that is not remembered.
     """
 
-    def __init__(self, script: Callable[[dict[str, Any], int], Reply]) -> None:
-        self.script, self.seen = script, list[dict[str, Any]]()
+    def __init__(self, script: Callable[[dict[str, Any], int], Reply], tools: bool = True) -> None:
+        self.script, self.seen, self.tools = script, list[dict[str, Any]](), tools
 
     def __call__(self, request: dict[str, Any]) -> Reply:
-        if "tools" not in request:
+        if self.tools and "tools" not in request:
             return said(request, "Done.")
         self.seen.append(request)
         return self.script(request, len(self.seen) - 1)
@@ -172,6 +172,15 @@ def test_a_call_of_an_unknown_tool_is_refused_and_counted() -> None:
     assert episode.malformed == 0 and episode.calls[0][0].name == "format_disk"
     assert episode.refusals == {"unknown tool": 1, "unknown argument": 1}
     assert episode.responses[2].startswith('{"current_working_directory"')
+
+
+def test_calls_that_a_server_reads_unasked_stay_text_in_the_prompt_dialect() -> None:
+    server = Server(lambda r, n: raw(r, "", [] if n else [function('{"a": true}')]), tools=False)
+    episode, _ = play(server, settings=RendererSettings(dialect="prompt"))
+    assert episode.verdicts[0].passed
+    asked, result = server.seen[1]["messages"][-2:]
+    assert asked["content"].startswith("<tool_call>") and "tool_calls" not in asked
+    assert result["role"] == "user" and "<tool_response>" in result["content"]
 
 
 def test_the_server_gets_its_own_ids_and_arguments_back() -> None:

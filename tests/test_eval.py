@@ -189,6 +189,9 @@ def test_another_evaluation_in_the_folder_is_refused(rods, tmp_path: Path) -> No
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "notes.txt").write_text("mine")
         refused(rods(*options(server.url, tmp_path / "other")), "holds something else")
+        (tmp_path / "file").write_text("mine")
+        refused(rods(*options(server.url, tmp_path / "file")), "file", "cannot be written")
+        refused(rods(*options(server.url, tmp_path / "file" / "in")), "cannot be written")
 
 
 def test_a_server_that_dies_in_the_middle(rods, tmp_path: Path) -> None:
@@ -433,6 +436,9 @@ def test_two_evaluations_are_compared_by_task(rods, tmp_path: Path) -> None:
     evaluated(rods, silent, other, "--limit", 4, "--split", "train")
     refused(rods("eval", "--compare", one, other), "has no task that the other one has")
     refused(rods("eval", "--compare", one, tmp_path), "no evaluation")
+    for damaged in ("{", "[]", '{"identity": {}, "about": {}}'):
+        (other / "evaluation.json").write_text(damaged)
+        refused(rods("eval", "--compare", one, other), "evaluation.json")
 
 
 def documented(page: str) -> list[str]:

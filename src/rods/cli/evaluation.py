@@ -146,11 +146,10 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
     from rods.evaluation.progress import Progress
     from rods.evaluation.table import summarise
 
-    total = len(evaluation.settings.jobs())
-    trouble = ""
+    total, identity, trouble = len(evaluation.settings.jobs()), evaluation.identity(), ""
     with (
         Stopper() as stopper,
-        closing(EvaluationFolder(out, evaluation.identity(), evaluation.about())) as folder,
+        closing(EvaluationFolder(out, identity, evaluation.about())) as folder,
     ):
         try:
             with Progress(folder, total) as progress:
@@ -163,18 +162,18 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
         except UserError as error:
             trouble = str(error)
         if folder.rows:
-            summary = summarise(folder.rows, evaluation.identity()["tasks"]["categories"], total)
+            summary = summarise(folder.rows, identity["tasks"]["categories"], total)
             folder.finish(summary)
-            _print(summary, evaluation.identity(), out, as_json=as_json)
+            _print(summary, identity, out, as_json=as_json)
         kept = f"; {len(folder.rows)} of {total} episodes are kept. Continue with: {command_line()}"
         if trouble:
             complain(trouble + (kept if folder.rows else ""))
             raise typer.Exit(128 + stopper.number if stopper.number else 2)
+        agent = identity["agent"]
         if not any(row.calls for row in folder.rows):
-            complain(
-                "no episode has a call although tools are offered; if the server ignores tools,"
-                " write them into the prompt with --dialect prompt"
-            )
+            native = agent["kind"] == "endpoint" and agent["dialect"] == "native"
+            way = "; if the server ignores them, write them into the prompt with --dialect prompt"
+            complain(f"no episode has a call although tools are offered{way if native else ''}")
 
 
 def _print(summary: dict[str, Any], identity: dict[str, Any], out: Path, *, as_json: bool) -> None:

@@ -135,9 +135,16 @@ def _read_facts(folder: Path) -> tuple[Facts, Facts]:
     except ReadError as error:
         raise UserError(f"{path}: {error}") from None
     identity, about = (data.get(n) if isinstance(data, dict) else None for n in PARTS)
-    if not isinstance(identity, dict) or not isinstance(about, dict):
+    if not isinstance(identity, dict) or not isinstance(about, dict) or not _whole(identity):
         raise UserError(f"{path}: no facts of an evaluation; name another folder")
     return identity, about
+
+
+def _whole(identity: Facts) -> bool:
+    """Whether an identity has the parts that are read by name."""
+    tasks, agent = identity.get("tasks"), identity.get("agent")
+    named = isinstance(tasks, dict) and isinstance(tasks.get("categories"), dict)
+    return named and isinstance(agent, dict)
 
 
 def differences(one: Facts, two: Facts) -> Iterator[tuple[str, Any, Any]]:

@@ -163,6 +163,9 @@ class ChatSeat:
             text = "\n".join(
                 filter(None, [text, *(f"{c.name} {c.arguments}" for c in answer.calls)])
             )
+        if self._raw and not self._agent.native:  # the server has read them although not asked to
+            self._raw = ()
+            text = "\n".join(filter(None, [text, self._agent.notations[0].write(action.calls)]))
         if answer.thinking:
             self._thoughts[len(self._chat)] = answer.thinking
         self._chat.append({"role": "assistant", "content": text})
