@@ -105,9 +105,7 @@ class Connection:
                 verify=httpx2.create_ssl_context(),
                 trust_env=False,
                 limits=httpx2.Limits(
-                    max_connections=config.parallel,
-                    max_keepalive_connections=config.parallel,
-                    keepalive_expiry=30.0,
+                    max_keepalive_connections=config.parallel, keepalive_expiry=30.0
                 ),
                 event_hooks={"response": [_limited]},
             ),
