@@ -14,6 +14,9 @@ from rods.rollout.episode import Action
 from rods.rollout.messages import Conversation, Message
 from rods.task import Call, ToolSpec
 
+UNREADABLE = "The answer cannot be read"
+AGAIN = "Write it again as described at the beginning."
+
 
 class RendererFacts(NamedTuple):
     """What decides the ids of a conversation, apart from the tokenizer.
@@ -69,7 +72,7 @@ class ChatRenderer:
         try:
             return Action(calls=tuple(self._read(ids, tools)))
         except CallError as error:
-            return Action(malformed=f"The answer cannot be read: {error}. {self._notation.form}")
+            return Action(malformed=f"{UNREADABLE} ({error}). {AGAIN}")
 
     def show(self, ids: Sequence[int]) -> str:
         return self._text(ids[:-1] if self._ended(ids) else ids)

@@ -16,6 +16,7 @@ from rods.rollout.messages import Conversation, Message
 from rods.task import Call
 
 Chat = list[dict[str, Any]]
+SILENT = {"role": "user", "content": ""}
 EXAMPLES = (
     ("Is it warm in Oslo?", (("get_weather", {"city": "Oslo"}),)),
     (
@@ -45,7 +46,8 @@ class NativeTools:
     def begin(self, conversation: Conversation) -> tuple[Chat, Chat | None]:
         system, messages = _system(conversation, self._settings)
         tools = [function_schema(tool, self._settings.tool_docs) for tool in conversation.tools]
-        return [*_chat(system), *self.follow(messages)], tools or None
+        chat = self.follow(messages) or [SILENT]  # a template needs a message
+        return [*_chat(system), *chat], tools or None
 
     def follow(self, messages: Sequence[Message]) -> Chat:
         return [self._message(message) for message in messages]

@@ -24,11 +24,6 @@ from rods.task import Call, ToolSpec
 Tools = Mapping[str, ToolSpec]
 ARGUMENTS = ("arguments", "parameters")
 LABELS = {"type", "id"}  # fields that some models write in addition, without meaning here
-TRACE = re.compile(
-    r'</?tool|\[/?tool_|\[args\]|python_tag|</?function|</?parameter|"(?:arguments|parameters)"\s*:',
-    re.IGNORECASE,
-)
-"""What only a call or a part of one contains."""
 END = "Done."  # an answer without calls
 
 
@@ -38,10 +33,15 @@ class Notation(ABC):
     Attributes:
         form: how to write them, for the model.
         marks: control tokens that are part of calls.
+        trace: what only a call or a part of one contains.
     """
 
     form: str
     marks: tuple[str, ...] = ()
+    trace = re.compile(
+        r'</?(?:tool|function|parameter)|\[/?tool_|\[args\]|python_tag|"(?:arguments|parameters)"\s*:',
+        re.IGNORECASE,
+    )
 
     def write(self, calls: Sequence[Call], before: str = "") -> str:
         """An answer with these calls; without calls, one that ends the turn.
@@ -63,10 +63,32 @@ class Notation(ABC):
         thought, answer = split_thought(text)
         calls = self._read(answer, tools)
         if not calls:
-            refuse_trace(answer, tools)
+            self.refuse_trace(answer, tools)
             if thought and not answer.strip():
-                refuse_trace(thought, tools)
+                self.refuse_trace(thought, tools)
         return calls
+
+    def refuse_trace(self, text: str, tools: Tools) -> None:
+        """Refuse text that has a call or a part of one.
+
+        Raises:
+            CallError: it has.
+        """
+        unbalanced = text.count("{") != text.count("}")
+        if unbalanced or self.trace.search(text) or attempts_call(text, tools):
+            raise CallError(Refusal.NOT_CALLS, "a call is broken or in the wrong place")
+
+    def first(self, text: str, mark: str, tools: Tools) -> int:
+        """Where the first call begins, after words; the end of the text if there is none.
+
+        Raises:
+            CallError: the words have a part of a call.
+        """
+        at = text.find(mark)
+        if at < 0:
+            return len(text)
+        self.refuse_trace(text[:at], tools)
+        return at
 
     @abstractmethod
     def _write(self, calls: Sequence[Call]) -> str: ...
@@ -89,17 +111,6 @@ def split_thought(text: str) -> tuple[str | None, str]:
     if not end:
         raise CallError(Refusal.NOT_CALLS, "the thought has no end")
     return thought, rest
-
-
-def refuse_trace(text: str, tools: Tools) -> None:
-    """Refuse text that has a call or a part of one.
-
-    Raises:
-        CallError: it has.
-    """
-    unbalanced = text.count("{") != text.count("}")
-    if unbalanced or TRACE.search(text) or attempts_call(text, tools):
-        raise CallError(Refusal.NOT_CALLS, "a call is broken or in the wrong place")
 
 
 def call_of(value: Any) -> Call:
@@ -135,5 +146,6 @@ def skip(text: str, at: int, mark: str) -> int:
         CallError: the mark is not there.
     """
     if at < 0 or not text.startswith(mark, at):
-        raise CallError(Refusal.NOT_CALLS, f"{mark} is missing at character {max(at, 0)}")
+        name = mark.strip("<>[]=")  # no token of the model in a message to it
+        raise CallError(Refusal.NOT_CALLS, f"{name} is missing at character {max(at, 0)}")
     return after_blanks(text, at + len(mark))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rods.envs.calls import CallError, Refusal, shown
@@ -16,7 +16,6 @@ from rods.renderers.notation import (
     as_json,
     call_of,
     call_text,
-    refuse_trace,
     skip,
     split_thought,
 )
@@ -38,7 +37,7 @@ class Blocks(Notation):
         return "\n".join(f"{MARK}\n{call_text(call)}\n{END_MARK}" for call in calls)
 
     def _read(self, text: str, tools: Tools) -> list[Call]:
-        at, calls = _first(text, MARK, tools), []
+        at, calls = self.first(text, MARK, tools), []
         while at < len(text):
             value, at = read_json_at(text, skip(text, at, MARK), NO_CALL)
             at = skip(text, at, END_MARK)
@@ -63,7 +62,7 @@ class Tagged(Notation):
         return "\n".join(map(self._block, calls))
 
     def _read(self, text: str, tools: Tools) -> list[Call]:
-        at, calls = _first(text, MARK, tools), []
+        at, calls = self.first(text, MARK, tools), []
         while at < len(text):
             name, at = self._open(text, skip(text, at, MARK), "<function=")
             at, tool = skip(text, at, ""), tools.get(name)
@@ -76,7 +75,7 @@ class Tagged(Notation):
                 at = skip(text, end, "</parameter>")
                 value = text[start:end].removeprefix("\n").removesuffix("\n")
                 schema = tool.parameters.get(key, {}) if tool else {}
-                arguments[key] = self._value(value, schema.get("type", "string"))
+                arguments[key] = self._value(value, schema)
             at = skip(text, skip(text, at, "</function>"), END_MARK)
             calls.append(call_of({"name": name, "arguments": arguments}))
         return calls
@@ -93,11 +92,11 @@ class Tagged(Notation):
         """The name in a tag, and the position after the tag."""
         found = self._name.match(text, skip(text, at, mark))
         if found is None or not text.startswith(">", found.end()):
-            raise CallError(Refusal.NOT_CALLS, f"{mark}NAME> is missing at character {at}")
+            raise CallError(Refusal.NOT_CALLS, f"a name is missing at character {at}")
         return found[0].strip(), found.end() + 1
 
-    def _value(self, text: str, kind: Any) -> Any:
-        if kind == "string":
+    def _value(self, text: str, schema: Mapping[str, Any]) -> Any:
+        if "string" in (each.get("type") for each in (schema, *schema.get("anyOf", ()))):
             return text
         if text in PYTHON_WORDS:
             return PYTHON_WORDS[text]
@@ -135,12 +134,13 @@ class Named(Notation):
 
     form = f"Write each call as [TOOL_CALLS]TOOL[ARGS]{{PARAMETER: VALUE}}. {OR_WORDS}"
     marks = ("[TOOL_CALLS]", "[ARGS]")
+    trace = re.compile(rf"{Notation.trace.pattern}|\[(?:tool|arg)|\}}\s*\Z", re.IGNORECASE)
 
     def _write(self, calls: Sequence[Call]) -> str:
         return "".join(f"[TOOL_CALLS]{c.name}[ARGS]{as_json(c.arguments)}" for c in calls)
 
     def _read(self, text: str, tools: Tools) -> list[Call]:
-        at, calls = _first(text, "[TOOL_CALLS]", tools), []
+        at, calls = self.first(text, "[TOOL_CALLS]", tools), []
         while at < len(text):
             start = skip(text, at, "[TOOL_CALLS]")
             end = text.find("[ARGS]", start)
@@ -170,7 +170,7 @@ class Thoughtful(Notation):
     def _read(self, text: str, tools: Tools) -> list[Call]:
         thought, rest = split_thought(text)
         if thought is None or self._tag.search(thought):
-            raise CallError(Refusal.NOT_CALLS, "it does not begin with one <think>...</think>")
+            raise CallError(Refusal.NOT_CALLS, "it does not begin with one thought")
         rest = rest.strip()
         if rest.startswith(MARK):
             value, at = read_json_at(rest, len(MARK), NO_CALL)
@@ -185,12 +185,3 @@ class Thoughtful(Notation):
 
 
 NATIVE_NOTATIONS: tuple[Notation, ...] = (Blocks(), Tagged(), Bare(), Named())
-
-
-def _first(text: str, mark: str, tools: Tools) -> int:
-    """Where the first call begins, after words without a trace of one; the end without a call."""
-    at = text.find(mark)
-    if at < 0:
-        return len(text)
-    refuse_trace(text[:at], tools)
-    return at
