@@ -75,19 +75,25 @@ def train(folder: Path, device: str, stop_after: int) -> dict[str, object]:
     env = os.environ | {"RODS_CACHE": str(folder.parent / "cache")}
     begun, lines = time.monotonic(), folder / "metrics.jsonl"
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as job:
-        while steps(lines) < stop_after and job.poll() is None:
-            time.sleep(0.05)
-        if stop_after:
-            job.send_signal(signal.SIGINT)
-        errors = job.communicate()[1].splitlines()
+        errors = interrupt_after(job, lines, stop_after)
     used = next((int(line.split()[-1]) for line in errors if line.startswith("gpu bytes")), 0)
     good = job.returncode == (130 if stop_after else 0) and (used > 0) is (device != "cpu")
     found = {"code": job.returncode, "gpu_bytes": used, "stderr": errors[-20:], "good": good}
-    return {**found, "steps": steps(lines), "seconds": round(time.monotonic() - begun, 1)}
+    return {**found, "steps": len(steps(lines)), "seconds": round(time.monotonic() - begun, 1)}
 
 
-def steps(lines: Path) -> int:
-    return len(lines.read_text().splitlines()) if lines.exists() else 0
+def interrupt_after(job: subprocess.Popen[str], lines: Path, count: int) -> list[str]:
+    """Wait for the end of a run, after a SIGINT if `count` is not 0; its lines of errors."""
+    while len(steps(lines)) < count and job.poll() is None:
+        time.sleep(0.05)
+    if count:
+        job.send_signal(signal.SIGINT)
+    return job.communicate()[1].splitlines()
+
+
+def steps(lines: Path) -> list[str]:
+    """The lines of a run's metrics."""
+    return lines.read_text().splitlines() if lines.exists() else []
 
 
 if __name__ == "__main__":

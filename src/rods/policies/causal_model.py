@@ -1,36 +1,34 @@
 """Loads a causal language model of `transformers` with its tokenizer and its renderer.
 
-A model is named by a folder, by a name on the hub, by a `.gguf` file, or as `package:NAME`, which
-is the one `.gguf` file in an installed package. A `.gguf` file is converted once. No code of a
-model is run.
+No code that comes with a model is run.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rods.cache import cached
 from rods.config import Config
 from rods.errors import UserError, shown
-from rods.extras import package_folder, require
+from rods.extras import require
+from rods.policies.gguf import folder_of
 from rods.policies.model import ALL_LINEAR, LoraSettings, ModelSettings, settings_of
 from rods.policies.registry import LoadedPolicy
 from rods.policies.transformers import TransformersPolicy
+from rods.policies.weights import weights_digest
+from rods.renderers.chat import ChatRenderer
 from rods.renderers.load import load_renderer
-from rods.rollout.renderer import Renderer
+from rods.trainers.trl_policy import TrlPolicy, check_vllm, generation_arguments
 
-T = TypeVar("T")
 REASON = 200  # characters of a library's message
-SAMPLED = 64  # values of each tensor in the identity of a model
 
 
 class LoadedModel(NamedTuple):
@@ -42,7 +40,7 @@ class LoadedModel(NamedTuple):
 
     model: Any
     tokenizer: Any
-    renderer: Renderer
+    renderer: ChatRenderer
     dtype: torch.dtype
 
 
@@ -67,7 +65,7 @@ def load_model(
     return LoadedModel(model, tokenizer, renderer, dtype)
 
 
-def load_writer(settings: ModelSettings, label: str = "policy") -> tuple[Any, Renderer]:
+def load_writer(settings: ModelSettings, label: str = "policy") -> tuple[Any, ChatRenderer]:
     """The tokenizer and the renderer; no weights are read.
 
     Raises:
@@ -91,24 +89,6 @@ def compute_dtype(name: str) -> torch.dtype:
         able = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if able else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
-def folder_of(model: str) -> str:
-    """The folder of a model, or its name on the hub.
-
-    Raises:
-        UserError: a package or a `.gguf` file is missing, or cannot be read.
-    """
-    file = Path(model)
-    if model.startswith("package:"):
-        file = _packaged(model.removeprefix("package:"))
-    if file.suffix != ".gguf":
-        return model
-    require("gguf")
-    if not file.is_file():
-        raise UserError(f"policy.model: {file}: no such file")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return str(cached("gguf", [digest], partial(_convert, file)) / "model")
 
 
 def add_adapters(model: Any, lora: LoraSettings, label: str = "policy") -> Any:
@@ -140,7 +120,7 @@ def add_adapters(model: Any, lora: LoraSettings, label: str = "policy") -> Any:
 
 
 def load_policy(
-    config: Config, tokenizer: Any, renderer: Renderer, checkpoint: Path | None
+    config: Config, tokenizer: Any, renderer: ChatRenderer, checkpoint: Path | None
 ) -> LoadedPolicy:
     """The model that a run trains, with the weights of a checkpoint or its own.
 
@@ -148,6 +128,7 @@ def load_policy(
         UserError: the model cannot be loaded, has no such layers, or has too few positions.
     """
     settings, label = settings_of(config), "policy"
+    check_vllm(settings)
     dtype = compute_dtype(settings.dtype)
     whole = settings.lora is None
     source = str(checkpoint) if checkpoint and whole else settings.model
@@ -155,34 +136,37 @@ def load_policy(
     _check_positions(model, config)
     # TRL loads the reference of the KL term by this name; a checkpoint would be another one.
     model.config._name_or_path = folder_of(settings.model)
-    identity = "" if whole else weights_digest(model)
+    identity = _identity(renderer, tokenizer, "" if whole else weights_digest(model))
     if settings.lora is not None:
         torch.manual_seed(config.seed)
         model = add_adapters(model, settings.lora, label)
         if checkpoint:
             _load_adapters(model, checkpoint)
     cast = dtype if dtype is not torch.float32 else None
-    policy = TransformersPolicy(model, tokenizer.pad_token_id, settings.rows, cast)
+    by_trl = TrlPolicy(tokenizer.pad_token_id, cast)
+    own = TransformersPolicy(model, tokenizer.pad_token_id, settings.rows, cast)
     return LoadedPolicy(
         renderer,
         model,
         tokenizer,
-        policy.seeded,
+        own.seeded if settings.generation == "transformers" else by_trl.seeded,
         arguments={
+            **generation_arguments(config, settings, renderer.stop_ids),
+            "ddp_find_unused_parameters": False,
             "bf16": dtype is torch.bfloat16,
             "gradient_checkpointing": settings.gradient_checkpointing,
+            # Of the reference of the KL term.
+            **({"model_init_kwargs": {"revision": r}} if (r := settings.revision) else {}),
         },
+        attach=by_trl.attach,
         identity=identity,
     )
 
 
-def weights_digest(model: nn.Module) -> str:
-    """Identifies the weights by names, shapes and the first values of each tensor."""
-    digest = hashlib.sha256()
-    for name, weight in model.state_dict().items():
-        first = weight.detach().flatten()[:SAMPLED].float().cpu()
-        digest.update(f"{name} {tuple(weight.shape)} {first.tolist()}".encode())
-    return digest.hexdigest()
+def _identity(renderer: ChatRenderer, tokenizer: Any, weights: str) -> str:
+    """Identifies what writes for the model, and its frozen weights."""
+    known = [renderer.facts, tokenizer.backend_tokenizer.to_str(), weights]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
 def _load_adapters(model: Any, checkpoint: Path) -> None:
@@ -203,31 +187,6 @@ def _check_positions(model: Any, config: Config) -> None:
     if most and config.rollout.token_budget > most:
         budget = f"rollout.token_budget: {config.rollout.token_budget}"
         raise UserError(f"{budget} is more than the {most} positions of the model; lower it")
-
-
-def _packaged(name: str) -> Path:
-    """The one `.gguf` file of an installed package, which is not imported."""
-    found = [*package_folder(name.replace("-", "_")).rglob("*.gguf")]
-    if len(found) != 1:
-        raise UserError(f"policy.model: package:{name}: it has {len(found)} .gguf files, not one")
-    return found[0]
-
-
-def _convert(file: Path, folder: Path) -> dict[str, Any]:
-    """Write a `.gguf` file's model and tokenizer as `transformers` reads them."""
-    from transformers import GgufConfig
-
-    named: dict[str, Any] = {"gguf_file": file.name}
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, **named)
-    model = AutoModelForCausalLM.from_pretrained(
-        file.parent,
-        dtype=torch.float32,
-        quantization_config=GgufConfig(dequantize=True),
-        **named,
-    )
-    tokenizer.save_pretrained(folder / "model")
-    model.save_pretrained(folder / "model")
-    return {"file": file.name}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rods.errors import UserError
 from rods.policies.causal_model import load_writer
 from rods.policies.model import settings_of
 from rods.policies.tasks import TaskSides, benchmark_sides, critic_of, own_tasks, split_own
+from rods.renderers.chat import ChatRenderer
 from rods.reward import NO_TRACE
 from rods.rollout.episode import Ending, Episode
 from rods.rollout.renderer import Renderer
@@ -33,7 +34,7 @@ class ModelTasks(TaskSides):
     """Tasks with the tokenizer and the renderer that they were measured with."""
 
     tokenizer: Any
-    renderer: Renderer
+    renderer: ChatRenderer
 
 
 def benchmark(config: Config, progress: Progress) -> ModelTasks:

@@ -62,6 +62,8 @@ def grpo_arguments(
         "save_total_limit": 2,
         "logging_steps": 1,
         "disable_tqdm": True,
+        "log_level": "error",
+        "log_level_replica": "error",
         "seed": config.seed,
         "dataloader_pin_memory": False,
         **tracking(config, folder),

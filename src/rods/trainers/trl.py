@@ -122,6 +122,7 @@ class TrlTrainer:
             batch = self.ranks.decide(self._next)
             self._tasks |= {task.id: task for task in batch.tasks}
             self._reward = batch.reward
+            self.ranks.agree("the tasks", ",".join(self._tasks[i].id for i in batch.ids))
             if not batch.ids:
                 return
             yield from ({"prompt": task_id} for task_id in batch.ids)
@@ -155,15 +156,13 @@ class TrlTrainer:
 
     def _ended(self) -> tuple[int, int] | None:
         """Index of the next epoch and number of updates, if an epoch has all its groups."""
-        loop = self.loop
-        assert loop is not None
+        assert (loop := self.loop) is not None
         if loop.epoch is None or not loop.epoch_done() or loop.step >= self.config.steps:
             return None
         return loop.epoch.number + 1, loop.step
 
     def _next(self) -> Batch:
-        loop = self.loop
-        assert loop is not None
+        assert (loop := self.loop) is not None
         ids = loop.next_ids()
         new = [loop.task(i) for i in dict.fromkeys(ids) if i not in self._tasks]
         return Batch(ids, new, loop.stage.reward)
