@@ -277,3 +277,15 @@ def test_turns_of_prose_are_counted(rods: Any, tmp_path: Path) -> None:
     path.write_text(json.dumps(said) + "\n")
     assert "\nturns with text and no call: 2\n" in rods("score", path).out
     assert "turns with text" not in rods("score", path, "--json").out
+
+
+def test_turns_that_an_episode_did_not_reach_failed(score: Any) -> None:
+    """Also where no call is right, and whatever was called there."""
+    whole = {**episode(*GOLD), "judged": 6}
+    cut, none = {**episode(*GOLD[:2]), "judged": 2}, {**episode(*GOLD), "judged": 0}
+    found = score(whole, cut, none)
+    assert [row["progress"] for row in found] == [1.0, pytest.approx(2 / 6), 0.0]
+    assert found[1]["turns"][2] == {"state": False, "exec": False, "empty": True}
+    for wrong in (-1, 7, "2", True, None, 1.0):
+        assert not score({**episode(*GOLD), "judged": wrong})
+        assert "judged: must be a number of turns" in complaints[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,15 +15,7 @@ from rods.envs.notation import attempts_call, parse_calls, read_objects
 from rods.errors import UserError, shown
 from rods.files.plain_data import Author
 from rods.files.reading import decode, parse_json
-from rods.reward import (
-    GoldTrace,
-    TraceError,
-    Traces,
-    Verdict,
-    gold_trace,
-    judge_turn,
-    progress,
-)
+from rods.reward import GoldTrace, TraceError, Traces, Verdict, gold_trace, judge_turn, progress
 from rods.rollout.episode import MAX_FAILURE, Ending
 from rods.task import Call, Task, ToolSpec
 
@@ -123,30 +115,28 @@ class Scorer:
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
 
-    def _batch(
-        self, episodes: list[tuple[str, list[list[Call]], bool]]
-    ) -> Iterator[dict[str, Any]]:
-        traces = self._traces.visit(self.tasks[name] for name, *_ in episodes)
-        traced = [
-            (turns, self.tasks[name], traces[self.tasks[name].id]) for name, turns, _ in episodes
-        ]
-        jobs = [(task, turns, t) for turns, task, t in traced if not isinstance(t, TraceError)]
+    def _batch(self, episodes: Sequence[_Logged]) -> Iterator[dict[str, Any]]:
+        traces = self._traces.visit(each.task for each in episodes)
+        traced = [(each, traces[each.task.id]) for each in episodes]
+        jobs = [(e.task, e.turns, t) for e, t in traced if not isinstance(t, TraceError)]
         scored = iter(score_many(jobs, self.env))
-        for (name, _, readable), (_, _, trace) in zip(episodes, traced, strict=True):
+        for each, trace in traced:
             if isinstance(trace, TraceError):
                 found = Scored([], Counter(), str(trace))
             else:
                 found = next(scored)
+                for index in range(each.judged, len(found.verdicts)):
+                    found.verdicts[index] = replace(found.verdicts[index], state=False, exec=False)
             # A call without a name was counted when it could not be read.
             seen = {k: n for k, n in found.refusals.items() if k != Refusal.NOT_CALLS}
             self.refusals += Counter(seen)
-            yield self._row(name, found, readable)
+            yield self._row(each, found)
 
-    def _row(self, name: str, found: Scored, readable: bool) -> dict[str, Any]:
-        reward = progress(found.verdicts, len(self.tasks[name].turns))
-        ending = Ending.ANSWERED if readable else Ending.FORMAT_FAILURES
+    def _row(self, logged: _Logged, found: Scored) -> dict[str, Any]:
+        reward = progress(found.verdicts, len(logged.task.turns))
+        ending = Ending.ANSWERED if logged.readable else Ending.FORMAT_FAILURES
         return {
-            "task": name,
+            "task": logged.task.label,
             "progress": None if found.lost else reward,
             "complete": None if found.lost else reward == 1.0,
             "turns": [{"state": v.state, "exec": v.exec, "empty": v.empty} for v in found.verdicts],
@@ -154,18 +144,18 @@ class Scorer:
             **({"failure": shown(found.lost, MAX_FAILURE)} if found.lost else {}),
         }
 
-    def _read(self, place: tuple[str, bytes]) -> tuple[str, list[list[Call]], bool] | None:
-        """Task, calls by turn, and whether all of them could be read."""
+    def _read(self, place: tuple[str, bytes]) -> _Logged | None:
         where, line = place
         try:
-            name, turns = _episode(line, self.tasks)
+            task, turns, judged = _episode(line, self.tasks)
         except UserError as error:
             self.bad += 1
             self.complain(f"{where}: {error}")
             return None
-        tools = self.env.tools(self.tasks[name])
+        tools = self.env.tools(task)
         read = [self._turn(turn, tools) for turn in turns]
-        return name, read, not any(call is UNREADABLE for turn in read for call in turn)
+        readable = not any(call is UNREADABLE for turn in read for call in turn)
+        return _Logged(task, read, readable, judged)
 
     def _turn(self, items: list[Any], tools: dict[str, ToolSpec]) -> list[Call]:
         read = [self._calls(item, tools) for item in items]
@@ -186,7 +176,21 @@ class Scorer:
             return (UNREADABLE,)
 
 
-def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]:
+class _Logged(NamedTuple):
+    """The calls of an episode by turn.
+
+    Attributes:
+        readable: whether all of them could be read.
+        judged: number of turns that the episode reached the end of; the others failed.
+    """
+
+    task: Task
+    turns: list[list[Call]]
+    readable: bool
+    judged: int
+
+
+def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[Task, list[list[Any]], int]:
     row = parse_json(decode(line), Author.MODEL)
     if not isinstance(row, dict):
         raise UserError("task: no name of a task")
@@ -201,7 +205,10 @@ def _episode(line: bytes, tasks: dict[str, Task]) -> tuple[str, list[list[Any]]]
         isinstance(turn, list) and all(_is_step(step, official) for step in turn) for turn in turns
     ):
         raise UserError(f"{content}: must be a list of turns, each a list of calls")
-    return name, [[item for step in turn for item in _items(step)] for turn in turns]
+    judged = row.get("judged", most := len(tasks[name].turns))
+    if type(judged) is not int or not 0 <= judged <= most:
+        raise UserError(f"judged: must be a number of turns, at most {most}")
+    return tasks[name], [[i for step in turn for i in _items(step)] for turn in turns], judged
 
 
 def _is_step(step: Any, official: bool) -> bool:

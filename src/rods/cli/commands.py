@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rods import __version__
-from rods.cli import environments, synth, tasks, training
+from rods.cli import environments, evaluation, synth, tasks, training
 from rods.errors import OutputError, RepeatedError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
@@ -34,6 +34,8 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
     training.simulate: "rods simulate --sweep pool.beta=0.1,0.2 --seeds 5",
     training.doctor: "rods doctor runs/demo",
 }
+EVAL = "rods eval --endpoint http://127.0.0.1:8000/v1 --model NAME --limit 20 --out runs/eval"
+app.command("eval", epilog=f"Example: {EVAL}")(alone()(evaluation.evaluate))
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(alone()(command))
 envs_app = typer.Typer(help="Your own environments.", no_args_is_help=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rods.cli.options import CategoryOption, JsonFlag, counted
+from rods.cli.options import CategoryOption, EnvOption, JsonFlag, SeedFile, counted
 from rods.errors import UserError
 from rods.terminal import complain, say, stdout
 
@@ -18,18 +18,23 @@ from rods.terminal import complain, say, stdout
 def score(
     file: Annotated[
         Path,
-        typer.Argument(help='Lines {"task": id, "turns": [["f(a=1)"], ...]}, or BFCL results.'),
+        typer.Argument(
+            help='Lines {"task": id, "turns": [["f(a=1)"], ...]}, BFCL results, or the'
+            " episodes.jsonl of rods eval."
+        ),
     ],
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Score logged episodes, a line for each. A line that is no episode is reported and skipped."""
-    from rods.envs.bfcl import BfclEnvironment
-    from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment
+    from rods.evaluation.selection import select
     from rods.scoring import Scorer
 
-    env = GuardedEnvironment(BfclEnvironment())
-    scorer = Scorer(env, benchmark_tasks(), complain=complain)
+    selection = select(env, tasks, "all" if tasks is None else None, (), None)
+    guarded = GuardedEnvironment(selection.env)
+    scorer = Scorer(guarded, {t.label: t for t in selection.tasks}, complain=complain)
     rewards, lost = [], 0
     for row in scorer.score(file):
         if row["progress"] is None:
@@ -43,7 +48,7 @@ def score(
         else:
             turns = " ".join("ok" if t["state"] and t["exec"] else "--" for t in row["turns"])
             say(f"{row['task']}: progress {row['progress']:.3f}  {turns}  {row['ending']}")
-    env.close()
+    guarded.close()
     if rewards and not as_json:
         complete = sum(reward == 1.0 for reward in rewards)
         mean = sum(rewards) / len(rewards)

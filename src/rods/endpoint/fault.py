@@ -13,7 +13,7 @@ ABOUT_OTHERS = frozenset({401, 402, 403, 408, 429})
 
 OVER_CONTEXT = re.compile(
     r"context[ _](?:length|size|window)|max_model_len|(?:prompt|input)\W+(?:is )?too long"
-    r"|too many tokens",
+    r"|too many tokens|max_new_tokens\W+must be <=",
     re.IGNORECASE,
 )
 LOADING = re.compile(r"\bload(?:ing|ed)\b|\bwarm|\bstarting\b|\bnot ready\b", re.IGNORECASE)

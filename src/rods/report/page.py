@@ -80,14 +80,15 @@ def render(record: Record) -> str:
     )
 
 
-def fill(template: Path, data: dict[str, Any], **values: Any) -> str:
+def fill(template: Path, data: dict[str, Any] | None, **values: Any) -> str:
     """A page from a template, with the style, the scripts and the figures of all pages.
 
     Args:
-        data: plain data for the scripts.
+        data: plain data for the scripts; None for a page without scripts.
         values: more values for the template.
     """
     scripts = [Markup(get_plotlyjs()), Markup((HERE / "page.js").read_text("utf-8"))]
+    scripts = [] if data is None else scripts
     env = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=True,

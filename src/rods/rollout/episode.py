@@ -62,6 +62,8 @@ class Episode:
 
     Attributes:
         conversation: the messages so far.
+        calls: for each turn that was reached, the calls of the agent that were read. Those in a
+            turn without ground truth were not executed.
         failure: why the environment lost the episode, or "".
     """
 
@@ -84,11 +86,11 @@ class Episode:
     def __post_init__(self) -> None:
         self.session: Session | None = None if self.ending else self.env.open(self.task)
         self.responses: list[str] = []
+        self.calls: list[list[Call]] = []
         self.rounds = self.malformed = self.clean = self.raised = 0
         self.refusals: Counter[str] = Counter()
-        self._attempts = self._malformed_in_row = 0
         self._called = self._spent = self._turn_over = self._spent_now = False
-        self._shown = self._made = 0
+        self._attempts = self._malformed_in_row = self._shown = self._made = 0
         self._calls: Sequence[ToolCall] = ()
         self._tools = self.env.tools(self.task)
         self._offered = {n: t for n, t in self._tools.items() if n not in self.task.withheld}
@@ -116,6 +118,7 @@ class Episode:
         """Take one action; returns the step that the environment must execute, or None."""
         self.rounds += 1
         calls = self._numbered(action.calls[: self.limits.calls])
+        self.calls[-1] += [made.call for made in calls]
         self._say(Message("assistant", said or _as_text(action), calls))
         self._shown = len(self.conversation.messages)
         self._turn_over = self._spent_now = False
@@ -145,21 +148,19 @@ class Episode:
             return None
         self._calls = calls
         assert self.session is not None, "the episode is over"
-        made = [made.call for made in calls]
-        return Work(self.session, made, self.gold.states[self.turn] if judged else None)
+        expected = self.gold.states[self.turn] if judged else None
+        return Work(self.session, [made.call for made in calls], expected)
 
     def finish(self, outcome: Outcome | None) -> list[Message]:
         """Take the outcome of the step, None without a step; returns what the agent sees next."""
-        if self.ending is not None:
-            return self.conversation.messages[self._shown :]
-        if outcome is not None and outcome.lost:
+        if self.ending is None and outcome is not None and outcome.lost:
             self._fail(outcome.lost)
             self.end(Ending.ENVIRONMENT_FAILURE)
-            return self.conversation.messages[self._shown :]
-        if outcome is not None and outcome.observations:
-            self._observe(outcome)
-        if self._turn_over:
-            self._end_turn(outcome.matches if outcome else None)
+        if self.ending is None:
+            if outcome is not None and outcome.observations:
+                self._observe(outcome)
+            if self._turn_over:
+                self._end_turn(outcome.matches if outcome else None)
         return self.conversation.messages[self._shown :]
 
     def end(self, ending: Ending) -> None:
@@ -210,8 +211,7 @@ class Episode:
     def _refuse(self, calls: Sequence[ToolCall]) -> None:
         """Answer the calls of a turn without ground truth, of which none is executed."""
         for made in calls:
-            repeats = made is not calls[0]
-            text = "no tool fits this request"
+            text, repeats = "no tool fits this request", made is not calls[0]
             self._say(Message("tool", text, (), made.id, error=True, repeats=repeats))
 
     def _numbered(self, calls: Sequence[Call]) -> tuple[ToolCall, ...]:
@@ -239,6 +239,7 @@ class Episode:
 
     def _user_turn(self) -> None:
         turn = self.task.turns[self.turn]
+        self.calls.append([])
         restored = {n: self._tools[n] for n in turn.restores if n in self._tools}
         self._offered |= {n: t for n, t in self._tools.items() if n in restored}
         if turn.user or restored:

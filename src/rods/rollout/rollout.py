@@ -39,9 +39,16 @@ class Rollout(NamedTuple):
     versions: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, episode: Episode, tokens: Tokens) -> Rollout:
-        """The rollout of an ended episode and its tokens."""
+    def of(cls, episode: Episode, tokens: Tokens, stop: Sequence[int]) -> Rollout:
+        """The rollout of an ended episode and its tokens.
+
+        Args:
+            stop: the completion of an episode that ended before the policy's first token; trainers
+                need one that is not empty.
+        """
         assert episode.ending is not None
+        if not tokens.mask:
+            tokens.add_environment(stop)
         return cls(
             task_id=episode.task.id,
             prompt_ids=tokens.prompt,

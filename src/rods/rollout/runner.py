@@ -1,4 +1,4 @@
-"""Plays episodes with a policy, each as a coroutine that does not wait for others.
+"""Plays episodes, each as a coroutine that does not wait for others.
 
 If the ground truth of a task cannot be replayed, or the task cannot be opened, the environment has
 failed: its rollouts are lost before they begin, and the next visit tries again.
@@ -7,61 +7,64 @@ failed: its rollouts are lost before they begin, and the next visit tries again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
 
 from rods.envs.base import Environment, InterruptibleEnvironment
 from rods.envs.hints import Hinter
 from rods.errors import NoProcessError, UserError
 from rods.reward import GoldTrace, TraceError, Traces
 from rods.rollout.action_queue import ActionQueue
+from rods.rollout.agent import Agent, Seat
 from rods.rollout.episode import Ending, Episode, EpisodeLimits
-from rods.rollout.policy import GatheringPolicy, Policy, Sampling
+from rods.rollout.policy import Policy, Sampling
 from rods.rollout.renderer import Renderer
 from rods.rollout.rollout import Rollout
 from rods.rollout.synchronous import run_coroutine
-from rods.rollout.tokens import Tokens
+from rods.rollout.tokens import TokenAgent
 from rods.rollout.worker_thread import WorkerThread
 from rods.task import Task
 
 CLOSING = 5.0  # seconds that an early end waits for calls that cannot be interrupted
+S = TypeVar("S", bound=Seat)
 
 
-@dataclass
-class Runner:
-    """Plays tasks with a policy.
+class Played(NamedTuple, Generic[S]):
+    """An ended episode.
+
+    Attributes:
+        seat: the agent's in it.
+        seconds: from the first message to the end.
+    """
+
+    episode: Episode
+    seat: S
+    seconds: float
+
+
+class EpisodeRunner:
+    """Plays tasks with any agent.
 
     All work of the environment is done in one thread, which is the same in all plays: some tools
     work in one thread only.
 
     Attributes:
-        token_budget: most tokens of an episode, prompt included.
         hinter: makes the hints on failed calls; None: no hints.
-        sampling: of an action. The stop ids are the renderer's; an action gets at most the tokens
-            that are left in the budget.
     """
 
-    env: Environment
-    renderer: Renderer
-    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
-    token_budget: int = 512
-    hinter: Hinter | None = None
-    sampling: Sampling = field(default_factory=Sampling)
+    def __init__(
+        self, env: Environment, limits: EpisodeLimits | None = None, hinter: Hinter | None = None
+    ) -> None:
+        self.env, self.limits, self.hinter = env, limits or EpisodeLimits(), hinter
+        self.traces = Traces(env)
 
-    def __post_init__(self) -> None:
-        self.traces = Traces(self.env)
-        self.sampling = self.sampling._replace(stop_ids=self.renderer.stop_ids)
-
-    def run(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
-        """`play`, for synchronous code; an event loop may be running already."""
-        return run_coroutine(lambda: self.play(tasks, policy))
-
-    async def play(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
+    async def play_with(self, agent: Agent[S], tasks: Sequence[Task]) -> list[Played[S]]:
         """One episode for each entry of `tasks`, in order.
 
-        Everything that ends this early, such as an exception of the policy, cancels all episodes
+        Everything that ends this early, such as an exception of the agent, cancels all episodes
         and closes their sessions, after at most `CLOSING` seconds: a call that takes longer is not
         waited for, and the sessions are closed after it.
 
@@ -69,21 +72,16 @@ class Runner:
             NoProcessError: no process can be started.
         """
         episodes: list[Episode] = []
-        playing: list[asyncio.Task[Rollout]] = []
-
-        def over(_: asyncio.Task[Rollout]) -> None:
-            if isinstance(policy, GatheringPolicy):
-                policy.leave()
-
+        playing: list[asyncio.Task[Played[S]]] = []
         try:
             await self._thread.call(self._begin, tasks, episodes)
             actions = ActionQueue(self.env, self._thread)
-            if isinstance(policy, GatheringPolicy):
-                policy.enter(len(episodes))
+            agent.enter(len(episodes))
             for number, episode in enumerate(episodes):
-                coroutine = self._play(number, episode, policy, actions)
+                coroutine = self._play(number, episode, agent, actions)
                 playing.append(asyncio.create_task(coroutine))
-                playing[-1].add_done_callback(over)  # also called for one that never began
+                # Also called for one that never began.
+                playing[-1].add_done_callback(lambda _: agent.leave())
             return await asyncio.gather(*playing)
         except BaseException:
             for task in playing:
@@ -99,34 +97,19 @@ class Runner:
         return WorkerThread()
 
     async def _play(
-        self,
-        number: int,
-        episode: Episode,
-        policy: Policy,
-        actions: ActionQueue,
-    ) -> Rollout:
-        tokens = Tokens(self.renderer.begin(episode.conversation))
-        tools = self.env.tools(episode.task)
-        if episode.ending is None and len(tokens.ids) >= self.token_budget:
-            await actions.end(episode, Ending.TOKEN_BUDGET)
-        if episode.ending is not None:  # a rollout without a token of the policy
-            tokens.add_environment(self.renderer.stop_ids[:1])
+        self, number: int, episode: Episode, agent: Agent[S], actions: ActionQueue
+    ) -> Played[S]:
+        start = time.monotonic()
+        seat = agent.seat(number, episode.conversation, self.env.tools(episode.task))
         while episode.ending is None:
-            left = self.token_budget - len(tokens.ids)
-            sampling = self.sampling._replace(
-                max_tokens=min(self.sampling.max_tokens, left), episode=number
-            )
-            made = await policy.generate(tokens.ids, sampling)
-            tokens.add_generation(made)
-            action = self.renderer.parse(made.ids, tools)
-            seen = await actions.act(episode, action, self.renderer.show(made.ids))
+            spoken = await seat.act()
+            if spoken is None:
+                await actions.end(episode, Ending.TOKEN_BUDGET)
+                break
+            seen = await actions.act(episode, *spoken)
             if episode.ending is None:
-                said = self.renderer.extend(seen, made.ids)
-                if len(tokens.ids) + len(said) < self.token_budget:
-                    tokens.add_environment(said)
-                else:
-                    await actions.end(episode, Ending.TOKEN_BUDGET)
-        return Rollout.of(episode, tokens)
+                seat.observe(seen)
+        return Played(episode, seat, time.monotonic() - start)
 
     def _begin(self, tasks: Sequence[Task], episodes: list[Episode]) -> None:
         """Append an episode for each task; they can be closed also if a later one raises."""
@@ -144,6 +127,40 @@ class Runner:
             raise
         except UserError as error:
             return Episode.lost(task, self.env, str(error))
+
+
+class Runner(EpisodeRunner):
+    """Plays tasks with policies of token ids and returns rollouts for training.
+
+    Attributes:
+        token_budget: most tokens of an episode, prompt included.
+        sampling: of an action. The stop ids are the renderer's; an action gets at most the tokens
+            that are left in the budget.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        renderer: Renderer,
+        limits: EpisodeLimits | None = None,
+        token_budget: int = 512,
+        hinter: Hinter | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
+        super().__init__(env, limits, hinter)
+        self.renderer, self.token_budget = renderer, token_budget
+        self.sampling = (sampling or Sampling())._replace(stop_ids=renderer.stop_ids)
+
+    def run(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
+        """`play`, for synchronous code; an event loop may be running already."""
+        return run_coroutine(lambda: self.play(tasks, policy))
+
+    async def play(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
+        """One rollout for each entry of `tasks`, in order; see `play_with`."""
+        agent = TokenAgent(self.renderer, policy, self.token_budget, self.sampling)
+        played = await self.play_with(agent, tasks)
+        stop = self.renderer.stop_ids[:1]
+        return [Rollout.of(each.episode, each.seat.tokens, stop) for each in played]
 
 
 def _close(episodes: Sequence[Episode]) -> None:

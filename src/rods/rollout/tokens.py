@@ -1,10 +1,19 @@
-"""The tokens of one episode; the policy and the environment only append."""
+"""An agent that generates token ids, and the tokens of its episode.
+
+The policy and the environment only append: no id is decoded and encoded again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from rods.rollout.policy import Generation
+from rods.rollout.agent import Agent, Spoken, Usage
+from rods.rollout.messages import Conversation, Message
+from rods.rollout.policy import GatheringPolicy, Generation, Policy, Sampling
+from rods.rollout.renderer import Renderer
+from rods.task import ToolSpec
 
 
 class Tokens:
@@ -51,3 +60,85 @@ class Tokens:
     def completion(self) -> list[int]:
         """The ids after the prompt, of the policy and the environment."""
         return self.ids[len(self.ids) - len(self.mask) :]
+
+
+@dataclass
+class TokenAgent(Agent["TokenSeat"]):
+    """A policy that continues token ids, with the renderer of its family.
+
+    Attributes:
+        budget: most tokens of an episode, prompt included.
+        sampling: of an action; it gets at most the tokens that are left in the budget.
+    """
+
+    renderer: Renderer
+    policy: Policy
+    budget: int
+    sampling: Sampling
+
+    def seat(
+        self, number: int, conversation: Conversation, tools: Mapping[str, ToolSpec]
+    ) -> TokenSeat:
+        return TokenSeat(self, number, conversation, tools)
+
+    def enter(self, episodes: int) -> None:
+        if isinstance(self.policy, GatheringPolicy):
+            self.policy.enter(episodes)
+
+    def leave(self) -> None:
+        if isinstance(self.policy, GatheringPolicy):
+            self.policy.leave()
+
+
+class TokenSeat:
+    """A `TokenAgent` in one episode.
+
+    Attributes:
+        tokens: of the episode so far.
+    """
+
+    failure: Exception | None = None  # a policy's exception ends all episodes
+
+    def __init__(
+        self,
+        agent: TokenAgent,
+        number: int,
+        conversation: Conversation,
+        tools: Mapping[str, ToolSpec],
+    ) -> None:
+        self.tokens, self.usage = Tokens(agent.renderer.begin(conversation)), Usage()
+        self._agent, self._number, self._tools = agent, number, tools
+        self._conversation = conversation
+        self._action: Sequence[int] = ()  # ids of the last action
+        self._check_budget(len(self.tokens.ids))
+
+    async def act(self) -> Spoken | None:
+        if self.usage.spent:
+            return None
+        agent, tokens = self._agent, self.tokens
+        before = len(tokens.ids)
+        most = min(agent.sampling.max_tokens, agent.budget - before)
+        made = await agent.policy.generate(
+            tokens.ids, agent.sampling._replace(max_tokens=most, episode=self._number)
+        )
+        tokens.add_generation(made)
+        self._action = made.ids
+        cut_off = not set(made.ids[-1:]) <= set(agent.sampling.stop_ids)
+        self.usage.add(before, len(made.ids), cut_off=cut_off)
+        action = agent.renderer.parse(made.ids, self._tools)
+        return Spoken(action, agent.renderer.show(made.ids))
+
+    def observe(self, messages: Sequence[Message]) -> None:
+        ids = self._agent.renderer.extend(messages, self._action)
+        if self._check_budget(len(self.tokens.ids) + len(ids)):
+            self.tokens.add_environment(ids)
+
+    def messages(self) -> list[dict[str, Any]]:
+        return self._conversation.openai()
+
+    def _check_budget(self, tokens: int) -> bool:
+        """Whether an action fits after a prompt of so many tokens."""
+        budget = self._agent.budget
+        if tokens >= budget:
+            self.usage.spent = f"the prompt has {tokens:,} tokens and the context {budget:,}"
+        return tokens < budget

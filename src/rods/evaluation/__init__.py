@@ -1,0 +1,1 @@
+"""Evaluation of a model on tasks: kept episodes, the table, and the comparison of two models."""
