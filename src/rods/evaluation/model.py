@@ -24,8 +24,10 @@ class ModelEvaluation:
     """
 
     def __init__(self, settings: EvaluationSettings, model: str, size: int) -> None:
-        from rods.policies.causal_model import folder_of, load_model, weights_digest
+        from rods.policies.causal_model import load_model
+        from rods.policies.gguf import folder_of
         from rods.policies.model import ModelSettings
+        from rods.policies.weights import weights_digest
         from rods.renderers.chat import ChatRenderer
 
         require(*TRAINER)

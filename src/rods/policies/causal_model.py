@@ -77,7 +77,7 @@ def load_writer(settings: ModelSettings, label: str = "policy") -> tuple[Any, Ch
     return writer_of(tokenizer, settings, label)
 
 
-def writer_of(tokenizer: Any, settings: ModelSettings, label: str) -> tuple[Any, Renderer]:
+def writer_of(tokenizer: Any, settings: ModelSettings, label: str) -> tuple[Any, ChatRenderer]:
     """The tokenizer, which pads, and its renderer.
 
     Raises:
