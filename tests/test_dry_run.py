@@ -113,7 +113,14 @@ def test_own_tools(rods, shop: Path) -> None:
 def test_the_table_has_what_the_facts_have(rods, shop: Path) -> None:
     done = rods(*DRY, *OPTIONS, "--set", "rollout.token_budget=700")
     assert done.code == 0, done.err
-    for text in ("qwen3_instruct_2507", "stage 3", "4,022,468,096", "MISSING", "vLLM", "<|im_end|>"):
+    for text in (
+        "qwen3_instruct_2507",
+        "stage 3",
+        "4,022,468,096",
+        "MISSING",
+        "vLLM",
+        "<|im_end|>",
+    ):
         assert text in done.out
     assert "episodes above rollout.token_budget = 700: " not in done.out
 
@@ -172,9 +179,10 @@ def test_a_tokenizer_that_is_not_here(tmp_path: Path) -> None:
 
 def test_lora_of_a_local_model(rods, shop: Path) -> None:
     """A folder is read as it is: its own tokenizer, template and dimensions."""
+    from transformers import AutoConfig
+
     from rods.preflight.model import KNOWN
     from rods.renderers.families import family_tokenizer
-    from transformers import AutoConfig
 
     fields = dict(KNOWN["Qwen/Qwen2.5-7B-Instruct"].config) | {"hidden_size": 56}
     AutoConfig.for_model(fields.pop("model_type"), **fields).save_pretrained(shop / "model")

@@ -68,7 +68,9 @@ def test_memory_is_what_torch_holds(family: str, half: bool, tmp_path: Path) -> 
     assert found.always["gradients"] == sum(w.grad.nbytes for w in weights if w.grad is not None)
     moments = [t for s in optimizer.state.values() for t in s.values() if t.ndim]
     assert found.always["optimizer"] == sum(t.nbytes for t in moments)
-    cached = sum(t.nbytes for layer in out.past_key_values.layers for t in (layer.keys, layer.values))
+    cached = sum(
+        t.nbytes for layer in out.past_key_values.layers for t in (layer.keys, layer.values)
+    )
     rows, wide = config.policy.rows, 2 if half else 4
     assert found.generation["keys and values"] == rows * cached / 8 * TOKENS * wide / 4
 
@@ -76,9 +78,8 @@ def test_memory_is_what_torch_holds(family: str, half: bool, tmp_path: Path) -> 
     plain = held_for_backward(model, half)
     assert found.plain == pytest.approx(plain, rel=0.1)
     model.gradient_checkpointing_enable({"use_reentrant": False})
-    layers = MODEL["num_hidden_layers"]
-    kept = held_for_backward(model, half)
-    assert found.training["activations"] == pytest.approx(kept + plain / layers, rel=0.15)
+    kept = held_for_backward(model, half) + plain / MODEL["num_hidden_layers"]
+    assert found.training["activations"] == pytest.approx(kept, rel=0.15)
 
 
 def memory(*settings: str) -> Memory:
