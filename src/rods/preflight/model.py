@@ -102,6 +102,7 @@ class Dimensions(NamedTuple):
         keys: width of all keys of a token and layer, which is that of its values.
         queries: width of its queries.
         inner: width of the layer's feed-forward network.
+        query_norm: whether queries and keys have norms of their own.
         source: where they were found.
     """
 
@@ -113,6 +114,7 @@ class Dimensions(NamedTuple):
     queries: int
     keys: int
     inner: int
+    query_norm: bool
     vocabulary: int
     source: str
 
@@ -191,6 +193,7 @@ def find_dimensions(config: Config) -> Dimensions:
         queries=heads * each,
         keys=(getattr(text, "num_key_value_heads", None) or heads) * each,
         inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
+        query_norm=any(name.endswith("q_norm") for name, _ in model.named_modules()),
         vocabulary=text.vocab_size,
         source=source,
     )

@@ -7,7 +7,7 @@ times as many. Hours follow from the two speeds in `hardware`, which are assumpt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 from statistics import fmean
@@ -83,6 +83,15 @@ def epochs(config: Config, seeds: Mapping[str, int]) -> list[Epoch]:
         if stage < len(config.stages) - 1 and spent >= (now.epochs or OPEN):
             stage, spent = stage + 1, 0
     return found
+
+
+def most_written(config: Config, sizes: Iterable[Size]) -> float:
+    """Most tokens that a policy writes in an episode, as far as the limits allow."""
+    rollout = config.rollout
+    return max(
+        min(MORE * s.generated, s.actions * rollout.action_tokens, rollout.token_budget - s.prompt)
+        for s in sizes
+    )
 
 
 def training_work(
