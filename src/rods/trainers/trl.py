@@ -17,6 +17,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,7 +140,7 @@ class TrlTrainer:
             policy.finish()
         alone = self.ranks.size == 1
         played = self.ranks.collect(rollouts if alone else [*map(_without_tokens, rollouts)])
-        self.rollouts = [rollout for some in played for rollout in some]
+        self.rollouts = [*chain(*played)]
         self.ranks.decide(self._add_groups)
         return {
             "prompt_ids": [r.prompt_ids for r in rollouts],
@@ -154,22 +155,27 @@ class TrlTrainer:
             "reward": [r.reward(self._reward) for r in rollouts],
         }
 
+    @property
+    def _loop(self) -> Loop:
+        """Of the first process."""
+        assert self.loop is not None
+        return self.loop
+
     def _ended(self) -> tuple[int, int] | None:
         """Index of the next epoch and number of updates, if an epoch has all its groups."""
-        assert (loop := self.loop) is not None
+        loop = self._loop
         if loop.epoch is None or not loop.epoch_done() or loop.step >= self.config.steps:
             return None
         return loop.epoch.number + 1, loop.step
 
     def _next(self) -> Batch:
-        assert (loop := self.loop) is not None
+        loop = self._loop
         ids = loop.next_ids()
         new = [loop.task(i) for i in dict.fromkeys(ids) if i not in self._tasks]
         return Batch(ids, new, loop.stage.reward)
 
     def _add_groups(self) -> None:
-        assert self.loop is not None
-        self.loop.add_groups(self._groups())
+        self._loop.add_groups(self._groups())
 
     def _groups(self) -> list[GroupRewards]:
         size, rollouts = self.config.rollout.group_size, self.rollouts
