@@ -24,17 +24,16 @@ class ModelEvaluation:
     """
 
     def __init__(self, settings: EvaluationSettings, model: str, size: int) -> None:
-        from rods.policies.causal_model import folder_of, load_model, weights_digest
+        from rods.policies.causal_model import load_model
+        from rods.policies.gguf import folder_of
         from rods.policies.model import ModelSettings
-        from rods.renderers.chat import ChatRenderer
+        from rods.policies.weights import weights_digest
 
         require(*TRAINER)
         self.settings, self._size = settings, size
         named = ModelSettings(model=model, renderer=settings.renderer)
         self._loaded = load_model(named, "eval")
-        place, renderer = Path(folder_of(model)), self._loaded.renderer
-        assert isinstance(renderer, ChatRenderer)
-        facts = renderer.facts
+        place, facts = Path(folder_of(model)), self._loaded.renderer.facts
         self._agent = {
             "kind": "model",
             "model": model,

@@ -9,7 +9,7 @@ from rods.endpoint.answer import ChatAnswer, RawCall
 from rods.envs.calls import DEFAULT, CallError, Refusal
 from rods.envs.literals import read_json, refuse_deep_value
 from rods.files.plain_data import quoted
-from rods.renderers.notation import TRACE, Notation, Tools, call_of, call_text, refuse_trace
+from rods.renderers.notation import Notation, Tools, call_of, call_text
 from rods.rollout.episode import Action
 from rods.task import Call
 
@@ -26,9 +26,9 @@ class Fenced(Notation):
         return "\n".join(f"```json\n{call_text(call)}\n```" for call in calls)
 
     def _read(self, text: str, tools: Tools) -> list[Call]:
-        blocks = [block for block in self._fence.findall(text) if TRACE.search(block)]
+        blocks = [block for block in self._fence.findall(text) if self.trace.search(block)]
         if blocks:
-            refuse_trace(self._fence.sub("", text), tools)
+            self.refuse_trace(self._fence.sub("", text), tools)
         values = [read_json(block, "no call") for block in blocks]
         each = [value if isinstance(value, list) else [value] for value in values]
         return [call_of(item) for items in each for item in items]
@@ -50,7 +50,9 @@ def read_action(answer: ChatAnswer, tools: Tools, notations: Sequence[Notation])
             raise CallError(Refusal.ITEMS, f"it has more than {DEFAULT.items} calls")
         if not answer.calls:
             return Action(tuple(read_text(answer.text, tools, notations)))
-        refuse_trace(answer.text, tools)  # the server's parser may have left a broken call there
+        notations[0].refuse_trace(
+            answer.text, tools
+        )  # the server's parser may have left a broken call there
         return Action(tuple(_call(raw) for raw in answer.calls))
     except CallError as error:
         form = FORM if len(notations) > 1 else notations[0].form
