@@ -325,6 +325,8 @@ def test_endpoints_that_are_unusable(rods, tmp_path: Path, monkeypatch) -> None:
     refused(rods(*options("http://127.0.0.1:1/v1", out)), "no connection")
     refused(rods("eval", "--endpoint", "http://a/v1", "--out", out), "--model")
     refused(rods("eval", "--endpoint", tmp_path / "no.yaml", "--out", out), "no such file")
+    (tmp_path / "half.yaml").write_text("url: http://a/v1\n")
+    refused(rods("eval", "--endpoint", tmp_path / "half.yaml", "--out", out), "half.yaml: name")
     refused(rods("eval", "--out", out), "--endpoint")
     refused(rods("eval", "--endpoint", "http://a/v1", "--model", "m"), "--out DIR")
     assert not out.exists()

@@ -76,9 +76,8 @@ def read_endpoint(path: Path | None, url: str | None, model: str | None) -> Endp
     data |= {name: value for name, value in (("url", url), ("model", model)) if value}
     for name in ("url", "model"):
         if not data.get(name):
-            raise UserError(
-                f"--backend llm: name the endpoint's {name}, with --{name} or in a file"
-            )
+            where = path or "--backend llm"
+            raise UserError(f"{where}: name the endpoint's {name}, with --{name} or in a file")
     try:
         config = EndpointConfig.model_validate(data)
         declare_secret(config.key_env)

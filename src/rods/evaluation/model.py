@@ -28,15 +28,12 @@ class ModelEvaluation:
         from rods.policies.gguf import folder_of
         from rods.policies.model import ModelSettings
         from rods.policies.weights import weights_digest
-        from rods.renderers.chat import ChatRenderer
 
         require(*TRAINER)
         self.settings, self._size = settings, size
         named = ModelSettings(model=model, renderer=settings.renderer)
         self._loaded = load_model(named, "eval")
-        place, renderer = Path(folder_of(model)), self._loaded.renderer
-        assert isinstance(renderer, ChatRenderer)
-        facts = renderer.facts
+        place, facts = Path(folder_of(model)), self._loaded.renderer.facts
         self._agent = {
             "kind": "model",
             "model": model,
