@@ -174,7 +174,7 @@ def test_a_call_of_an_unknown_tool_is_refused_and_counted() -> None:
     assert episode.responses[2].startswith('{"current_working_directory"')
 
 
-def test_calls_that_a_server_reads_unasked_stay_text_in_the_prompt_dialect() -> None:
+def test_calls_that_a_server_reads_unasked_remain_text_in_the_prompt_dialect() -> None:
     server = Server(lambda r, n: raw(r, "", [] if n else [function('{"a": true}')]), tools=False)
     episode, _ = play(server, settings=RendererSettings(dialect="prompt"))
     assert episode.verdicts[0].passed

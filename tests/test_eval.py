@@ -78,6 +78,24 @@ def test_a_perfect_agent_completes_every_task(rods, tmp_path: Path) -> None:
     assert summary["results"] == results and summary["episodes"] == summary["expected"] == LIMIT
 
 
+def test_the_official_comparison_finds_a_wrong_verdict_and_evaluates_nothing(
+    rods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    evaluated(rods, probed(Perfect(TASKS)), out, "--limit", 4, *DRAWN)
+    file = out / "episodes.jsonl"
+    right, *others = map(json.loads, file.read_text().splitlines())
+    wrong = {**right, "complete": False, "verdicts": [{"state": False, "exec": True}] * 9}
+    names = ("print(open('made', 'w')) or ls", "ls")
+    calls = [{"name": n, "arguments": {"a=open('made', 'w'), b": 1}} for n in names]
+    hostile = {**wrong, "turns": [calls, *right["turns"][1:]]}
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in (wrong, hostile, *others)))
+    monkeypatch.chdir(tmp_path)
+    counts = eval_official.compare(out)
+    assert (counts["disagreements"], counts["judged"]) == (1, 5)
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_turn_with_many_calls_can_be_answered_in_one_action(rods, tmp_path: Path) -> None:
     tasks = select("bfcl", None, "all", ("long_context",), None).tasks
     longest = max(tasks, key=lambda task: max(len(turn.ground_truth) for turn in task.turns))

@@ -19,7 +19,7 @@ def test_a_model_without_a_template_for_tools(rods, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with served(slots=1) as url:
         asked = ("eval", "--endpoint", url, "--model", "SmolLM2-135M", *OWN, "--out", out)
-        asked = (*asked, "--limit", 2, "--max-tokens", 48, "--concurrency", 1, "--attempts", 2)
+        asked = (*asked, "--limit", 1, "--max-tokens", 24, "--concurrency", 1, "--attempts", 2)
         done = rods(*asked)
         assert done.code == 2 and not out.exists()
         assert "with the tools and without them" in done.err and "--dialect prompt" in done.err
