@@ -618,6 +618,7 @@ def killed_worker(desk: Desk) -> None:
     begun = desk.folder()
     first = Child(train_beside, begun, None, 4).end()
     counted = Child(work, desk.copy(begun), 0, "").end()
+    assert [first.code, counted.code] == [0, 0] and counted.tasks, counted
     names = [word["name"] for word in counted.said if "name" in word]
     for number, moment in itertools.product(range(1, len(names) + 1), MOMENTS):
         folder = desk.copy(begun)
@@ -636,8 +637,7 @@ def work(folder: Path, number: int, moment: str) -> None:
     store = Store(folder, role="worker")
     in_transactions(store, number, moment)
     queue = store.queue
-    queue.patience = BACKGROUND.synthesis.patience
-    producer = Producer(store, RenamingSynthesis(), BACKGROUND.seed)
+    producer = Producer(store, RenamingSynthesis(), BACKGROUND)
     producer.catch_up()
     before_ids = {task.id for task in queue.candidates()}
     for job in queue.open_jobs(store.epochs.last_index()):
