@@ -169,20 +169,16 @@ def test_prompted_tools() -> None:
     """For a template without a place for tools: all of it is in the messages."""
     with pytest.raises(UserError, match=r"no place for tools; set renderer\.dialect=prompt or"):
         load(CHATML)
-    renderer = load(CHATML, dialect="prompt", tool_docs="short", examples=2)
+    renderer = load(CHATML, dialect="prompt", tool_docs="short", examples=1)
     assert prompt(renderer, USER) == (
         "<|im_start|>system\n"
         "You can call these tools:\n"
         f"{json.dumps(SHORT_ECHO)}\n\n"
         'Write each call as <tool_call>{"name": TOOL, "arguments": {PARAMETER: VALUE}}</tool_call>.'
-        " If no call is needed, answer in words. The next message has the results.\n\n"
-        "Examples with other tools:\n"
-        "User: Is it warm in Oslo?\n"
-        'You: <tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>\n'
-        "User: Wake me at 7 and write Ann that I am late.\n"
-        'You: <tool_call>\n{"name": "set_alarm", "arguments": {"hour": 7}}\n</tool_call>\n'
-        '<tool_call>\n{"name": "send_text", "arguments": {"to": "Ann", "text": "I am late."}}\n'
-        "</tool_call><|im_end|>\n"
+        " If no call is needed, answer in words. The next message has the results.<|im_end|>\n"
+        '<|im_start|>user\nCall echo with {"text": "example"}.<|im_end|>\n'
+        "<|im_start|>assistant\n"
+        '<tool_call>\n{"name": "echo", "arguments": {"text": "example"}}\n</tool_call><|im_end|>\n'
         "<|im_start|>user\nSay a.<|im_end|>\n<|im_start|>assistant\n"
     )
     seen = [Message("tool", "a", (), "call_0"), Message("tool", "b", (), "call_1", error=True)]

@@ -6,6 +6,7 @@ that any chat template can be used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -13,18 +14,12 @@ from rods.renderers.notation import Notation
 from rods.renderers.settings import RendererSettings
 from rods.renderers.tools import content, function_schema, tool_list
 from rods.rollout.messages import Conversation, Message
-from rods.task import Call
+from rods.task import Call, ToolSpec
 
 Chat = list[dict[str, Any]]
 SILENT = {"role": "user", "content": ""}
-EXAMPLES = (
-    ("Is it warm in Oslo?", (("get_weather", {"city": "Oslo"}),)),
-    (
-        "Wake me at 7 and write Ann that I am late.",
-        (("set_alarm", {"hour": 7}), ("send_text", {"to": "Ann", "text": "I am late."})),
-    ),
-    ("Thank you, that is all.", ()),
-)
+SAMPLES = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+"""Values of examples by their type; all others are the word "example"."""
 
 
 class Dialect(Protocol):
@@ -75,22 +70,27 @@ class PromptedTools:
 
     def begin(self, conversation: Conversation) -> tuple[Chat, None]:
         system, messages = _system(conversation, self._settings)
-        tools = tool_list(conversation.tools, self._settings.tool_docs)
-        examples = [
-            f"User: {asked}\nYou: {self._notation.write([_call(*each) for each in calls])}"
-            for asked, calls in EXAMPLES[: self._settings.examples]
-        ]
+        tools = conversation.tools
         parts = [
             system,
-            f"You can call these tools:\n{tools}",
+            f"You can call these tools:\n{tool_list(tools, self._settings.tool_docs)}",
             f"{self._notation.form} The next message has the results.",
-            "\n".join(["Examples with other tools:", *examples]) if examples else "",
         ]
-        return [*_chat("\n\n".join(filter(None, parts))), *self.follow(messages)], None
+        examples = [m for tool in tools[: self._settings.examples] for m in self._example(tool)]
+        before = [*_chat("\n\n".join(filter(None, parts))), *examples]
+        return [*before, *self.follow(messages)], None
 
     def follow(self, messages: Sequence[Message]) -> Chat:
         parts = [self._part(message) for message in messages]
         return [{"role": "user", "content": "\n\n".join(filter(None, parts))}]
+
+    def _example(self, tool: ToolSpec) -> Chat:
+        """A request that names a call, and the call: small models learn the form from it."""
+        kinds = {name: tool.parameters[name].get("type") for name in tool.required}
+        arguments = {name: SAMPLES.get(str(kind), "example") for name, kind in kinds.items()}
+        asked = f"Call {tool.name} with {json.dumps(arguments)}."
+        made = self._notation.write([Call(name=tool.name, arguments=arguments)])
+        return [{"role": "user", "content": asked}, {"role": "assistant", "content": made}]
 
     def _part(self, message: Message) -> str:
         text = content(message, self._settings.tool_docs)
@@ -109,7 +109,3 @@ def _system(
 
 def _chat(system: str) -> Chat:
     return [{"role": "system", "content": system}] if system else []
-
-
-def _call(name: str, arguments: dict[str, Any]) -> Call:
-    return Call(name=name, arguments=arguments)

@@ -30,6 +30,6 @@ class RendererSettings(Setting):
     )
     tool_docs: ToolDocs = Field("full", description="short: names, types and one sentence")
     examples: int = Field(
-        0, ge=0, le=3, description="worked examples in the prompt; not with native calls"
+        0, ge=0, description="tools whose call the prompt shows; not with native calls"
     )
     system: str | None = Field(None, description="the system message, if the task has none")
