@@ -92,7 +92,7 @@ def words(rng: random.Random, size: int) -> str:
 
 def any_call(rng: random.Random) -> Call:
     """Of any tool, right or not."""
-    name = rng.choice(["echo", "echo", "note", "note", "fail", "later", "page", "nothing"])
+    name = rng.choice(["page", *["echo", "note", "fail", "later", "nothing", "echo", "note"] * 4])
     arguments: dict[str, Any] = {
         "echo": {"text": words(rng, rng.randrange(60))},
         "note": {

@@ -155,7 +155,7 @@ READ: list[tuple[str, str, tuple[Call, ...] | None]] = [
         for name, text, value in (
             *(("count", "1", 1), ("count", "one", "one"), ("sure", "True", True)),
             *(("sure", "false", False), ("more", '{"a": [1]}', {"a": [1]}), ("items", "[]", [])),
-            *(("more", "None", None), ("unknown", "5", 5)),
+            *(("more", "None", None), ("unknown", "5", "5")),
         )
     ),
     ("qwen3.5", BLOCK, None),

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers.tokenization_mistral_common import MistralCommonBackend
 
 from rendering import ENV, renderer_of, tokenizer_of
 from rods.envs.bfcl_data import tool_specs
 from rods.errors import UserError
+from rods.extras import package_folder
 from rods.renderers.chat import ChatRenderer
-from rods.renderers.families import FAMILIES
+from rods.renderers.families import FAMILIES, family_tokenizer
 from rods.renderers.load import load_renderer
 from rods.renderers.settings import RendererSettings
 from rods.renderers.template import known_templates
@@ -259,3 +261,19 @@ def test_a_template_that_fails_on_a_message_ends_with_one_line() -> None:
         "model=small: the chat template fails on messages of user assistant user: TemplateError:"
         " no boom; name a file in renderer.template"
     )
+
+
+def test_a_tokenizer_without_chat_templates_is_refused() -> None:
+    """Transformers takes this one for a folder with tekken.json, if mistral-common is there."""
+    file = package_folder("mistral_common") / "data/tekken_240911.json"
+    with pytest.raises(
+        UserError, match=r"model=small: MistralCommonBackend .* mistral_format=False"
+    ):
+        load_renderer(MistralCommonBackend(file), RendererSettings(), "model=small")
+
+
+def test_a_control_token_that_is_plain_text_too_ends_no_episode() -> None:
+    tokenizer = family_tokenizer("qwen2.5")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["hello"]})
+    renderer = load_renderer(tokenizer, RendererSettings(), "model=small")
+    assert "hello<|im_end|>" in follows(renderer, Message("user", "hello"))

@@ -1,20 +1,50 @@
-"""What a chat model is trained on: its own tokens, and nothing that the environment said."""
+"""Chat models play real tasks, and are trained on their own tokens only."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import Qwen2Config
 from transformers.models.qwen2 import Qwen2ForCausalLM
 
 from grpo import SIZES, assert_equal_gradients, gradients, trainer
 from rendering import play, renderer_of
+from replay import Replay
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
+from rods.renderers.families import FAMILIES
 from rods.rollout.rollout import Rollout
+from rods.rollout.runner import Runner
 from rods.trainers.signal_trainer import SignalTrainer
 
 MOST = 1500  # tokens of a rollout; others have a page of text
+
+
+@pytest.mark.parametrize("dialect", ["native", "envtuning", "prompt"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_right_calls_solve_tasks_of_the_benchmark(family: str, dialect: str) -> None:
+    renderer = renderer_of(family, dialect=dialect, tool_docs="short")
+    tasks = [t for name, t in benchmark_tasks().items() if name.endswith(("_4", "_150"))]
+    assert {task.category for task in tasks} == set(CATEGORIES)
+    scripts = [
+        [
+            renderer.write(calls)
+            for turn in task.turns
+            for calls in ([turn.ground_truth, ()] if turn.ground_truth else [()])
+        ]
+        for task in tasks
+    ]
+    runner = Runner(BfclEnvironment(), renderer, token_budget=10**6)
+    rollouts = runner.run(tasks, Replay(scripts))
+    assert all(rollout.complete for rollout in rollouts)
+    for task, rollout, script in zip(tasks, rollouts, scripts, strict=True):
+        own = [i for i, m in zip(rollout.completion_ids, rollout.mask, strict=True) if m]
+        assert own == [i for action in script for i in action]
+        text = renderer.tokenizer.decode(rollout.completion_ids)
+        assert all(f'"name": "{name}"' in text for name in task.withheld)
 
 
 class TwoLabels(Qwen2ForCausalLM):

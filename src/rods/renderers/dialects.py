@@ -86,7 +86,7 @@ class PromptedTools:
 
     def _example(self, tool: ToolSpec) -> Chat:
         """A request that names a call, and the call: small models learn the form from it."""
-        kinds = {name: tool.parameters[name].get("type") for name in tool.required}
+        kinds = {name: tool.parameters.get(name, {}).get("type") for name in tool.required}
         arguments = {name: SAMPLES.get(str(kind), "example") for name, kind in kinds.items()}
         asked = f"Call {tool.name} with {json.dumps(arguments)}."
         made = self._notation.write([Call(name=tool.name, arguments=arguments)])

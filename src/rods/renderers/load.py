@@ -68,6 +68,11 @@ def _template(
     """The template that the settings name, or else the tokenizer's."""
     mend = "name a file in renderer.template"
     mend = f"set renderer.dialect=prompt or {mend}" if tools else mend
+    if not isinstance(getattr(tokenizer, "added_tokens_decoder", None), dict):
+        kind = type(tokenizer).__name__  # MistralCommonBackend, where mistral-common is installed
+        raise UserError(
+            f"{label}: {kind} applies no chat template; load it with mistral_format=False"
+        )
     if name := settings.template:
         text = known_templates().get(name) or read_text(Path(name))
     else:

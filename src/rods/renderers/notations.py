@@ -25,6 +25,7 @@ OBJECT = '{"name": TOOL, "arguments": {PARAMETER: VALUE}}'
 OR_WORDS = "If no call is needed, answer in words."
 NO_CALL = "no call"  # begins messages about JSON that cannot be read
 
+TEXT = {"type": "string"}
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -74,7 +75,7 @@ class Tagged(Notation):
                 end = text.find("</parameter>", start)
                 at = skip(text, end, "</parameter>")
                 value = text[start:end].removeprefix("\n").removesuffix("\n")
-                schema = tool.parameters.get(key, {}) if tool else {}
+                schema = tool.parameters.get(key, TEXT) if tool else TEXT
                 arguments[key] = self._value(value, schema)
             at = skip(text, skip(text, at, "</function>"), END_MARK)
             calls.append(call_of({"name": name, "arguments": arguments}))

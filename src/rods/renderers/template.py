@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from rods.errors import UserError, shown
 from rods.extras import package_folder
+from rods.imports import problem
 from rods.task import Call
 
 Chat = Sequence[Mapping[str, Any]]
-FAILURE = 200  # characters of an error of a template that are shown
 SHIPPED = Path(__file__).parent / "templates"
 OTHER_STOPS = ("<|eom_id|>", "<|endoftext|>", "<|end_of_text|>")
 """Other tokens with which models end an answer."""
@@ -113,9 +112,11 @@ class ChatTemplate:
         Raises:
             UserError: see `write`.
         """
-        hostile = any(map(self._control.search, environment))
-        plain = {"sanitize_control_tokens": True} if hostile else {}
-        return list(self._apply(chat, tools, cue, return_dict=False, **plain))
+        if any(map(self._control.search, environment)):
+            # It fails if the tokenizer makes a control token of plain text too.
+            with suppress(UserError):
+                return list(self._apply(chat, tools, cue, sanitize_control_tokens=True))
+        return list(self._apply(chat, tools, cue))
 
     def bridge(self, chat: Chat, environment: Iterable[str] = ()) -> list[int]:
         """The ids that follow an answer's last one: the messages, and the cue to answer.
@@ -152,13 +153,14 @@ class ChatTemplate:
                 tools=tools,
                 chat_template=self.text,
                 add_generation_prompt=cue,
+                return_dict=False,
                 **chosen,
                 **self.variables,
             )
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever the template's code raises
             roles = " ".join(str(message["role"]) for message in chat[-4:])
-            why = shown(f"{type(error).__name__}: {error}", FAILURE)
-            raise self.error(f"the chat template fails on messages of {roles}: {why}") from None
+            why = f"the chat template fails on messages of {roles}: {problem(error)}"
+            raise self.error(why) from None
 
     def _end(self, added: set[int]) -> int:
         """The first token behind an answer's text."""
