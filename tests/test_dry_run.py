@@ -15,6 +15,15 @@ import pytest
 
 from commandline import RODS, refused
 from counted_by_hand import MODELS, count
+from rods.envs.python import PythonEnvironment
+from rods.envs.task_file import read_task_file
+from rods.imports import import_class
+from rods.preflight.ground_truth import play
+from rods.renderers.chat import ChatRenderer
+from rods.renderers.families import family_tokenizer
+from rods.renderers.load import load_renderer
+from rods.renderers.settings import RendererSettings
+from rods.rollout.episode import Action
 from scripted_endpoint import Reply, ScriptedEndpoint
 from small_shop import OPTIONS
 
@@ -70,7 +79,7 @@ def test_large_presets_from_the_installed_package(preset: str, tmp_path: Path) -
     long = {task for side in found["episodes"]["too_long"].values() for task in side}
     assert long == {task for task, size in episodes.items() if size > budget} > set()
     assert all(episodes[task] > prompts[task] for task in prompts)
-    assert any("rollout.token_budget" in warning for warning in found["warnings"])
+    assert any("rollout.token_budget" in note for note in found["notes"])
 
     assert found["model"]["parameters"] == PARAMETERS[preset]
     assert found["memory"]["peak"] < found["settings"]["hardware"]["memory"] * 2**30
@@ -134,17 +143,35 @@ def test_tasks_that_do_not_fit_are_named(rods, shop: Path) -> None:
     assert list(found["prompts"]["too_long"]["train"]) == ["t7"]
     assert list(found["episodes"]["too_long"]["train"]) == ["t7"]
     assert list(found["episodes"]["too_long"]["test"]) == ["t12"]
-    assert [warning.split(" above")[0] for warning in found["warnings"][:2]] == [
+    assert [note.split(" above")[0] for note in found["notes"][:2]] == [
         "prompts",
         "episodes",
     ]
-    assert "(t7 " in found["warnings"][0]
+    assert "(t7 " in found["notes"][0]
 
 
 def test_actions_that_are_cut_are_named(rods, shop: Path) -> None:
     found = facts(rods(*DRY, *OPTIONS, "--json", "--set", "rollout.action_tokens=16"))
     assert sum(map(len, found["actions"]["too_long"].values())) == 12
-    assert "rollout.action_tokens = 16: 12 of 12" in " ".join(found["warnings"])
+    assert "rollout.action_tokens = 16: 12 of 12" in " ".join(found["notes"])
+
+
+class Hasty(ChatRenderer):
+    """Reads no call of the hour 9."""
+
+    def parse(self, ids: Any, tools: Any) -> Action:
+        found = super().parse(ids, tools)
+        return Action(malformed="what?") if "'9:00'" in str(found.calls) else found
+
+
+def test_calls_that_are_misread_are_named(shop: Path) -> None:
+    env = PythonEnvironment(import_class("shop:Shop", "env", "", here=True))
+    tasks = read_task_file(shop / "tasks.jsonl", env, ("Shop",))
+    renderer = load_renderer(family_tokenizer("qwen2.5"), RendererSettings(), "model")
+    renderer.__class__ = Hasty
+    played = play(tasks, env, renderer, [task.id for task in tasks], lambda count: None)
+    assert (played.misread, played.failed) == (["t9"], [])
+    assert len(played.sizes) == 12 and len(played.compared) == 11
 
 
 @pytest.mark.parametrize(

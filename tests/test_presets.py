@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 
 from rods.config import load_config
+from rods.errors import UserError
 from rods.files.reading import parse_yaml
+from rods.store.identity import check_settings
+from rods.store.store import Store
 
 LARGE = ("qwen3-4b", "qwen2.5-7b", "llama3.1-8b")
 FOLDER = files("rods") / "presets"
@@ -76,3 +80,12 @@ def test_a_setting_within_a_shared_section() -> None:
     config = load_config("llama3.1-8b", ["policy.vllm.memory_share=0.5"])
     assert config.policy.model == "meta-llama/Llama-3.1-8B-Instruct"
     assert (config.policy.vllm.memory_share, config.policy.vllm.sleep) == (0.5, True)
+
+
+def test_hardware_may_change_when_a_run_continues(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as store:
+        check_settings(store, load_config("smol"), tmp_path)
+        more = ["hardware={gpus: 2, memory: 40, sharded: true, generation: 9, training: 9}"]
+        check_settings(store, load_config("smol", more), tmp_path)
+        with pytest.raises(UserError, match=r"optimizer\.kl"):
+            check_settings(store, load_config("smol", ["optimizer.kl=0.5"]), tmp_path)

@@ -6,8 +6,8 @@ configuration names one, is asked for one completion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rods.config import Config
 from rods.errors import UserError
@@ -18,8 +18,9 @@ from rods.preflight.endpoint import ask
 from rods.preflight.ground_truth import Played, play
 from rods.preflight.lengths import describe
 from rods.preflight.machine import needs
-from rods.preflight.memory import Memory, estimate
+from rods.preflight.memory import estimate
 from rods.preflight.model import Dimensions, Writer, find_dimensions, find_writer
+from rods.preflight.notes import notes
 from rods.preflight.schedule import (
     MORE,
     Epoch,
@@ -29,12 +30,15 @@ from rods.preflight.schedule import (
     most_written,
     training_work,
 )
-from rods.task import Task, by_category
+from rods.renderers.chat import ChatRenderer
+from rods.task import by_category
 from rods.terminal import Bar
+
+if TYPE_CHECKING:
+    from rods.policies.model_tasks import Sides
 
 COMPARED = 3  # episodes of each category that are compared with the chat template
 Facts = dict[str, Any]
-Sides = Mapping[str, Sequence[Task]]
 
 
 def dry_run(config: Config) -> Facts:
@@ -44,9 +48,9 @@ def dry_run(config: Config) -> Facts:
         UserError: the run cannot work.
     """
     check_endpoint(config)
-    known: Facts = {"settings": config.model_dump(mode="json"), "warnings": []}
+    known: Facts = {"settings": config.model_dump(mode="json"), "notes": []}
     if isinstance(config.policy, ModelSettings):
-        known |= _of_model(config, known["warnings"])
+        known |= _of_model(config)
     endpoint = config.synthesis.endpoint
     known["synthesis"] = {
         "mode": config.synthesis.mode,
@@ -58,55 +62,56 @@ def dry_run(config: Config) -> Facts:
     return known
 
 
-def _of_model(config: Config, warnings: list[str]) -> Facts:
-    from rods.policies.model_tasks import prompt_tokens, read_sides, too_small
+def _of_model(config: Config) -> Facts:
+    from rods.policies.model_tasks import read_sides
 
-    settings, budget = settings_of(config), config.rollout.token_budget
+    settings, rollout = settings_of(config), config.rollout
     if config.hardware.sharded and not settings.generation.startswith("vllm"):
         message = f"{settings.generation} cannot sample from a model that is divided among GPUs"
         raise UserError(f"policy.generation: {message}; set vllm_colocate or vllm_server")
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     writer, dimensions = find_writer(settings), find_dimensions(config)
     with read_sides(config) as found:
-        sides = found.sides
-        every = [task for tasks in sides.values() for task in tasks]
-        choose_seeds(sides["train"], config)  # the error comes sooner
-        prompts = (prompt_tokens(t, found.playing, writer.renderer) for t in sides["train"])
-        if (least := _first_below(prompts, budget)) >= budget:
-            raise too_small(budget, least)
-        some = [t for tasks in by_category(sides["train"]).values() for t in tasks[:COMPARED]]
-        compare = frozenset(task.id for task in some)
-        with Bar("episodes of the ground truth", len(every)) as bar:
-            played = play(every, found.playing, writer.renderer, compare, bar.advance)
-    sizes = played.sizes
+        played = _play(config, found, writer.renderer)
+    sides, sizes, budget = found.sides, played.sizes, rollout.token_budget
     train = [task for task in sides["train"] if sizes[task.id].prompt < budget]
-    if played.misread:
-        names = ", ".join(played.misread[:3])
-        message = f"calls of {len(played.misread)} tasks are not read as written ({names})"
-        raise UserError(f"policy.renderer: {message}; set renderer.dialect=prompt")
     seeds = choose_seeds(train, config)
     config.check_categories(task.category for task in seeds)
-    memory = estimate(config, dimensions, most_written(config, sizes.values()))
     foreseen = epochs(config, {c: len(tasks) for c, tasks in by_category(seeds).items()})
+    training = training_work(config, foreseen, train, sizes)
+    measuring = measuring_work(config, foreseen, sides, sizes)
+    most = rollout.action_tokens
     facts = {
         "renderer": _renderer(writer, played),
-        "prompts": describe(sides, sizes, lambda s: s.prompt, lambda n: n < budget),
-        "episodes": describe(sides, sizes, lambda s: s.total, lambda n: n <= budget),
-        "actions": describe(
-            sides, sizes, lambda s: s.longest, lambda n: n <= config.rollout.action_tokens
-        ),
+        "prompts": describe(sides, sizes, lambda size: size.prompt, lambda n: n < budget),
+        "episodes": describe(sides, sizes, lambda size: size.total, lambda n: n <= budget),
+        "actions": describe(sides, sizes, lambda size: size.longest, lambda n: n <= most),
         "left_out": dict(found.left_out),
         "model": dimensions._asdict(),
-        "memory": _memory(config, memory, dimensions),
-        "schedule": _schedule(
-            config,
-            foreseen,
-            training_work(config, foreseen, train, sizes),
-            measuring_work(config, foreseen, sides, sizes),
-        ),
+        "memory": _memory(config, dimensions, most_written(config, sizes.values())),
+        "schedule": _schedule(foreseen, training, measuring),
     }
-    warnings += _warnings(config, facts, played)
-    return facts
+    return {**facts, "notes": [*notes(config, facts, played)]}
+
+
+def _play(config: Config, found: Sides, renderer: ChatRenderer) -> Played:
+    """Play all ground truths, after what can be refused without that."""
+    from rods.policies.model_tasks import prompt_tokens, too_small
+
+    train, budget = found.sides["train"], config.rollout.token_budget
+    choose_seeds(train, config)
+    prompts = (prompt_tokens(task, found.playing, renderer) for task in train)
+    if (least := _first_below(prompts, budget)) >= budget:
+        raise too_small(budget, least)
+    every = [task for tasks in found.sides.values() for task in tasks]
+    some = [task for tasks in by_category(train).values() for task in tasks[:COMPARED]]
+    with Bar("episodes of the ground truth", len(every)) as bar:
+        played = play(every, found.playing, renderer, {task.id for task in some}, bar.advance)
+    if played.misread:
+        names = ", ".join(played.misread[:COMPARED])
+        message = f"calls of {len(played.misread)} tasks are not read as written ({names})"
+        raise UserError(f"policy.renderer: {message}; set policy.renderer.dialect=prompt")
+    return played
 
 
 def _first_below(values: Iterable[int], limit: int) -> int:
@@ -131,17 +136,17 @@ def _renderer(writer: Writer, played: Played) -> Facts:
     }
 
 
-def _memory(config: Config, memory: Memory, model: Dimensions) -> Facts:
-    whole = settings_of(config).lora is None
-    trained = model.parameters if whole else model.adapters
+def _memory(config: Config, model: Dimensions, written: float) -> Facts:
+    found = estimate(config, model, written)
+    trained = model.parameters if settings_of(config).lora is None else model.adapters
     return {
-        **memory._asdict(),
-        "peak": memory.peak,
+        **found._asdict(),
+        "peak": found.peak,
         "checkpoint": 12.0 * trained,  # weights and AdamW's moments in float32
     }
 
 
-def _schedule(config: Config, foreseen: Sequence[Epoch], training: Work, measuring: Work) -> Facts:
+def _schedule(foreseen: Sequence[Epoch], training: Work, measuring: Work) -> Facts:
     last = foreseen[-1]
     return {
         "epochs": [epoch._asdict() for epoch in foreseen],
@@ -156,33 +161,3 @@ def _schedule(config: Config, foreseen: Sequence[Epoch], training: Work, measuri
         },
         "more": MORE,
     }
-
-
-def _warnings(config: Config, facts: Facts, played: Played) -> list[str]:
-    """What may be wrong with a run that can work."""
-    rollout, hardware = config.rollout, config.hardware
-    found = []
-    for what, name, effect in (
-        ("prompts", "rollout.token_budget", "they are left out, or fail if they are test tasks"),
-        ("episodes", "rollout.token_budget", "their last turns cannot be reached"),
-        ("actions", "rollout.action_tokens", "their calls are cut off"),
-    ):
-        long = {k: v for side in facts[what]["too_long"].values() for k, v in side.items()}
-        if long:
-            worst = sorted(long, key=lambda label: -long[label])
-            names = ", ".join(f"{label} {long[label]:,}" for label in worst[:3])
-            limit = rollout.token_budget if "budget" in name else rollout.action_tokens
-            count = f"{len(long)} of {len(facts[what]['tasks'])}"
-            found.append(f"{what} above {name} = {limit:,}: {count} ({names}); {effect}")
-    if played.failed:
-        names = ", ".join(played.failed[:3])
-        found.append(f"ground truths not rewarded in full: {len(played.failed)} ({names})")
-    if unequal := facts["renderer"]["episodes_unequal"]:
-        found.append(f"episodes that differ from the chat template: {', '.join(unequal)}")
-    gib = facts["memory"]["peak"] / 2**30
-    if gib > hardware.memory:
-        found.append(f"about {gib:.0f} GiB are needed, and hardware.memory is {hardware.memory:g}")
-    episodes = facts["memory"]["episodes"]
-    if episodes is not None and episodes < 1:
-        found.append(f"vLLM holds {episodes:.1f} whole episodes; raise policy.vllm.memory_share")
-    return found

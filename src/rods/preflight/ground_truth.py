@@ -6,7 +6,7 @@ that training would see of a policy that makes exactly the right calls and says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,22 +64,26 @@ class Played:
 class GroundTruthPolicy:
     """Writes the calls of each task's ground truth, and an end after each turn's calls.
 
-    Attributes:
-        answers: for each episode the ids of its actions so far.
-        read: for each episode the number of ids that it was given, added up over its actions.
+    If the episode has fallen behind, because a call was not read, more ends follow.
     """
 
     def __init__(self, renderer: ChatRenderer, tasks: Sequence[Task]) -> None:
         self._renderer = renderer
         self._left = [actions(task) for task in tasks]
-        self.answers: list[list[int]] = [[] for _ in tasks]
-        self.read = [0] * len(tasks)
+        self._made: list[list[int]] = [[] for _ in tasks]  # lengths of the actions
+        self._read = [0] * len(tasks)
 
     async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
-        made = self._renderer.write(next(self._left[sampling.episode]))
-        self.answers[sampling.episode].append(len(made))
-        self.read[sampling.episode] += len(ids)
+        made = self._renderer.write(next(self._left[sampling.episode], ()))
+        self._made[sampling.episode].append(len(made))
+        self._read[sampling.episode] += len(ids)
         return Generation(made, [0.0] * len(made))
+
+    def size(self, episode: int, prompt: int, total: int) -> Size:
+        """The size of an episode that has ended."""
+        made = self._made[episode]
+        longest = max(made, default=0)  # none if the environment has lost it
+        return Size(prompt, total, sum(made), self._read[episode], len(made), longest)
 
 
 def actions(task: Task) -> Iterator[Sequence[Call]]:
@@ -94,7 +98,7 @@ def play(
     tasks: Sequence[Task],
     env: Environment,
     renderer: ChatRenderer,
-    compare: frozenset[str],
+    compare: Collection[str],
     tick: Callable[[int], None],
 ) -> Played:
     """Play the ground truths of all tasks.
@@ -113,21 +117,14 @@ def play(
         part = tasks[first : first + AT_ONCE]
         policy = GroundTruthPolicy(renderer, part)
         for place, rollout in enumerate(runner.run(part, policy)):
-            task, lengths = part[place], policy.answers[place]
-            prompt = len(rollout.prompt_ids)
-            total = prompt + len(rollout.completion_ids)
-            found.sizes[task.id] = Size(
-                prompt, total, sum(lengths), policy.read[place], len(lengths), max(lengths)
-            )
-            if made(rollout) != [[*calls] for calls in actions(task)]:
+            task, ids = part[place], [*rollout.prompt_ids, *rollout.completion_ids]
+            found.sizes[task.id] = policy.size(place, len(rollout.prompt_ids), len(ids))
+            if not rollout.lost and made(rollout) != [[*calls] for calls in actions(task)]:
                 found.misread.append(task.label)
             elif not rollout.complete:
                 found.failed.append(task.label)
-            if task.id in compare:
-                found.compared[task.label] = renderer.whole(rollout.conversation) == [
-                    *rollout.prompt_ids,
-                    *rollout.completion_ids,
-                ]
+            elif task.id in compare:
+                found.compared[task.label] = renderer.whole(rollout.conversation) == ids
         tick(len(part))
     return found
 

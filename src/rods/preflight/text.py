@@ -45,8 +45,8 @@ def show(facts: Facts, screen: Screen) -> None:
                 screen.show(table)
     screen.show(_synthesis(facts["synthesis"]))
     screen.show(_machine(facts["machine"]))
-    for warning in facts["warnings"]:
-        screen.say(f"Note: {warning}.")
+    for note in facts["notes"]:
+        screen.say(f"Note: {note}.")
     if "renderer" not in facts:
         screen.say("Tokens, memory and hours are estimated for policy.name=model only.")
 
