@@ -20,6 +20,7 @@ MODEL = "rods: openai is not installed: pip install 'rods[llm]'"
 EXPORT = "rods: pyarrow is not installed: pip install 'rods[export]'"
 EPISODES = str(ROOT / "docs" / "episodes.jsonl")
 ASKED = ["--backend", "llm", "--url", "http://127.0.0.1:9/v1", "--model", "m"]
+ENDPOINT = ["--endpoint", *ASKED[3:], "--out", "v"]
 EXPORTED = ["t.jsonl", "--env", "shop:Shop", "--out"]
 # What each command says where there is nothing but the wheel: in this order, since later ones read
 # what earlier ones wrote. "" where it works.
@@ -40,6 +41,9 @@ SAID = [
     (["profile", "t.jsonl", *OPTIONS], ""),
     (["profile", "t.jsonl"], BENCHMARK),
     (["score", EPISODES], BENCHMARK),
+    (["eval", *ENDPOINT], BENCHMARK),
+    (["eval", *ENDPOINT, *OPTIONS], MODEL),
+    (["eval", "--model", "m", "--out", "v", *OPTIONS], TRAINER),
     (["audit"], BENCHMARK),
     (["play", "multi_turn_base_1"], BENCHMARK),
     (["simulate", "--tasks", "8", "--steps", "4", "--seeds", "1", "--out", "p.html"], ""),

@@ -24,6 +24,7 @@ app = typer.Typer(
 EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a terminal
     training.train: "rods train --run runs/demo --preset micro --seed 0",
     training.report: "rods report runs/demo",
+    evaluation.eval: "rods eval --endpoint URL --model NAME --limit 20 --out runs/eval",
     synth.synth: "rods synth --count 100 --out tasks.jsonl",
     tasks.verify: "rods verify tasks.jsonl",
     tasks.export: "rods export tasks.jsonl --format bfcl --out exported",
@@ -34,8 +35,6 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
     training.simulate: "rods simulate --sweep pool.beta=0.1,0.2 --seeds 5",
     training.doctor: "rods doctor runs/demo",
 }
-EVAL = "rods eval --endpoint http://127.0.0.1:8000/v1 --model NAME --limit 20 --out runs/eval"
-app.command("eval", epilog=f"Example: {EVAL}")(alone()(evaluation.evaluate))
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(alone()(command))
 envs_app = typer.Typer(help="Your own environments.", no_args_is_help=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rods.evaluation.model import ModelEvaluation
 
 
-def evaluate(
+def eval(
     endpoint: Annotated[
         str | None,
         typer.Option(help="OpenAI-compatible server: http://…/v1, or a YAML file with settings."),

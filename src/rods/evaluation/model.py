@@ -24,12 +24,12 @@ class ModelEvaluation:
     """
 
     def __init__(self, settings: EvaluationSettings, model: str, size: int) -> None:
+        require(*TRAINER)
         from rods.policies.causal_model import load_model
         from rods.policies.gguf import folder_of
         from rods.policies.model import ModelSettings
         from rods.policies.weights import weights_digest
 
-        require(*TRAINER)
         self.settings, self._size = settings, size
         named = ModelSettings(model=model, renderer=settings.renderer)
         self._loaded = load_model(named, "eval")
