@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -336,4 +337,4 @@ def test_the_micro_policy_reads_hints_behind_long_errors() -> None:
 def test_hints_are_off_unless_asked_for() -> None:
     assert load_config("micro").rollout.hints is False
     assert load_config("micro", ["rollout.hints=true"]).rollout.hints is True
-    assert Runner.__dataclass_fields__["hinter"].default is None
+    assert signature(Runner).parameters["hinter"].default is None

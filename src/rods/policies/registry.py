@@ -35,6 +35,11 @@ class PolicySettings(Setting):
 
     name: str = DEFAULT
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Optional packages that a run needs, by the names under which they are imported."""
+        return ()
+
 
 @dataclass(frozen=True)
 class LoadedPolicy:
