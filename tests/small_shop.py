@@ -51,3 +51,16 @@ def open_shop(folder: Path) -> None:
         for hour in range(7, 19)
     ]
     (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def ask_first(folder: Path) -> None:
+    """Let the first turn of each task lack an argument, so that it needs no call: an agent that
+    makes none passes it."""
+    file = folder / "tasks.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for row in rows:
+        hour = row["id"].removeprefix("t")
+        last = {"user": f"At {hour}:00.", "calls": row["turns"][0]["calls"]}
+        row["turns"] = [{"user": "Open on Monday.", "calls": []}, last]
+        row["category"] = "miss_param"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

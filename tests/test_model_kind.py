@@ -18,7 +18,7 @@ from rods.policies.causal_model import load_model
 from rods.policies.model import ModelSettings
 from rods.policies.registry import kind_of
 from rods.store.store import Store
-from small_shop import OPTIONS
+from small_shop import OPTIONS, ask_first
 from stock_model import make_model
 
 LORA = "policy.lora={rank: 2, targets: [q_proj, v_proj]}"
@@ -42,10 +42,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def train(rods: Callable[..., Done], shop: Path, stock: Path) -> Callable[..., Done]:
     """`rods train` of the model on the shop's tasks, whose first turn needs no call."""
-    rows = [json.loads(line) for line in (shop / "tasks.jsonl").read_text().splitlines()]
-    for row in rows:
-        row["turns"].insert(0, {"user": "Good morning.", "calls": []})
-    (shop / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ask_first(shop)
 
     def call(run: str, *settings: str, **options: Any) -> Done:
         chosen = [f"{k}={v}" for k, v in {**SMALL, "policy.model": stock}.items()]

@@ -45,6 +45,9 @@ class Ranks:
         """The values of all processes in their order, in the first process; [] in the others."""
         return [value]
 
+    def close(self) -> None:
+        """The run is over: wait for the other processes and end the connection."""
+
     def decide(self, function: Callable[[], T]) -> T:
         """What `function` returns in the first process, in all processes; others do not call it.
 

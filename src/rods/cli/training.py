@@ -58,6 +58,7 @@ def train(
     with Stopper() as stopper:
         with shown as display, suppress(KeyboardInterrupt):
             summary = run_training(config, run, display, stopper, ranks)
+            ranks.close()
         if summary is None:
             if ranks.first:
                 screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")

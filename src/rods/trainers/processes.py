@@ -49,6 +49,11 @@ class TorchRanks(Ranks):
             distributed.gather_object(value, values, dst=0, group=self._group)
         return values or []
 
+    def close(self) -> None:
+        with _connected():
+            distributed.barrier(group=self._group)
+            distributed.destroy_process_group()  # threads of it must not outlive the interpreter
+
 
 @contextmanager
 def _connected() -> Iterator[None]:
