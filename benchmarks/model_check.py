@@ -37,7 +37,7 @@ CLOSE = 0.05  # mean difference of log-probabilities in bfloat16
 LORA = "policy.lora={rank: 16, alpha: 32, dropout: 0.0, targets: [all-linear]}"
 WHOLE = ("steps=2", "evaluation.tasks=0")
 SIZES = {  # of the model, of a step, and of the comparison
-    "cuda": ({"width": 768, "layers": 12, "heads": 12, "ending": 0.0075}, (8, 8, 96), (16, 2_000)),
+    "cuda": ({"width": 768, "layers": 12, "heads": 12, "ending": 0.0075}, (8, 8, 48), (16, 2_000)),
     "cpu": ({"width": 32, "layers": 2, "heads": 4, "ending": 0.015}, (4, 2, 48), (2, 200)),
 }
 
@@ -94,7 +94,7 @@ def train(
         "policy.renderer": "{tool_docs: short}",
         "policy.rows": 64,
         "rollout": f"{{group_size: {size}, tasks_per_step: {tasks}, token_budget: 2560,"
-        f" action_tokens: {tokens}}}",
+        f" action_tokens: {tokens}, attempts: 2}}",
         "optimizer": "{learning_rate: 1.0e-4, microbatch: 4}",
         "stages": "[{categories: [miss_func, miss_param], expand: false}]",
         "pool.seeds": 16,
