@@ -65,7 +65,7 @@ def supervised(patched: pytest.MonkeyPatch) -> list[Supervisor]:
         started.append(Supervisor(*arguments, **settings))  # type: ignore[arg-type]
         return started[0]
 
-    patched.setattr("rods.run.Supervisor", start)
+    patched.setattr("rods.lead.Supervisor", start)
     return started
 
 
