@@ -132,12 +132,16 @@ def any_task(rng: random.Random) -> Task:
 
 
 class AnyPolicy:
-    """Writes actions of all kinds, and keeps each as ids and as a message of a chat template."""
+    """Writes actions of all kinds, and keeps each as ids and as a message of a chat template.
+
+    Attributes:
+        seen: number of ids before each action, by episode.
+    """
 
     def __init__(self, renderer: ChatRenderer, seed: int, kinds: Sequence[str]) -> None:
         self._renderer, self._seed, self._kinds = renderer, seed, kinds
         self._rngs: dict[int, random.Random] = {}
-        self.seen: dict[int, list[list[int]]] = {}
+        self.seen: dict[int, list[int]] = {}
         self.made: dict[int, list[list[int]]] = {}
         self.said: dict[int, list[dict[str, Any]]] = {}
 
@@ -145,7 +149,7 @@ class AnyPolicy:
         episode = sampling.episode
         rng = self._rngs.setdefault(episode, random.Random(f"{self._seed} {episode}"))
         made, said = self._action(rng)
-        self.seen.setdefault(episode, []).append(list(ids))
+        self.seen.setdefault(episode, []).append(len(ids))
         self.made.setdefault(episode, []).append(made)
         self.said.setdefault(episode, []).append({"role": "assistant", **said})
         return Generation(made, [-1.0] * len(made))
