@@ -16,11 +16,17 @@ from rendering import WHOLE, play, renderer_of, template_chat, template_ids
 from rods.renderers.families import FAMILIES
 from rods.renderers.tools import function_schema
 
+RENDERERS: dict[str, dict[str, Any]] = {
+    **{family: {"family": family} for family in FAMILIES},
+    "qwen3 with thoughts": {"family": "qwen3", "thinking": True},
+    "qwen3.5": {"family": "qwen3", "template": "qwen3_5_nothink"},
+}
 
-@pytest.mark.parametrize("family", FAMILIES)
+
+@pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("episodes", [12, pytest.param(500, marks=pytest.mark.slow)])
-def test_ids_are_those_of_the_template(family: str, episodes: int) -> None:
-    renderer = renderer_of(family)
+def test_ids_are_those_of_the_template(name: str, episodes: int) -> None:
+    renderer = renderer_of(**RENDERERS[name])
     rollouts, policy = play(renderer, seed=episodes, episodes=episodes)
     for number, rollout in enumerate(rollouts):
         ids = rollout.prompt_ids + rollout.completion_ids
