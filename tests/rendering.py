@@ -4,6 +4,7 @@ of a chat template that the episode should equal."""
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from copy import copy
 from functools import cache
@@ -132,12 +133,16 @@ def any_task(rng: random.Random) -> Task:
 
 
 class AnyPolicy:
-    """Writes actions of all kinds, and keeps each as ids and as a message of a chat template."""
+    """Writes actions of all kinds, and keeps each as ids and as a message of a chat template.
+
+    Attributes:
+        seen: number of ids before each action, by episode.
+    """
 
     def __init__(self, renderer: ChatRenderer, seed: int, kinds: Sequence[str]) -> None:
         self._renderer, self._seed, self._kinds = renderer, seed, kinds
         self._rngs: dict[int, random.Random] = {}
-        self.seen: dict[int, list[list[int]]] = {}
+        self.seen: dict[int, list[int]] = {}
         self.made: dict[int, list[list[int]]] = {}
         self.said: dict[int, list[dict[str, Any]]] = {}
 
@@ -145,7 +150,7 @@ class AnyPolicy:
         episode = sampling.episode
         rng = self._rngs.setdefault(episode, random.Random(f"{self._seed} {episode}"))
         made, said = self._action(rng)
-        self.seen.setdefault(episode, []).append(list(ids))
+        self.seen.setdefault(episode, []).append(len(ids))
         self.made.setdefault(episode, []).append(made)
         self.said.setdefault(episode, []).append({"role": "assistant", **said})
         return Generation(made, [-1.0] * len(made))
@@ -159,13 +164,15 @@ class AnyPolicy:
         text, stop = renderer.show(renderer.write(calls)), [renderer.stop_ids[0]]
         message: dict[str, Any] = {"content": "", "tool_calls": [_of_template(c) for c in calls]}
         if kind in ("broken", "cut"):
-            text = text[: rng.randrange(text.index("{"), len(text))].rstrip()
+            start = re.search("[{=]", text)
+            assert start is not None
+            text = text[: rng.randrange(start.start(), len(text))].rstrip()
             message, stop = {"content": text}, stop if kind == "broken" else []
         elif renderer.facts.notation == "Bare":
             message = message if len(calls) == 1 else {"content": text}  # it writes one at most
         elif kind == "words":
             before = done.removesuffix(END)
-            gap = "" if renderer.facts.notation == "Named" else "\n"
+            gap = {"Named": "", "Tagged": "\n\n"}.get(renderer.facts.notation, "\n")
             text, message["content"] = before + WORDS + gap + text.removeprefix(before), WORDS
         return [*renderer.tokenizer.encode(text, add_special_tokens=False), *stop], message
 
@@ -185,9 +192,13 @@ def tokenizer_of(family: str) -> Any:
 
 
 @cache
-def renderer_of(family: str, **settings: Any) -> ChatRenderer:
-    """The renderer of a family; without thoughts, where the family may have them."""
-    kwargs = {"enable_thinking": False} if family == "qwen3" else {}
+def renderer_of(family: str, thinking: bool = False, **settings: Any) -> ChatRenderer:
+    """The renderer of a family.
+
+    Args:
+        thinking: whether the model may write thoughts, if the family has them.
+    """
+    kwargs = {"enable_thinking": False} if family == "qwen3" and not thinking else {}
     chosen = RendererSettings(**{"chat_template_kwargs": kwargs, **settings})
     return load_renderer(tokenizer_of(family), chosen, f"family={family}")
 

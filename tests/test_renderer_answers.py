@@ -180,6 +180,7 @@ READ: list[tuple[str, str, tuple[Call, ...] | None]] = [
     ("mistral", f"[TOOL_CALLS][{CALL}]", None),
     ("mistral", NAMED.replace("[ARGS]", ""), None),
     ("mistral", NAMED.replace("echo", ""), None),
+    ("mistral", NAMED.replace("[ARGS]", NAMED), None),
     ("mistral", NAMED.removeprefix("[TOOL_CALLS]"), None),
     ("mistral", f"{NAMED}Done.", None),
     # EnvTuning's protocol

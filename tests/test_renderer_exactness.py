@@ -16,11 +16,17 @@ from rendering import WHOLE, play, renderer_of, template_chat, template_ids
 from rods.renderers.families import FAMILIES
 from rods.renderers.tools import function_schema
 
+RENDERERS: dict[str, dict[str, Any]] = {
+    **{family: {"family": family} for family in FAMILIES},
+    "qwen3 with thoughts": {"family": "qwen3", "thinking": True},
+    "qwen3.5": {"family": "qwen3", "template": "qwen3_5_nothink"},
+}
 
-@pytest.mark.parametrize("family", FAMILIES)
+
+@pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("episodes", [12, pytest.param(500, marks=pytest.mark.slow)])
-def test_ids_are_those_of_the_template(family: str, episodes: int) -> None:
-    renderer = renderer_of(family)
+def test_ids_are_those_of_the_template(name: str, episodes: int) -> None:
+    renderer = renderer_of(**RENDERERS[name])
     rollouts, policy = play(renderer, seed=episodes, episodes=episodes)
     for number, rollout in enumerate(rollouts):
         ids = rollout.prompt_ids + rollout.completion_ids
@@ -54,15 +60,17 @@ def test_ids_are_those_of_the_renderers_library(family: str, episodes: int) -> N
     for number, rollout in enumerate(rollouts):
         chat = template_chat(rollout, policy.said[number])
         spoken = [at for at, message in enumerate(chat) if message["role"] == "assistant"]
-        seen, made = policy.seen[number], policy.made[number]
+        ids, seen = rollout.prompt_ids + rollout.completion_ids, policy.seen[number]
         tools = [function_schema(tool) for tool in rollout.conversation.tools]
         first = oracle.render_ids(chat[: spoken[0]], tools=tools, add_generation_prompt=True)
-        assert seen[0] == list(first)
+        assert rollout.prompt_ids == list(first)
         for turn, (at, until) in enumerate(pairwise(spoken)):
-            bridge = oracle.bridge_to_next_turn(seen[turn], made[turn], chat[at + 1 : until])
-            if until > at + 1:  # the library makes none for an empty turn
-                assert seen[turn + 1] == list(bridge.token_ids)
-                bridges += 1
+            if until == at + 1:
+                continue  # the library makes nothing of an empty turn
+            before, new = ids[: seen[turn]], chat[at + 1 : until]
+            bridge = oracle.bridge_to_next_turn(before, policy.made[number][turn], new)
+            assert ids[: seen[turn + 1]] == list(bridge.token_ids)
+            bridges += 1
     assert bridges > episodes
 
 

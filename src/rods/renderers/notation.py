@@ -41,7 +41,7 @@ class Notation(ABC):
     marks: tuple[str, ...] = ()
     most = 1000
     trace = re.compile(
-        r'</?(?:tool|function|parameter)|\[/?tool_|\[args\]|python_tag|"(?:arguments|parameters)"\s*:',
+        r'</?(?:tool|function|parameter)|tool_call|\[/?tool_|\[args\]|python_tag|"argum|"param',
         re.IGNORECASE,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rods.envs.calls import CallError, Refusal, shown
-from rods.envs.literals import read_json, read_json_at
+from rods.envs.literals import after_blanks, read_json, read_json_at
 from rods.envs.notation import END_MARK, MARK
 from rods.renderers.notation import (
     END,
@@ -66,7 +66,7 @@ class Tagged(Notation):
         at, calls = self.first(text, MARK, tools), []
         while at < len(text):
             name, at = self._open(text, skip(text, at, MARK), "<function=")
-            at, tool = skip(text, at, ""), tools.get(name)
+            at, tool = after_blanks(text, at), tools.get(name)
             arguments: dict[str, Any] = {}
             while text.startswith("<parameter=", at):
                 key, start = self._open(text, at, "<parameter=")
@@ -136,7 +136,10 @@ class Named(Notation):
 
     form = f"Write each call as [TOOL_CALLS]TOOL[ARGS]{{PARAMETER: VALUE}}. {OR_WORDS}"
     marks = ("[TOOL_CALLS]", "[ARGS]")
-    trace = re.compile(rf"{Notation.trace.pattern}|\[(?:tool|arg)|\}}\s*\Z", re.IGNORECASE)
+    trace = re.compile(
+        rf"{Notation.trace.pattern}|\[(?:tool|arg|ar\W)|(?:calls|args)\]|\}}\s*\Z", re.I
+    )
+    _start = re.compile(r"\[TOOL_CALLS\]\s*([^\s\[\]{}]+)\s*\[ARGS\]")
 
     def _write(self, calls: Sequence[Call]) -> str:
         return "".join(f"[TOOL_CALLS]{c.name}[ARGS]{as_json(c.arguments)}" for c in calls)
@@ -144,10 +147,11 @@ class Named(Notation):
     def _read(self, text: str, tools: Tools) -> list[Call]:
         at, calls = self.first(text, "[TOOL_CALLS]", tools), []
         while at < len(text):
-            start = skip(text, at, "[TOOL_CALLS]")
-            end = text.find("[ARGS]", start)
-            value, at = read_json_at(text, skip(text, end, "[ARGS]"), NO_CALL)
-            calls.append(call_of({"name": text[start:end].strip(), "arguments": value}))
+            found = self._start.match(text, at)
+            if found is None:
+                raise CallError(Refusal.NOT_CALLS, f"a name is missing at character {at}")
+            value, at = read_json_at(text, found.end(), NO_CALL)
+            calls.append(call_of({"name": found[1], "arguments": value}))
         return calls
 
 
