@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +20,8 @@ from rods.terminal import Screen, command_line, complain, say
 if TYPE_CHECKING:
     from rods.evaluation.endpoint import EndpointEvaluation
     from rods.evaluation.model import ModelEvaluation
+
+T = TypeVar("T")
 
 
 def eval(
@@ -153,7 +156,7 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
     ):
         try:
             with Progress(folder, total) as progress:
-                failed = asyncio.run(evaluation.play(folder, progress.tick))
+                failed = asyncio.run(_quiet(evaluation.play(folder, progress.tick)))
             if failed:
                 (task, _), first = next(iter(failed.items()))
                 trouble = f"{len(failed)} episodes were not answered; the first, {task}: {first}"
@@ -174,6 +177,17 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
             native = agent["kind"] == "endpoint" and agent["dialect"] == "native"
             way = "; if the server ignores them, write them into the prompt with --dialect prompt"
             complain(f"no episode has a call although tools are offered{way if native else ''}")
+
+
+async def _quiet(play: Coroutine[Any, Any, T]) -> T:
+    """Without a traceback for each episode that an interrupt ended; one line says it."""
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), KeyboardInterrupt):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(report)
+    return await play
 
 
 def _print(summary: dict[str, Any], identity: dict[str, Any], out: Path, *, as_json: bool) -> None:
