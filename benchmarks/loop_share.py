@@ -20,13 +20,14 @@ from statistics import median
 from typing import Any
 
 from rods.cli.display import Display
-from rods.config import Config, load_config
+from rods.config import Config
 from rods.curriculum.pool import Event
 from rods.curriculum.selector import Parent
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.group import GroupRewards
 from rods.job_result import JobResult
 from rods.loop import Loop
+from rods.presets import load_config
 from rods.processes import Stopper
 from rods.run import train
 from rods.store.schema import Job

@@ -11,10 +11,10 @@ import argparse
 import json
 from pathlib import Path
 
-from rods.config import load_config
 from rods.envs.bfcl import BfclEnvironment
 from rods.micro.benchmark import SETTINGS, SHIPPED, make_policy, make_tokenizer, policy_key
 from rods.micro.kind import settings_of
+from rods.presets import load_config
 from rods.terminal import Bar
 
 

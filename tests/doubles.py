@@ -10,11 +10,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from rods.config import Config, load_config
+from rods.config import Config
 from rods.curriculum.audit import faults
 from rods.envs.bfcl_data import CATEGORIES
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.presets import load_config
 from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.task import Call, Task, Turn

@@ -167,7 +167,7 @@ def test_the_report_has_a_row_and_a_line_for_each(tmp_path: Path) -> None:
     for step in (0, 4):
         for side in ("test", "validation"):
             rows = [Evaluation(step, side, n, 0.5, 0.25, 8) for n in ("overall", *names)]
-            store.add_evaluation(rows)
+            store.measures.add_heldout(rows)
     store.close()
     page = write_report(tmp_path).read_text("utf-8")
     assert re.findall(r'<th scope="row">(kind \d|overall)</th>', page) == [*names, "overall"]

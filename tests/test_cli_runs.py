@@ -12,8 +12,8 @@ import pytest
 
 from commandline import refused
 from doubles import begin, finish, go, make_config
-from rods.config import load_config
 from rods.curriculum.pool import Event
+from rods.presets import load_config
 from rods.processes import Stopper
 from rods.run import Watch, _Run, train
 from rods.store.identity import check_settings

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rods.config import Config, load_config, preset_names
+from rods.config import Config
 from rods.errors import UserError
+from rods.presets import load_config, preset_names
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -248,7 +248,7 @@ def test_a_long_read_stops_nobody(store: Store) -> None:
         ("events SET kind = 'seedes'", lambda store: store.events()),
         ("epochs SET task_ids = '['", lambda store: store.epochs.all()),
         ("epochs SET task_ids = '['", lambda store: store.epochs.last()),
-        ("metrics SET line = ''", lambda store: store.metrics()),
+        ("metrics SET line = ''", lambda store: store.measures.metrics()),
         ("episodes SET transcript = '{'", lambda store: store.episodes()),
         ("ends SET carried = '3/0'", lambda store: store.epochs.carried()),
         ("ends SET carried = '1e999999999'", lambda store: store.epochs.carried()),
@@ -264,7 +264,7 @@ def test_a_damaged_value_is_told(tmp_path: Path, harm: str, read) -> None:
     loop = begin(make_config(2), tmp_path)
     go(loop, 6)
     loop.store.set_meta("config", {})
-    loop.store.add_metrics(1, {})
+    loop.store.measures.add_metrics(1, {})
     loop.store.add_episode(1, SEEDS[0].id, 0.5, "answered", [])
     loop.store.db.write(f"UPDATE {harm}")
     loop.store.close()

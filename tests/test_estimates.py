@@ -9,11 +9,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from rods.config import Config, load_config
+from rods.config import Config
 from rods.policies.model import ModelSettings
 from rods.preflight.memory import Memory, estimate
 from rods.preflight.model import find_dimensions
 from rods.preflight.schedule import epochs
+from rods.presets import load_config
 
 MODEL = {
     "hidden_size": 256,

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.config import load_config
 from rods.envs.base import Environment, Observation, Outcome, Work, execute_here
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, tool_specs
@@ -22,6 +21,7 @@ from rods.envs.hints import MAX_HINT, Hinter
 from rods.envs.notation import parse_calls
 from rods.envs.state import State
 from rods.micro.renderer import HINT_TOKENS, MicroRenderer, build_tokenizer
+from rods.presets import load_config
 from rods.reward import gold_trace
 from rods.rollout.episode import Action, Episode
 from rods.rollout.messages import HINT, Message

@@ -14,12 +14,12 @@ import pytest
 
 from commandline import refused
 from fragile import Fragile
-from rods.config import load_config
 from rods.errors import UserError
 from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.policies.registry import PolicySettings, kind_of
 from rods.policies.tasks import choose_seeds
+from rods.presets import load_config
 from rods.store.identity import check_settings
 from rods.store.store import Store
 from stock_kind import StockKind, StockSettings

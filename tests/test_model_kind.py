@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from commandline import Done, refused
-from rods.config import load_config
 from rods.policies.causal_model import load_model
 from rods.policies.model import ModelSettings
 from rods.policies.registry import kind_of
+from rods.presets import load_config
 from rods.store.store import Store
 from small_shop import OPTIONS, ask_first
 from stock_model import make_model
@@ -153,7 +153,7 @@ def test_tasks_that_do_not_fit_are_counted_and_named(
     assert notice in " ".join(done.out.split())
     store = Store(shop / "run", role="reader")
     left_out, seeds = store.meta("left_out"), store.tasks().values()
-    measured = [row for row in store.evaluations() if row.side == "test"]
+    measured = [row for row in store.measures.heldout() if row.side == "test"]
     store.close()
     assert set(left_out) == {"t7", "t12"} and "tokens" in left_out["t7"]
     assert "t7" not in {task.source for task in seeds}

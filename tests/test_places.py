@@ -15,10 +15,10 @@ import pytest
 
 from commandline import RODS, refused
 from rods.cache import LIBRARIES, cache_folder, place_libraries
-from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.errors import UserError
 from rods.extras import COMMANDS, MODEL, RANKS, require
+from rods.presets import load_config
 from rods.store.identity import check_settings
 from rods.store.store import Store
 from small_shop import OPTIONS, open_shop

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rods.config import load_config
 from rods.errors import UserError
 from rods.files.reading import parse_yaml
+from rods.presets import load_config
 from rods.store.identity import check_settings
 from rods.store.store import Store
 

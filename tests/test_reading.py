@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.config import preset_names
 from rods.errors import UserError
 from rods.files.plain_data import MOST_DEPTH, Author, ReadError, plain
 from rods.files.reading import decode, entries, parse_json, parse_yaml, read_text
+from rods.presets import preset_names
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text() | st.sampled_from(["on", "12:30", "1e3", "", "~", "<<", "\0", "a\u2028b", "😀"])

@@ -99,7 +99,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         long = ["agent", "x" * (MAX_TRANSCRIPT + 500)]
         store.add_episode(2, made[0].id, 0.5, HOSTILE, [["user", HOSTILE], long, ["error", "no"]])
         for step, side in ((0, "test"), (0, "validation"), (2, "test"), (2, "validation")):
-            store.add_evaluation(
+            store.measures.add_heldout(
                 Evaluation(step, side, name, 0.25 + step / 10, 0.125 + step / 10, 8)
                 for name in (*CATEGORIES, "overall")
             )

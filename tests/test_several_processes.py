@@ -86,7 +86,7 @@ class Shop:
             "tasks": store.tasks(),
             "groups": store.groups(),
             "events": store.events(),
-            "evaluations": store.evaluations(),
+            "evaluations": store.measures.heldout(),
         }
         store.close()
         return found

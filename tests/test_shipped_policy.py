@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rods.config import load_config
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import tool_specs
 from rods.micro.benchmark import SHIPPED, shipped, vocabulary
 from rods.micro.model import MicroForCausalLM
 from rods.micro.renderer import build_tokenizer
 from rods.micro.tokenizer import MicroTokenizer
+from rods.presets import load_config
 
 
 def test_it_is_the_one_of_the_preset() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rods.config import load_config
 from rods.group import Signal
+from rods.presets import load_config
 from rods.simulate.items import as_task
 from rods.simulate.measures import Point
 from rods.simulate.settings import Settings

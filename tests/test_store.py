@@ -42,14 +42,14 @@ def fill(store: Store, step: int) -> None:
         store.add_events([Event(step, 0, task.id, "seeded")])
         store.epochs.add(step, step, [task.id])
         store.epochs.close(step, step, Fraction(step, 7))
-        store.add_metrics(step, {"step": step})
+        store.measures.add_metrics(step, {"step": step})
         store.add_episode(step, task.id, 0.5, "answered", [["user", "hello"]])
-        store.add_evaluation([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
+        store.measures.add_heldout([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
 
 
 def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.epochs.ends()]
-    return [*found, store.episodes(), store.evaluations(), store.metrics()]
+    return [*found, store.episodes(), store.measures.heldout(), store.measures.metrics()]
 
 
 def test_going_back_forgets_later_steps_only(tmp_path: Path, store: Store) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from commandline import RODS, refused
 from doubles import make_task
 from rods.cli.display import Display, last_screen
-from rods.config import load_config
 from rods.files.tasks import write_tasks
+from rods.presets import load_config
 from rods.terminal import Bar, Screen, command_line, visible
 from runs import Runs
 from small_shop import OPTIONS

@@ -13,12 +13,12 @@ import yaml
 
 from commandline import refused
 from fragile import Fragile
-from rods.config import load_config
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files.tasks import read_tasks
 from rods.micro.own import prepare_tasks
+from rods.presets import load_config
 from rods.processes import Stopper
 from rods.run import Watch, train
 from rods.store.store import Store

@@ -78,7 +78,7 @@ class HeldOut:
             )
             if self.store is not None:
                 with self.store.transaction():
-                    self.store.add_evaluation(found)
+                    self.store.measures.add_heldout(found)
         for row in found:
             if side == "validation" and row.category == OVERALL:
                 self.latest = {"validation/progress": row.progress}
@@ -87,7 +87,7 @@ class HeldOut:
 
     def _stored(self, side: str, step: int) -> list[Evaluation]:
         assert self.store is not None
-        return [e for e in self.store.evaluations() if (e.side, e.step) == (side, step)]
+        return [e for e in self.store.measures.heldout() if (e.side, e.step) == (side, step)]
 
 
 def some_of_each(tasks: Sequence[Task], most: int | None) -> Sequence[Task]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event, ImpossibleEventError
 from rods.errors import UserError
+from rods.stages import Stage, stage_after
 from rods.store.database import DAMAGED, FILE
 from rods.store.schema import Epoch
 from rods.store.store import Store
@@ -56,6 +57,25 @@ def restore(store: Store, curriculum: Curriculum, last: Epoch | None) -> None:
         events, groups = store.iter_events(), store.iter_groups()
         carried = store.epochs.carried()
         curriculum.replay(events, store.categories(), groups, open_epoch, carried)
+
+
+def next_stage(stages: Sequence[Stage], store: Store, last: Epoch | None, step: int) -> int:
+    """Index of the next epoch's stage.
+
+    Args:
+        last: the latest epoch, which has ended; None if there was none.
+        step: training steps so far.
+    """
+    if last is None:
+        return 0
+    number = min(last.stage, len(stages) - 1)
+    first, epochs = store.epochs.of_stage(number)
+    curve, norms = list[tuple[int, float]](), dict[int, float]()
+    if stages[number].plateau:
+        curve, norms = store.measures.validation(first - 1), store.measures.gradient_norms(first)
+        if not curve or curve[-1][0] != step:  # the end of this epoch was not measured
+            curve = []
+    return stage_after(stages, number, epochs, curve, norms)
 
 
 def check_reached(store: Store, step: int) -> None:

@@ -109,7 +109,7 @@ class Lead:
         """Store and show a step; returns what the trackers get."""
         line = step_metrics(self.loop, step, rollouts, logs, seconds, self.gave_up)
         with self.store.transaction():
-            self.store.add_metrics(step, line)
+            self.store.measures.add_metrics(step, line)
             for rollout in rollouts[:: self.config.rollout.group_size]:
                 lines = [[*line] for line in rollout.conversation.lines()]
                 found = (rollout.task_id, rollout.progress, rollout.ending.value, lines)

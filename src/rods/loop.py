@@ -7,8 +7,8 @@
 
 The loop begins and ends epochs itself. All changes are on disk before a call returns.
 
-Departures from the paper: synthesis runs in a separate process (`rods.synthesis.worker`), or inline
-at an epoch's end, so that a run can be repeated. The arms "static" and "fresh" are this loop too.
+Departure from the paper: synthesis may also run inline, at an epoch's end, so that a run can be
+repeated. The arms "static" and "fresh" are this loop too.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event
 from rods.errors import UserError, log_notice
 from rods.group import Due, Group, GroupRewards
-from rods.history import begin, check_reached, possible, restore
-from rods.stages import Stage, stage_after
+from rods.history import begin, check_reached, next_stage, possible, restore
+from rods.stages import Stage
 from rods.store.schema import Epoch
 from rods.store.store import Store
 from rods.synthesis.jobs import NoSynthesis, Synthesis
-from rods.synthesis.worker import Producer, fresh_tasks
+from rods.synthesis.worker import Producer
 from rods.task import Task
-
-CACHED = 4096  # tasks in memory; the others are read from the store when they are drawn
 
 
 class Loop:
@@ -72,7 +70,7 @@ class Loop:
         self.inline, self._notice = config.synthesis.mode == "inline", notice
         if synthesis is not None and config.arm == "rods" and not self.inline:
             raise UserError("synthesis.mode is background; set it to inline, or give no synthesis")
-        self.task = lru_cache(CACHED)(lambda task_id: store.tasks([task_id])[task_id])
+        self.task = lru_cache(4096)(lambda task_id: store.tasks([task_id])[task_id])
         self.load(store.last_step() if step is None else step)
 
     @property
@@ -177,12 +175,11 @@ class Loop:
     def _begin_epoch(self) -> None:
         """Draw an epoch, and store with it its stage and how many candidates its end can admit."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
-        number = self._next_stage(self.epoch.stage) if self.epoch else 0
+        number = next_stage(self.config.stages, self.store, self.epoch, self.step)
         self.curriculum.stage = stage = self.config.stage(number)
         try:
             if self.config.arm == "fresh":
-                size, known = len(self.seeds), self.store.has_task
-                fresh += fresh_tasks(self.synthesis, self.config, stage, index, size, known)
+                fresh += self.producer.fresh(stage, index, len(self.seeds))
             ids = [task.id for task in fresh] or self.curriculum.sample(index)
             last = self.step + len(ids) // self.config.rollout.tasks_per_step
             ends = self.curriculum.expands and (self.until is None or last < self.until)
@@ -195,19 +192,8 @@ class Loop:
             raise
         self.epoch = Epoch(index, self.step + 1, None, number, ids)
 
-    def _next_stage(self, number: int) -> int:
-        """Index of the next epoch's stage, by what the store has of stage `number`."""
-        first, epochs = self.store.epochs.of_stage(number)
-        curve, norms = list[tuple[int, float]](), dict[int, float]()
-        if self.stage.plateau:
-            curve, norms = self.store.validation(first - 1), self.store.gradient_norms(first)
-            if not curve or curve[-1][0] != self.step:  # this epoch was not measured
-                curve = []
-        return stage_after(self.config.stages, number, epochs, curve, norms)
-
     def _ids(self, step: int) -> Sequence[str]:
         return self.epoch.ids(step, self.config.rollout.tasks_per_step) if self.epoch else []
 
     def _category(self, task_id: str) -> str:
-        entry = self.curriculum.pool.entries.get(task_id)
-        return entry.category if entry else self.task(task_id).category
+        return (self.curriculum.pool.entries.get(task_id) or self.task(task_id)).category

@@ -102,7 +102,7 @@ def summarise(
     """
     account = Account.of(store)
     test: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
-    for row in store.evaluations():
+    for row in store.measures.heldout():
         if row.side == "test":
             test[row.step][row.category] = {"complete": row.complete, "progress": row.progress}
     events = store.events()
@@ -146,7 +146,7 @@ class MetricsFile:
     """`metrics.jsonl`, for people and programs that follow a run. The store has the same lines."""
 
     def __init__(self, folder: Path, store: Store) -> None:
-        self.path, self.lines = folder / "metrics.jsonl", store.metrics()
+        self.path, self.lines = folder / "metrics.jsonl", store.measures.metrics()
         Output(self.path).write(json.dumps(line) + "\n" for line in self.lines)
 
     def append(self, line: dict[str, Any]) -> None:

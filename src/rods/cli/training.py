@@ -13,9 +13,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from rods.cli.options import EnvOption, JsonFlag, SeedFile, SeedOption
-from rods.config import Arm, Config, load_config
+from rods.config import Arm, Config
 from rods.errors import UserError
 from rods.files.output import Output
+from rods.presets import load_config
 from rods.processes import Stopper
 from rods.terminal import Bar, Screen, command_line, say
 

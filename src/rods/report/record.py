@@ -52,7 +52,7 @@ class Record:
     def read(store: Store) -> Record:
         """Read a store; call it within a snapshot, since a trainer may write meanwhile."""
         config = store.meta("config") or {}
-        settings, lines = config.get("synthesis") or {}, store.metrics()
+        settings, lines = config.get("synthesis") or {}, store.measures.metrics()
         store.queue.patience = settings.get("patience", SynthesisConfig().patience)
         return Record(
             name=store.folder.resolve().name,
@@ -64,7 +64,7 @@ class Record:
             events=store.events(),
             funnel=store.funnel(),
             episodes=store.episodes(),
-            evaluations=store.evaluations(),
+            evaluations=store.measures.heldout(),
             tasks=store.tasks(),
             account=Account.of(store),
             gave_up=(lines[-1].get("synthesis") or {}).get("gave_up", "") if lines else "",

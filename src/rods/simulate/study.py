@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, get_args
 
-from rods.config import Arm, Config, load_config
+from rods.config import Arm, Config
 from rods.errors import UserError
+from rods.presets import load_config
 from rods.simulate.measures import Point
 from rods.simulate.settings import Settings, load_settings, ours
 from rods.simulate.simulation import OnStep, ignore, simulate

@@ -16,9 +16,10 @@ from rods.group import Group
 from rods.store.database import DAMAGED, FILE, Database
 from rods.store.epochs import Epochs
 from rods.store.lease import Lease
+from rods.store.measures import Measures
 from rods.store.queue import Queue
-from rods.store.schema import TRAINER, WORKER, Evaluation
-from rods.task import OVERALL, Task
+from rods.store.schema import TRAINER, WORKER
+from rods.task import Task
 
 CHUNK = 500  # ids in one query
 
@@ -36,6 +37,7 @@ class Store:
     Attributes:
         epochs: the epochs of the run.
         queue: its jobs and candidates.
+        measures: metrics of its steps and measurements of its held-out sides.
     """
 
     def __init__(self, folder: Path, *, role: str = "trainer", durable: bool = True) -> None:
@@ -60,6 +62,7 @@ class Store:
             raise
         self.epochs = Epochs(self.db)
         self.queue = Queue(self)
+        self.measures = Measures(self.db)
 
     def close(self) -> None:
         self.db.close()
@@ -195,35 +198,6 @@ class Store:
         """The latest (step, progress, ending, [[role, text], ...]) of each task."""
         rows = self.db.rows("SELECT task_id, step, progress, ending, transcript FROM episodes")
         return {t: (s, p, e, self.db.load(m)) for t, s, p, e, m in rows}
-
-    def add_evaluation(self, evaluations: Iterable[Evaluation]) -> None:
-        self.db.insert("INSERT INTO evaluations", evaluations)
-
-    def evaluations(self) -> list[Evaluation]:
-        rows = self.db.rows("SELECT * FROM evaluations ORDER BY step, rowid")
-        return [Evaluation(*row) for row in rows]
-
-    def validation(self, first: int) -> list[tuple[int, float]]:
-        """Step and mean progress of each measurement of the validation side from a step on."""
-        query = """SELECT step, progress FROM evaluations
-            WHERE side = 'validation' AND category = ? AND step >= ? ORDER BY step, rowid"""
-        return list(self.db.rows(query, OVERALL, first))
-
-    def gradient_norms(self, first: int) -> dict[int, float]:
-        """Training step -> norm of its gradient, from a step on, where there is one."""
-        query = "SELECT step, line FROM metrics WHERE step >= ? ORDER BY step"
-        lines = {step: self.db.load(line) for step, line in self.db.rows(query, first)}
-        norms = {step: line.get("grad_norm") for step, line in lines.items()}
-        return {step: norm for step, norm in norms.items() if isinstance(norm, float)}
-
-    def add_metrics(self, step: int, line: dict[str, Any]) -> None:
-        self.db.write("REPLACE INTO metrics VALUES (?, ?)", step, json.dumps(line))
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """The line of each training step."""
-        return [
-            self.db.load(row[0]) for row in self.db.rows("SELECT line FROM metrics ORDER BY step")
-        ]
 
     def rollback(self, step: int, *, queues: bool) -> list[str]:
         """Remove the trainer's rows of later steps; returns the ids of the removed tasks.

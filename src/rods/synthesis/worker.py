@@ -48,6 +48,7 @@ class Producer:
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
         self.random_seed, self.notice = config.seed, notice
+        self.tasks_per_step = config.rollout.tasks_per_step
         self.errors = ErrorCounter(config.synthesis.errors)
         self.queue.patience = config.synthesis.patience
 
@@ -83,6 +84,32 @@ class Producer:
             self.synthesis.learn(task)
         self._count(result.error)
         return len(result.variants)
+
+    def fresh(self, stage: Stage, epoch: int, seeds: int) -> Iterator[Task]:
+        """The tasks of an epoch of the arm `fresh`: as many as there are seeds, in whole steps.
+
+        Args:
+            stage: of the epoch.
+            seeds: number of seed tasks.
+
+        Raises:
+            UserError: synthesis makes no new tasks of the stage's categories.
+        """
+        categories, size = stage.categories, self.tasks_per_step
+        target = max(1, seeds // size) * size
+        rng, made, useless = random.Random(f"{self.random_seed} epoch {epoch}"), set[str](), 0
+        while len(made) < target:
+            task = self.synthesis.fresh(rng, epoch)
+            fits = task.category in categories or not categories
+            if fits and task.id not in made and not self.store.has_task(task.id):
+                made.add(task.id)
+                useless = 0
+                self.synthesis.learn(task)
+                yield task
+            elif (useless := useless + 1) >= MOST_USELESS:
+                names = f" or none of {', '.join(categories)}" if categories else ""
+                found = f"the last {MOST_USELESS} of them are known{names}"
+                raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
 
     def _count(self, error: ErrorText | None) -> None:
         self.errors.add(error)
@@ -173,38 +200,3 @@ class SynthesisWorker:
     def bound(self) -> int:
         """The number of candidates that the next end of an epoch can admit, or as configured."""
         return self.config.synthesis.waiting or self.store.epochs.wanted()
-
-
-def fresh_tasks(
-    synthesis: Synthesis,
-    config: Config,
-    stage: Stage,
-    epoch: int,
-    seeds: int,
-    known: Callable[[str], bool],
-) -> Iterator[Task]:
-    """The tasks of an epoch of the arm `fresh`: as many as there are seed tasks, in whole steps.
-
-    Args:
-        stage: of the epoch.
-        seeds: number of seed tasks.
-        known: whether a task with that id exists.
-
-    Raises:
-        UserError: synthesis makes no new tasks of the categories of the stage of training.
-    """
-    categories, size = stage.categories, config.rollout.tasks_per_step
-    target = max(1, seeds // size) * size
-    rng, made, useless = random.Random(f"{config.seed} epoch {epoch}"), set[str](), 0
-    while len(made) < target:
-        task = synthesis.fresh(rng, epoch)
-        fits = task.category in categories or not categories
-        if fits and task.id not in made and not known(task.id):
-            made.add(task.id)
-            useless = 0
-            synthesis.learn(task)
-            yield task
-        elif (useless := useless + 1) >= MOST_USELESS:
-            names = f" or none of {', '.join(categories)}" if categories else ""
-            found = f"the last {MOST_USELESS} of them are known{names}"
-            raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
