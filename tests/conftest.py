@@ -3,7 +3,7 @@ touches what the user has in the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from commandline import Done, call
 from fragile import Fragile
 from runs import Runs
-from small_shop import open_shop
+from small_shop import ask_first, open_shop
 
 settings.register_profile("rods", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rods")
@@ -58,3 +58,20 @@ def runs(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     done = found.call(found.command("whole"))
     assert done.code == 0, done.err
     return found
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a small stock model with its tokenizer."""
+    from stock_model import make_model
+
+    return make_model(tmp_path_factory.mktemp("stock"), size=600, ending=0.03)
+
+
+@pytest.fixture
+def train(rods: Callable[..., Done], shop: Path, stock: Path) -> Callable[..., Done]:
+    """Trains the stock model in the shop, whose tasks have a first turn that needs no call."""
+    from model_runs import arguments
+
+    ask_first(shop)
+    return lambda run, *settings: rods(*arguments(shop / run, stock, *settings))

@@ -16,7 +16,7 @@ from fragile import Fragile
 from grpo import WORDS, ParityRenderer, lora, qwen2
 from replay import Ids, Replay
 from rods.loop import Loop
-from rods.policies.registry import LoadedPolicy
+from rods.policies.registry import EPISODE, LoadedPolicy
 from rods.policies.transformers import TransformersPolicy
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.rollout import Rollout, group_of
@@ -111,6 +111,48 @@ def test_draws_are_those_of_the_seed_and_touch_no_others() -> None:
     assert one != other and [one, other] == [asyncio.run(ask()), asyncio.run(ask())]
     assert torch.equal(torch.get_rng_state(), whole)
     assert model.training
+
+
+def test_draws_of_an_episode_do_not_depend_on_its_batch() -> None:
+    """So processes that share a step sample as one does."""
+    histories = [[3, 4, 5], [6, 7, 8, 9, 10, 11], [5], [5]]
+
+    async def ask(policy: TransformersPolicy, first: int, end: int) -> list[list[int]]:
+        policy.enter(end - first)
+        some = enumerate(histories[first:end])
+        asked = [policy.generate(ids, Sampling(9, 0.7, (1,), i)) for i, ids in some]
+        made = [one.ids for one in await asyncio.gather(*asked)]
+        for _ in made:
+            policy.leave()
+        return made
+
+    policy = TransformersPolicy(qwen2(), 0)
+    together = asyncio.run(ask(policy.seeded(7), 0, 4))
+    assert together[2] != together[3], "episodes with the same tokens have their own draws"
+    halves = [asyncio.run(ask(policy.seeded(7 + n * EPISODE), n, n + 2)) for n in (0, 2)]
+    assert [*halves[0], *halves[1]] == together
+    policy.seeded(7)
+    later = [asyncio.run(ask(policy, n, n + 2)) for n in (0, 2)]
+    assert [*later[0], *later[1]] == together, "one batch after the other"
+
+
+def test_tokens_are_drawn_from_the_models_distribution() -> None:
+    model, history, rows = qwen2(), [3, 4, 5], 4_000
+    policy = TransformersPolicy(model, 0, rows=rows).seeded(3)
+
+    async def ask() -> list[Generation]:
+        policy.enter(rows)
+        asked = [policy.generate(history, Sampling(1, 0.1, (), i)) for i in range(rows)]
+        return await asyncio.gather(*asked)
+
+    made = asyncio.run(ask())
+    with torch.no_grad():
+        expected = (model(torch.tensor([history])).logits[0, -1] / 0.1).softmax(-1)
+    found = torch.bincount(torch.tensor([one.ids[0] for one in made]), minlength=len(expected))
+    sigma = (rows * expected * (1 - expected)).sqrt()
+    assert ((found - rows * expected).abs() <= 5 * sigma + 1).all()
+    for one in made[:20]:
+        assert one.logprobs[0] == pytest.approx(float(expected[one.ids[0]].log()), abs=1e-4)
 
 
 def test_an_action_ends_with_a_stop_id_or_its_tokens() -> None:

@@ -4,67 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from commandline import Done, refused
+from commandline import refused
+from model_runs import Train, lines, weights
+from plain_trainer import use_plain_trainer
 from rods.policies.causal_model import load_model
 from rods.policies.model import ModelSettings
 from rods.policies.registry import kind_of
 from rods.presets import load_config
 from rods.store.store import Store
-from small_shop import OPTIONS, ask_first
 from stock_model import make_model
 
 LORA = "policy.lora={rank: 2, targets: [q_proj, v_proj]}"
-SMALL = {
-    "steps": 2,
-    "checkpoint_steps": 1,
-    "rollout": "{group_size: 4, tasks_per_step: 2, token_budget: 700, action_tokens: 24}",
-    "optimizer": "{learning_rate: 1.0e-2, microbatch: 8}",
-    "boundary.rule": "random",
-    "stages": "[{expand: false}]",
-    "policy.name": "model",
-}
-
-
-@pytest.fixture(scope="session")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a small stock model with its tokenizer."""
-    return make_model(tmp_path_factory.mktemp("stock"), size=600, ending=0.03)
-
-
-@pytest.fixture
-def train(rods: Callable[..., Done], shop: Path, stock: Path) -> Callable[..., Done]:
-    """`rods train` of the model on the shop's tasks, whose first turn needs no call."""
-    ask_first(shop)
-
-    def call(run: str, *settings: str, **options: Any) -> Done:
-        chosen = [f"{k}={v}" for k, v in {**SMALL, "policy.model": stock}.items()]
-        changes = [part for each in (*chosen, *settings) for part in ("--set", each)]
-        return rods("train", "--run", shop / run, "--preset", "tiny", *OPTIONS, *changes)
-
-    return call
-
-
-def lines(run: Path) -> list[dict[str, Any]]:
-    text = (run / "metrics.jsonl").read_text("utf-8")
-    return [
-        {k: v for k, v in json.loads(line).items() if k != "seconds"} for line in text.splitlines()
-    ]
-
-
-def weights(run: Path, step: int, name: str = "model.safetensors") -> dict[str, torch.Tensor]:
-    return load_file(run / "checkpoints" / f"checkpoint-{step}" / name)
 
 
 def test_all_weights_or_the_adapters_alone_are_trained(
-    train: Callable[..., Done], shop: Path, stock: Path
+    train: Train, shop: Path, stock: Path
 ) -> None:
     done = train("whole")
     assert done.code == 0, done.err
@@ -83,10 +43,31 @@ def test_all_weights_or_the_adapters_alone_are_trained(
     assert first[0]["endings"] == first[1]["endings"]
 
 
+@pytest.mark.parametrize("loss", ["dapo", "grpo"])
+@pytest.mark.parametrize("adapters", [(), (LORA,)])
+def test_the_first_step_is_that_of_plain_trl(
+    train: Train,
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    adapters: tuple[str, ...],
+    loss: str,
+) -> None:
+    """On the same rollouts: draws depend on the seed alone, and the first weights are the same."""
+    settings = (*adapters, f"optimizer.loss={loss}", "optimizer.microbatch=4", "steps=1")
+    assert train("ours", *settings).code == 0
+    use_plain_trainer(monkeypatch)
+    assert train("plain", *settings).code == 0
+    (ours,), (plain,) = lines(shop / "ours"), lines(shop / "plain")
+    assert plain["grad_norm"] > 0
+    for name in ("loss", "grad_norm"):
+        assert ours.pop(name) == pytest.approx(plain.pop(name), rel=1e-4, abs=1e-7), name
+    assert ours == plain
+
+
 @pytest.mark.parametrize("kl", [0.0, 0.1])
 @pytest.mark.parametrize("adapters", [(), (LORA,)])
 def test_a_resumed_run_equals_one_that_was_not_interrupted(
-    train: Callable[..., Done], shop: Path, adapters: tuple[str, ...], kl: float
+    train: Train, shop: Path, adapters: tuple[str, ...], kl: float
 ) -> None:
     """Also with a KL term, whose reference is the model that the run began with."""
     settings = (*adapters, f"optimizer.kl={kl}")
@@ -102,7 +83,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(
 
 
 def test_other_frozen_weights_are_refused(
-    train: Callable[..., Done], shop: Path, stock: Path, tmp_path: Path
+    train: Train, shop: Path, stock: Path, tmp_path: Path
 ) -> None:
     """A checkpoint has the adapters only."""
     copied = shop / "copied"
@@ -134,15 +115,13 @@ def test_other_frozen_weights_are_refused(
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
-    train: Callable[..., Done], shop: Path, setting: str, named: list[str]
+    train: Train, shop: Path, setting: str, named: list[str]
 ) -> None:
     refused(train("run", setting), *named)
     assert not (shop / "run").exists(), "nothing half-written"
 
 
-def test_tasks_that_do_not_fit_are_counted_and_named(
-    train: Callable[..., Done], shop: Path
-) -> None:
+def test_tasks_that_do_not_fit_are_counted_and_named(train: Train, shop: Path) -> None:
     rows = [json.loads(line) for line in (shop / "tasks.jsonl").read_text().splitlines()]
     for number in (0, 5):  # one trains, one is a test
         rows[number]["turns"][0]["user"] = "Good morning. " * 100
@@ -176,6 +155,15 @@ def test_the_benchmarks_tasks_are_in_their_own_words(stock: Path) -> None:
     assert pipeline is not None and pipeline.fits(tasks.train[0])
     assert pipeline.critic.review(tasks.test[0]) == "critique: near a held-out task"
     assert pipeline.critic.review(tasks.train[0]) == "critique: duplicate"
+
+
+def test_trl_samples_by_its_own_generation(train: Train, shop: Path) -> None:
+    done = train("run", "policy.generation=trl", LORA)
+    assert done.code == 0, done.err
+    found = lines(shop / "run")
+    assert all(line["signal"] > 0 and line["grad_norm"] > 0 for line in found)
+    assert train("again", "policy.generation=trl", LORA).code == 0
+    assert lines(shop / "again") == found, "draws follow from the run's random seed"
 
 
 def test_a_model_is_loaded_for_measurement(stock: Path) -> None:

@@ -141,6 +141,17 @@ def test_the_first_update_is_that_of_one_process(shop: Shop, adapters: tuple[str
 
 
 @pytest.mark.slow
+def test_processes_generate_in_step_through_trl(shop: Shop) -> None:
+    """With 3 groups of 4 rows in 2 times 6 rows, and episodes that end at different rounds."""
+    settings = ("policy.generation=trl", "steps=2", "rollout.tasks_per_step=3")
+    done = shop.together("in-step", *settings, "optimizer.microbatch=3")
+    assert done.code == 0, done.err[-3000:]
+    groups = shop.stored("in-step")["groups"]
+    assert [len(group.rewards) for group in groups] == [4] * 6
+    assert any(len(set(group.rewards)) > 1 for group in groups)
+
+
+@pytest.mark.slow
 def test_a_killed_run_of_two_processes_is_resumed(shop: Shop) -> None:
     job = shop.start(launcher("rods", shop.arguments("killed")))
     metrics = shop.folder / "killed" / "metrics.jsonl"

@@ -115,6 +115,7 @@ class Lead:
                 found = (rollout.task_id, rollout.progress, rollout.ending.value, lines)
                 self.store.add_episode(step, *found)
         self.metrics.append(line)
+        self._show_stage(line)
         self.watch.step(line)
         self.losses.observe(rollouts)
         return tracked(line, self.store.funnel(), self.heldout.latest)
@@ -127,6 +128,14 @@ class Lead:
             summary["worker"] = {"restarts": state.restarts, "gave_up": state.gave_up}
         Output(self.folder / SUMMARY).write(json.dumps(summary, indent=1) + "\n")
         return summary
+
+    def _show_stage(self, line: dict[str, Any]) -> None:
+        """Say that a stage begins, if it is not the one of the step before."""
+        before = self.metrics.lines[-2:-1]
+        if before and before[0]["stage_number"] != (number := line["stage_number"]):
+            stages = len(self.config.stages)
+            what = f"stage {number + 1} of {stages}, reward {line['stage']}"
+            self.watch.notice(f"epoch {line['epoch']} begins {what}")
 
     @property
     def gave_up(self) -> str:

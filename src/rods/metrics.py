@@ -14,7 +14,7 @@ from rods.config import Config
 from rods.curriculum.boundary import Thresholds, Zone
 from rods.errors import UserError
 from rods.files.output import Output
-from rods.group import Group, Signal, signal_share
+from rods.group import Group, signal_share
 from rods.loop import Loop
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
@@ -80,7 +80,6 @@ def tracked(
         heldout: the latest measurement of held-out tasks.
     """
     found: dict[str, Any] = {**line, "funnel": funnel, **heldout}
-    found["no signal"] = {k: n for k, n in line["signals"].items() if k != Signal.SIGNAL}
     nested = {name: v if isinstance(v, Mapping) else {"": v} for name, v in found.items()}
     flat = {f"rods/{n}/{k}".rstrip("/"): v for n, each in nested.items() for k, v in each.items()}
     named = {path.replace(" ", "_"): value for path, value in flat.items()}

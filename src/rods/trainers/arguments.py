@@ -72,14 +72,10 @@ def grpo_arguments(
 
 
 def tracking(config: Config, folder: Path) -> dict[str, Any]:
-    """The arguments for trackers, whose files go into the run's folder by default."""
-    for variable, value in (
-        ("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard")),
-        ("WANDB_DIR", str(folder)),
-        ("WANDB_PROJECT", PROJECT),
-        ("MLFLOW_EXPERIMENT_NAME", PROJECT),
-    ):
-        os.environ.setdefault(variable, value)
+    """The arguments for trackers. Their accounts and addresses are in environment variables of
+    their own, which a run does not store."""
+    for variable in ("WANDB_PROJECT", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.setdefault(variable, PROJECT)
     name = config.run_name or folder.resolve().name
     return {"report_to": [*config.report_to] or "none", "run_name": name, "project": PROJECT}
 
