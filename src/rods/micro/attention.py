@@ -19,6 +19,8 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
 to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
 
+Store = Callable[[int, Tensor, Tensor], None]
+
 PAST = 2
 """Tokens before a position that are added to its input; copying finds its source by them."""
 
@@ -107,26 +109,59 @@ class KeyValueCache:
             for tensor in (*self.keys, *self.values):
                 tensor[target, :, :length] = tensor[source, :, :length]
 
-    def attend(self, here: slice | Tensor, positions: Tensor, fresh: Tensor, length: int) -> Attend:
-        """Attention for a block of rows at the places `here`. A slice is faster: nothing is copied.
+    def attend(self, places: Tensor, positions: Tensor, fresh: Tensor) -> Attend:
+        """Attention for a block of rows at these `places` [rows].
 
-        The block's tokens are stored at `positions` [rows, tokens] where `fresh` [rows, tokens]
-        says that they are real, and each then sees its place up to its own position. `length` is
-        above all real positions.
+        The block's tokens are stored at `positions` [rows, tokens], which are in sequence. `fresh`
+        [rows, tokens] says which are real: a row's first ones. Each sees its place up to its own
+        position. A row is attended to by itself, because its keys and values are used where they
+        are and no longer than they are; a copy for a whole block takes more time.
         """
-        every = torch.arange(len(self.keys[0]), device=self.device)
-        places = every[here]
-        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
+        store = self._store(places, positions, fresh)
+        counts, ends = fresh.sum(1).tolist(), (positions[:, 0] + fresh.sum(1)).tolist()
+        rows = list(zip(places.tolist(), counts, ends, strict=True))
+        ahead = torch.full((max(counts),) * 2, -torch.inf, device=self.device).triu(1)
+        masks = [F.pad(ahead[:count, :count], (end - count, 0)) for _, count, end in rows]
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            store(layer, k, v)
+            keys, values, found = self.keys[layer], self.values[layer], torch.zeros_like(q)
+            for row, ((place, count, end), mask) in enumerate(zip(rows, masks, strict=True)):
+                own = slice(place, place + 1), slice(None), slice(0, end)
+                found[row, :, :count] = F.scaled_dot_product_attention(
+                    q[row : row + 1, :, :count], keys[own], values[own], attn_mask=mask
+                )[0]
+            return found
+
+        return attend
+
+    def attend_together(self, positions: Tensor, fresh: Tensor, length: int) -> Attend:
+        """Attention for one token of each of the first places; see `attend`.
+
+        Args:
+            length: above all positions of fresh tokens.
+        """
+        count = len(positions)
+        store = self._store(torch.arange(count, device=self.device), positions, fresh)
         hidden = torch.arange(length, device=self.device) > positions[:, None, :, None]
         # A mask of numbers is made once; one of truth values would be turned into it by each layer.
         mask = torch.zeros(hidden.shape, device=self.device).masked_fill(hidden, -torch.inf)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            store(layer, k, v)
             keys, values = self.keys[layer], self.values[layer]
-            keys[places, :, slots] = k.transpose(1, 2)[fresh]
-            values[places, :, slots] = v.transpose(1, 2)[fresh]
             return F.scaled_dot_product_attention(
-                q, keys[here, :, :length], values[here, :, :length], attn_mask=mask
+                q, keys[:count, :, :length], values[:count, :, :length], attn_mask=mask
             )
 
         return attend
+
+    def _store(self, places: Tensor, positions: Tensor, fresh: Tensor) -> Store:
+        """Stores the keys and values of a block's fresh tokens in a layer."""
+        places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
+
+        def store(layer: int, keys: Tensor, values: Tensor) -> None:
+            self.keys[layer][places, :, slots] = keys.transpose(1, 2)[fresh]
+            self.values[layer][places, :, slots] = values.transpose(1, 2)[fresh]
+
+        return store

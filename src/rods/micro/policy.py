@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ def load_policy(weights: Path, renderer: MicroRenderer, config: Config) -> Loade
     Args:
         weights: a `save_pretrained` folder.
     """
-    torch.set_num_threads(1)  # more are slower for a model of this size
+    torch.set_num_threads(min(2, torch.get_num_threads()))  # more do not train it faster
     model, rollout = MicroForCausalLM.from_pretrained(weights), config.rollout
     policy = MicroPolicy(model, renderer, rollout.at_once, rollout.token_budget)
     tokenizer = renderer.tokenizer.to_transformers(renderer.eos)
@@ -63,14 +64,26 @@ class MicroPolicy(Gathering):
         if not self.playing:  # the cache has no rows, or those of episodes that are over
             self._sampler.start(len(requests))
             rows = list(range(len(requests)))
-        made = self._sampler.generate(
-            [request.ids for request in requests],
-            max(sampling.max_tokens for sampling in asked),
-            asked[0].temperature,
-            self._rng,
-            rows,
-        )
+        with _one_thread():
+            made = self._sampler.generate(
+                [request.ids for request in requests],
+                max(sampling.max_tokens for sampling in asked),
+                asked[0].temperature,
+                self._rng,
+                rows,
+            )
         return [
             Generation(ids[: one.max_tokens], logprobs[: one.max_tokens], self._version)
             for one, (ids, logprobs) in zip(asked, made, strict=True)
         ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """torch works in one thread: with more, a model of this size samples more slowly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

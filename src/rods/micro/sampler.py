@@ -123,7 +123,10 @@ class MicroSampler:
                 lengths, recent, tokens = lengths[kept], recent[kept], tokens[kept]
             fed = self._tensor([row in going for row in rows])
             window = torch.cat([recent, tokens[:, None]], 1)
-            logits = self._advance(slice(0, len(rows)), window, lengths[:, None], fed[:, None])
+            length = int(lengths[fed].max()) + 1
+            attend = self._cache.attend_together(lengths[:, None], fed[:, None], length)
+            states = self._model.model.decode(window, lengths[:, None], attend)
+            logits = self._model.lm_head(states[:, 0])
             for row, token in zip(rows, tokens.tolist(), strict=True):
                 if row in going:
                     self._held[row].append(token)
@@ -175,23 +178,14 @@ class MicroSampler:
         columns = torch.arange(width - PAST, device=windows.device)
         fresh = columns < self._tensor([len(block) - PAST for block in blocks])[:, None]
         positions = self._tensor([starts[place] for place in places])[:, None] + columns
-        return self._advance(self._tensor(places), windows, positions, fresh)
+        attend = self._cache.attend(self._tensor(places), positions, fresh)
+        states = self._model.model.decode(windows, positions, attend)
+        logits: Tensor = self._model.lm_head(states[range(len(places)), fresh.sum(1) - 1])
+        return logits
 
     def _window(self, history: Sequence[int], start: int) -> list[int]:
         """The history from `start` on with the PAST tokens before it, padding at the beginning."""
         return [self._pad_id] * max(0, PAST - start) + [*history[max(0, start - PAST) :]]
-
-    def _advance(
-        self, places: slice | Tensor, window: Tensor, positions: Tensor, fresh: Tensor
-    ) -> Tensor:
-        """Run a block [rows, PAST + tokens]; logits [rows, vocabulary] after each row's last."""
-        length = int(positions[fresh].max()) + 1
-        attend = self._cache.attend(places, positions, fresh, length)
-        states = self._model.model.decode(window, positions, attend)
-        last = (fresh.sum(1) - 1).clamp(min=0)
-        rows = torch.arange(len(window), device=window.device)
-        logits: Tensor = self._model.lm_head(states[rows, last])
-        return logits
 
 
 def _draw(logits: Tensor, temperature: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
