@@ -74,8 +74,9 @@ class Runs:
 
     def stored(self, name: str) -> dict[str, object]:
         store = Store(self.root / name, role="reader")
-        parts = ("tasks", "events", "groups", "funnel", "episodes", "evaluations")
-        found = {part: getattr(store, part)() for part in parts} | {"epochs": store.epochs.all()}
+        parts = ("tasks", "events", "groups", "funnel", "episodes")
+        found = {part: getattr(store, part)() for part in parts}
+        found |= {"epochs": store.epochs.all(), "evaluations": store.measures.heldout()}
         store.close()
         return found
 

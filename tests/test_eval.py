@@ -142,6 +142,7 @@ class Mixed:
         return said(request, "" if calls else "Done.", calls, delay=self.delay)
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_continues_to_the_same_episodes(rods, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     asked = ("--limit", LIMIT, "--runs", 2, *DRAWN)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from safetensors.torch import load_file
 
 from commandline import refused
@@ -21,6 +22,10 @@ from rods.store.store import Store
 from stock_model import make_model
 
 LORA = "policy.lora={rank: 2, targets: [q_proj, v_proj]}"
+
+
+def slow(*values: object) -> ParameterSet:
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def test_all_weights_or_the_adapters_alone_are_trained(
@@ -43,8 +48,10 @@ def test_all_weights_or_the_adapters_alone_are_trained(
     assert first[0]["endings"] == first[1]["endings"]
 
 
-@pytest.mark.parametrize("loss", ["dapo", "grpo"])
-@pytest.mark.parametrize("adapters", [(), (LORA,)])
+@pytest.mark.parametrize(
+    ("adapters", "loss"),
+    [((), "dapo"), slow((), "grpo"), slow((LORA,), "dapo"), slow((LORA,), "grpo")],
+)
 def test_the_first_step_is_that_of_plain_trl(
     train: Train,
     shop: Path,
@@ -64,8 +71,9 @@ def test_the_first_step_is_that_of_plain_trl(
     assert ours == plain
 
 
-@pytest.mark.parametrize("kl", [0.0, 0.1])
-@pytest.mark.parametrize("adapters", [(), (LORA,)])
+@pytest.mark.parametrize(
+    ("adapters", "kl"), [((LORA,), 0.1), slow((), 0.1), slow((), 0.0), slow((LORA,), 0.0)]
+)
 def test_a_resumed_run_equals_one_that_was_not_interrupted(
     train: Train, shop: Path, adapters: tuple[str, ...], kl: float
 ) -> None:
@@ -96,7 +104,7 @@ def test_other_frozen_weights_are_refused(
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
-        ("policy.model=no/such", ["policy.model", "no/such", "cannot be loaded"]),
+        slow("policy.model=no/such", ["policy.model", "no/such", "cannot be loaded"]),  # retried
         ("policy.model=x.gguf", ["gguf"]),
         ("policy.model=package:nothing-here", ["nothing-here is not installed", "pip install"]),
         ("policy.model=package:os.path", ["no name of a package"]),
@@ -139,6 +147,7 @@ def test_tasks_that_do_not_fit_are_counted_and_named(train: Train, shop: Path) -
     assert {row.episodes for row in measured} == {2}, "the long one is measured, as failed"
 
 
+@pytest.mark.slow
 def test_the_benchmarks_tasks_are_in_their_own_words(stock: Path) -> None:
     settings = [f"policy.model={stock}", "policy.name=model", "rollout.token_budget=16000"]
     config = load_config("tiny", settings)

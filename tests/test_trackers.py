@@ -9,7 +9,7 @@ import pytest
 from model_runs import Train, lines, logged
 
 OURS = (
-    *("signal", "signals/signal", "signals/constant_in_between", "zones/boundary", "stage_number"),
+    *("signal", "zones/boundary", "stage_number"),
     *("pool/active", "injected", "retired", "endings/answered", "progress"),
     *("funnel/tried", "validation/progress"),
 )
@@ -19,6 +19,7 @@ EXPAND = (
 )
 
 
+@pytest.mark.slow
 def test_trackers_get_the_metrics_of_the_run(train: Train, shop: Path) -> None:
     done = train("run", *EXPAND)
     assert done.code == 0, done.err
@@ -28,6 +29,8 @@ def test_trackers_get_the_metrics_of_the_run(train: Train, shop: Path) -> None:
         assert state["rods/signal"] == line["signal"]
         assert state["rods/pool/active"] == line["pool"]["active"]
         assert state["rods/injected"] == line["injected"]
+        for cause, groups in line["signals"].items():
+            assert state[f"rods/signals/{cause.replace(' ', '_')}"] == groups
         assert "completions/mean_length" in state, "and those of TRL"
     found = {name for state in history for name in state}
     assert {f"rods/{name}" for name in OURS} <= found
