@@ -30,7 +30,7 @@ TOKENS = 250
 
 def config_of(folder: Path, *settings: str) -> Config:
     chosen = (f"policy.model={folder}", f"rollout.token_budget={TOKENS}", *settings)
-    return load_config("smol", ["optimizer.microbatch=1", *chosen])
+    return load_config("smol", ["optimizer.microbatch=1", "rollout.tasks_per_step=2", *chosen])
 
 
 def held_for_backward(model: Any, half: bool) -> int:
