@@ -84,8 +84,9 @@ def test_a_setting_within_a_shared_section() -> None:
 
 def test_hardware_may_change_when_a_run_continues(tmp_path: Path) -> None:
     with closing(Store(tmp_path)) as store:
-        check_settings(store, load_config("smol"), tmp_path)
-        more = ["hardware={gpus: 2, memory: 40, sharded: true, generation: 9, training: 9}"]
+        begun = ["optimizer.microbatch=2"]
+        check_settings(store, load_config("smol", begun), tmp_path)
+        more = [*begun, "hardware={gpus: 2, memory: 40, sharded: true, generation: 9, training: 9}"]
         check_settings(store, load_config("smol", more), tmp_path)
         with pytest.raises(UserError, match=r"optimizer\.kl"):
-            check_settings(store, load_config("smol", ["optimizer.kl=0.5"]), tmp_path)
+            check_settings(store, load_config("smol", [*begun, "optimizer.kl=0.5"]), tmp_path)
