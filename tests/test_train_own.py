@@ -286,9 +286,9 @@ def test_a_dead_environment_ends_a_run_that_goes_on_later(tools: Fragile, tmp_pa
     watch.notice.side_effect = message.append
     with pytest.raises(UserError, match=r"most rollouts of 3 steps in a row: .* is away.*fix it"):
         train(config, tmp_path / "run", watch, Stopper())
-    assert 0 < len(message) <= 5 and all(
-        "the environment lost rollouts" in line for line in message
-    )
+    message = [line for line in message if "begins stage" not in line]
+    assert 0 < len(message) <= 5
+    assert all("the environment lost rollouts" in line for line in message)
     tools.unmark("fail")
     watch.step.side_effect = None
     summary = train(config, tmp_path / "run", watch, Stopper())
