@@ -16,24 +16,20 @@ from typing import Any
 
 import pytest
 
-from small_shop import OPTIONS, ask_first, open_shop
+from model_runs import arguments, logged
+from small_shop import ask_first, open_shop
 from stock_model import make_model
 
 TIME = 600
 LORA = "policy.lora={rank: 2, targets: [q_proj]}"
 TOKENS, STEPS = 12, 2
-SETTINGS = {
-    "steps": STEPS,
-    "checkpoint_steps": 1,
-    "rollout": f"{{group_size: 4, tasks_per_step: 2, token_budget: 500, action_tokens: {TOKENS}}}",
-    "optimizer": "{learning_rate: 1.0e-2, microbatch: 4}",
-    "boundary.rule": "random",
-    "stages": "[{expand: false}]",
-    "evaluation": "{tasks: 2, validation_every: 0}",
-    "policy.name": "model",
-    "policy.generation": "vllm_server",
-    "policy.renderer": "{tool_docs: short}",
-}
+SETTINGS = (
+    f"rollout={{group_size: 4, tasks_per_step: 2, token_budget: 500, action_tokens: {TOKENS}}}",
+    "optimizer={learning_rate: 1.0e-2, microbatch: 4}",
+    "evaluation={tasks: 2, validation_every: 0}",
+    "policy.generation=vllm_server",
+    "policy.renderer={tool_docs: short}",
+)
 
 
 @pytest.mark.slow
@@ -68,16 +64,14 @@ def trained(
     open_shop(folder)
     ask_first(folder)
     model = make_model(folder / "model", size=600, ending=0.1)
-    chosen = [*(f"{k}={v}" for k, v in SETTINGS.items()), *settings]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    chosen += [f"policy.model={model}", f"policy.vllm.url=http://127.0.0.1:{port}"]
-    changes = [part for each in chosen for part in ("--set", each)]
+    url = f"policy.vllm.url=http://127.0.0.1:{port}"
     here = Path(__file__).parent
     run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     launcher = [*run, "-m", "--"] if processes > 1 else ["-m"]
-    command = ["train_by_vllm", "train", "--run", "run", "--preset", "tiny", *OPTIONS, *changes]
+    command = ["train_by_vllm", *arguments(Path("run"), model, *SETTINGS, url, *settings)]
     paths = [str(here), str(here / "pretended_vllm"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, *launcher, *command],
@@ -96,6 +90,4 @@ def trained(
         timeout=TIME,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    state = folder / "run" / "checkpoints" / f"checkpoint-{STEPS}" / "trainer_state.json"
-    logged = json.loads(state.read_text())["log_history"]
-    return json.loads((folder / "calls.json").read_text()), [s for s in logged if "loss" in s]
+    return json.loads((folder / "calls.json").read_text()), logged(folder / "run", STEPS)

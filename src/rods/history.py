@@ -68,7 +68,7 @@ def next_stage(stages: Sequence[Stage], store: Store, last: Epoch | None, step: 
     """
     if last is None:
         return 0
-    number = min(last.stage, len(stages) - 1)
+    number = max(0, min(last.stage, len(stages) - 1))  # a store may have damaged it
     first, epochs = store.epochs.of_stage(number)
     curve, norms = list[tuple[int, float]](), dict[int, float]()
     if stages[number].plateau:

@@ -19,7 +19,8 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Attention of one layer: (layer, queries, keys, values), each [rows, heads, tokens, head width],
 to the attended values in the shape of the queries. Layer `config.layers` is the copy head's."""
 
-Store = Callable[[int, Tensor, Tensor], None]
+Writer = Callable[[int, Tensor, Tensor], None]
+"""Puts the keys and values of a block into the cache of a layer: (layer, keys, values)."""
 
 PAST = 2
 """Tokens before a position that are added to its input; copying finds its source by them."""
@@ -117,14 +118,14 @@ class KeyValueCache:
         position. A row is attended to by itself, because its keys and values are used where they
         are and no longer than they are; a copy for a whole block takes more time.
         """
-        store = self._store(places, positions, fresh)
+        write = self._writer(places, positions, fresh)
         counts, ends = fresh.sum(1).tolist(), (positions[:, 0] + fresh.sum(1)).tolist()
         rows = list(zip(places.tolist(), counts, ends, strict=True))
         ahead = torch.full((max(counts),) * 2, -torch.inf, device=self.device).triu(1)
         masks = [F.pad(ahead[:count, :count], (end - count, 0)) for _, count, end in rows]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            store(layer, k, v)
+            write(layer, k, v)
             keys, values, found = self.keys[layer], self.values[layer], torch.zeros_like(q)
             for row, ((place, count, end), mask) in enumerate(zip(rows, masks, strict=True)):
                 own = slice(place, place + 1), slice(None), slice(0, end)
@@ -142,13 +143,13 @@ class KeyValueCache:
             length: above all positions of fresh tokens.
         """
         count = len(positions)
-        store = self._store(torch.arange(count, device=self.device), positions, fresh)
+        write = self._writer(torch.arange(count, device=self.device), positions, fresh)
         hidden = torch.arange(length, device=self.device) > positions[:, None, :, None]
         # A mask of numbers is made once; one of truth values would be turned into it by each layer.
         mask = torch.zeros(hidden.shape, device=self.device).masked_fill(hidden, -torch.inf)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            store(layer, k, v)
+            write(layer, k, v)
             keys, values = self.keys[layer], self.values[layer]
             return F.scaled_dot_product_attention(
                 q, keys[:count, :, :length], values[:count, :, :length], attn_mask=mask
@@ -156,12 +157,12 @@ class KeyValueCache:
 
         return attend
 
-    def _store(self, places: Tensor, positions: Tensor, fresh: Tensor) -> Store:
-        """Stores the keys and values of a block's fresh tokens in a layer."""
+    def _writer(self, places: Tensor, positions: Tensor, fresh: Tensor) -> Writer:
+        """Writes the keys and values of a block's fresh tokens."""
         places, slots = places[:, None].expand_as(fresh)[fresh], positions[fresh]
 
-        def store(layer: int, keys: Tensor, values: Tensor) -> None:
+        def write(layer: int, keys: Tensor, values: Tensor) -> None:
             self.keys[layer][places, :, slots] = keys.transpose(1, 2)[fresh]
             self.values[layer][places, :, slots] = values.transpose(1, 2)[fresh]
 
-        return store
+        return write
