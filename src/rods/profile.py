@@ -25,7 +25,8 @@ import networkx as nx
 
 from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
-from rods.provenance import Source, find_links, sources
+from rods.flows import find_links
+from rods.provenance import Source, sources
 from rods.reward import GoldTrace, trusted_trace
 from rods.task import Task
 

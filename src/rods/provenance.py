@@ -1,20 +1,19 @@
-"""Where the value of an argument comes from.
+"""From which text the agent can know the value of an argument.
 
-`sources` says from which text the agent can know each value. `find_links` compares values exactly:
-it says which earlier response produced a value.
+`rods.flows` says which response produced it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from rods.envs.lexicon import stems
 from rods.task import Call, Task
 
-SMALL = 10  # integers up to this size, and booleans, are too often equal by chance
 # How people write small numbers.
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -32,22 +31,6 @@ class Source(IntEnum):
     """No text."""
 
 
-class Link(NamedTuple):
-    """The value of one call's argument came from an earlier call's response.
-
-    Attributes:
-        producer: position of the earlier call in `Task.calls`.
-        key: field of its response.
-        consumer: position of the later call.
-        parameter: name of its argument.
-    """
-
-    producer: int
-    key: str
-    consumer: int
-    parameter: str
-
-
 def sources(task: Task, responses: Sequence[Sequence[str]]) -> list[dict[str, Source]]:
     """For each of `task.calls`, the source of each argument; for a list, that of its farthest item.
 
@@ -61,61 +44,6 @@ def sources(task: Task, responses: Sequence[Sequence[str]]) -> list[dict[str, So
             shown += "\n" + answer
         said += "\n" + turn.user
     return found
-
-
-def find_links(calls: Sequence[Call], responses: Sequence[Sequence[str]]) -> list[Link]:
-    """Arguments whose value is in an earlier response, linked to the latest such response.
-
-    A value that an earlier argument already had is left out.
-    """
-    flat = [text for turn in responses for text in turn]
-    produced: dict[Any, tuple[int, str]] = {}
-    said: set[Any] = set()
-    links = []
-    for position, call in enumerate(calls):
-        for name, value in call.arguments.items():
-            token = _token(value)
-            if token is None:
-                continue
-            if token in produced and token not in said:
-                producer, key = produced[token]
-                links.append(Link(producer, key, position, name))
-        said.update(t for v in call.arguments.values() for t in _tokens(v))
-        produced.update({token: (position, key) for key, token in fields(flat[position])})
-    return links
-
-
-def fields(response: str) -> Iterator[tuple[str, Any]]:
-    """Named scalar fields of a JSON response that are not in a list, as (key, comparable value)."""
-    try:
-        value = json.loads(response)
-    except (ValueError, RecursionError):
-        return
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if not isinstance(item, dict):
-            continue
-        for key, inner in item.items():
-            token = _token(inner)
-            if token is not None:
-                yield key, token
-            stack.append(inner)
-
-
-def field(response: str, key: str) -> Any:
-    """The value of a response's first field of that name, or None."""
-    try:
-        stack = [json.loads(response)]
-    except (ValueError, RecursionError):
-        return None
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            if _token(item.get(key)) is not None:
-                return item[key]
-            stack += item.values()
-    return None
 
 
 def stated(value: Any, text: str, name: str = "") -> bool:
@@ -137,6 +65,8 @@ def spellings(value: Any) -> Iterator[str]:
         yield value
     else:
         yield json.dumps(value)
+        if not math.isfinite(value):
+            return
         if value == int(value):
             yield str(int(value))
             yield f"{int(value):,}"
@@ -193,21 +123,3 @@ def _joined(beyond: str, edge: str) -> bool:
 
 def _wordy(character: str) -> bool:
     return character.isalnum() or character == "_"
-
-
-def _tokens(value: Any) -> Iterator[Any]:
-    for item in value if isinstance(value, list) else [value]:
-        token = _token(item)
-        if token is not None:
-            yield token
-
-
-def _token(value: Any) -> Any:
-    """A value to compare by, or None if it may be equal by chance."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return None if abs(value) <= SMALL and float(value).is_integer() else ("number", value)
-    if isinstance(value, str):
-        return ("text", value) if len(value) >= 2 else None
-    return None
