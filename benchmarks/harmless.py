@@ -25,11 +25,10 @@ SYLLABLES = ("ba", "do", "fi", "ku", "le", "mo", "na", "ri", "so", "tu")
 
 def renamed(task: Task, m: Materials, rng: random.Random) -> Task | None:
     """One value renamed in words, start and calls; all answers are the same but for its name."""
-    found = [
-        p.leaf
-        for p in places(task)
-        if isinstance(p.leaf, str) and telling(p.leaf) and _named(p.leaf, words(task))
-    ]
+    texts = [p.leaf for p in places(task) if isinstance(p.leaf, str)]
+    found = [v for v in texts if telling(v) and _named(v, words(task))]
+    # The words cannot show whether a part of another value is meant.
+    found = [v for v in found if not any(v in other for other in texts if other != v)]
     if not found:
         return None
     old = rng.choice(found)

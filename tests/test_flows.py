@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +126,39 @@ def test_the_latest_response_and_structure_first() -> None:
 def test_two_items_of_a_list_flow_once() -> None:
     made = link(["W1", "W2"], '[{"id": "W1"}, {"id": "W2"}]')
     assert made == [Link(0, "id", 1, "x[]")]
+
+
+CHAIN_TASKS = """
+- id: exchange
+  start:
+    Store:
+      emails: {ann@x.org: user_771}
+      users: {user_771: {name: Ann, orders: ["W1001", "W1002"]}}
+      orders:
+        W1001: {items: [{item_id: "4711001", product_id: "8800123"}]}
+        W1002: {items: []}
+      products: {"8800123": {"4711001": {size: S}, "4711002": {size: L}}}
+  turns:
+  - user: I am ann@x.org. Please exchange my shirt for a large one.
+    calls:
+    - find_user(email='ann@x.org')
+    - describe_user(user_id='user_771')
+    - order_items(order_id='W1001')
+    - variants(product_id='8800123')
+    - "exchange(order_id='W1001', items=[{'old': '4711001', 'new': '4711002'}])"
+"""
+
+
+def test_a_chain_over_all_kinds_of_responses(rods, tmp_path: Path, monkeypatch) -> None:
+    """An id from a text, one from a sentence, one from a record of a list, one from a key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    (tmp_path / "tasks.yaml").write_text(CHAIN_TASKS)
+    own = ("--env", "chain_tools:Store", "--tasks", "tasks.yaml")
+    done = rods("profile", "exchange", *own, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["edges"] == [[at, at + 1, "value"] for at in range(4)] and found["depth"] == 5
 
 
 keys = st.sampled_from("abc")

@@ -20,7 +20,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from rods.provenance import says, spellings
+from rods.grounding import says, spellings
 from rods.task import Call
 
 SMALL = 10  # whole numbers up to this size, and truth values, are too often equal by chance

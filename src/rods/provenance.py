@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from rods.envs.lexicon import stems
-from rods.task import Call, Task
-
-# How people write small numbers.
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+from rods.grounding import all_stated, says, spellings, stated
+from rods.task import Call, Task, ToolSpec
 
 
 class Source(IntEnum):
@@ -31,49 +26,22 @@ class Source(IntEnum):
     """No text."""
 
 
-def sources(task: Task, responses: Sequence[Sequence[str]]) -> list[dict[str, Source]]:
+def sources(
+    task: Task, responses: Sequence[Sequence[str]], tools: Mapping[str, ToolSpec]
+) -> list[dict[str, Source]]:
     """For each of `task.calls`, the source of each argument; for a list, that of its farthest item.
 
     Args:
         responses: the ground truth's responses, by turn.
+        tools: by name; the schemas say which forms of a value count.
     """
     said, shown, found = "", "", []
     for turn, answers in zip(task.turns, responses, strict=True):
         for call, answer in zip(turn.ground_truth, answers, strict=True):
-            found.append(_of_call(call, turn.user, said, shown))
+            found.append(_of_call(call, tools.get(call.name), turn.user, said, shown))
             shown += "\n" + answer
         said += "\n" + turn.user
     return found
-
-
-def stated(value: Any, text: str, name: str = "") -> bool:
-    """Whether a text contains a scalar, as people or tools write it.
-
-    Args:
-        name: the parameter; for a truth value it is enough that the text mentions the parameter.
-    """
-    if isinstance(value, bool) and name:
-        return says(text, str(value).lower()) or bool(stems(name) & stems(text))
-    return any(says(text, written) for written in spellings(value))
-
-
-def spellings(value: Any) -> Iterator[str]:
-    """How a scalar may be written."""
-    if value is None or isinstance(value, bool):
-        yield json.dumps(value)
-    elif isinstance(value, str):
-        yield value
-    else:
-        yield json.dumps(value)
-        if not math.isfinite(value):
-            return
-        if value == int(value):
-            yield str(int(value))
-            yield f"{int(value):,}"
-            if 0 <= value < len(WORDS):
-                yield WORDS[int(value)]
-        else:
-            yield f"{value:,}"
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -85,41 +53,37 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def says(text: str, value: str) -> bool:
-    """Whether a text contains a value as a whole, not as part of another word or number."""
-    at = text.find(value) if value else -1
-    while at >= 0:
-        end = at + len(value)
-        if not _joined(text[max(0, at - 2) : at][::-1], value[0]) and not _joined(
-            text[end : end + 2], value[-1]
-        ):
-            return True
-        at = text.find(value, at + 1)
-    return False
-
-
-def _of_call(call: Call, here: str, said: str, shown: str) -> dict[str, Source]:
+def _of_call(
+    call: Call, tool: ToolSpec | None, here: str, said: str, shown: str
+) -> dict[str, Source]:
+    schemas = tool.parameters if tool else {}
     return {
-        name: max((_source(v, name, here, said, shown) for v in leaves(value)), default=Source.HERE)
+        name: _farthest(value, name, schemas.get(name, {}), here, said, shown)
         for name, value in call.arguments.items()
     }
 
 
-def _source(value: Any, name: str, here: str, said: str, shown: str) -> Source:
-    if stated(value, here, name):
+def _farthest(
+    value: Any, name: str, schema: dict[str, Any], here: str, said: str, shown: str
+) -> Source:
+    if isinstance(value, list):
+        for text, source in ((here, Source.HERE), (said, Source.BEFORE)):
+            if all_stated(value, text, schema):
+                return source
+    found = (_source(v, name, schema, here, said, shown) for v in leaves(value))
+    return max(found, default=Source.HERE)
+
+
+def _source(
+    value: Any, name: str, schema: dict[str, Any], here: str, said: str, shown: str
+) -> Source:
+    if stated(value, here, name, schema):
         return Source.HERE
-    if stated(value, said, name):
+    # A single word in earlier words may be there by chance.
+    if stated(value, said, name, None if str(value).isalpha() else schema):
         return Source.BEFORE
-    return Source.OUTPUT if stated(value, shown) else Source.NOWHERE
-
-
-def _joined(beyond: str, edge: str) -> bool:
-    """Whether the characters next to a value make it part of a longer word or number."""
-    if not (edge.isalnum() or edge == "_"):
-        return False
-    first, second = beyond[:1], beyond[1:2]
-    return _wordy(first) or (first == "." and _wordy(second))
-
-
-def _wordy(character: str) -> bool:
-    return character.isalnum() or character == "_"
+    return (
+        Source.OUTPUT
+        if any(says(shown, written) for written in spellings(value))
+        else Source.NOWHERE
+    )

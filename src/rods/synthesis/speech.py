@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from rods.flows import Link, find_links, spots, values_at
-from rods.provenance import says
+from rods.grounding import says
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.stages import Executed
 
