@@ -31,7 +31,10 @@ DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 WORD = re.compile(r"[A-Za-z]+")
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
-LISTED = re.compile(r"\[Enum\]:?\s*(.*)", re.DOTALL)
+LISTED = re.compile(
+    r"(?:\[Enum\]|\boptions(?: are)?|\bone of)\s*:?\s*(.*)", re.DOTALL | re.IGNORECASE
+)
+SLASHED = re.compile(r"\((\w+(?:/\w+)+)\)")
 REVERSING = re.compile(r"^(?:un|dis|de|non)")
 WRITTEN_OUT = 1_000_000  # whole numbers up to this size are also looked for in words
 FREE = 3  # words from which on a text counts as one to be written as it is
@@ -51,7 +54,7 @@ def stated(value: Any, text: str, name: str = "", schema: Schema | None = None) 
         schema: of the parameter; without one only the forms of numbers and truth values count.
     """
     if isinstance(value, bool):
-        return says(text, str(value).lower()) or bool(name and _mentioned(name, text))
+        return says(text, str(value).lower()) or bool(name and _flagged(value, name, text))
     if isinstance(value, str):
         return _written(value, text) or (schema is not None and _said(value, text, schema))
     lower = text.lower()
@@ -104,8 +107,12 @@ def choices(schema: Schema) -> list[Any]:
         return [schema["const"]]
     if schema.get("enum"):
         return list(schema["enum"])
-    listed = LISTED.search(str(schema.get("description", "")))
-    return re.findall(r"[\w.+-]+", listed[1]) if listed else []
+    described = str(schema.get("description", ""))
+    if slashed := SLASHED.search(described):
+        return slashed[1].split("/")
+    listed = LISTED.search(described)
+    items = [item.strip(" .\"'`[]\n") for item in listed[1].split(",")] if listed else []
+    return [item for item in items if item and len(item.split()) <= FREE]
 
 
 def _written(value: str, text: str) -> bool:
@@ -116,9 +123,9 @@ def _written(value: str, text: str) -> bool:
     if len(value.split()) < FREE:
         return True
     pieces = text.split(value)
-    return any(OPENS.search(before[-40:]) or not before.strip() for before in pieces[:-1]) or any(
-        after[:1] in QUOTES and after for after in pieces[1:]
-    )
+    return any(
+        OPENS.search(before[-40:]) or before.strip(" ")[-1:] in ("", "\n") for before in pieces[:-1]
+    ) or any(after[:1] in QUOTES and after for after in pieces[1:])
 
 
 def _said(value: str, text: str, schema: Schema) -> bool:
@@ -135,12 +142,22 @@ def _said(value: str, text: str, schema: Schema) -> bool:
     return bool(plain) and says(text.lower(), value.lower())
 
 
-def _mentioned(name: str, text: str) -> bool:
-    """Whether a text speaks of a parameter, or of its opposite."""
-    found = stems(text)
-    parts = stems(name)
-    roots = {stem(REVERSING.sub("", part.lower())) for part in PARTS.findall(name)}
-    return bool(parts & found) or bool({r for r in roots if len(r) > 2} & found)
+def _flagged(value: bool, name: str, text: str) -> bool:
+    """Whether a text speaks of a flag, and of the right side of it where it says one.
+
+    For `unlock`, "unlock" says true and "lock" says false; for `activate`, "deactivate" says false.
+    Else a mention is enough: "not" and "without" have too many forms.
+    """
+    verb = next(iter(PARTS.findall(name)), "").lower()
+    root = REVERSING.sub("", verb) if len(verb) > 4 else verb
+    spoken = [part.lower() for part in PARTS.findall(text)]
+    plain = stem(root) in map(stem, spoken)
+    reversed_ = any(REVERSING.match(w) and stem(REVERSING.sub("", w)) == stem(root) for w in spoken)
+    if root != verb and (reversed_ or plain):
+        return reversed_ if value else plain
+    if root == verb and reversed_:
+        return plain or not value
+    return bool(stems(name) & stems(text))
 
 
 def _dated(year: int, month: int, day: int, text: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from rods.grounding import all_stated, says, spellings, stated
+from rods.grounding import all_stated, choices, says, spellings, stated
 from rods.task import Call, Task, ToolSpec
 
 
@@ -79,8 +79,9 @@ def _source(
 ) -> Source:
     if stated(value, here, name, schema):
         return Source.HERE
-    # A single word in earlier words may be there by chance.
-    if stated(value, said, name, None if str(value).isalpha() else schema):
+    # A single word of no closed set may be in earlier words by chance.
+    loose = value in choices(schema) or not str(value).isalpha()
+    if stated(value, said, name, schema if loose else None):
         return Source.BEFORE
     return (
         Source.OUTPUT

@@ -81,6 +81,17 @@ def spoken(value: Any, quoted: bool = False) -> str:
     return f'"{value}"' if quoted else str(value)
 
 
+def of_closed_set(value: Any, choices: Sequence[Any], noun: str) -> str:
+    """A word of a closed set, or a list of them: "the rear left door", "all the doors"."""
+    thing = noun.removesuffix(" list")
+    if not isinstance(value, list):
+        return str(value).replace("_", " ") if isinstance(value, str) else spoken(value)
+    if len(value) > 1 and {*map(str, value)} == {*map(str, choices)}:
+        return f"all the {thing}s"
+    words = [str(item).replace("_", " ") for item in value]
+    return f"the {_listed(words)} {thing}" + "s" * (len(words) > 1)
+
+
 def short(noun: str) -> str:
     """The thing that a value names, in a word: "searched file name" -> "file"."""
     noun = noun.removeprefix("my ").removeprefix("nearest ")
