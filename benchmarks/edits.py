@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rods.errors import UserError
-from rods.provenance import leaves, spellings
+from rods.grounding import spellings
+from rods.provenance import leaves
 from rods.reward import GoldTrace, gold_trace
 from rods.synthesis.inputs import SynthesisInputs
 from rods.task import Call, Task, Turn

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edits import Materials, failing, places, swapped, telling, with_turn, with_turns, words
+from rods.grounding import choices
 from rods.synthesis.story import themes
 from rods.task import Task
 
@@ -25,11 +26,13 @@ SYLLABLES = ("ba", "do", "fi", "ku", "le", "mo", "na", "ri", "so", "tu")
 
 def renamed(task: Task, m: Materials, rng: random.Random) -> Task | None:
     """One value renamed in words, start and calls; all answers are the same but for its name."""
-    found = [
-        p.leaf
-        for p in places(task)
-        if isinstance(p.leaf, str) and telling(p.leaf) and _named(p.leaf, words(task))
-    ]
+    texts = [p.leaf for p in places(task) if isinstance(p.leaf, str)]
+    found = [v for v in texts if telling(v) and _named(v, words(task))]
+    # The words cannot show whether a part of another value is meant, and a closed set is closed.
+    schemas = [s for tool in m.world.tools.values() for s in tool.parameters.values()]
+    closed = {str(choice) for schema in schemas for choice in choices(schema)}
+    found = [v for v in found if not any(v in other for other in texts if other != v)]
+    found = [v for v in found if v not in closed]
     if not found:
         return None
     old = rng.choice(found)

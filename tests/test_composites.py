@@ -30,7 +30,7 @@ def test_a_chain_becomes_linked_steps() -> None:
     chain = next(c for c in found.values() if c.fragment.tools == (city, city, "estimate_distance"))
     first, second, last = chain.steps(3)
     assert first.sources == second.sources == {}
-    assert {source for source, _ in last.sources.values()} == {3, 4}
+    assert {at for origins in last.sources.values() for at, _ in origins} == {3, 4}
     assert "distance" in chain.describe(world().tools)
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rods.provenance import Source, leaves, says, sources, stated
+from rods.grounding import all_stated, says, stated
+from rods.provenance import Source, leaves, sources
 from rods.task import Call, Task, Turn
 
 TOLD = [
@@ -50,7 +51,7 @@ def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:
     )
     turns = (Turn(user="before"), Turn(user="here it is", ground_truth=calls))
     task = Task(category="base", classes=("X",), start={}, turns=turns)
-    assert sources(task, [[], ["shown", "-"]]) == [
+    assert sources(task, [[], ["shown", "-"]], {}) == [
         {"a": Source.HERE, "b": Source.BEFORE},
         {"c": Source.OUTPUT, "d": Source.NOWHERE},
     ]
@@ -59,7 +60,54 @@ def test_the_nearest_source_counts_and_of_a_list_the_farthest() -> None:
 def test_a_call_does_not_see_its_own_response() -> None:
     turn = Turn(user="-", ground_truth=(Call(name="f", arguments={"a": "late"}),))
     task = Task(category="base", classes=("X",), start={}, turns=(turn,))
-    assert sources(task, [["late"]]) == [{"a": Source.NOWHERE}]
+    assert sources(task, [["late"]], {}) == [{"a": Source.NOWHERE}]
+
+
+FORMS = [
+    (False, "please lock the doors", "unlock", {"type": "boolean"}),
+    (True, "turn the alerts on", "disable_alerts", {"type": "boolean"}),
+    ("rear_left", "open the rear left door", "door", {"enum": ["rear_left", "rear_right"]}),
+    ("parkingBrake", "show the parking brake", "option", {"enum": ["fuel", "parkingBrake"]}),
+    ("START", "start it", "mode", {"description": '[Enum]: ["START", "STOP"]'}),
+    ("Sell", "sell all of it", "order_type", {}),
+    ("Buy", "buy 49 shares", "order_type", {}),
+    ("2027-10-07", "on October 7, 2027", "date", {}),
+    ("2027-10-07", "on the 7th of October 2027", "date", {}),
+    ("2027-10-07", "on 10/07/2027", "date", {}),
+    ("..", "move it to the parent folder", "folder", {}),
+    (49, "buy Forty-nine shares", "amount", {}),
+    (25.5, "at $25.50 a share", "price", {}),
+    ("Call me at noon", 'send "Call me at noon" to Ann', "text", {}),
+    ("Call me at noon", "send Ann the message: Call me at noon", "text", {}),
+]
+OTHERS = [
+    ("summary of the project.", "Send the summary of the project.", "text", {}),
+    ("AAPL", "buy aapl", "symbol", {}),
+    ("W1001", "cancel w1001", "order_id", {}),
+    ("rear_left", "open the left rear door", "door", {"enum": ["rear_left", "rear_right"]}),
+    ("2027-10-07", "on October 17, 2027", "date", {}),
+    ("2027-10-07", "on October 7", "date", {}),
+    ("STOP", "start it", "mode", {"description": '[Enum]: ["START", "STOP"]'}),
+    (49, "forty of them", "amount", {}),
+    (True, "list the files", "recursive", {"type": "boolean"}),
+]
+
+
+@pytest.mark.parametrize(("value", "text", "name", "schema"), FORMS)
+def test_forms_that_people_use(value: object, text: str, name: str, schema: dict) -> None:
+    assert stated(value, text, name, schema)
+
+
+@pytest.mark.parametrize(("value", "text", "name", "schema"), OTHERS)
+def test_what_is_another_value(value: object, text: str, name: str, schema: dict) -> None:
+    assert not stated(value, text, name, schema)
+
+
+def test_all_of_a_closed_set() -> None:
+    doors = {"type": "array", "items": {"enum": ["front", "rear"]}}
+    assert all_stated(["rear", "front"], "lock all the doors", doors)
+    assert not all_stated(["rear"], "lock all the doors", doors)
+    assert not all_stated(["rear", "front"], "lock the doors", doors)
 
 
 words = st.text("ab1._ ", min_size=1, max_size=6)

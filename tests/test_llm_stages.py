@@ -137,7 +137,7 @@ def test_high_level_functions_are_expanded_and_what_flows_is_fixed() -> None:
     model.answers["plan"] = lambda user, rng: {"narrative": "x", "turns": lines}
     plan = pipeline.planner.plan(parent, History(), random.Random(0), keep=False)
     assert plan.tools[0] == ("compute_exchange_rate", "set_budget_limit")
-    assert plan.turns[0][1].sources == {"budget_limit": (0, "exchanged_value")}
+    assert plan.turns[0][1].sources == {"budget_limit": ((0, "exchanged_value"),)}
     plan = replace(plan, turns=plan.turns[:1])
     for number in range(30):
         try:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rods.grounding import stated
+
 yaml = pytest.importorskip("yaml")
 
 PHRASES = Path(__file__).resolve().parents[1] / "src" / "rods" / "synthesis" / "phrases.yaml"
@@ -23,7 +25,8 @@ DOCS = (
     "vehicle_control",
 )
 FIELDS = {
-    "role", "say", "also", "tell", "tell_also", "nouns", "slots", "choices", "ranges", "needs",
+    "role", "say", "also", "tell", "tell_also", "instead", "nouns", "slots", "choices", "ranges",
+    "needs",
 }  # fmt: skip
 ROLES = {"read", "write", "session"}
 SLOT = re.compile(r"\{(\w+)\}")
@@ -123,6 +126,27 @@ def test_natural_slots_match_parameters(docs):
         for param, phrase in entry.get("tell_also", {}).items():
             assert SLOT.findall(phrase) == [param], (name, phrase)
             assert not phrase.startswith("{"), (name, phrase)
+
+
+def test_wordings_of_a_value_state_it(docs):
+    """Without a slot for it, as the gate on the words reads them; and they state no other value."""
+    for name, entry in ENTRIES.items():
+        for param, by_value in entry.get("instead", {}).items():
+            schema = docs[name]["properties"][param]
+            values = {
+                text: text == "true" if entry["slots"][param] == "flag" else text
+                for text in by_value
+            }
+            for text, phrases in by_value.items():
+                for phrase in phrases:
+                    slots = (
+                        set(docs[name]["required"]) - {param}
+                        if param in docs[name]["required"]
+                        else set()
+                    )
+                    assert set(SLOT.findall(phrase)) == slots, phrase
+                    assert phrase == " ".join(phrase.split()) and not NUMBERS & set(words(phrase))
+                    assert stated(values[text], phrase, param, schema), phrase
 
 
 def test_natural_wordings_tell_the_tools_apart():

@@ -13,8 +13,9 @@ import pytest
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split
 from rods.envs.python import PythonEnvironment
+from rods.grounding import says
 from rods.profile import distance, profile
-from rods.provenance import leaves, says
+from rods.provenance import leaves
 from rods.reward import gold_trace, progress
 from rods.scoring import score
 from rods.synthesis.case import TaskLimits

@@ -25,9 +25,10 @@ import networkx as nx
 
 from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment
-from rods.provenance import Source, find_links, sources
+from rods.flows import find_links
+from rods.provenance import Source, sources
 from rods.reward import GoldTrace, trusted_trace
-from rods.task import Task
+from rods.task import Task, ToolSpec
 
 Role = Literal["read", "write", "open"]
 Edge = tuple[int, int, Literal["value", "state"]]
@@ -96,34 +97,33 @@ def profile(task: Task, env: Environment) -> Profile:
         UserError: see `reward.trusted_trace`.
     """
     gold = trusted_trace(task, env)
-    owners = {name: tool.owner for name, tool in env.tools(task).items()}
-    return profile_of(task, gold, ablate(task, env, gold), owners)
+    return profile_of(task, gold, ablate(task, env, gold), env.tools(task))
 
 
 def profile_of(
-    task: Task, gold: GoldTrace, ablations: Sequence[Ablation], owners: Mapping[str, str]
+    task: Task, gold: GoldTrace, ablations: Sequence[Ablation], tools: Mapping[str, ToolSpec]
 ) -> Profile:
     """Phi of a task from its trace and ablations.
 
     Args:
-        owners: class of each tool.
+        tools: those of the task, by name.
     """
     values = {(li.producer, li.consumer) for li in find_links(task.calls, gold.responses)}
     states = _direct({(i, j) for i, left in enumerate(ablations) for j in left.affects} | values)
-    found = iter(zip(task.calls, ablations, sources(task, gold.responses), strict=True))
+    found = iter(zip(task.calls, ablations, sources(task, gold.responses, tools), strict=True))
     shape, refers, unseen = [], set(), []
     for index, turn in enumerate(task.turns):
         rows = [next(found) for _ in turn.ground_truth]
-        shape.append(tuple((owners[call.name], _role(left)) for call, left, _ in rows))
+        shape.append(tuple((tools[call.name].owner, _role(left)) for call, left, _ in rows))
         known = [source for _, _, by_name in rows for source in by_name.values()]
         if Source.BEFORE in known or Source.OUTPUT in known:
             refers.add(index)
         unseen.append(known.count(Source.OUTPUT))
     edges: set[Edge] = {(i, j, "value") for i, j in values}
     edges |= {(i, j, "state") for i, j in states - values}
-    tools = tuple(call.name for call in task.calls)
+    names = tuple(call.name for call in task.calls)
     return Profile(
-        task.category, tuple(shape), frozenset(edges), frozenset(refers), tuple(unseen), tools
+        task.category, tuple(shape), frozenset(edges), frozenset(refers), tuple(unseen), names
     )
 
 

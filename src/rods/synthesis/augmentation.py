@@ -12,7 +12,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rods.provenance import Source, leaves, says, stated
+from rods.grounding import says, stated
+from rods.provenance import Source, leaves
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.ground import as_text

@@ -55,12 +55,11 @@ class Case:
 
     @cached_property
     def sources(self) -> list[dict[str, Source]]:
-        return sources(self.task, self.gold.responses)
+        return sources(self.task, self.gold.responses, self.tools)
 
     @cached_property
     def profile(self) -> Profile:
-        owners = {name: tool.owner for name, tool in self.tools.items()}
-        return profile_of(self.task, self.gold, self.ablations, owners)
+        return profile_of(self.task, self.gold, self.ablations, self.tools)
 
 
 class Gate(NamedTuple):

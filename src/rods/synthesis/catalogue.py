@@ -31,6 +31,8 @@ class Phrase(BaseModel):
         also: the suffix for each optional parameter.
         tell: wordings for whole sentences.
         tell_also: the suffixes for whole sentences.
+        instead: parameter -> its value as text -> wordings for whole sentences that say this value
+            without a slot for it; they replace `tell`, or the suffix of an optional parameter.
         nouns: what a user calls each parameter.
         slots: the kind of value of each parameter.
         choices: all values of a parameter, if they are few.
@@ -45,6 +47,7 @@ class Phrase(BaseModel):
     also: dict[str, str] = {}
     tell: tuple[str, ...] = ()
     tell_also: dict[str, str] = {}
+    instead: dict[str, dict[str, tuple[str, ...]]] = {}
     nouns: dict[str, str] = {}
     slots: dict[str, str] = {}
     choices: dict[str, tuple[Any, ...]] = {}
@@ -87,6 +90,11 @@ def described(tool: ToolSpec) -> Phrase:
         also={n: f"with {spaced(n)} {{{n}}}" for n in optional},
         tell=_sentences(act, tool.required),
         tell_also={n: f"with the {spaced(n)} set to {{{n}}}" for n in optional},
+        instead={
+            n: {"true": (f"with {spaced(n)}",), "false": (f"without {spaced(n)}",)}
+            for n in optional
+            if slots[n] == "flag"
+        },
         slots=slots,
         choices=choices,
         ranges={n: r for n, s in tool.parameters.items() if (r := _range(s))},

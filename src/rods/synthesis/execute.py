@@ -13,7 +13,7 @@ from typing import Any
 
 from rods.envs.base import Environment, Session
 from rods.errors import UserError
-from rods.provenance import field
+from rods.flows import values_at
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.synthesis.start import StartStates
@@ -123,11 +123,11 @@ def _step(
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
             continue  # the same tool twice in a row reads as one request
-        fixed = _linked(step, name, graph, source, done)
-        if fixed is None:
-            continue
         for proposal in range(PROPOSALS):
             near = proposal >= PROPOSALS - NEAR
+            fixed = _linked(step, name, graph, source, done)
+            if fixed is None:
+                break
             arguments = source.arguments(graph.tools[name], state, fixed, near=near)
             call = Call.model_construct(name=name, arguments=arguments)
             if any(call == other for other, _ in done):
@@ -144,19 +144,27 @@ def _linked(
     graph: ToolGraph,
     source: ValueSource,
     done: Sequence[Done],
-) -> dict[str, Any] | None:
-    """Arguments that come from earlier responses; None if a planned one is missing."""
-    fixed: dict[str, Any] = {}
-    for parameter, (position, key) in step.sources.items():
-        value = field(done[position][1], key)
-        if value is None:
+) -> dict[str, list[Any]] | None:
+    """Values from earlier responses by their place; None if a planned one is missing."""
+    fixed: dict[str, list[Any]] = {}
+    for place, origins in step.sources.items():
+        found = [values_at(done[position][1], key) for position, key in origins]
+        if not all(found):
             return None
-        fixed[parameter] = value
+        alone = len(found) == 1
+        fixed[place] = [v for values in found for v in _some(values, place, source.rng, alone)]
     if not step.sources:  # a fresh plan has links where the seed tasks have them
         for call, response in reversed(done):
             for producer, key, consumer, parameter in graph.flows:
                 if (producer, consumer) == (call.name, name) and parameter not in fixed:
-                    value = field(response, key)
-                    if value is not None and source.rng.random() < LINKED:
-                        fixed[parameter] = value
+                    found = values_at(response, key)
+                    if found and source.rng.random() < LINKED:
+                        fixed[parameter] = _some(found, parameter, source.rng)
     return fixed
+
+
+def _some(values: Sequence[Any], place: str, rng: random.Random, alone: bool = True) -> list[Any]:
+    """One of the values; one or two for a place in a list that has no other origin."""
+    count = rng.randint(1, 2) if alone and "[]" in place and len(values) > 1 else 1
+    chosen = sorted(rng.sample(range(len(values)), count)) if len(values) > 1 else [0]
+    return [values[i] for i in chosen]

@@ -9,15 +9,24 @@ and a named person with a story.
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.speech import References, Visible, pick, singular, spoken, unlabelled
+from rods.synthesis.speech import (
+    References,
+    Visible,
+    of_closed_set,
+    pick,
+    singular,
+    spoken,
+    unlabelled,
+)
 from rods.synthesis.stages import Executed
 from rods.synthesis.story import Voice
 from rods.task import Call
@@ -101,18 +110,32 @@ class Wording:
                 return some.format(self._references.noun(call.name, name))
             return self._references.get((position, name)) or self._value(call, name)
 
+        def instead(name: str) -> Sequence[str]:
+            if not whole or name == unsaid or self._references.get((position, name)):
+                return ()
+            value = json.dumps(call.arguments.get(name)).strip('"')
+            return entry.instead.get(name, {}).get(value, ())
+
         whole = self._voice.whole
-        text = fill(self.rng.choice(entry.tell or entry.say if whole else entry.say))
+        forms: Sequence[str] = entry.tell or entry.say if whole else entry.say
+        for name in entry.instead:
+            if name not in entry.also:
+                forms = instead(name) or forms
+        text = fill(self.rng.choice(forms))
         for name, suffix in entry.also.items():
             if name in call.arguments:
-                text += " " + fill(entry.tell_also.get(name, suffix) if whole else suffix)
+                own = entry.tell_also.get(name, suffix) if whole else suffix
+                text += " " + fill(pick(instead(name) or (own,), self.rng))
         return text
 
     def _value(self, call: Call, name: str) -> str:
         value = call.arguments[name]
         if not self._voice.whole:
             return as_text(value)
-        return spoken(value, self._phrases[call.name].slots.get(name) in QUOTED)
+        entry = self._phrases[call.name]
+        if entry.slots.get(name) == "choice":
+            return of_closed_set(value, entry.choices.get(name, ()), entry.noun(name))
+        return spoken(value, entry.slots.get(name) in QUOTED)
 
 
 def as_text(value: Any) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from rods.envs.base import Environment
+from rods.flows import Link, find_links
 from rods.profile import Profile, profile
-from rods.provenance import Link, find_links
 from rods.reward import trusted_trace
 from rods.synthesis.augment import base_form
 from rods.synthesis.failures import History, Kind, SynthesisError
@@ -66,11 +66,7 @@ class ProgramPlanner:
                 others = [f for f in others if blocked.isdisjoint(f.tools)]
                 fragment = rng.choice([*others, fragment])
             for place, position in enumerate(members):
-                feeds = {
-                    li.parameter: (members[li.producer], li.key)
-                    for li in fragment.links
-                    if li.consumer == place
-                }
+                feeds = fragment.sources(place, members)
                 fixed = keep or feeds or any(source == position for source, _, _ in phi.edges)
                 name = fragment.tools[place]
                 tools = (name,) if fixed else self._tools(name, blocked, rng)
@@ -105,8 +101,11 @@ def _cut(
     before = bounds[first]
 
     def moved(step: PlannedCall) -> PlannedCall:
-        sources = {n: (at - before, key) for n, (at, key) in step.sources.items() if at >= before}
-        return PlannedCall(step.tools, sources)
+        sources = {
+            place: tuple((at - before, key) for at, key in found if at >= before)
+            for place, found in step.sources.items()
+        }
+        return PlannedCall(step.tools, {place: found for place, found in sources.items() if found})
 
     turns = [
         tuple(moved(steps[position]) for position in range(start, end))

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from rods.provenance import Link, fields, find_links, says
+from rods.flows import Link, find_links, spots, values_at
+from rods.grounding import says
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.stages import Executed
 
@@ -78,6 +79,17 @@ def spoken(value: Any, quoted: bool = False) -> str:
         return "true" if value else "false"
     quoted = (quoted or value == "") and '"' not in str(value)
     return f'"{value}"' if quoted else str(value)
+
+
+def of_closed_set(value: Any, choices: Sequence[Any], noun: str) -> str:
+    """A word of a closed set, or a list of them: "the rear left door", "all the doors"."""
+    thing = noun.removesuffix(" list")
+    if not isinstance(value, list):
+        return str(value).replace("_", " ") if isinstance(value, str) else spoken(value)
+    if len(value) > 1 and {*map(str, value)} == {*map(str, choices)}:
+        return f"all the {thing}s"
+    words = [str(item).replace("_", " ") for item in value]
+    return f"the {_listed(words)} {thing}" + "s" * (len(words) > 1)
 
 
 def short(noun: str) -> str:
@@ -148,12 +160,15 @@ class References:
         flat = [text for turn in self._executed.responses for text in turn]
         calls = [call for turn in self._executed.calls for call in turn]
         for link in find_links(calls, self._executed.responses):
+            name = link.parameter.removesuffix("[]")
+            value = calls[link.consumer].arguments.get(name)
             options = _pointers(flat[: link.consumer], link, visible, self.pointing)
-            if options:
+            alone = isinstance(value, list) and len(value) == 1
+            if options and (name == link.parameter or alone):
                 produced = calls[link.producer].name
                 noun = self.noun(produced, link.key) if self._whole else spaced(link.key)
                 said = pick(options, self._rng).format(noun)
-                self._words[link.consumer, link.parameter] = said
+                self._words[link.consumer, name] = said
 
     def add_words(self, turns: frozenset[int]) -> None:
         """Refer, in these turns, to the last value that the user stated with the same noun."""
@@ -179,13 +194,12 @@ def _pointers(
 ) -> Sequence[str]:
     """Words that refer to a field of an earlier response; none if they would be ambiguous."""
     producer, key = link.producer, link.key
-    seen = visible(responses[producer])
-    value = dict(fields(responses[producer])).get(key)
-    if value is None or not says(seen, str(value[1])):
+    seen, values = visible(responses[producer]), values_at(responses[producer], key)
+    if len(values) != 1 or not says(seen, str(values[0])):
         return ()
-    if key not in seen and key.replace("_", " ") not in seen:
-        return ()
-    holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in fields(text))]
+    if not key.isidentifier() or (key not in seen and key.replace("_", " ") not in seen):
+        return ()  # it has no name that the agent sees
+    holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in spots(text))]
     if holders[-1] == producer:
         return pointing.next if producer == len(responses) - 1 else pointing.last
     if len(holders) > 1 and holders[-2] == producer:

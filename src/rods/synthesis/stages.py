@@ -15,11 +15,12 @@ class PlannedCall:
     """One call to be made: the tools to try, in order, and the sources of linked arguments.
 
     Attributes:
-        sources: parameter -> (position of the producing step, field of its response).
+        sources: place in the arguments -> (position of the producing step, place in its response);
+            several where a list has values of several places. See `rods.flows`.
     """
 
     tools: tuple[str, ...]
-    sources: dict[str, tuple[int, str]] = field(default_factory=dict)
+    sources: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

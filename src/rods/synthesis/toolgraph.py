@@ -15,8 +15,8 @@ from typing import Any
 
 import networkx as nx
 
+from rods.flows import Link
 from rods.profile import Profile
-from rods.provenance import Link
 from rods.synthesis.catalogue import Phrase, catalogue
 from rods.task import Task, ToolSpec
 
@@ -36,6 +36,21 @@ class Fragment:
 
     tools: tuple[str, ...]
     links: tuple[Link, ...] = ()
+
+    def sources(
+        self, place: int, positions: Sequence[int]
+    ) -> dict[str, tuple[tuple[int, str], ...]]:
+        """What flows into the call at a place; see `PlannedCall`.
+
+        Args:
+            positions: of its calls in a plan.
+        """
+        found: dict[str, tuple[tuple[int, str], ...]] = {}
+        for link in self.links:
+            if link.consumer == place:
+                origin = positions[link.producer], link.key
+                found[link.parameter] = (*found.get(link.parameter, ()), origin)
+        return found
 
 
 @dataclass

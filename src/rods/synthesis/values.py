@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rods.flows import placed
 from rods.synthesis.catalogue import Phrase
 from rods.synthesis.state_values import StateValues
 from rods.task import Task, ToolSpec
@@ -75,24 +76,29 @@ class ValueSource:
         self.near: Mapping[str, list[dict[str, Any]]] = {}
 
     def arguments(
-        self, tool: ToolSpec, state: StateValues, fixed: dict[str, Any], *, near: bool = False
+        self,
+        tool: ToolSpec,
+        state: StateValues,
+        fixed: Mapping[str, Sequence[Any]],
+        *,
+        near: bool = False,
     ) -> dict[str, Any]:
         """A full argument set: `fixed` values, all required ones, and few optional ones.
 
         Args:
+            fixed: by their place, see `flows`.
             state: values from the current state.
             near: use a set that suits the start state, if there is one.
         """
         entry = self.phrases[tool.name]
         if near and self.near.get(tool.name):
-            return {**self.rng.choice(self.near[tool.name]), **fixed}
+            return _with(fixed, self.rng.choice(self.near[tool.name]))
         whole = self.bank.whole(tool.name)
         # Closed sets combine freely in the docs but not in the tools (doors, units, routes).
         example = self.rng.choice(whole) if whole and self.rng.random() < 0.5 else {}
         arguments: dict[str, Any] = {}
         for name, schema in tool.parameters.items():
-            if name in fixed:
-                arguments[name] = fixed[name]
+            if name in fixed or f"{name}[]" in fixed:
                 continue
             kind = entry.slots.get(name, "text")
             if name not in tool.required:
@@ -104,7 +110,7 @@ class ValueSource:
                 arguments[name] = example[name]
             else:
                 arguments[name] = self.value(tool.name, name, kind, schema, state)
-        return arguments
+        return _with(fixed, arguments)
 
     def value(
         self, tool: str, name: str, kind: str, schema: dict[str, Any], state: StateValues
@@ -160,6 +166,12 @@ class ValueSource:
         value = round(self.rng.uniform(low, high) / step) * step
         # People write whole amounts in either form, and the tools accept both.
         return int(value) if value == int(value) and self.rng.random() < 0.5 else value
+
+
+def _with(fixed: Mapping[str, Sequence[Any]], arguments: dict[str, Any]) -> dict[str, Any]:
+    for place, values in fixed.items():
+        arguments = placed(arguments, place, values)
+    return arguments
 
 
 def _short(value: Any) -> bool:

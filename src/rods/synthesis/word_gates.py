@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rods.provenance import Source, leaves, stated
+from rods.grounding import stated
+from rods.provenance import Source, leaves
 from rods.synthesis.case import Case
 
 SCAFFOLDING = re.compile(

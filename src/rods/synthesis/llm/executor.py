@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rods.envs.base import Environment, Session
-from rods.provenance import field
+from rods.flows import placed, values_at
 from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
@@ -70,8 +70,11 @@ class LlmExecutor:
         rng: random.Random,
     ) -> Done:
         tool, errors = self.program.graph.tools[step.tools[0]], list[str]()
-        given = {n: field(done[at][1], key) for n, (at, key) in step.sources.items()}
-        if None in given.values():
+        given = {
+            place: [v for at, key in origins for v in values_at(done[at][1], key)[:1]]
+            for place, origins in step.sources.items()
+        }
+        if any(len(given[place]) < len(origins) for place, origins in step.sources.items()):
             raise SynthesisError(Kind.PARAMETERS, f"{tool.name}: what should flow in is not there")
         call = Call.model_construct(name=tool.name, arguments={})
         kind = Kind.PARAMETERS
@@ -84,7 +87,7 @@ class LlmExecutor:
                 Kind.PARAMETERS,
                 tool=tool,
                 schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
-                given=given,
+                given={n: v if "[]" in n else v[0] for n, v in given.items()},
                 candidates=self._candidates(tool, session, rng),
                 state=_state(session),
                 done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
@@ -92,7 +95,10 @@ class LlmExecutor:
                 errors=errors,
             )
             try:
-                call = Call(name=tool.name, arguments={**answer.arguments, **given})
+                made = answer.arguments
+                for place, values in given.items():
+                    made = placed(made, place, values)
+                call = Call(name=tool.name, arguments=made)
             except ValidationError:
                 errors.append("these are no arguments")
                 continue

@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from rods.provenance import leaves, stated
+from rods.grounding import stated
+from rods.provenance import leaves
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask, call_line, clipped

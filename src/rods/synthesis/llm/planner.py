@@ -148,13 +148,10 @@ class Composite:
 
     def steps(self, first: int) -> list[PlannedCall]:
         """Its calls, of which the first has a given position in the plan."""
-        links = self.fragment.links
+        positions = range(first, first + len(self.fragment.tools))
         return [
-            PlannedCall(
-                (tool,),
-                {li.parameter: (first + li.producer, li.key) for li in links if li.consumer == at},
-            )
-            for at, tool in enumerate(self.fragment.tools)
+            PlannedCall((tool,), self.fragment.sources(place, positions))
+            for place, tool in enumerate(self.fragment.tools)
         ]
 
     def describe(self, tools: Mapping[str, ToolSpec]) -> str:
