@@ -10,10 +10,11 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rods.job_result import Spent
-from rods.synthesis.augment import augment
+from rods.synthesis.augment import augment, base_form
 from rods.synthesis.critique import Critic
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.stages import Executor, Grounder, Judge, Plan, Planner
@@ -149,6 +150,7 @@ class Pipeline:
         plan: Plan | None = None
         try:
             plan = self._passed("planned", self.planner.plan(like, history, rng, keep=keep))
+            plan = replace(plan, said=tuple(turn.user for turn in base_form(like)[0].turns))
             if fresh:
                 task = self._finish(replace(plan, parent=""), None, history, rng)
             else:
@@ -174,9 +176,10 @@ class Pipeline:
         task = self._passed("grounded", self._with_lineage(made, plan, history))
         self._review(task, parent)
         if self.judge is not None:
-            judged = self.judge.judge(task, executed, rng)
+            review = partial(self._review, parent=parent)
+            judged = self.judge.judge(task, executed, rng, review)
             if judged.id != task.id:
-                self._review(judged, parent)
+                review(judged)
             task = self._passed("judged", judged)
         return task
 

@@ -20,6 +20,8 @@ from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.prompts import Model, versions
+from rods.synthesis.llm.tool_text import ToolText
+from rods.synthesis.llm.word_checks import WordCheck
 from rods.synthesis.pipeline import Pipeline
 
 STAGES = ("plan", "execute", "ground", "judge")
@@ -31,7 +33,7 @@ class ModelBackend:
 
     Attributes:
         stages: those that it does.
-        rewrite: see `LlmGrounder`.
+        rewrite, verify: see `LlmGrounder`.
         journal: the file that every call is recorded in.
         replay: take the answers from the journal and send no request.
         notice: called with one line that a person should see at once.
@@ -43,6 +45,7 @@ class ModelBackend:
     journal: Path | None = None
     replay: bool = False
     notice: Callable[[str], None] = log_notice
+    verify: bool = True
     _endpoint: Endpoint | None = field(default=None, repr=False)
 
     def pipeline(self, program: Pipeline, env: Environment) -> Pipeline:
@@ -54,7 +57,8 @@ class ModelBackend:
         journal = Journal(self.journal, self.replay) if self.journal else None
         self._endpoint = Endpoint(self.config, journal, self.notice)
         guarded, name = GuardedEnvironment(env), self.config.model
-        pipeline = with_model(self._endpoint, program, guarded, name, self.stages, self.rewrite)
+        words = {"rewrite": self.rewrite, "verify": self.verify}
+        pipeline = with_model(self._endpoint, program, guarded, name, self.stages, **words)
         pipeline.used = self.spent
         if journal is not None:
             pipeline.rewind = journal.rewind
@@ -80,7 +84,8 @@ class ModelBackend:
     def settings(self) -> dict[str, Any]:
         """All settings that decide the outcome."""
         config = self.config.model_dump(include={"model", "temperature", "top_p", "max_tokens"})
-        return {**config, "stages": list(self.stages), "rewrite": self.rewrite}
+        words = {"rewrite": self.rewrite, "verify": self.verify}
+        return {**config, "stages": list(self.stages), **words}
 
     def spent(self) -> Spent:
         """What the model was used for so far, including answers taken from the journal."""
@@ -105,6 +110,7 @@ def with_model(
     name: str,
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
+    verify: bool = True,
 ) -> Pipeline:
     """A pipeline with its own counters in which the model does the named stages.
 
@@ -112,19 +118,22 @@ def with_model(
         program: the pipeline whose other stages are used.
         env: where the model's calls run; a guarded one, since a model also proposes hostile calls.
         name: the model's, for the lineage.
+        rewrite, verify: see `LlmGrounder`.
     """
     pipeline, others = (
         program.with_own_counters(critic=program.critic.in_environment(env)),
         program.program,
     )
+    text = ToolText(others.graph.tools, others.graph.phrases)
     if "plan" in stages:
-        pipeline.planner = LlmPlanner(model, others.planner)
+        pipeline.planner = LlmPlanner(model, others.planner, text)
     if "execute" in stages:
-        pipeline.executor = LlmExecutor(model, env, others.executor)
+        pipeline.executor = LlmExecutor(model, env, others.executor, text)
     if "ground" in stages:
-        pipeline.grounder = LlmGrounder(model, rewrite)
+        check = WordCheck(others.graph.tools, others.seeds)
+        pipeline.grounder = LlmGrounder(model, text, check, rewrite, verify)
     if "judge" in stages:
-        pipeline.judge = LlmJudge(model)
+        pipeline.judge = LlmJudge(model, text)
     pipeline.origin = "llm"
     pipeline.signature = {"model": name, "stages": list(stages), "prompts": dict(versions())}
     return pipeline

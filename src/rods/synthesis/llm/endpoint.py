@@ -18,7 +18,7 @@ from rods.errors import log_notice
 from rods.synthesis.failures import ModelError
 from rods.synthesis.llm.forms import read
 from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
-from rods.synthesis.llm.prompts import Prompt
+from rods.synthesis.llm.prompts import Prompt, copied
 from rods.synthesis.llm.questions import request_of, words_of
 
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
@@ -97,6 +97,8 @@ class Endpoint:
                 request = request_of(self.config, prompt, answer)
                 text = words_of(self._loop.run(partial(self._client.ask, request, spent)))
             made = read(text, answer)
+            if copied(prompt, made):
+                raise Fault(Cause.EXAMPLE, text)
             spent.answered = 1
         except Fault as fault:
             failed = fault

@@ -21,7 +21,8 @@ from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
-from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.llm.prompts import Model, ask
+from rods.synthesis.llm.tool_text import ToolText, call_line, clipped
 from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.synthesis.state_values import StateValues
 from rods.task import Call, ToolSpec
@@ -39,11 +40,15 @@ class LlmExecutor:
     Args:
         env: where its calls run.
         program: draws start states; it has the tools and the values of the seed tasks.
+        text: writes the tools into the prompts.
+        tries: how often arguments of one call are proposed until it executes.
     """
 
     model: Model
     env: Environment
     program: ProgramExecutor
+    text: ToolText
+    tries: int = PROPOSALS
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`; a patched start state is stored in the history."""
@@ -73,39 +78,60 @@ class LlmExecutor:
         given = {n: field(done[at][1], key) for n, (at, key) in step.sources.items()}
         if None in given.values():
             raise SynthesisError(Kind.PARAMETERS, f"{tool.name}: what should flow in is not there")
-        call = Call.model_construct(name=tool.name, arguments={})
-        kind = Kind.PARAMETERS
-        for _ in range(PROPOSALS):
-            answer = ask(
-                self.model,
-                "arguments",
-                Arguments,
-                rng,
-                Kind.PARAMETERS,
-                tool=tool,
-                schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
-                given=given,
-                candidates=self._candidates(tool, session, rng),
-                state=_state(session),
-                done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
-                narrative=plan.narrative,
-                errors=errors,
-            )
+        failure = SynthesisError(Kind.PARAMETERS, f"{tool.name}: no try")
+        for _ in range(self.tries):
             try:
-                call = Call(name=tool.name, arguments={**answer.arguments, **given})
-            except ValidationError:
-                errors.append("these are no arguments")
-                continue
-            if any(call == other for other, _ in done):
-                kind = Kind.DUPLICATE_CALL
-                errors.append("this call was made before")
-                continue
-            seen = session.call(call)
-            if seen.ok and not seen.raised:
-                return call, seen.text
-            kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
-            errors.append(clipped(f"{call_line(call)} was answered: {seen.text}"))
-        raise SynthesisError(kind, f"{tool.name}: {errors[-1]}", call)
+                return self._called(tool, session, done, plan, given, errors, rng)
+            except SynthesisError as error:
+                if error.kind is Kind.MODEL:
+                    raise
+                failure = error
+                errors.append(error.detail)
+        raise failure
+
+    def _called(
+        self,
+        tool: ToolSpec,
+        session: Session,
+        done: Sequence[Done],
+        plan: Plan,
+        given: dict[str, Any],
+        errors: Sequence[str],
+        rng: random.Random,
+    ) -> Done:
+        """A call that the model proposes, executed.
+
+        Raises:
+            SynthesisError: it fails, or there is none.
+        """
+        answer = ask(
+            self.model,
+            "arguments",
+            Arguments,
+            rng,
+            Kind.PARAMETERS,
+            tool=tool,
+            about=self.text.about(tool),
+            schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
+            given=given,
+            candidates=self._candidates(tool, session, rng),
+            state=_state(session),
+            done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
+            narrative=plan.narrative,
+            errors=errors,
+        )
+        try:
+            call = Call(name=tool.name, arguments={**answer.arguments, **given})
+        except ValidationError:
+            none = Call.model_construct(name=tool.name, arguments={})
+            raise SynthesisError(Kind.PARAMETERS, "these are no arguments", none) from None
+        if any(call == other for other, _ in done):
+            raise SynthesisError(Kind.DUPLICATE_CALL, "this call was made before", call)
+        seen = session.call(call)
+        if seen.ok and not seen.raised:
+            return call, seen.text
+        kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
+        raise SynthesisError(kind, clipped(f"{call_line(call)} was answered: {seen.text}"), call)
 
     def _candidates(
         self, tool: ToolSpec, session: Session, rng: random.Random
@@ -142,6 +168,7 @@ class LlmExecutor:
                 function=failure.call.name,
                 detail=failure.detail,
                 start=clipped(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
+                patches=history.patches,
             )
             session = opened(plan, start, self.env)
             known = session.state().data
@@ -149,6 +176,7 @@ class LlmExecutor:
             merged, refused = merge(start, answer.patches, known or {})
             history.patches += [f"refused: {why}" for why in refused]
             if merged == start:
+                history.patches.append("refused: it changes nothing")
                 return start
             opened(plan, merged, self.env).close()
         except SynthesisError as error:

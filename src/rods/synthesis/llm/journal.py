@@ -53,7 +53,7 @@ class JournalEntry(BaseModel):
 def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
     """A digest of the model, its sampling settings, and the prompt."""
     decoding = [config.temperature, config.top_p, config.max_tokens]
-    asked = dumps([config.model, decoding, prompt.system, prompt.user])
+    asked = dumps([config.model, decoding, prompt.system, prompt.user, prompt.example])
     return sha256(asked.encode()).hexdigest()
 
 
