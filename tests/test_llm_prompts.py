@@ -108,18 +108,22 @@ def test_no_tool_of_ours_and_no_seed_task_has_a_word_of_the_examples() -> None:
         assert not INVENTED.search(text)
 
 
-def test_an_answer_that_copies_the_example_is_counted_and_refused() -> None:
-    def script(request: dict[str, Any]) -> Reply:
-        return Reply('{"query": "Please feed Quillo and list the files."}')
-
-    with ScriptedEndpoint(script) as server:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Please feed Quillo and list the files.",
+        "The report looks hungry, please give him 3 drops of nectar. And how bright is it?",
+    ],
+)
+def test_an_answer_that_copies_the_example_is_counted_and_refused(query: str) -> None:
+    with ScriptedEndpoint(lambda request: Reply(json.dumps({"query": query}))) as server:
         asked = endpoint(server.url)
         with pytest.raises(ModelError) as caught:
             asked.ask(prompts()["query"], forms.Query)
         assert caught.value.cause is Cause.EXAMPLE
         assert asked.counts["query: copies the example"] == 1
-        own = prompts()["query"]._replace(user="CALL: feed(name='Quillo')")
-        assert "Quillo" in asked.ask(own, forms.Query).query, "the user's own Quillo"
+        own = prompts()["query"]._replace(user=f"CALL: say('{query}')")
+        assert asked.ask(own, forms.Query).query == query, "words of the user's own"
 
 
 @pytest.mark.parametrize(

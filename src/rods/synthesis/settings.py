@@ -106,6 +106,7 @@ def settings_with_model(
     model: str | None,
     stages: Sequence[str] | None,
     rewrite: bool,
+    verify: bool,
     journal: Path | None,
     replay: bool,
     notice: Callable[[str], None],
@@ -113,6 +114,7 @@ def settings_with_model(
     """The settings with a model added, as the command line names it.
 
     Args:
+        rewrite, verify: see `LlmGrounder`.
         notice: called with one line that a person should see at once.
 
     Raises:
@@ -124,7 +126,9 @@ def settings_with_model(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    backend = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
+    backend = ModelBackend(
+        endpoint, usable_stages(stages), rewrite, verify, journal, replay, notice
+    )
     return replace(settings, model=backend)
 
 

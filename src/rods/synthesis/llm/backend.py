@@ -42,10 +42,10 @@ class ModelBackend:
     config: EndpointConfig
     stages: Sequence[str] = STAGES
     rewrite: bool = True
+    verify: bool = True
     journal: Path | None = None
     replay: bool = False
     notice: Callable[[str], None] = log_notice
-    verify: bool = True
     _endpoint: Endpoint | None = field(default=None, repr=False)
 
     def pipeline(self, program: Pipeline, env: Environment) -> Pipeline:
@@ -54,15 +54,23 @@ class ModelBackend:
         Raises:
             UserError: the journal or the endpoint cannot be used.
         """
+        endpoint, guarded, name = self.endpoint(), GuardedEnvironment(env), self.config.model
+        words = self.rewrite, self.verify
+        pipeline = with_model(endpoint, program, guarded, name, self.stages, *words)
+        pipeline.used = self.spent
+        if endpoint.journal is not None:
+            pipeline.rewind = endpoint.journal.rewind
+        return pipeline
+
+    def endpoint(self) -> Endpoint:
+        """A new endpoint, which `progress` and the other reports are about from now on.
+
+        Raises:
+            UserError: the journal or the endpoint cannot be used.
+        """
         journal = Journal(self.journal, self.replay) if self.journal else None
         self._endpoint = Endpoint(self.config, journal, self.notice)
-        guarded, name = GuardedEnvironment(env), self.config.model
-        words = {"rewrite": self.rewrite, "verify": self.verify}
-        pipeline = with_model(self._endpoint, program, guarded, name, self.stages, **words)
-        pipeline.used = self.spent
-        if journal is not None:
-            pipeline.rewind = journal.rewind
-        return pipeline
+        return self._endpoint
 
     @property
     def progress(self) -> Progress:
@@ -92,6 +100,11 @@ class ModelBackend:
         used = list(self._endpoint.usage.values()) if self._endpoint else []
         tokens_in, tokens_out = sum(u.tokens_in for u in used), sum(u.tokens_out for u in used)
         return Spent(tokens_in, tokens_out, sum(u.cost for u in used))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of a question, by role."""
+        used = self._endpoint.usage if self._endpoint else {}
+        return {role: usage.seconds / max(1, usage.asked) for role, usage in used.items()}
 
     def usage(self) -> dict[str, Any]:
         """Requests by cause, and tokens, seconds and cost by role."""

@@ -42,6 +42,7 @@ class LlmExecutor:
         program: draws start states; it has the tools and the values of the seed tasks.
         text: writes the tools into the prompts.
         tries: how often arguments of one call are proposed until it executes.
+        patch: whether a failure may change the start state.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class LlmExecutor:
     program: ProgramExecutor
     text: ToolText
     tries: int = PROPOSALS
+    patch: bool = True
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`; a patched start state is stored in the history."""
@@ -62,7 +64,7 @@ class LlmExecutor:
         try:
             return carry_out(plan, start, self.env, do)
         except SynthesisError as failure:
-            if failure.kind in PATCHABLE and failure.call is not None:
+            if self.patch and failure.kind in PATCHABLE and failure.call is not None:
                 history.start = self._patched(plan, start, failure, history, rng)
             raise
 

@@ -37,6 +37,7 @@ UNREADABLE = frozenset(
 """Causes that are about the content of an answer; another try may have a better one."""
 INVENTED = re.compile(r"glow_?moth|quillo|tamsin", re.IGNORECASE)
 """Words of the examples that no real request has."""
+COPIED = 6  # words in a row that are a copy
 LEFT, RIGHT = "\u2039", "\u203a"  # single angle quotation marks
 
 TAG = re.compile(r"<([/!?|]?\w[^<>]{0,80})>")
@@ -101,11 +102,26 @@ def _example(path: Path, text: str) -> Example:
 
 
 def copied(prompt: Prompt, answer: BaseModel) -> bool:
-    """Whether an answer has words of the example that the request does not have."""
+    """Whether an answer has words of the example that the request does not have.
+
+    These are its invented words, or `COPIED` words in a row.
+    """
     if prompt.example is None:
         return False
-    found = {word.lower() for word in INVENTED.findall(answer.model_dump_json())}
-    return not found <= {word.lower() for word in INVENTED.findall(prompt.user)}
+    said = answer.model_dump_json()
+    invented = _invented(said) - _invented(prompt.user)
+    rows = _rows(said) & _rows(prompt.example.answer) - _rows(prompt.user)
+    return bool(invented or rows)
+
+
+def _invented(text: str) -> set[str]:
+    return {word.lower() for word in INVENTED.findall(text)}
+
+
+def _rows(text: str) -> set[tuple[str, ...]]:
+    """All sequences of `COPIED` words."""
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + COPIED]) for at in range(len(words) - COPIED + 1)}
 
 
 def quoted(value: object, size: int = QUOTED) -> Markup:
