@@ -82,6 +82,9 @@ def synth(
         int,
         typer.Option(min=0, help="Jobs in a row without a task until it stops; 0: a default."),
     ] = 0,
+    keep_refused: Annotated[
+        bool, typer.Option("--keep-refused", help="Keep refused tasks in OUT.refused.jsonl.")
+    ] = False,
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -91,7 +94,7 @@ def synth(
         return
     from rods.synthesis.settings import SynthSettings, settings_with_model
 
-    settings = SynthSettings(env, tasks, seeds, category, stories, seed)
+    settings = SynthSettings(env, tasks, seeds, category, stories, seed, keep_refused=keep_refused)
     named = (endpoint, url, model, stage, rewrite, verify)
     if probe:
         if out is not None or count is not None:
@@ -106,6 +109,8 @@ def synth(
 
     output = Output(out, folders=True)
     output.differs(tasks, endpoint, journal)
+    if keep_refused and output.through:
+        raise UserError("--keep-refused: writes a file next to --out, which must be a plain file")
     if backend == "llm":
         kept = journal
         if kept is None and not output.through:
@@ -121,6 +126,7 @@ def synth(
         patience=patience or settings.patience,
         trouble=settings.trouble,
         notice=complain,
+        keep_refused=keep_refused,
     )
     with Stopper() as stopper:
         try:

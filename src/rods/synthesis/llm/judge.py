@@ -44,11 +44,12 @@ class LlmJudge:
         found = ask(self.model, "classify", Classified, rng, turns=turns, issue=issue)
         spoken = [i for i, turn in enumerate(task.turns) if turn.user.strip()]
         if found.kind == "gt_unfixable" or found.turn - 1 not in spoken:
-            raise SynthesisError(Kind.CRITIQUE, REJECTED)
+            raise SynthesisError(Kind.CRITIQUE, f"{REJECTED}: {issue}", why=REJECTED)
         refined = self._refined(task, found.turn - 1, issue, rng)
         review(refined)
-        if self.verdict(refined, executed, rng).decision != "accept":
-            raise SynthesisError(Kind.CRITIQUE, f"{REJECTED} the refinement")
+        again = self.verdict(refined, executed, rng)
+        if again.decision != "accept":
+            raise _not_refined(again.fail_reason, refined)
         return refined
 
     def verdict(self, task: Task, executed: Executed, rng: random.Random) -> Judged:
@@ -81,7 +82,7 @@ class LlmJudge:
         )
         words = answer.answer.strip()
         if words in ("", turn.user):
-            raise SynthesisError(Kind.CRITIQUE, f"{REJECTED} the refinement")
+            raise _not_refined("it has no other words", task)
         better = turn.model_copy(update={"user": words})
         turns = (*task.turns[:index], better, *task.turns[index + 1 :])
         lineage = {**task.lineage, "refined": index + 1}
@@ -97,3 +98,8 @@ class LlmJudge:
             )
             for turn in task.turns
         ]
+
+
+def _not_refined(issue: str, task: Task) -> SynthesisError:
+    why = f"{REJECTED} the refinement"
+    return SynthesisError(Kind.CRITIQUE, f"{why}: {issue}", why=why, task=task)
