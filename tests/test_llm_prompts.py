@@ -212,6 +212,20 @@ def test_a_retry_shows_the_refused_words_and_the_exact_complaint() -> None:
     )
 
 
+def test_a_prompt_names_the_values_that_are_not_known_yet() -> None:
+    copy = Call(name="cp", arguments={"source": "a.txt", "destination": "b.txt"})
+    show = Call(name="du", arguments={"human_readable": True})
+    model = Said(
+        query=lambda user, rng: {"query": "Copy it to b.txt and show the sizes in readable form."}
+    )
+    grounder = with_model(model, program(), env(), "said").grounder
+    executed = Executed(
+        Plan("base", ("GorillaFileSystem",), ()), {}, ((), (copy, show)), ((), ("", ""))
+    )
+    grounder.query(executed, 1, ["Look at a.txt."], random.Random(0))
+    assert "\nVALUES TO SAY: b.txt\n" in model.users["query"][0]
+
+
 def words(model: Any, calls: Sequence[Call], said: Sequence[str] = (), tries: int = 3) -> str:
     """The words of the grounder for one turn.
 

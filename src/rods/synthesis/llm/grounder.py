@@ -18,7 +18,7 @@ from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask
 from rods.synthesis.llm.refusals import Complaint, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
-from rods.synthesis.llm.word_checks import WordCheck
+from rods.synthesis.llm.word_checks import WordCheck, values_to_say
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
@@ -80,7 +80,8 @@ class LlmGrounder:
     ) -> str:
         shown = self._context(executed, index, before)
         story, like = executed.plan.narrative, self._like(executed)
-        more = {"narrative": story, "like": like, "refused": refused}
+        say = values_to_say(executed, index, before)
+        more = {"narrative": story, "like": like, "say": say, "refused": refused}
         return ask(self.model, "query", Query, rng, Kind.QUERY, **shown, **more).query.strip()
 
     def _examined(

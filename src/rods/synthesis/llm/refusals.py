@@ -58,5 +58,6 @@ def accepted(
             if error.kind is Kind.MODEL:
                 raise
             failure = error
-            refused.append((words, error.detail))
+            said = error.detail if words == UNREADABLE else "no verdict on it could be read"
+            refused.append((words, said))
     raise failure

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rods.provenance import Source, leaves, sources
 from rods.synthesis.llm.refusals import Complaint
@@ -74,8 +75,20 @@ class WordCheck:
         if _copies(free, executed.plan.said, calls):
             return Complaint("the parent's words", "this is said in the given conversation already")
         if missing := _missing(words, executed, index, before):
-            return Complaint("a value is missing", f"say also {', '.join(missing)}")
+            shown = ", ".join(f"{value!r} ({name})" for name, value in missing)
+            return Complaint("a value is missing", f"say also {shown}")
         return None
+
+
+def values_to_say(executed: Executed, index: int, before: Sequence[str]) -> list[str]:
+    """The values of a turn's calls that the turn's words must state, as a person would.
+
+    Args:
+        before: the words of the earlier turns.
+    """
+    missing = (leaf for _, value in _missing("", executed, index, before) for leaf in leaves(value))
+    said = (str(leaf) for leaf in missing if leaf is not None and not isinstance(leaf, bool))
+    return list(dict.fromkeys(said))
 
 
 class Language:
@@ -126,8 +139,10 @@ def _copies(free: str, said: Sequence[str], calls: Sequence[Call]) -> bool:
     return any(jaccard(own, text_shingles(_without_values(s, calls))) >= COPY for s in said)
 
 
-def _missing(words: str, executed: Executed, index: int, before: Sequence[str]) -> list[str]:
-    """The values of a turn's calls that are neither said nor shown."""
+def _missing(
+    words: str, executed: Executed, index: int, before: Sequence[str]
+) -> list[tuple[str, Any]]:
+    """The arguments of a turn's calls that are neither said nor shown, by parameter."""
     plan, calls = executed.plan, executed.calls[: index + 1]
     said = zip([*before, words], calls, strict=True)
     turns = tuple(Turn(user=text, ground_truth=row) for text, row in said)
@@ -135,7 +150,7 @@ def _missing(words: str, executed: Executed, index: int, before: Sequence[str]) 
     found = sources(task, executed.responses[: index + 1])
     last = found[len(found) - len(calls[-1]) :]
     return [
-        f"{call.arguments[name]!r} ({name})"
+        (name, call.arguments[name])
         for call, row in zip(calls[-1], last, strict=True)
         for name, source in row.items()
         if source is Source.NOWHERE
