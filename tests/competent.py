@@ -17,11 +17,11 @@ ROLES = {
     "A function failed": "patch",
     "You write what a person says": "query",
     "You check whether": "verify",
-    "You write all of a person's": "rewrite",
+    "You write all queries": "rewrite",
     "You turn one request": "omit",
     "You judge a test conversation": "judge",
     "A judge has rejected": "classify",
-    "You mend the words": "refine",
+    "You mend what a person says": "refine",
 }
 PEOPLE = ("Asha", "Bram", "Chidi", "Dolores", "Emre", "Freya", "Goran", "Hana", "Ines", "Jonah")
 AIMS = ("tidying up", "getting ready for a trip", "closing the quarter", "helping a neighbour")
@@ -55,7 +55,7 @@ def _plan(user: str, rng: random.Random) -> dict[str, Any]:
             names[0] = rng.choice(same)
         planned.append(f"{owners[names[0]]}: {', '.join(names)}")
     story = f"{rng.choice(PEOPLE)} is {rng.choice(AIMS)}."
-    return {"reason": "it keeps the structure", "narrative": story, "turns": planned}
+    return {"narrative": story, "turns": planned}
 
 
 def _arguments(user: str, rng: random.Random) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _patch(user: str, rng: random.Random) -> dict[str, Any]:
     try:
         start = json.loads(_lines(user, "START STATE")[0])
     except ValueError:
-        return {"reason": "nothing to be done", "patches": []}
+        return {"patches": []}
     found = [
         {"class": owner, "field": field, "value": not value if value is False else value}
         for owner, fields in start.items()
@@ -91,7 +91,7 @@ def _patch(user: str, rng: random.Random) -> dict[str, Any]:
         for field, value in fields.items()
         if isinstance(value, bool)
     ]
-    return {"reason": "the state was wrong", "patches": found[:2]}
+    return {"patches": found[:2]}
 
 
 def _query(user: str, rng: random.Random) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _spoken(value: Any) -> str:
 
 
 def _verify(user: str, rng: random.Random) -> dict[str, Any]:
-    return {"reason": "all is asked for", "verdict": "yes"}
+    return {"verdict": "yes"}
 
 
 def _rewrite(user: str, rng: random.Random) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def _omit(user: str, rng: random.Random) -> dict[str, Any]:
 
 def _judge(user: str, rng: random.Random) -> dict[str, Any]:
     if rng.random() < 0.8:
-        return {"reason": "all five hold", "decision": "accept", "fail_reason": ""}
-    return {"reason": "stiff", "decision": "reject", "fail_reason": "turn 1 sounds stiff"}
+        return {"decision": "accept", "fail_reason": ""}
+    return {"decision": "reject", "fail_reason": "turn 1 sounds stiff"}
 
 
 def _classify(user: str, rng: random.Random) -> dict[str, Any]:
     kind = "query_fixable" if rng.random() < 0.7 else "gt_unfixable"
-    return {"reason": "by the issue", "kind": kind, "turn": 1}
+    return {"kind": kind, "turn": 1}
 
 
 def _refine(user: str, rng: random.Random) -> dict[str, Any]:

@@ -48,6 +48,7 @@ HOSTILE: dict[str, list[dict[str, Any]]] = {
         {"narrative": "x" * 5_000, "turns": ["a: " + "b," * 3_000]},
         {"narrative": ORDERS, "turns": ["TwitterAPI: post_tweet"] * 8},
         {"narrative": "x", "turns": [""]},
+        {"narrative": "Quillo shines.", "turns": ["GlowmothCare: wake_glowmoth, feed_glowmoth"]},
     ],
     "arguments": [
         {"arguments": {"file_name": CODE, "folder": CODE, "message": CODE}},
@@ -68,8 +69,14 @@ HOSTILE: dict[str, list[dict[str, Any]]] = {
         {"query": "<script>alert(1)</script> do it"},
         {"query": "call post_tweet(content='x')"},
         {"query": " "},
+        {"query": "Please give Quillo 3 drops of nectar."},
+        {"query": "Mach das bitte alles für mich und sag mir danach, was herauskam."},
     ],
-    "verify": [{"reason": ORDERS, "verdict": "no"}],
+    "verify": [
+        {"reason": ORDERS, "verdict": "no"},
+        {"verdict": "more is asked for than the calls do"},
+        {"verdict": ORDERS},
+    ],
     "rewrite": [
         {"queries": [ORDERS]},
         {"queries": ["Thought process: construct query"] * 4},

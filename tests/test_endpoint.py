@@ -20,6 +20,7 @@ from rods.endpoint.completion import IdsAnswer, IdsRequest
 from rods.endpoint.config import EndpointConfig
 from rods.endpoint.fault import Cause, Fault
 from rods.endpoint.ledger import Usage
+from rods.endpoint.places import Places
 from rods.endpoint.request import ChatRequest
 from rods.errors import UserError
 from scripted_endpoint import Reply, ScriptedEndpoint, refusal
@@ -418,3 +419,65 @@ def test_the_program_ends_while_a_name_is_looked_up() -> None:
         job.send_signal(signal.SIGINT)
         _, err = job.communicate(timeout=60)
     assert b"KeyboardInterrupt" in err and job.returncode in (-signal.SIGINT, 1, 130)
+
+
+class Slow:
+    """A server that answers in time only if few requests are under way. Counts those that are."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.seen, self.server = most, list[int](), ScriptedEndpoint(self)
+
+    def __call__(self, request: dict[str, Any]) -> Reply:
+        under_way = self.server.under_way
+        self.seen.append(under_way)
+        return Reply('{"a": 1}', delay=0.6 if under_way > self.most else 0.02)
+
+
+async def all_answered(url: str, count: int, **config: Any) -> tuple[list[Any], Any]:
+    """What so many questions at once get, and the client's places."""
+    settings = {"timeout": 0.5, "retries": 8, "parallel": 16, **config}
+    client = ChatClient(EndpointConfig(url=url, model="m", **settings), notice=lambda line: None)
+    asked = ChatRequest(MESSAGES)
+    found = await asyncio.gather(*(client.ask(asked) for _ in range(count)), return_exceptions=True)
+    await client.aclose()
+    return found, client._sender._places
+
+
+def test_concurrency_is_halved_by_timeouts_until_the_server_keeps_up() -> None:
+    slow = Slow(most=4)
+    with slow.server as server:
+        found, places = asyncio.run(all_answered(server.url, 60))
+    assert all(isinstance(answer, ChatAnswer) for answer in found)
+    late = sum(seen > slow.most for seen in slow.seen)
+    assert late < 150, "with sixteen at once all the time there are more than 400"
+    assert places.now < 16
+
+
+def test_concurrency_grows_again_to_the_setting_and_not_above() -> None:
+    late = iter([True] * 6)
+
+    def script(request: dict[str, Any]) -> Reply:
+        return Reply("{}", delay=0.6 if next(late, False) else 0)
+
+    with ScriptedEndpoint(script) as server:
+        found, places = asyncio.run(all_answered(server.url, 60, parallel=6))
+    assert all(isinstance(answer, ChatAnswer) for answer in found)
+    assert places.now == 6
+
+
+def test_requests_that_time_out_together_halve_once() -> None:
+    async def used() -> list[int]:
+        places, found = Places(16), list[int]()
+        taken = [await places.take() for _ in range(16)]
+        for each in taken:
+            await places.give_back(each, answered=False, late=True)
+        found.append(places.now)
+        for _ in range(5):
+            await places.give_back(await places.take(), answered=False, late=True)
+        found.append(places.now)
+        for _ in range(1 + 2):
+            await places.give_back(await places.take(), answered=True, late=False)
+        found.append(places.now)
+        return found
+
+    assert asyncio.run(used()) == [8, 1, 3]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from rods.endpoint.fault import Cause, Fault
 from rods.synthesis.llm.forms import read
-from writers import to_tags
+from rods.synthesis.llm.tagged import to_tags
 
 
 class Query(BaseModel):

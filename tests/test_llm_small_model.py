@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,7 +14,7 @@ from rods.synthesis import pipeline, settings
 from rods.synthesis.critique import verify_tasks
 from rods.synthesis.inputs import own_inputs
 from rods.synthesis.llm.endpoint import Endpoint, EndpointConfig, ModelError
-from rods.synthesis.llm.forms import Judgement
+from rods.synthesis.llm.forms import Judgement, Verdict
 from rods.synthesis.llm.prompts import render
 from small_model import served
 
@@ -30,10 +31,11 @@ def url() -> Iterator[str]:
 def test_a_schema_binds_the_model(url: str) -> None:
     config = EndpointConfig(url=url, model="x", structured="schema", max_tokens=40)
     endpoint = Endpoint(config)
-    prompt = render("verify", calls=['{"name": "ls"}'], query="list the files", before=[])
+    shown = {"calls": ['{"name": "ls"}'], "before": [], "shown": []}
+    prompt = render("verify", query="list the files", **shown)
     for number in range(2):
         try:
-            assert endpoint.ask(prompt, Judgement, str(number)).verdict in ("yes", "no")
+            assert endpoint.ask(prompt, Judgement, str(number)).verdict in get_args(Verdict)
         except ModelError as error:  # forty tokens may end before the verdict
             assert error.cause in ("cut off", "repeats")
     assert endpoint.usage["verify"].tokens_out > 5

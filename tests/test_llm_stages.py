@@ -76,7 +76,7 @@ def test_a_competent_model_gets_through_in_each_category(category: str) -> None:
     )
     assert (task.origin, task.category) == ("llm", category)
     assert task.lineage["model"] == "said"
-    assert task.lineage["prompts"]["plan"] == "1"
+    assert task.lineage["prompts"]["plan"] == "2"
     assert task.lineage["narrative"]
     expected = {"plan", "arguments", "query", "verify", "rewrite", "judge"}
     assert expected <= model.asked.keys()
@@ -208,13 +208,13 @@ def test_a_repeated_call_is_a_failure_of_its_own() -> None:
 def test_words_that_are_refused_once_are_written_anew_with_the_reason() -> None:
     def once(user: str, rng: random.Random) -> dict[str, Any] | None:
         no = model.asked["verify"] % 2 == 1
-        return {"reason": "a value is missing", "verdict": "no"} if no else None
+        return {"verdict": "another value is meant"} if no else None
 
     model = Said(verify=once)
     pipeline = with_model(model, program(), env(), "said")
     assert any(task for task, _ in attempts(pipeline))
-    assert model.asked["query"] == model.asked["verify"]
-    assert any("AN EARLIER QUERY WAS REFUSED: a value" in user for user in model.users["query"])
+    assert model.asked["query"] >= model.asked["verify"] > 0
+    assert any("REFUSED: another value is meant" in user for user in model.users["query"])
 
 
 def raising(cause: Cause) -> Answer:

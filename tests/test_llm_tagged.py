@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from rods.synthesis.llm.tagged import DEPTH, ITEMS, form, parse_tags
-from writers import to_tags
+from rods.synthesis.llm.tagged import DEPTH, ITEMS, form, parse_tags, to_tags
 
 
 class Mood(Enum):

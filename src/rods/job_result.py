@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from traceback import TracebackException
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -51,6 +51,7 @@ class JobResult(NamedTuple):
         spent: by a model.
         error: the exception, if there was one.
         passed: attempts that passed each stage; only counted offline.
+        refused: refused tasks with their reasons, if `rods synth` keeps them.
     """
 
     outcome: str
@@ -61,6 +62,7 @@ class JobResult(NamedTuple):
     spent: Spent = Spent()
     error: ErrorText | None = None
     passed: Mapping[str, int] = MappingProxyType({})
+    refused: Sequence[dict[str, Any]] = ()
 
 
 def error_text(error: Exception) -> ErrorText:

@@ -22,6 +22,7 @@ from rods.cli.options import (
     SidesOption,
     counted,
 )
+from rods.cli.probe import run_probe
 from rods.errors import BusyError, UserError
 from rods.files.output import Output
 from rods.processes import Stopper
@@ -67,6 +68,10 @@ def synth(
         Path | None, typer.Option(help="With llm: YAML with the endpoint's settings.")
     ] = None,
     rewrite: Annotated[bool, typer.Option(help="With llm: rewrite all turns together.")] = True,
+    verify: Annotated[bool, typer.Option(help="With llm: the model verifies its words.")] = True,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Test the model on a few questions; make no tasks.")
+    ] = False,
     journal: Annotated[
         Path | None, typer.Option(help="With llm: file of all model calls; else OUT.calls.jsonl.")
     ] = None,
@@ -77,6 +82,9 @@ def synth(
         int,
         typer.Option(min=0, help="Jobs in a row without a task until it stops; 0: a default."),
     ] = 0,
+    keep_refused: Annotated[
+        bool, typer.Option("--keep-refused", help="Keep refused tasks in OUT.refused.jsonl.")
+    ] = False,
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -84,22 +92,30 @@ def synth(
     if follow is not None:
         _follow(follow, supervised=supervised, as_json=as_json)
         return
+    from rods.synthesis.settings import SynthSettings, settings_with_model
+
+    settings = SynthSettings(env, tasks, seeds, category, stories, seed, keep_refused=keep_refused)
+    named = (endpoint, url, model, stage, rewrite, verify)
+    if probe:
+        if out is not None or count is not None:
+            raise UserError("--probe: it makes no tasks; leave out --count and --out")
+        settings = settings_with_model(settings, *named, journal, replay, complain)
+        run_probe(settings, as_json=as_json)
+        return
     if count is None or out is None:
         missing = "--count N" if count is None else "--out FILE"
         raise UserError(f"rods synth: name {missing}, or a run with --follow RUN")
     from rods.synthesis.collector import Collector
-    from rods.synthesis.settings import SynthSettings, settings_with_model
 
-    settings = SynthSettings(env, tasks, seeds, category, stories, seed)
     output = Output(out, folders=True)
     output.differs(tasks, endpoint, journal)
+    if keep_refused and output.through:
+        raise UserError("--keep-refused: writes a file next to --out, which must be a plain file")
     if backend == "llm":
         kept = journal
         if kept is None and not output.through:
             kept = output.target.with_name(f"{output.target.name}.calls.jsonl")
-        settings = settings_with_model(
-            settings, endpoint, url, model, stage, rewrite, kept, replay, complain
-        )
+        settings = settings_with_model(settings, *named, kept, replay, complain)
     elif backend != "program":
         raise UserError(f"--backend {backend}: choose one of program, llm")
     elif given := [o for o, v in (("--url", url), ("--model", model), ("--stage", stage)) if v]:
@@ -110,6 +126,7 @@ def synth(
         patience=patience or settings.patience,
         trouble=settings.trouble,
         notice=complain,
+        keep_refused=keep_refused,
     )
     with Stopper() as stopper:
         try:

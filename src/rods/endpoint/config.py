@@ -32,6 +32,7 @@ class EndpointConfig(Setting):
     retries: int = Field(3, ge=1, description="tries of one request")
     parallel: int = Field(64, ge=1, le=1024, description="requests under way at once")
     structured: Structured = Field("auto", description="how the form of an answer is asked for")
+    journal_prompts: bool = Field(False, description="synthesis: the journal holds the prompts")
     price_in: float = Field(0.0, ge=0, description="of a million tokens")
     price_out: float = Field(0.0, ge=0, description="of a million tokens")
 

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     NOT_CHAT = "not a chat answer"  # a web page, bytes, or JSON of another form
     UNREADABLE = "unreadable"  # text without JSON or tags, or with two answers
     INVALID = "invalid"  # JSON or tags, but not of the form that was asked for
+    EXAMPLE = "copies the example"  # of the prompt, instead of an answer of its own
     NO_TOOLS = "no tools"  # the server ignores or refuses the tools of a request
     NO_IDS = "no token ids"  # the server does not take or return token ids
     UNRECORDED = "unrecorded"  # replay, and the journal has no such answer

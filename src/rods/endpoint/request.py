@@ -19,12 +19,14 @@ class Structure(NamedTuple):
         schema: the field `response_format`; None if the form is only asked for in words.
         words: the form in words, which the system message gets if there is no schema or the server
             does not take it; "" if the form is only asked for by the schema.
+        shown: what the system message gets if there is a schema, such as an example.
         heeded: whether an answer to a request with a schema has the form; otherwise the question is
             asked again in words.
     """
 
     schema: dict[str, Any] | None
     words: str = ""
+    shown: str = ""
     heeded: Callable[[ChatAnswer], bool] = lambda answer: True
 
 
@@ -166,8 +168,8 @@ class RequestForm(NamedTuple):
         system = ""
         if messages and messages[0].get("role") == "system":
             system = str(messages.pop(0).get("content") or "")
-        if structure and not (self.schema and structure.schema):
-            system += structure.words
+        if structure:
+            system += structure.shown if self.schema and structure.schema else structure.words
         if not system:
             return messages
         if self.system:

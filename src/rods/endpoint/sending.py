@@ -15,6 +15,7 @@ from rods.endpoint.config import EndpointConfig
 from rods.endpoint.connection import Connection
 from rods.endpoint.fault import AGAIN, Cause, Fault
 from rods.endpoint.ledger import Ledger, Usage
+from rods.endpoint.places import Places
 from rods.endpoint.refusal import Clean
 from rods.endpoint.request import Post
 from rods.errors import UserError
@@ -66,7 +67,7 @@ class Sender:
     ) -> None:
         self.config, self.ledger, self.notice = config, ledger, notice
         self.connection, self.first = Connection(config), FirstQuestion()
-        self._places = asyncio.Semaphore(config.parallel)
+        self._places = Places(config.parallel)
         self._late: deque[bool] = deque(maxlen=WATCHED)
         self._reported = False
         self._loading_since: float | None = None
@@ -124,13 +125,16 @@ class Sender:
         return now - self._loading_since < LOADING
 
     async def _once(self, post: Post, spent: Usage, read: Callable[[bytes, Clean], T]) -> T:
-        async with self._places:
+        taken = await self._places.take()
+        answered = late = False
+        try:
             with self.ledger.request(post.role):
                 spent.tries += 1
-                start, tokens, late = time.monotonic(), (0, 0), False
+                start, tokens = time.monotonic(), (0, 0)
                 try:
                     answer = await self.connection.send(post.path, post.body, read)
                     tokens, self._loading_since = (answer.tokens_in, answer.tokens_out), None
+                    answered = True
                 except Fault as fault:
                     tokens, late = fault.tokens, fault.cause is Cause.TIMEOUT
                     if fault.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED):
@@ -141,6 +145,8 @@ class Sender:
                     spent.tokens_in += tokens[0]
                     spent.tokens_out += tokens[1]
                     self._watch(late)
+        finally:
+            await self._places.give_back(taken, answered=answered, late=late)
         return answer
 
     def _watch(self, late: bool) -> None:

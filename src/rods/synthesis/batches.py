@@ -72,7 +72,7 @@ class JobRunner:
         rng = random.Random(f"synth {self.random_seed} {number}")
         parents = self._drawn(number, rng, stopped)
         result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
-        return result._replace(passed=dict(pipeline.passed))
+        return result._replace(passed=dict(pipeline.passed), refused=list(pipeline.refused))
 
     def _drawn(
         self, number: int, rng: random.Random, stopped: Callable[[], bool]

@@ -2,35 +2,33 @@
 
 Tasks are compared with each other here, in the order of the jobs, so any number of workers gives
 the same file. Until it is complete, a second file next to it keeps the progress for a resumed run:
-lines of tasks, of parents given up and of errors, and after each batch one with the counts so far.
+lines of tasks, of parents given up, of refused tasks and of errors, and after each batch one with
+the counts so far.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import NonNegativeInt, ValidationError
 
 from rods.errors import UserError, log_notice, shown
-from rods.files.held import hold
 from rods.files.output import Output
 from rods.job_result import JobResult
 from rods.synthesis.batches import Batches
 from rods.synthesis.critique import Siblings
 from rods.synthesis.jobs import ERROR, ErrorCounter
+from rods.synthesis.part_file import PartFile
+from rods.synthesis.pipeline import refused_row
 from rods.task import Frozen, Task
 
 SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
-PART = ".part"
-GIVEN_UP = ".given_up.jsonl"
-START = b'{"settings":'
 
 
 class Counts(Frozen):
@@ -50,6 +48,7 @@ class Collector:
         patience: jobs in a row without an admitted task after which the run ends.
         trouble: returns then why a model failed, or "".
         notice: called with one line at the first error.
+        keep_refused: whether refused tasks are written to a file of their own.
 
     Attributes:
         errors: jobs that ended in an error; too many in a row end the run.
@@ -65,6 +64,8 @@ class Collector:
     trouble: Callable[[], str] = str
     notice: Callable[[str], None] = log_notice
     errors: ErrorCounter = field(default_factory=ErrorCounter)
+    keep_refused: bool = False
+    _refused: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, target: int, batches: Batches) -> Generator[int]:
         """Make the file; yields after each batch how many tasks there are.
@@ -75,7 +76,7 @@ class Collector:
                 parents give no more tasks, or too many jobs in a row ended in an error.
         """
         output = Output(self.out, folders=True)
-        with output.named(), closing(PartFile(output, self.settings)) as part:
+        with output.named(), closing(self._part(output)) as part:
             number, barren = self._resume(part), 0
             with closing(batches(number, lambda: target - self.made)) as stream:
                 while self.made < target:
@@ -85,6 +86,7 @@ class Collector:
                     rows = [task.model_dump_json() for task in admitted]
                     for lost in self._lost(batch, part.given_up):
                         rows.append(json.dumps({"given up": lost}))
+                    rows += map(json.dumps, self._refused)
                     counts = Counts(funnel=self.funnel, passed=self.passed, batches=number)
                     part.append([*rows, counts.model_dump_json()])
                     yield self.made
@@ -92,6 +94,9 @@ class Collector:
                     if self.made < target and (self.errors.gave_up or barren >= self.patience):
                         raise UserError(self._ended(target, part.path))
             part.finish()
+
+    def _part(self, output: Output) -> PartFile:
+        return PartFile(output, self.settings, keep_refused=self.keep_refused)
 
     def _ended(self, target: int, kept: Path | None) -> str:
         """Why there are fewer tasks than were asked for."""
@@ -108,6 +113,7 @@ class Collector:
 
     def _admit(self, batch: Sequence[JobResult], target: int) -> list[Task]:
         admitted = []
+        self._refused = [row for result in batch for row in result.refused]
         for result in batch:
             self.funnel.update(result.funnel)
             self.passed.update(result.passed)
@@ -115,6 +121,8 @@ class Collector:
                 fault = self.siblings.fault(task) if self.made < target else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
+                    if self.keep_refused and fault != SURPLUS:
+                        self._refused.append(refused_row(fault, task))
                     continue
                 self.siblings.add(task)
                 admitted.append(task)
@@ -158,7 +166,7 @@ class Collector:
                     self.made += len(waiting)
                     self.funnel, self.passed = Counter(counts.funnel), Counter(counts.passed)
                     batches, waiting, whole = counts.batches, [], place
-                elif "given up" not in row:
+                elif not {"given up", "refused"} & row.keys():
                     waiting.append(Task.model_validate(row))
             except ValidationError:
                 why = f"line {line} is damaged; remove the file to start again"
@@ -166,85 +174,3 @@ class Collector:
         self.errors.total = self.funnel[ERROR]  # only the first of all has its traceback
         part.keep(whole)
         return batches
-
-
-class PartFile:
-    """The progress so far: lines of JSON next to the output, appended by one writer at a time.
-
-    The first line has the settings, so that only a run with the same ones is resumed. An output
-    that is no plain file (a device, a pipe) has no such file: its lines are kept in a file without
-    a name, and an interrupted run starts again.
-
-    Raises:
-        BusyError: another process writes this output.
-        UserError: it cannot be written, or was begun with other settings.
-    """
-
-    def __init__(self, output: Output, settings: dict[str, Any]) -> None:
-        self.output, self.settings = output, settings
-        self._first = f"{json.dumps({'settings': settings})}\n".encode()
-        self._empty = False  # no batch is in the file, and this process holds it
-        self.path: Path | None = None
-        self.given_up: Path | None = None
-        if output.through:
-            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        else:
-            self.path = output.target.with_name(output.target.name + PART)
-            self.given_up = output.target.with_name(output.target.name + GIVEN_UP)
-            self._lost = Output(self.given_up, folders=True)
-            output.make_folders()
-            what = "what a synthesis left unfinished"
-            self._file = hold(self.path, output.path, START, what, "another file")
-
-    def lines(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """The rows of the file, each with the position after it, up to a torn line.
-
-        Raises:
-            UserError: it was begun with other settings.
-        """
-        self._file.seek(0)
-        place = 0
-        for line in self._file:
-            place += len(line)
-            try:
-                row = json.loads(line)
-            except ValueError:
-                return
-            if not (isinstance(row, dict) and line.endswith(b"\n")):
-                return
-            if "settings" in row and row["settings"] != self.settings:
-                raise UserError(f"{self.path}: was begun with other settings; remove it first")
-            yield row, place
-
-    def keep(self, place: int) -> None:
-        """Append from a position on; the rest of the file is dropped."""
-        self._file.truncate(place)
-        self._file.seek(place)
-        self._empty = place <= len(self._first)
-        if not place:
-            self._file.write(self._first)
-            self._file.flush()
-
-    def append(self, rows: Iterable[str]) -> None:
-        """Add lines."""
-        self._empty = False
-        self._file.write("".join(f"{row}\n" for row in rows).encode())
-        self._file.flush()
-
-    def finish(self) -> None:
-        """Write the tasks to the output, and the parents that were given up to their own file."""
-        if self.path is not None:
-            self._lost.write_bytes(self._beginning(b'{"given up"'))
-        self.output.write_bytes(self._beginning(b'{"category"'))
-        if self.path is not None:
-            self.path.unlink()
-
-    def close(self) -> None:
-        """Let other processes write. A file without a batch is removed."""
-        if self.path is not None and self._empty:
-            self.path.unlink(missing_ok=True)
-        self._file.close()
-
-    def _beginning(self, start: bytes) -> Iterator[bytes]:
-        self._file.seek(0)
-        return (line for line in self._file if line.startswith(start))

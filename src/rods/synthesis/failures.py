@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from rods.endpoint.fault import Cause, shortened
-from rods.task import Call
+from rods.task import Call, Task
 
 MAX_DETAIL = 300
 
@@ -63,22 +63,29 @@ class SynthesisError(Exception):
         kind: the type of failure.
         detail: what happened, for the next attempt and the lineage; cut to 300 characters.
         call: the call that failed, if there is one.
-        stage: the stage that failed; "" if the type shows it.
+        why: which of several faults of this type it is, in the funnel.
+        task: the task that was refused, if there was one already.
     """
 
     def __init__(
-        self, kind: Kind, detail: str = "", call: Call | None = None, stage: str = ""
+        self,
+        kind: Kind,
+        detail: str = "",
+        call: Call | None = None,
+        *,
+        why: str = "",
+        task: Task | None = None,
     ) -> None:
         super().__init__(detail or kind.value)
         self.kind, self.detail, self.call = kind, detail[:MAX_DETAIL], call
-        self.stage = stage
+        self.why, self.task = why, task
 
     @property
     def cause(self) -> str:
         """Its name in the funnel."""
         if self.kind is Kind.CRITIQUE:
-            return self.detail
-        return f"{self.kind}: {self.detail}" if self.kind is Kind.MODEL else self.kind.value
+            return self.why or self.detail
+        return f"{self.kind}: {self.why}" if self.why else self.kind.value
 
 
 class ModelError(Exception):

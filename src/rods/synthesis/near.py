@@ -83,22 +83,23 @@ def near(one: Task, two: Task) -> bool:
 
 def shingles(task: Task) -> frozenset[int]:
     """Hashes of all sequences of three words of the user."""
-    return _shingles("\n".join(turn.user for turn in task.turns))
+    return text_shingles("\n".join(turn.user for turn in task.turns))
 
 
 def _marks(task: Task) -> tuple[frozenset[int], frozenset[int], tuple[tuple[int, ...], ...]]:
     """Shingles, call marks and bands."""
     text = "\n".join(turn.user for turn in task.turns)
-    return _shingles(text), call_marks(task), _text_bands(text)
+    return text_shingles(text), call_marks(task), _text_bands(text)
 
 
 @lru_cache(maxsize=64)  # a task is compared and then added
 def _text_bands(text: str) -> tuple[tuple[int, ...], ...]:
-    return tuple(_bands(_shingles(text)))
+    return tuple(_bands(text_shingles(text)))
 
 
 @lru_cache(maxsize=64)
-def _shingles(text: str) -> frozenset[int]:
+def text_shingles(text: str) -> frozenset[int]:
+    """Hashes of all sequences of three words of a text."""
     words = WORD.findall(text.lower())
     return frozenset(_hash(" ".join(words[i : i + 3])) for i in range(max(1, len(words) - 2)))
 

@@ -10,13 +10,14 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rods.job_result import Spent
-from rods.synthesis.augment import augment
+from rods.synthesis.augment import augment, base_form
 from rods.synthesis.critique import Critic
 from rods.synthesis.failures import History, Kind, SynthesisError
-from rods.synthesis.stages import Executor, Grounder, Judge, Plan, Planner
+from rods.synthesis.stages import Executed, Executor, Grounder, Judge, Plan, Planner
 from rods.task import Task
 
 if TYPE_CHECKING:
@@ -67,10 +68,14 @@ class Pipeline:
     """Attempts that passed each stage."""
     given_up: deque[dict[str, Any]] = field(default_factory=_failures)
     """The latest parents whose attempts all failed, each with its history."""
+    keep_refused: bool = False
+    refused: deque[dict[str, Any]] = field(default_factory=_failures)
+    """The latest tasks that a gate or the judge refused, with the reason, if they are kept."""
 
     def with_own_counters(self, **changes: Any) -> Pipeline:
         """The same pipeline with its own counters, and with some fields changed."""
-        own = replace(self, funnel=Counter(), passed=Counter(), given_up=_failures())
+        own = replace(self, funnel=Counter(), passed=Counter())
+        own = replace(own, given_up=_failures(), refused=_failures())
         return replace(own, **changes)
 
     @property
@@ -149,12 +154,15 @@ class Pipeline:
         plan: Plan | None = None
         try:
             plan = self._passed("planned", self.planner.plan(like, history, rng, keep=keep))
+            plan = replace(plan, said=tuple(turn.user for turn in base_form(like)[0].turns))
             if fresh:
                 task = self._finish(replace(plan, parent=""), None, history, rng)
             else:
                 task = self._finish(plan, like, history, rng)
         except SynthesisError as failure:
             history.add(failure, plan.tools if plan else ())
+            if self.keep_refused and failure.task is not None:
+                self.refused.append(refused_row(failure.cause, failure.task, failure.detail))
             self.funnel[failure.cause] += 1
             return None
         self.funnel["admitted"] += 1
@@ -174,16 +182,28 @@ class Pipeline:
         task = self._passed("grounded", self._with_lineage(made, plan, history))
         self._review(task, parent)
         if self.judge is not None:
-            judged = self.judge.judge(task, executed, rng)
-            if judged.id != task.id:
-                self._review(judged, parent)
+            review = partial(self._review, parent=parent)
+            judged = self._judged(task, executed, rng, review)
             task = self._passed("judged", judged)
         return task
+
+    def _judged(
+        self, task: Task, executed: Executed, rng: random.Random, review: Callable[[Task], None]
+    ) -> Task:
+        assert self.judge is not None
+        try:
+            judged = self.judge.judge(task, executed, rng, review)
+        except SynthesisError as failure:
+            failure.task = failure.task or task
+            raise
+        if judged.id != task.id:
+            review(judged)
+        return judged
 
     def _review(self, task: Task, parent: Task | None) -> None:
         fault = "" if self.fits(task) else "does not fit the agent"
         if fault := fault or self.critic.review(task, parent):
-            raise SynthesisError(Kind.CRITIQUE, fault)
+            raise SynthesisError(Kind.CRITIQUE, fault, task=task)
 
     def _with_lineage(self, task: Task, plan: Plan, history: History) -> Task:
         lineage: dict[str, Any] = {"attempts": len(history.failures) + 1, **self.signature}
@@ -198,3 +218,8 @@ class Pipeline:
     def _passed(self, stage: str, made: T) -> T:
         self.passed[stage] += 1
         return made
+
+
+def refused_row(cause: str, task: Task, detail: str = "") -> dict[str, Any]:
+    """A refused task with the reason, as plain data."""
+    return {"refused": cause, "detail": detail, "task": task.model_dump(mode="json")}

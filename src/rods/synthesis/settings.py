@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from rods.extras import MODEL, require
 from rods.files.reading import read_text
 from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
+from rods.synthesis.pipeline import Pipeline
 
 if TYPE_CHECKING:  # processes that work without a model do not load its client
     from rods.synthesis.llm.backend import ModelBackend
@@ -35,6 +35,7 @@ class SynthSettings:
         stories: whether the user is a person with a purpose.
         seed: the random seed.
         model: the model that does some stages; without one, programs do all.
+        keep_refused: whether refused tasks are kept with their reasons.
     """
 
     env: str = "bfcl"
@@ -44,6 +45,7 @@ class SynthSettings:
     stories: bool = True
     seed: int = 0
     model: ModelBackend | None = None
+    keep_refused: bool = False
 
     def inputs(self) -> SynthesisInputs:
         """The environment and the tasks that these settings name.
@@ -66,13 +68,26 @@ class SynthSettings:
         if self.model is not None:
             from rods.synthesis.llm.backend import jobs_at_once
 
-            program = inputs.pipeline(stories=self.stories)
-            pipeline = self.model.pipeline(program, inputs.env)
+            pipeline = self.model.pipeline(self._program(inputs), inputs.env)
             runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
             return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
         if workers == 1:
-            return in_threads(_runner(self, inputs), 1)
-        return in_processes(partial(_runner, self), workers)
+            return in_threads(self.runner(inputs), 1)
+        return in_processes(self.runner, workers)
+
+    def runner(self, inputs: SynthesisInputs | None = None) -> JobRunner:
+        """A runner by program.
+
+        Raises:
+            UserError: see `inputs`.
+        """
+        inputs = inputs or self.inputs()
+        return JobRunner(self._program(inputs), inputs.parents, self.seed)
+
+    def _program(self, inputs: SynthesisInputs) -> Pipeline:
+        pipeline = inputs.pipeline(stories=self.stories)
+        pipeline.keep_refused = self.keep_refused
+        return pipeline
 
     def recorded(self) -> dict[str, Any]:
         """All settings that decide the outcome, to be compared when a file is resumed.
@@ -106,6 +121,7 @@ def settings_with_model(
     model: str | None,
     stages: Sequence[str] | None,
     rewrite: bool,
+    verify: bool,
     journal: Path | None,
     replay: bool,
     notice: Callable[[str], None],
@@ -113,6 +129,7 @@ def settings_with_model(
     """The settings with a model added, as the command line names it.
 
     Args:
+        rewrite, verify: see `LlmGrounder`.
         notice: called with one line that a person should see at once.
 
     Raises:
@@ -124,13 +141,10 @@ def settings_with_model(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    backend = ModelBackend(endpoint, usable_stages(stages), rewrite, journal, replay, notice)
+    backend = ModelBackend(
+        endpoint, usable_stages(stages), rewrite, verify, journal, replay, notice
+    )
     return replace(settings, model=backend)
-
-
-def _runner(settings: SynthSettings, inputs: SynthesisInputs | None = None) -> JobRunner:
-    inputs = inputs or settings.inputs()
-    return JobRunner(inputs.pipeline(stories=settings.stories), inputs.parents, settings.seed)
 
 
 def _seeds(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ class Plan:
         parent: id of the task whose profile is kept, or empty.
         refers: turns that should not repeat a value of an earlier turn; None if any may.
         narrative: the story of the turns, if there is one.
+        said: what the user of the parent says, by turn.
     """
 
     category: str
@@ -41,6 +43,7 @@ class Plan:
     parent: str = ""
     refers: frozenset[int] | None = None
     narrative: str = ""
+    said: tuple[str, ...] = ()
 
     @property
     def tools(self) -> tuple[tuple[str, ...], ...]:
@@ -120,8 +123,17 @@ class Grounder(Protocol):
 class Judge(Protocol):
     """The part of stage IV that is not a gate."""
 
-    def judge(self, task: Task, executed: Executed, rng: random.Random) -> Task:
-        """The task unchanged or with better words, which the gates will check again.
+    def judge(
+        self,
+        task: Task,
+        executed: Executed,
+        rng: random.Random,
+        review: Callable[[Task], None],
+    ) -> Task:
+        """The task unchanged or with better words, which have passed the gates.
+
+        Args:
+            review: the gates; raises a `SynthesisError` for a task that they refuse.
 
         Raises:
             SynthesisError: it is rejected.

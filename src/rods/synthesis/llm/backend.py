@@ -20,6 +20,8 @@ from rods.synthesis.llm.journal import Journal
 from rods.synthesis.llm.judge import LlmJudge
 from rods.synthesis.llm.planner import LlmPlanner
 from rods.synthesis.llm.prompts import Model, versions
+from rods.synthesis.llm.tool_text import ToolText
+from rods.synthesis.llm.word_checks import WordCheck
 from rods.synthesis.pipeline import Pipeline
 
 STAGES = ("plan", "execute", "ground", "judge")
@@ -31,7 +33,7 @@ class ModelBackend:
 
     Attributes:
         stages: those that it does.
-        rewrite: see `LlmGrounder`.
+        rewrite, verify: see `LlmGrounder`.
         journal: the file that every call is recorded in.
         replay: take the answers from the journal and send no request.
         notice: called with one line that a person should see at once.
@@ -40,6 +42,7 @@ class ModelBackend:
     config: EndpointConfig
     stages: Sequence[str] = STAGES
     rewrite: bool = True
+    verify: bool = True
     journal: Path | None = None
     replay: bool = False
     notice: Callable[[str], None] = log_notice
@@ -51,14 +54,23 @@ class ModelBackend:
         Raises:
             UserError: the journal or the endpoint cannot be used.
         """
+        endpoint, guarded, name = self.endpoint(), GuardedEnvironment(env), self.config.model
+        words = self.rewrite, self.verify
+        pipeline = with_model(endpoint, program, guarded, name, self.stages, *words)
+        pipeline.used = self.spent
+        if endpoint.journal is not None:
+            pipeline.rewind = endpoint.journal.rewind
+        return pipeline
+
+    def endpoint(self) -> Endpoint:
+        """A new endpoint, which `progress` and the other reports are about from now on.
+
+        Raises:
+            UserError: the journal or the endpoint cannot be used.
+        """
         journal = Journal(self.journal, self.replay) if self.journal else None
         self._endpoint = Endpoint(self.config, journal, self.notice)
-        guarded, name = GuardedEnvironment(env), self.config.model
-        pipeline = with_model(self._endpoint, program, guarded, name, self.stages, self.rewrite)
-        pipeline.used = self.spent
-        if journal is not None:
-            pipeline.rewind = journal.rewind
-        return pipeline
+        return self._endpoint
 
     @property
     def progress(self) -> Progress:
@@ -80,13 +92,19 @@ class ModelBackend:
     def settings(self) -> dict[str, Any]:
         """All settings that decide the outcome."""
         config = self.config.model_dump(include={"model", "temperature", "top_p", "max_tokens"})
-        return {**config, "stages": list(self.stages), "rewrite": self.rewrite}
+        words = {"rewrite": self.rewrite, "verify": self.verify}
+        return {**config, "stages": list(self.stages), **words}
 
     def spent(self) -> Spent:
         """What the model was used for so far, including answers taken from the journal."""
         used = list(self._endpoint.usage.values()) if self._endpoint else []
         tokens_in, tokens_out = sum(u.tokens_in for u in used), sum(u.tokens_out for u in used)
         return Spent(tokens_in, tokens_out, sum(u.cost for u in used))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of a question, by role."""
+        used = self._endpoint.usage if self._endpoint else {}
+        return {role: usage.seconds / max(1, usage.asked) for role, usage in used.items()}
 
     def usage(self) -> dict[str, Any]:
         """Requests by cause, and tokens, seconds and cost by role."""
@@ -105,6 +123,7 @@ def with_model(
     name: str,
     stages: Sequence[str] = STAGES,
     rewrite: bool = True,
+    verify: bool = True,
 ) -> Pipeline:
     """A pipeline with its own counters in which the model does the named stages.
 
@@ -112,19 +131,22 @@ def with_model(
         program: the pipeline whose other stages are used.
         env: where the model's calls run; a guarded one, since a model also proposes hostile calls.
         name: the model's, for the lineage.
+        rewrite, verify: see `LlmGrounder`.
     """
     pipeline, others = (
         program.with_own_counters(critic=program.critic.in_environment(env)),
         program.program,
     )
+    text = ToolText(others.graph.tools, others.graph.phrases)
     if "plan" in stages:
-        pipeline.planner = LlmPlanner(model, others.planner)
+        pipeline.planner = LlmPlanner(model, others.planner, text)
     if "execute" in stages:
-        pipeline.executor = LlmExecutor(model, env, others.executor)
+        pipeline.executor = LlmExecutor(model, env, others.executor, text)
     if "ground" in stages:
-        pipeline.grounder = LlmGrounder(model, rewrite)
+        check = WordCheck(others.graph.tools, others.seeds)
+        pipeline.grounder = LlmGrounder(model, text, check, rewrite, verify)
     if "judge" in stages:
-        pipeline.judge = LlmJudge(model)
+        pipeline.judge = LlmJudge(model, text)
     pipeline.origin = "llm"
     pipeline.signature = {"model": name, "stages": list(stages), "prompts": dict(versions())}
     return pipeline

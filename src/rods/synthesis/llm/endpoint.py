@@ -17,8 +17,8 @@ from rods.endpoint.loop_thread import LoopThread
 from rods.errors import log_notice
 from rods.synthesis.failures import ModelError
 from rods.synthesis.llm.forms import read
-from rods.synthesis.llm.journal import FAILED, Journal, JournalEntry, digest_of
-from rods.synthesis.llm.prompts import Prompt
+from rods.synthesis.llm.journal import FAILED, PROMPT, Journal, JournalEntry, digest_of
+from rods.synthesis.llm.prompts import Prompt, copied
 from rods.synthesis.llm.questions import request_of, words_of
 
 __all__ = ["Cause", "Endpoint", "EndpointConfig", "ModelError", "Progress", "Prompt"]
@@ -97,6 +97,8 @@ class Endpoint:
                 request = request_of(self.config, prompt, answer)
                 text = words_of(self._loop.run(partial(self._client.ask, request, spent)))
             made = read(text, answer)
+            if copied(prompt, made):
+                raise Fault(Cause.EXAMPLE, text)
             spent.answered = 1
         except Fault as fault:
             failed = fault
@@ -129,7 +131,11 @@ class Endpoint:
     def _new_entry(self, prompt: Prompt, key: str) -> JournalEntry:
         digest = digest_of(self.config, prompt)
         n = self.journal.next_number(digest, key) if self.journal else 0
-        return JournalEntry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
+        entry = JournalEntry(role=prompt.role, version=prompt.version, key=key, digest=digest, n=n)
+        if not self.config.journal_prompts:
+            return entry
+        system = "\n".join([prompt.system, *(prompt.example or ())])
+        return entry.model_copy(update={"system": system[:PROMPT], "user": prompt.user[:PROMPT]})
 
     def _known(self, asked: JournalEntry) -> JournalEntry | None:
         if self.journal is None or self._client is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from rods.synthesis.execute import Done, ProgramExecutor, carry_out, opened
 from rods.synthesis.failures import PATCHABLE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Arguments, Patches
 from rods.synthesis.llm.patches import merge
-from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.llm.prompts import Model, ask
+from rods.synthesis.llm.tool_text import ToolText, call_line, clipped
 from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.synthesis.state_values import StateValues
 from rods.task import Call, ToolSpec
@@ -39,11 +40,17 @@ class LlmExecutor:
     Args:
         env: where its calls run.
         program: draws start states; it has the tools and the values of the seed tasks.
+        text: writes the tools into the prompts.
+        tries: how often arguments of one call are proposed until it executes.
+        patch: whether a failure may change the start state.
     """
 
     model: Model
     env: Environment
     program: ProgramExecutor
+    text: ToolText
+    tries: int = PROPOSALS
+    patch: bool = True
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`; a patched start state is stored in the history."""
@@ -57,7 +64,7 @@ class LlmExecutor:
         try:
             return carry_out(plan, start, self.env, do)
         except SynthesisError as failure:
-            if failure.kind in PATCHABLE and failure.call is not None:
+            if self.patch and failure.kind in PATCHABLE and failure.call is not None:
                 history.start = self._patched(plan, start, failure, history, rng)
             raise
 
@@ -76,42 +83,63 @@ class LlmExecutor:
         }
         if any(len(given[place]) < len(origins) for place, origins in step.sources.items()):
             raise SynthesisError(Kind.PARAMETERS, f"{tool.name}: what should flow in is not there")
-        call = Call.model_construct(name=tool.name, arguments={})
-        kind = Kind.PARAMETERS
-        for _ in range(PROPOSALS):
-            answer = ask(
-                self.model,
-                "arguments",
-                Arguments,
-                rng,
-                Kind.PARAMETERS,
-                tool=tool,
-                schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
-                given={n: v if "[]" in n else v[0] for n, v in given.items()},
-                candidates=self._candidates(tool, session, rng),
-                state=_state(session),
-                done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
-                narrative=plan.narrative,
-                errors=errors,
-            )
+        failure = SynthesisError(Kind.PARAMETERS, f"{tool.name}: no try")
+        for _ in range(self.tries):
             try:
-                made = answer.arguments
-                for place, values in given.items():
-                    made = placed(made, place, values)
-                call = Call(name=tool.name, arguments=made)
-            except ValidationError:
-                errors.append("these are no arguments")
-                continue
-            if any(call == other for other, _ in done):
-                kind = Kind.DUPLICATE_CALL
-                errors.append("this call was made before")
-                continue
-            seen = session.call(call)
-            if seen.ok and not seen.raised:
-                return call, seen.text
-            kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
-            errors.append(clipped(f"{call_line(call)} was answered: {seen.text}"))
-        raise SynthesisError(kind, f"{tool.name}: {errors[-1]}", call)
+                return self._called(tool, session, done, plan, given, errors, rng)
+            except SynthesisError as error:
+                if error.kind is Kind.MODEL:
+                    raise
+                failure = error
+                errors.append(error.detail)
+        raise failure
+
+    def _called(
+        self,
+        tool: ToolSpec,
+        session: Session,
+        done: Sequence[Done],
+        plan: Plan,
+        given: Mapping[str, list[Any]],
+        errors: Sequence[str],
+        rng: random.Random,
+    ) -> Done:
+        """A call that the model proposes, executed.
+
+        Raises:
+            SynthesisError: it fails, or there is none.
+        """
+        answer = ask(
+            self.model,
+            "arguments",
+            Arguments,
+            rng,
+            Kind.PARAMETERS,
+            tool=tool,
+            about=self.text.about(tool),
+            schema=json.dumps({"properties": tool.parameters, "required": tool.required}),
+            given={n: v if "[]" in n else v[0] for n, v in given.items()},
+            candidates=self._candidates(tool, session, rng),
+            state=_state(session),
+            done=[(call_line(c), clipped(text)) for c, text in done[-HISTORY:]],
+            narrative=plan.narrative,
+            errors=errors,
+        )
+        try:
+            made = answer.arguments
+            for place, values in given.items():
+                made = placed(made, place, values)
+            call = Call(name=tool.name, arguments=made)
+        except ValidationError:
+            none = Call.model_construct(name=tool.name, arguments={})
+            raise SynthesisError(Kind.PARAMETERS, "these are no arguments", none) from None
+        if any(call == other for other, _ in done):
+            raise SynthesisError(Kind.DUPLICATE_CALL, "this call was made before", call)
+        seen = session.call(call)
+        if seen.ok and not seen.raised:
+            return call, seen.text
+        kind = Kind.PARAMETERS if seen.raised else Kind.EXECUTION
+        raise SynthesisError(kind, clipped(f"{call_line(call)} was answered: {seen.text}"), call)
 
     def _candidates(
         self, tool: ToolSpec, session: Session, rng: random.Random
@@ -148,6 +176,7 @@ class LlmExecutor:
                 function=failure.call.name,
                 detail=failure.detail,
                 start=clipped(json.dumps(start, ensure_ascii=False), 4 * MAX_STATE),
+                patches=history.patches,
             )
             session = opened(plan, start, self.env)
             known = session.state().data
@@ -155,6 +184,7 @@ class LlmExecutor:
             merged, refused = merge(start, answer.patches, known or {})
             history.patches += [f"refused: {why}" for why in refused]
             if merged == start:
+                history.patches.append("refused: it changes nothing")
                 return start
             opened(plan, merged, self.env).close()
         except SynthesisError as error:

@@ -3,21 +3,43 @@
 Answers are not trusted before a program has checked them. A field's alias is its tag in the tagged
 form; for the prompts that the paper prints it is the paper's. The docstrings of the answers are a
 part of the schema that the model sees.
+
+Departure from the paper: no answer has a free reason, which a small model writes until its answer
+is cut off. A verdict is one of a few sentences; only what the judge finds is text, and it is cut.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from rods.endpoint.fault import Cause, Fault
+from rods.endpoint.fault import Cause, Fault, shortened
 from rods.synthesis.llm.answer_parts import TOKEN, AnswerParts
 from rods.synthesis.llm.tagged import fields, parse_tags
 
 M = TypeVar("M", bound=BaseModel)
+
+MAX_ISSUE = 300  # characters of what the judge finds
+Verdict = Literal[
+    "yes",
+    "a call is not asked for",
+    "more is asked for than the calls do",
+    "another value is meant",
+    "it is unclear what is meant",
+]
+UNCLEAR = "it is unclear what is meant"
+
+
+def _verdict(said: Any) -> Any:
+    """A plain no is the least exact complaint."""
+    return UNCLEAR if said == "no" else said
+
+
+def _issue(said: Any) -> Any:
+    return shortened(said, MAX_ISSUE) if isinstance(said, str) else said
 
 
 class Answer(BaseModel):
@@ -29,7 +51,6 @@ class Answer(BaseModel):
 class Planned(Answer):
     """A story, and for each turn "Class: function, function"."""
 
-    reason: str = ""
     narrative: str
     turns: list[str] = Field(alias="turn", min_length=1, max_length=8)
 
@@ -51,7 +72,6 @@ class Patch(Answer):
 class Patches(Answer):
     """Changes after which what failed should succeed."""
 
-    reason: str = ""
     patches: list[Patch] = Field(alias="patch", max_length=8)
 
 
@@ -64,8 +84,7 @@ class Query(Answer):
 class Judgement(Answer):
     """Whether a user's words ask for just the given calls."""
 
-    reason: str = ""
-    verdict: Literal["yes", "no"]
+    verdict: Annotated[Verdict, BeforeValidator(_verdict)]
 
 
 class Rewritten(Answer):
@@ -82,17 +101,15 @@ class Omitted(Answer):
 
 
 class Judged(Answer):
-    """The quality judge's decision."""
+    """The quality judge's decision, and what it finds, in a few words."""
 
-    reason: str = ""
     decision: Literal["accept", "reject"]
-    fail_reason: str = ""
+    fail_reason: Annotated[str, BeforeValidator(_issue)] = ""
 
 
 class Classified(Answer):
     """Whether other words would mend what the judge found, and in which turn, from 1 on."""
 
-    reason: str = ""
     kind: Literal["query_fixable", "gt_unfixable"]
     turn: int = 0
 

@@ -1,7 +1,8 @@
 """Stage III by a model: a query for each turn, its verification, and the holistic rewrite.
 
-As in the paper the words are made after the calls. Each turn's query is written and verified
-separately; then one question rewrites all of them to fit the story. For a turn that augmentation
+As in the paper the words are made after the calls. Each turn's query is written, checked by code
+and then verified; then one question rewrites all of them to fit the story. A refused query is
+written again: the prompt shows its words and what is wrong with them. For a turn that augmentation
 splits, the model is asked for a query without the value and for the words that supply it.
 """
 
@@ -9,16 +10,22 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from rods.grounding import stated
 from rods.provenance import leaves
-from rods.synthesis.failures import Kind, SynthesisError
+from rods.synthesis.failures import Kind
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
-from rods.synthesis.llm.prompts import Model, ask, call_line, clipped
+from rods.synthesis.llm.prompts import Model, ask
+from rods.synthesis.llm.refusals import Complaint, Refusals, accepted
+from rods.synthesis.llm.tool_text import ToolText, clipped
+from rods.synthesis.llm.word_checks import WordCheck
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
-TRIES = 2  # queries written for a turn until one is verified
+TRIES = 3  # queries written for a turn, and rewrites, until one is accepted
+SHOWN = 4  # latest responses in a prompt
+AGAIN = Complaint("the same words again", "these words were refused before")
 
 
 @dataclass
@@ -26,55 +33,104 @@ class LlmGrounder:
     """Words by a model.
 
     Args:
+        text: writes the calls into the prompts.
+        check: the checks by code.
         rewrite: whether all queries are rewritten to fit the story (C.3 of the paper).
+        verify: whether the model also verifies each query.
+        tries: how often words are written until they are accepted.
     """
 
     model: Model
+    text: ToolText
+    check: WordCheck
     rewrite: bool = True
+    verify: bool = True
+    tries: int = TRIES
 
     def ground(self, executed: Executed, rng: random.Random) -> LlmWords:
         """See `stages.Grounder`."""
         queries: list[str] = []
         for index in range(len(executed.calls)):
-            queries.append(self._query(executed, index, queries, rng))
+            queries.append(self.query(executed, index, queries, rng))
         if self.rewrite:
-            queries = self._rewritten(executed, queries, rng)
-        return LlmWords(self.model, executed, queries, rng)
+            queries = self.rewritten(executed, queries, rng)
+        return LlmWords(self.model, self.text, executed, queries, rng)
 
-    def _query(self, executed: Executed, index: int, before: list[str], rng: random.Random) -> str:
-        calls = [call_line(call) for call in executed.calls[index]]
-        problem = ""
-        for _ in range(TRIES):
-            query = ask(
-                self.model,
-                "query",
-                Query,
-                rng,
-                Kind.QUERY,
-                calls=calls,
-                before=before,
-                shown=[clipped(t) for turn in executed.responses[:index] for t in turn][-4:],
-                narrative=executed.plan.narrative,
-                problem=problem,
-            ).query.strip()
-            if not query:
-                raise SynthesisError(Kind.QUERY, "an empty query")
-            verdict = ask(
-                self.model,
-                "verify",
-                Judgement,
-                rng,
-                Kind.QUERY_UNTAGGED,
-                calls=calls,
-                query=query,
-                before=before,
-            )
-            if verdict.verdict == "yes":
-                return query
-            problem = verdict.reason[:300]
-        raise SynthesisError(Kind.QUERY_VERIFICATION, f"turn {index + 1}: {problem}")
+    def query(self, executed: Executed, index: int, before: list[str], rng: random.Random) -> str:
+        """Words for one turn.
 
-    def _rewritten(self, executed: Executed, queries: list[str], rng: random.Random) -> list[str]:
+        Args:
+            before: those of the earlier turns.
+
+        Raises:
+            SynthesisError: all tries were refused; it is the failure of the last one.
+        """
+        return accepted(
+            self.tries,
+            lambda refused: self._written(executed, index, before, refused, rng),
+            lambda words, refused: self._examined(executed, index, before, words, refused, rng),
+        )
+
+    def _written(
+        self,
+        executed: Executed,
+        index: int,
+        before: list[str],
+        refused: Refusals,
+        rng: random.Random,
+    ) -> str:
+        shown = self._context(executed, index, before)
+        story, like = executed.plan.narrative, self._like(executed)
+        say = self.check.values_to_say(executed, index, before)
+        more = {"narrative": story, "like": like, "say": say, "refused": refused}
+        return ask(self.model, "query", Query, rng, Kind.QUERY, **shown, **more).query.strip()
+
+    def _examined(
+        self,
+        executed: Executed,
+        index: int,
+        before: list[str],
+        words: str,
+        refused: Refusals,
+        rng: random.Random,
+    ) -> Complaint | None:
+        """Check words by code, then ask the model."""
+        found = self.check.complaint(words, executed, index, before)
+        if found is None and any(words == earlier for earlier, _ in refused):
+            found = AGAIN
+        if found is None and self.verify:
+            verdict = self.verdict(executed, index, before, words, rng)
+            if verdict != "yes":
+                found = Complaint(verdict, verdict, Kind.QUERY_VERIFICATION)
+        return found
+
+    def verdict(
+        self, executed: Executed, index: int, before: list[str], words: str, rng: random.Random
+    ) -> str:
+        """The model's verdict on words, see `forms.Verdict`.
+
+        Raises:
+            SynthesisError: there is none that can be read.
+        """
+        shown = self._context(executed, index, before)
+        asked = ask(self.model, "verify", Judgement, rng, Kind.QUERY_UNTAGGED, query=words, **shown)
+        return asked.verdict
+
+    def rewritten(self, executed: Executed, queries: list[str], rng: random.Random) -> list[str]:
+        """All queries, rewritten to fit the story.
+
+        Raises:
+            SynthesisError: all tries were refused; it is the failure of the last one.
+        """
+        return accepted(
+            self.tries,
+            lambda refused: self._rewrite(executed, queries, refused, rng),
+            lambda found, refused: self._examined_all(executed, found),
+        )
+
+    def _rewrite(
+        self, executed: Executed, queries: list[str], refused: Refusals, rng: random.Random
+    ) -> list[str]:
         found = ask(
             self.model,
             "rewrite",
@@ -82,12 +138,32 @@ class LlmGrounder:
             rng,
             Kind.CONVERSATION,
             narrative=executed.plan.narrative,
-            calls=[[call_line(call) for call in turn] for turn in executed.calls],
+            like=self._like(executed),
+            calls=[self.text.calls(turn) for turn in executed.calls],
             queries=queries,
+            refused=refused,
         ).queries
-        if len(found) != len(queries) or not all(query.strip() for query in found):
-            raise SynthesisError(Kind.CONVERSATION, "the rewrite has other turns")
         return [query.strip() for query in found]
+
+    def _examined_all(self, executed: Executed, found: list[str]) -> Complaint | None:
+        if len(found) != len(executed.calls):
+            why = "the rewrite has other turns"
+            return Complaint(why, f"write {len(executed.calls)} queries", Kind.CONVERSATION)
+        for index, words in enumerate(found):
+            fault = self.check.complaint(words, executed, index, found[:index])
+            if fault is not None:
+                return Complaint(fault.why, f"query {index + 1}: {fault.text}", Kind.CONVERSATION)
+        return None
+
+    def _context(self, executed: Executed, index: int, before: list[str]) -> dict[str, Any]:
+        """What a prompt about a turn shows of the calls and of what was before."""
+        shown = [clipped(text) for turn in executed.responses[:index] for text in turn]
+        calls = self.text.calls(executed.calls[index])
+        return {"calls": calls, "before": before, "shown": shown[-SHOWN:]}
+
+    def _like(self, executed: Executed) -> str:
+        """The parent's words, if they are in another language than the prompts; else ""."""
+        return "" if self.check.english else next(iter(executed.plan.said), "")
 
 
 @dataclass
@@ -95,6 +171,7 @@ class LlmWords:
     """See `stages.Words`."""
 
     model: Model
+    text: ToolText
     executed: Executed
     queries: list[str]
     rng: random.Random
@@ -112,7 +189,7 @@ class LlmWords:
             self.rng,
             Kind.QUERY,
             query=self.queries[index],
-            call=call_line(call),
+            call=self.text.call(call),
             parameter=name,
             value=str(call.arguments[name]),
         )

@@ -2,7 +2,8 @@
 
 An interrupted run asks the same questions again and gets recorded answers from here, so it ends
 like an uninterrupted one. The file has JSON lines, each appended and flushed at once. A line
-contains neither the prompt (only its digest) nor anything about the connection.
+contains a digest of the prompt, the prompt itself only if the endpoint's settings ask for it, and
+nothing about the connection.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rods.synthesis.llm.prompts import Prompt
 
 ANSWER = 256_000  # characters of an answer
 FAILED = 2_000  # characters kept of a failed answer
+PROMPT = 30_000  # characters kept of each part of a prompt
 LINE = 2_000_000  # bytes
 START = b'{"role":'
 
@@ -48,12 +50,14 @@ class JournalEntry(BaseModel):
     cost: float = Field(0.0, ge=0)
     seconds: float = Field(0.0, ge=0)
     tries: int = Field(0, ge=0)
+    system: str = Field("", max_length=PROMPT, description="with the example")
+    user: str = Field("", max_length=PROMPT)
 
 
 def digest_of(config: EndpointConfig, prompt: Prompt) -> str:
     """A digest of the model, its sampling settings, and the prompt."""
     decoding = [config.temperature, config.top_p, config.max_tokens]
-    asked = dumps([config.model, decoding, prompt.system, prompt.user])
+    asked = dumps([config.model, decoding, prompt.system, prompt.user, prompt.example])
     return sha256(asked.encode()).hexdigest()
 
 
@@ -133,7 +137,8 @@ class Journal:
         Raises:
             UserError: it cannot be written.
         """
-        line = dumps(entry.model_dump(mode="json")).encode() + b"\n"
+        empty = {name for name in ("system", "user") if not getattr(entry, name)}
+        line = dumps(entry.model_dump(mode="json", exclude=empty)).encode() + b"\n"
         with self._lock:
             if self._file is None:
                 return

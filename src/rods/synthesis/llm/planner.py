@@ -20,13 +20,16 @@ from dataclasses import dataclass, field
 from rods.synthesis.augment import base_form
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Planned
-from rods.synthesis.llm.prompts import Model, ask, tool_lines
+from rods.synthesis.llm.prompts import Model, ask
+from rods.synthesis.llm.refusals import UNREADABLE, Refusals
+from rods.synthesis.llm.tool_text import ToolText
 from rods.synthesis.plan import TRIES, ProgramPlanner
 from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, Fragment, ToolGraph
 from rods.task import Task, ToolSpec
 
-NAME = re.compile(r"[A-Za-z_]\w*")
+NAME = re.compile(r"[A-Za-z_][\w.]*")
+ARGUMENTS = re.compile(r"\([^()]*\)")
 MAX_CALLS = 4  # of a high-level function
 MAX_FUNCTIONS = 12  # of a turn, high-level ones counted once
 
@@ -37,11 +40,15 @@ class LlmPlanner:
 
     Args:
         structure: plans by program, which show what of the parent must be kept.
+        text: writes the tools into the prompts.
+        tries: how often a plan is asked for until one is usable and new.
         narrative: whether a story is asked for (the paper's ablation leaves it out).
     """
 
     model: Model
     structure: ProgramPlanner
+    text: ToolText
+    tries: int = TRIES
     narrative: bool = True
     composites: dict[str, Composite] = field(init=False)
 
@@ -58,29 +65,40 @@ class LlmPlanner:
             SynthesisError: the model named no usable plan.
         """
         own = self.structure.plan(parent, History(), rng, keep=True)
-        failure = SynthesisError(Kind.NO_PATTERN, "no other plan was found")
-        for _ in range(TRIES):
+        failure = SynthesisError(Kind.NO_PATTERN, "no try")
+        refused: Refusals = []
+        for _ in range(self.tries):
+            words = UNREADABLE
             try:
-                plan = self._ask(parent, own, history, rng)
+                answer = self._ask(parent, own, history, refused, rng)
+                words = " | ".join(answer.turns)
+                plan = self._plan(answer, parent, own, history)
+                if plan.tools not in history.plans:
+                    return plan
+                failure = SynthesisError(Kind.NO_PATTERN, "this plan was tried before")
             except SynthesisError as error:
                 if error.kind is Kind.MODEL:
                     raise
                 failure = error
-                continue
-            if plan.tools not in history.plans:
-                return plan
+            refused.append((words, failure.detail))
         raise failure
 
-    def _ask(self, parent: Task, own: Plan, history: History, rng: random.Random) -> Plan:
-        tools = {
+    def _tools(self, parent: Task, history: History) -> dict[str, ToolSpec]:
+        """The tools that a plan may use."""
+        return {
             name: tool
             for name, tool in self.structure.env.tools(parent).items()
             if name not in history.blocked and name not in UNPLANNED
         }
+
+    def _ask(
+        self, parent: Task, own: Plan, history: History, refused: Refusals, rng: random.Random
+    ) -> Planned:
+        tools = self._tools(parent, history)
         chains = [
             c for c in self.composites.values() if all(tool in tools for tool in c.fragment.tools)
         ]
-        answer = ask(
+        return ask(
             self.model,
             "plan",
             Planned,
@@ -91,13 +109,23 @@ class LlmPlanner:
             functions=[", ".join(turn) for turn in own.tools],
             structure=self._structure(own),
             high=[f"{c.name} - {c.describe(tools)}" for c in chains],
-            low=tool_lines(tools),
+            low=self.text.lines(tools),
             failures=[(f.kind.value, f.detail, ADVICE[f.kind]) for f in history.failures],
             blocked=sorted(history.blocked),
             narrative=self.narrative,
+            refused=refused,
         )
+
+    def _plan(self, answer: Planned, parent: Task, own: Plan, history: History) -> Plan:
+        """The plan in an answer.
+
+        Raises:
+            SynthesisError: it is no usable one.
+        """
         if len(answer.turns) != len(own.turns):
-            raise SynthesisError(Kind.NO_PATTERN, f"{len(answer.turns)} turns are planned")
+            wrong = f"{len(answer.turns)} turns are planned, and there must be {len(own.turns)}"
+            raise SynthesisError(Kind.NO_PATTERN, wrong)
+        tools = self._tools(parent, history)
         turns: list[tuple[PlannedCall, ...]] = []
         for line in answer.turns:
             turns.append(self._turn(line, tools.keys(), sum(map(len, turns))))
@@ -112,7 +140,9 @@ class LlmPlanner:
 
     def _turn(self, line: str, tools: Collection[str], first: int) -> tuple[PlannedCall, ...]:
         """The calls of one turn, high-level functions expanded."""
-        names = NAME.findall(line.partition(":")[2] or line)
+        known = self.structure.graph.tools
+        classes = {tool.owner for tool in known.values()}
+        names = planned_names(line, {*known, *self.composites}, classes)
         if not 0 < len(names) <= MAX_FUNCTIONS:
             raise SynthesisError(Kind.NO_PATTERN, f"a turn of {len(names)} functions")
         steps: list[PlannedCall] = []
@@ -121,7 +151,7 @@ class LlmPlanner:
                 steps += self.composites[name].steps(first + len(steps))
             elif name in tools:
                 steps.append(PlannedCall((name,)))
-            elif name in self.structure.graph.tools:
+            elif name in known:
                 raise SynthesisError(Kind.SAMPLING, f"not to be used: {name}")
             else:
                 raise SynthesisError(Kind.DECOMPOSITION, f"no such function: {name[:60]}")
@@ -137,6 +167,22 @@ class LlmPlanner:
             rest = f"; {flows} of them use what an earlier call returned" if flows else ""
             lines.append(f"{len(turn)} calls ({', '.join(calls)}){rest}")
         return lines
+
+
+def planned_names(line: str, known: Collection[str], classes: Collection[str]) -> list[str]:
+    """The functions in a line of a plan, such as "Shop: find, Shop.cancel(order_id)".
+
+    Signatures, arguments and class names are left out, and what is no function after a dash, where
+    models repeat the description.
+    """
+    while (bare := ARGUMENTS.sub(" ", line)) != line:
+        line = bare
+    line = line.partition("(")[0]  # a signature without its end
+    line = line.partition(":")[2] or line
+    planned, dash, described = line.partition(" - ")
+    names = [name.strip(".").rpartition(".")[2] for name in NAME.findall(planned)]
+    more = [name for name in NAME.findall(described) if dash and name in known]
+    return [name for name in (*names, *more) if name in known or name not in classes]
 
 
 @dataclass(frozen=True)

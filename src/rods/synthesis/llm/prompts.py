@@ -4,11 +4,14 @@ A template is `<name>.j2`. Its first line is `{# version: 1 #}`, and it has two 
 `user`. Values come from tools, tasks and other answers, so they are not trusted: tags in them are
 written with other brackets. `quoted` also cuts them. A template that inserts its own tags by an
 expression marks them `| safe`.
+
+A block `example` shows one request with its answer, as a line `ANSWER: ` with JSON at its end. All
+examples are about an invented toolkit, so none of them can be an answer to a real request; an
+answer that has one of its words copies the example (`copied`).
 """
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from functools import cache
@@ -23,20 +26,31 @@ from pydantic import BaseModel
 from rods.endpoint.fault import Cause
 from rods.errors import UserError
 from rods.synthesis.failures import Kind, ModelError, SynthesisError
-from rods.task import Call, ToolSpec
 
 M = TypeVar("M", bound=BaseModel)
 
 FOLDER = Path(__file__).parent / "prompts"
 QUOTED = 2_000  # characters of a quoted value
-MAX_DOC = 240
-MAX_SHOWN = 600  # characters of one response in a prompt
-UNREADABLE = {Cause.UNREADABLE, Cause.INVALID, Cause.EMPTY}
+UNREADABLE = frozenset(
+    {Cause.UNREADABLE, Cause.INVALID, Cause.EMPTY, Cause.CUT_OFF, Cause.REPEATS, Cause.EXAMPLE}
+)
+"""Causes that are about the content of an answer; another try may have a better one."""
+INVENTED = re.compile(r"glow_?moth|quillo|tamsin", re.IGNORECASE)
+"""Words of the examples that no real request has."""
+COPIED = 6  # words in a row that are a copy
 LEFT, RIGHT = "\u2039", "\u203a"  # single angle quotation marks
 
 TAG = re.compile(r"<([/!?|]?\w[^<>]{0,80})>")
 OPENING = re.compile(r"<(?=[/!?|\w]|\Z)")
 VERSION = re.compile(r"\{#-?\s*version:\s*([\w.-]{1,20})\s*-?#\}")
+ANSWER = re.compile(r"(?:\A|\n)ANSWER: (.*)\Z")
+
+
+class Example(NamedTuple):
+    """A request of another conversation, and its right answer as JSON."""
+
+    request: str
+    answer: str
 
 
 class Prompt(NamedTuple):
@@ -46,6 +60,7 @@ class Prompt(NamedTuple):
     version: str
     system: str
     user: str
+    example: Example | None = None
 
 
 def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
@@ -62,19 +77,51 @@ def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
         version = VERSION.match(path.read_text("utf-8"))
         if version is None:
             raise UserError(f"{path}: line 1: write {{# version: 1 #}} there")
-        parts = []
-        for part in ("system", "user"):
-            if part not in template.blocks:
+        parts = {}
+        for part in ("system", "user", "example"):
+            if part in template.blocks:
+                context = template.new_context(values)
+                parts[part] = "".join(template.blocks[part](context)).strip()
+            elif part != "example":
                 raise UserError(f"{path}: it has no block {part!r}; add {{% block {part} %}}")
-            context = template.new_context(values)
-            parts.append("".join(template.blocks[part](context)).strip())
     except TemplateError as error:
         number = getattr(error, "lineno", None)
         line = f"line {number}: " if number else ""
         raise UserError(f"{path}: {line}{error.message or 'no such template'}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    return Prompt(name, version[1], *parts)
+    example = _example(path, parts["example"]) if "example" in parts else None
+    return Prompt(name, version[1], parts["system"], parts["user"], example)
+
+
+def _example(path: Path, text: str) -> Example:
+    answer = ANSWER.search(text)
+    if answer is None:
+        raise UserError(f"{path}: block 'example': end it with a line ANSWER: and JSON")
+    return Example(text[: answer.start()].strip(), answer[1].strip())
+
+
+def copied(prompt: Prompt, answer: BaseModel) -> bool:
+    """Whether an answer has words of the example that the request does not have.
+
+    These are its invented words, or `COPIED` words in a row.
+    """
+    if prompt.example is None:
+        return False
+    said = answer.model_dump_json()
+    invented = _invented(said) - _invented(prompt.user)
+    rows = _rows(said) & _rows(prompt.example.answer) - _rows(prompt.user)
+    return bool(invented or rows)
+
+
+def _invented(text: str) -> set[str]:
+    return {word.lower() for word in INVENTED.findall(text)}
+
+
+def _rows(text: str) -> set[tuple[str, ...]]:
+    """All sequences of `COPIED` words."""
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + COPIED]) for at in range(len(words) - COPIED + 1)}
 
 
 def quoted(value: object, size: int = QUOTED) -> Markup:
@@ -134,7 +181,7 @@ def ask(
     """The answer to the prompt of a role.
 
     Args:
-        unreadable: the failure of an answer that does not have the form.
+        unreadable: the failure of an answer that cannot be read, see `UNREADABLE`.
 
     Raises:
         SynthesisError: there is no answer.
@@ -144,32 +191,11 @@ def ask(
         return model.ask(prompt, answer, f"{rng.getrandbits(64):016x}")
     except ModelError as error:
         kind = unreadable if error.cause in UNREADABLE else Kind.MODEL
-        raise SynthesisError(kind, f"{role}: {error.cause.value}") from None
+        why = f"{role}: {error.cause}" if kind is Kind.MODEL else str(error.cause)
+        raise SynthesisError(kind, f"{role}: {error.cause}", why=why) from None
 
 
 def versions() -> dict[str, str]:
     """The version of each role's prompt."""
     found = {path.stem: VERSION.match(path.read_text("utf-8")) for path in FOLDER.glob("*.j2")}
     return {name: match[1] for name, match in sorted(found.items()) if match}
-
-
-def tool_lines(tools: dict[str, ToolSpec]) -> list[str]:
-    """One line for each tool: class, name, parameters, what it does."""
-    return [
-        f"{tool.owner}: {tool.name}({', '.join(tool.parameters)}) - {_short(tool.description)}"
-        for tool in tools.values()
-    ]
-
-
-def call_line(call: Call) -> str:
-    """A call as one line of JSON."""
-    return json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
-
-
-def clipped(text: str, limit: int = MAX_SHOWN) -> str:
-    """A response or state, cut to fit a prompt."""
-    return text if len(text) <= limit else text[:limit] + " ..."
-
-
-def _short(description: str) -> str:
-    return clipped(" ".join(description.split()), MAX_DOC)

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from rods.endpoint.answer import ChatAnswer, repeating
 from rods.endpoint.config import EndpointConfig
 from rods.endpoint.fault import Cause, Fault
 from rods.endpoint.request import ChatRequest, Structure
+from rods.errors import UserError, first_problem
 from rods.synthesis.llm.answer_parts import AnswerParts
 from rods.synthesis.llm.forms import response_format
 from rods.synthesis.llm.journal import ANSWER
 from rods.synthesis.llm.prompts import Prompt
-from rods.synthesis.llm.tagged import form
+from rods.synthesis.llm.tagged import form, to_tags
 
 TAGS = """
 
 Answer in exactly this form and write nothing else. Inside a block write &lt; for the sign <.
 
 """
+JSON = """
+
+Answer with one JSON object of the form that the example shows, and write nothing else."""
+EXAMPLE = """
+
+EXAMPLE of a request and its answer, with other tools. Use its form and nothing of its content.
+{request}
+ANSWER:
+{answer}"""
 
 
 def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) -> ChatRequest:
-    """The request for an answer of this form."""
+    """The request for an answer of this form.
+
+    Raises:
+        UserError: the prompt's example does not have the form.
+    """
 
     def heeded(given: ChatAnswer) -> bool:
         if given.cut or not given.text.strip():
@@ -31,10 +45,25 @@ def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) 
         return bool(found.objects or found.blocks or found.fault or not found.words)
 
     schema = None if config.structured == "tags" else response_format(answer)
-    words = "" if config.structured == "schema" else TAGS + form(answer)
+    shown, tagged = _examples(prompt, answer)
+    words = "" if config.structured == "schema" else TAGS + form(answer) + tagged
     turns = (("system", prompt.system), ("user", prompt.user))
     messages = [{"role": role, "content": text} for role, text in turns]
-    return ChatRequest(messages, structure=Structure(schema, words, heeded), role=prompt.role)
+    structure = Structure(schema, words, shown, heeded)
+    return ChatRequest(messages, structure=structure, role=prompt.role)
+
+
+def _examples(prompt: Prompt, answer: type[BaseModel]) -> tuple[str, str]:
+    """The prompt's example with its answer in JSON, and with its answer in tags."""
+    if prompt.example is None:
+        return "", ""
+    request, text = prompt.example
+    try:
+        made = answer.model_validate_json(text, by_alias=True, by_name=True)
+    except ValidationError as error:
+        raise UserError(f"{prompt.role}.j2: block 'example': {first_problem(error)}") from None
+    in_json = JSON + EXAMPLE.format(request=request, answer=text)
+    return in_json, EXAMPLE.format(request=request, answer=to_tags(made))
 
 
 def words_of(answer: ChatAnswer) -> str:

@@ -97,6 +97,28 @@ def form(model: type[BaseModel], indent: str = "", depth: int = 4) -> str:
     return "\n".join(lines)
 
 
+def to_tags(value: BaseModel) -> str:
+    """A model's content in tags, the inverse of `parse_tags`. A field that is None has no block."""
+    return _written(type(value), value.model_dump(mode="json", by_alias=False))
+
+
+def _written(model: type[BaseModel], data: Mapping[str, Any]) -> str:
+    blocks = []
+    for field in fields(model):
+        value = data.get(field.name)
+        for item in value if field.listed and value is not None else [value]:
+            if item is None and (field.plain or field.model or not field.listed):
+                continue
+            if field.model is not None and isinstance(item, Mapping):
+                text = "\n" + _written(field.model, item) + "\n"
+            elif field.plain:
+                text = html.escape(_scalar(item), quote=False)
+            else:
+                text = html.escape(json.dumps(item, ensure_ascii=False), quote=False)
+            blocks.append(f"<{field.tag}>{text}</{field.tag}>")
+    return "\n".join(blocks)
+
+
 def _scalar(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 

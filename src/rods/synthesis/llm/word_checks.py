@@ -1,0 +1,160 @@
+"""Checks of a model's words by code, before any further question to the model.
+
+The gates check a whole task at its end. These checks find the commonest faults of one turn's words
+while they can still be written anew, and their complaint is shown to the model.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rods.provenance import Source, leaves, sources
+from rods.synthesis.llm.refusals import Complaint
+from rods.synthesis.near import jaccard, text_shingles
+from rods.synthesis.stages import Executed
+from rods.synthesis.word_gates import CODE_NAME, SCAFFOLDING
+from rods.task import Call, Task, ToolSpec, Turn
+
+CALLED = re.compile(r"\w\(\s*\w+\s*=|\w\(\s*[\"'\[{]|\{\s*[\"']\w+[\"']\s*:")
+"""A call with arguments in brackets, or an object with a key."""
+COPY = 0.7  # least similarity of the words of a copy of the parent's
+MIN_COPY = 6  # words; shorter requests are alike without being copied
+COMMON = 150  # commonest words of the seed tasks
+MIN_WORDS = 5  # of a text whose language is judged by its words
+MOST_NEEDED = 0.15  # share of these words that a text must have at most
+MOST_STRANGE = 0.5  # share of letters of scripts that the seed tasks do not have
+ENGLISH = "Could you please find out what is in it for me, and then tell me when you are done?"
+LETTERS = re.compile(r"[^\W\d_]+")
+
+
+class WordCheck:
+    """Checks words against their calls, the tools, and the seed tasks' own words.
+
+    Args:
+        seeds: their words show the language that is spoken.
+    """
+
+    def __init__(self, tools: Mapping[str, ToolSpec], seeds: Sequence[Task]) -> None:
+        self._tools = tools
+        names = {n for tool in tools.values() for n in (tool.name, *tool.parameters)}
+        self._coded = {name for name in names if CODE_NAME.search(name)}
+        tool_names = "|".join(re.escape(name) for name in sorted(tools, key=len, reverse=True))
+        self._tool = re.compile(rf"\b(?:{tool_names or '(?!)'})\(")
+        self._language = Language([turn.user for task in seeds for turn in task.turns])
+
+    @property
+    def english(self) -> bool:
+        """Whether the seed tasks are in the language of the prompts."""
+        return not self._language.strange(ENGLISH)
+
+    def complaint(
+        self, words: str, executed: Executed, index: int, before: Sequence[str]
+    ) -> Complaint | None:
+        """The first fault of a turn's words; None if there is none.
+
+        Args:
+            before: the words of the earlier turns.
+        """
+        calls = executed.calls[index]
+        free = _without_values(words, calls)
+        if not words.strip():
+            return Complaint("no words", "the query is empty")
+        if found := self._tool.search(free) or CALLED.search(free):
+            part = free[max(0, found.start() - 20) : found.end() + 20].strip()
+            return Complaint("code in the words", f"write no code such as {part!r}")
+        spoken = {word.strip("_") for word in re.findall(r"\w+", free)}
+        if names := sorted(spoken & self._coded):
+            return Complaint("a name from the code", f"write no name such as {names[0]!r}")
+        if found := SCAFFOLDING.search(free):
+            return Complaint("words about the prompt", f"do not write {found[0]!r}")
+        if self._language.strange(free):
+            return Complaint("another language", "write in the language of the conversation")
+        if _copies(free, executed.plan.said, calls):
+            return Complaint("the parent's words", "this is said in the given conversation already")
+        if missing := self._missing(words, executed, index, before):
+            shown = ", ".join(f"{value!r} ({name})" for name, value in missing)
+            return Complaint("a value is missing", f"say also {shown}")
+        return None
+
+    def values_to_say(self, executed: Executed, index: int, before: Sequence[str]) -> list[str]:
+        """The values of a turn's calls that the turn's words must state, as a person would.
+
+        Args:
+            before: the words of the earlier turns.
+        """
+        missing = (
+            leaf
+            for _, value in self._missing("", executed, index, before)
+            for leaf in leaves(value)
+        )
+        said = (str(leaf) for leaf in missing if leaf is not None and not isinstance(leaf, bool))
+        return list(dict.fromkeys(said))
+
+    def _missing(
+        self, words: str, executed: Executed, index: int, before: Sequence[str]
+    ) -> list[tuple[str, Any]]:
+        """The arguments of a turn's calls that are neither said nor shown, by parameter."""
+        plan, calls = executed.plan, executed.calls[: index + 1]
+        said = zip([*before, words], calls, strict=True)
+        turns = tuple(Turn(user=text, ground_truth=row) for text, row in said)
+        task = Task(category=plan.category, classes=plan.classes, start={}, turns=turns)
+        found = sources(task, executed.responses[: index + 1], self._tools)
+        last = found[len(found) - len(calls[-1]) :]
+        return [
+            (name, call.arguments[name])
+            for call, row in zip(calls[-1], last, strict=True)
+            for name, source in row.items()
+            if source is Source.NOWHERE
+        ]
+
+
+class Language:
+    """The letters and the commonest words of texts, which are compared with those of others."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        counts = Counter(w for text in texts for w in LETTERS.findall(text.lower()))
+        self._scripts = Counter(s for word, n in counts.items() for s in _scripts(word) * n)
+        self._common = {word for word, _ in counts.most_common(COMMON)}
+        own = sorted(share for text in texts if (share := self._share(text)) is not None)
+        # Half of what nearly all of these texts have; 0 where no spaces separate the words.
+        self._least = min(MOST_NEEDED, own[len(own) // 50] / 2) if own else 0.0
+
+    def strange(self, text: str) -> bool:
+        """Whether a text is in another language."""
+        letters = Counter(s for word in LETTERS.findall(text) for s in _scripts(word))
+        unknown = sum(n for script, n in letters.items() if not self._scripts[script])
+        if unknown > MOST_STRANGE * sum(letters.values()):
+            return True
+        share = self._share(text)
+        return share is not None and share < self._least
+
+    def _share(self, text: str) -> float | None:
+        """The share of common words; None for a short text."""
+        words = LETTERS.findall(text.lower())
+        if len(words) < MIN_WORDS:
+            return None
+        return sum(word in self._common for word in words) / len(words)
+
+
+def _scripts(word: str) -> list[str]:
+    """The script of each letter, such as LATIN."""
+    return [unicodedata.name(letter, "").split(" ")[0] for letter in word]
+
+
+def _without_values(words: str, calls: Sequence[Call]) -> str:
+    """Words without the calls' values, which may be anything."""
+    values = {str(leaf) for call in calls for leaf in leaves(call.arguments)}
+    for value in sorted(filter(None, values), key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", words)
+    return words
+
+
+def _copies(free: str, said: Sequence[str], calls: Sequence[Call]) -> bool:
+    if len(LETTERS.findall(free)) < MIN_COPY:
+        return False
+    own = text_shingles(free)
+    return any(jaccard(own, text_shingles(_without_values(s, calls))) >= COPY for s in said)
