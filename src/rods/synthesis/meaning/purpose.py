@@ -7,21 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from rods.envs.lexicon import GENERIC, stems
-from rods.provenance import find_links
+from rods.envs.lexicon import GENERIC, READING, WORD, stem, stems
+from rods.provenance import find_links, leaves, stated
+from rods.synthesis.meaning.data import comparable
+from rods.synthesis.meaning.mentions import spoken_stems
 from rods.synthesis.meaning.trace import CallTrace
-from rods.task import ToolSpec
 
 ASKING = re.compile(
-    r"\?|\b(what|which|who|when|where|how|show|display|list|see|view|check|verify|confirm|review"
-    r"|tell|know|find|look|search|get|give|fetch|retrieve|pull|read|provide|report|inform|share"
-    r"|determine|calculate|compute|work out|estimate|compare|count|identify|obtain|details?"
-    r"|summary|update)\b",
+    r"\?|\b(what|which|who|when|where|how|show|display|list|see|view|open|check|verify|confirm|review"
+    r"|tell|know|find|look|peek|search|get|give|fetch|retrieve|pull|read|peruse|extract|provide"
+    r"|report|inform|share|determine|ascertain|calculate|compute|work out|estimate|compar\w+|count"
+    r"|identify|obtain|acquire|furnish|details?|summary|specifics|particulars|information)\b",
     re.IGNORECASE,
 )
-SENTENCE = re.compile(r"(?<=[.?!;])\s+|\n")
 REMOVING = re.compile(r"(cancel|delete|remove|undo|revoke|discard|unfollow|rm|close)(?![a-z])")
-VERBS = frozenset({"get", "show", "display", "view", "read", "fetch", "retrieve", "return"})
 MAX_NODES = 100_000  # of a state that are compared
 MAX_WRITTEN = 400  # characters by which items of lists are compared
 
@@ -47,24 +46,33 @@ def reads_for_nothing(trace: CallTrace) -> list[int]:
         for position, call in enumerate(trace.calls)
         if trace.roles[position] == "read"
         and position not in feeding
-        and not asked(trace.tools[call.name], trace.words[trace.turns[position]])
+        and not asked_for(trace, position)
     ]
 
 
-def asked(tool: ToolSpec, words: str) -> bool:
-    """Whether some sentence asks for what a tool returns.
+def asked_for(trace: CallTrace, position: int) -> bool:
+    """Whether the words of a call's turn ask for it.
 
-    It has a word of asking and a word of the tool's name, or two words of its document.
+    They state a value that no other call of the turn takes, or they name what the tool is about: in
+    all words of its name; or, with a word of asking, in some of these or two of its document.
     """
-    name = stems(tool.name) - GENERIC - VERBS
+    call, turn = trace.calls[position], trace.turns[position]
+    words, tool = trace.words[turn], trace.tools[call.name]
+    others = {
+        str(leaf)
+        for at, other in enumerate(trace.calls)
+        if trace.turns[at] == turn and at != position
+        for leaf in leaves(other.arguments)
+    }
+    own = (leaf for leaf in leaves(call.arguments) if comparable(leaf) and str(leaf) not in others)
+    if any(stated(leaf, words) for leaf in own):
+        return True
+    said = spoken_stems(words)
+    topic = {stem(w.lower()) for w in WORD.findall(READING.sub("", tool.name))} - GENERIC
     about = stems(f"{tool.description} {' '.join(tool.returns)}") - GENERIC
-    for sentence in SENTENCE.split(words):
-        said = stems(sentence)
-        if ASKING.search(sentence) and (name & said or len(about & said) > 1):
-            return True
-        if stems(tool.name.split("_")[0]) & said:  # "sort it", "what is the mean"
-            return True
-    return False
+    if topic and topic <= said:
+        return True
+    return bool(ASKING.search(words)) and (bool(topic & said) or len(about & said) > 1)
 
 
 def undone_steps(trace: CallTrace) -> list[Undone]:

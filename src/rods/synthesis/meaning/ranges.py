@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from rods.envs.lexicon import GENERIC, stems
 from rods.provenance import says, spellings
@@ -22,7 +22,6 @@ from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import ToolSpec
 
-LEAST = 3  # different numbers that the seed tasks must show
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 RANGE = re.compile(
     rf"\b(?:between|from)\s+{NUMBER}\b[^.;,\d]{{0,40}}?\b(?:and|to)\s+{NUMBER}\b"
@@ -75,10 +74,10 @@ class Ranges:
         if documented and all(documented.low <= n <= documented.high for n in used):
             return documented
         known = used | under(self._held, parameter)
-        if len(known) < LEAST:
+        if not known:
             return None
         low, high = min(known), max(known)
-        wide = (high - low) * (1 + 10 / len(known))
+        wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 4 * abs(high)
         return Range(max(low - wide, min(low, 0)), high + wide, "seed tasks")
 
     def outside(self, trace: CallTrace) -> list[OutOfRange]:
@@ -87,10 +86,12 @@ class Ranges:
         found = []
         for position, call in enumerate(trace.calls):
             for name, value in call.arguments.items():
-                limits = self.of(call.name, name) if _is_number(value) else None
-                if limits is None or _names_thing(name) or value in under(held, name):
+                if not _is_number(value) or _names_thing(name) or value in under(held, name):
                     continue
-                if not limits.low <= value <= limits.high and not _shown(value, trace, position):
+                limits = self.of(call.name, name)
+                if limits is None or _shown(value, trace, position):
+                    continue
+                if not limits.low <= value <= limits.high:
                     found.append(OutOfRange(position, name, value, limits))
         return found
 
@@ -112,7 +113,7 @@ def under(held: Mapping[str, set[float]], parameter: str) -> set[float]:
     return set[float]().union(*named)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 

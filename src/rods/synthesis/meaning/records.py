@@ -20,8 +20,9 @@ from rods.synthesis.meaning.data import STATE_NAMES, Scan, comparable, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import Call
 
-LEAST = 3  # different values of each argument that the seed tasks must show
-APART = 5  # different pairs of values of two calls that they must show
+# What the seed tasks must show at least: different pairs of values, and different values of each
+# argument, if both are of one call and if they are of two.
+ONE_CALL, TWO_CALLS = (3, 2), (5, 3)
 EXCEPTIONS = 0.02  # largest share of these that are not of one record
 MAX_CALLS = 30  # of a task that are compared with each other
 COMMON = 500  # records; a value of more of them, such as a status, identifies none
@@ -56,9 +57,10 @@ class RecordPairs:
     def expects(self, pair: Pair) -> bool:
         """Whether values of these two arguments are of one record."""
         kept, mixed = self._kept.get(pair, set()), self._mixed.get(pair, ())
-        if len(kept) < (LEAST if pair[2] else APART) or len(mixed) > EXCEPTIONS * len(kept):
+        pairs, each = ONE_CALL if pair[2] else TWO_CALLS
+        if len(kept) < pairs or len(mixed) > EXCEPTIONS * len(kept):
             return False
-        return all(len({values[side] for values in kept}) >= LEAST for side in (0, 1))
+        return all(len({values[side] for values in kept}) >= each for side in (0, 1))
 
     @property
     def pairs(self) -> list[Pair]:
