@@ -69,6 +69,7 @@ class Equalities:
     _held: dict[Equality, set[tuple[Path, Any]]] = field(default_factory=lambda: defaultdict(set))
     _broken: set[Equality] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
+    _learned: frozenset[Equality] | None = None
 
     def learn(self, start: Any) -> None:
         """Read a seed task's start state; the same state is read once."""
@@ -76,6 +77,7 @@ class Equalities:
         if not digest or digest in self._seen:
             return
         self._seen.add(digest)
+        self._learned = None
         for found, same in _compared(start):
             if not same:
                 self._broken.add(found.equality)
@@ -87,25 +89,30 @@ class Equalities:
     @property
     def learned(self) -> frozenset[Equality]:
         """The equalities that hold."""
-        return frozenset(
-            equality
-            for equality, instances in self._held.items()
-            if equality not in self._broken
-            and len(instances) >= LEAST
-            and len({value for _, value in instances}) >= VALUES
-        )
+        if self._learned is None:
+            self._learned = frozenset(
+                equality
+                for equality, instances in self._held.items()
+                if equality not in self._broken
+                and len(instances) >= LEAST
+                and len({value for _, value in instances}) >= VALUES
+            )
+        return self._learned
 
     def broken(self, start: Any) -> list[Broken]:
         """Where a start state breaks a learned equality."""
-        learned = self.learned
-        patterns = {equality.pattern for equality in learned}
-        found = _compared(start, patterns) if learned else ()
-        return [one for one, same in found if not same and one.equality in learned]
+        return [found for found, same in self._applied(start) if not same]
 
     def checked(self, start: Any) -> int:
         """The number of places at which a learned equality applies."""
+        return sum(1 for _ in self._applied(start))
+
+    def _applied(self, start: Any) -> Iterator[tuple[Broken, bool]]:
         learned = self.learned
-        return sum(one.equality in learned for one, _ in _compared(start))
+        patterns = {equality.pattern for equality in learned}
+        for found, same in _compared(start, patterns) if learned else ():
+            if found.equality in learned:
+                yield found, same
 
 
 def _compared(start: Any, patterns: Container[Path] | None = None) -> Iterator[tuple[Broken, bool]]:

@@ -22,6 +22,7 @@ from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import ToolSpec
 
+VAGUE = GENERIC | {"amount", "quantit", "count"}  # shares and dollars have the same name
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 RANGE = re.compile(
     rf"\b(?:between|from)\s+{NUMBER}\b[^.;,\d]{{0,40}}?\b(?:and|to)\s+{NUMBER}\b"
@@ -108,7 +109,7 @@ def named_numbers(state: Any) -> dict[str, set[float]]:
 
 def under(held: Mapping[str, set[float]], parameter: str) -> set[float]:
     """The numbers whose name has all words of a parameter."""
-    parts = stems(parameter) - GENERIC
+    parts = stems(parameter) - VAGUE
     named = [numbers for name, numbers in held.items() if parts and parts <= stems(name)]
     return set[float]().union(*named)
 

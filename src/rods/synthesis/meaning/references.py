@@ -3,7 +3,7 @@
 A value that the words do not state, but that was shown or used before, is referred to. Its rivals
 are all other values of its kind so far. A rival is ruled out if the words speak for the value and
 not for the rival: by a word of its record or of the call that showed it, by its position in a list,
-by a superlative, or because it was mentioned last.
+by a superlative, because it was mentioned last, or because the rival was only shown inside a list.
 """
 
 from __future__ import annotations
@@ -134,17 +134,13 @@ def _ruled_out(
     latest, rival = max(m.at for m in own), max(m.at for m in theirs)
     if latest > rival and (latest >= first or RECENT.search(words)):
         return True
-    if latest == rival and _depth(own, latest) == 0 < _depth(theirs, latest):
-        return True  # the response is about this value; the other one is in a list of it
+    if min(m.depth for m in own) == 0 < min(m.depth for m in theirs):
+        return True  # it was the subject of a call or response; the other was only in a list
     if latest < rival and EARLIER.search(words):
         return True
     if min(m.at for m in own) < min(m.at for m in theirs) and PLACES[0].search(words):
         return True
     return any(_placed(mention, words) for mention in own)
-
-
-def _depth(found: Sequence[Mention], at: int) -> int:
-    return min(m.depth for m in found if m.at == at)
 
 
 def _placed(mention: Mention, words: str) -> bool:
