@@ -1,9 +1,9 @@
 """Equalities in start states: an item's price is its price in the catalogue.
 
 Three kinds are learned from the start states of the seed tasks: two fields of each record of a
-pattern; a field of a record and a field of the entry whose key, or first field, the record names;
-and two fixed paths. An equality is kept if it held each time that both sides existed, with enough
-different instances.
+pattern; a field of a record and a field of the entry that the record names by its key, or else by
+its first field in a list; and two fixed paths. An equality is learned if it held in enough
+different instances and each time that both sides existed.
 """
 
 from __future__ import annotations
@@ -122,11 +122,14 @@ def _compared(start: Any, patterns: Container[Path] | None = None) -> Iterator[t
         patterns: of the records to be read; by default all.
     """
     entries = scan(start, STATE_NAMES).entries
-    named: dict[str, list[Entry]] = defaultdict(list)
+    keyed: dict[str, list[Entry]] = defaultdict(list)
+    listed: dict[str, list[Entry]] = defaultdict(list)
     fixed: dict[str, Any] = {}
     for entry in entries:
-        for name in _names(entry):
-            named[name].append(entry)
+        if entry.key is not None:
+            keyed[entry.key].append(entry)
+        elif entry.place and entry.fields:
+            listed[str(next(iter(entry.fields.values())))].append(entry)
         if "*" not in entry.pattern and entry.fields:
             fixed |= {"/".join((*entry.path, n)): v for n, v in entry.fields.items()}
     if patterns is None or () in patterns:
@@ -141,7 +144,7 @@ def _compared(start: Any, patterns: Container[Path] | None = None) -> Iterator[t
                 equality = Equality(entry.pattern, one, "", entry.pattern, two)
                 yield Broken(equality, entry.path, entry.path, (a, b)), _same(a, b)
         for by, key in fields.items():
-            for other in named.get(str(key), ())[:MAX_NAMED]:
+            for other in (keyed.get(str(key)) or listed.get(str(key), []))[:MAX_NAMED]:
                 if other is not entry:
                     yield from _joined(entry, by, other)
 
@@ -159,14 +162,6 @@ def _joined(entry: Entry, by: str, other: Entry) -> Iterator[tuple[Broken, bool]
 def _fields(entry: Entry) -> dict[str, Any]:
     fields = dict(islice(entry.fields.items(), MAX_FIELDS))
     return fields if entry.key is None else {KEY: entry.key, **fields}
-
-
-def _names(entry: Entry) -> Iterator[str]:
-    """What other entries can name an entry by: its key, or in a list its first field."""
-    if entry.key is not None:
-        yield entry.key
-    elif entry.place and entry.fields:
-        yield str(next(iter(entry.fields.values())))
 
 
 def _same(one: Any, two: Any) -> bool:
