@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from rods.envs.lexicon import READING, stems
 from rods.provenance import leaves
-from rods.synthesis.meaning.data import Entry, comparable
+from rods.synthesis.meaning.data import Entry, Scan, comparable
 from rods.synthesis.meaning.trace import CallTrace
 
 WORD = re.compile(r"[^\W_]{3,}")
@@ -46,15 +47,32 @@ def mentions(trace: CallTrace, position: int) -> Iterator[Mention]:
         about = topic | stems(name) | stems(" ".join(str(v) for v in leaves(others)))
         for leaf in filter(comparable, leaves(value)):
             yield Mention(leaf, position, name, None, 0, about, {})
-    for entry in trace.shown[position].entries:
-        yield from _of_entry(entry, position, used)
+    shown = trace.shown[position]
+    described = _descriptions(shown)
+    for entry in shown.entries:
+        yield from _of_entry(entry, position, used, used | described(entry))
 
 
-def _of_entry(entry: Entry, position: int, used: frozenset[str]) -> Iterator[Mention]:
-    words = " ".join(f"{name} {value}" for name, value in entry.values())
-    about = used | stems(words) | stems(" ".join(entry.path))
-    depth = len(entry.path)
+def _descriptions(shown: Scan) -> Callable[[Entry], frozenset[str]]:
+    """Stems of an entry, of all inside its record, and of the records around it."""
+    own: dict[int, set[str]] = defaultdict(set)
+    inside: dict[int, set[str]] = defaultdict(set)
+    for entry in shown.entries:
+        for words in (*(f"{name} {value}" for name, value in entry.values()), *entry.path):
+            own[entry.scope] |= stems(words)
+    for scope, words_of in own.items():
+        for around in shown.scopes(scope):
+            inside[around] |= words_of
+    return lambda entry: frozenset(inside[entry.scope]).union(
+        *(own[scope] for scope in shown.scopes(entry.scope))
+    )
+
+
+def _of_entry(
+    entry: Entry, position: int, used: frozenset[str], about: frozenset[str]
+) -> Iterator[Mention]:
     numbers = {n: v for n, v in entry.fields.items() if isinstance(v, int | float)}
+    depth = len(entry.path)
     if entry.key is not None:
         yield Mention(entry.key, position, entry.name, None, depth, about, numbers)
     for name, value in entry.fields.items():

@@ -22,7 +22,7 @@ from rods.task import Call
 
 # What the seed tasks must show at least: different pairs of values, and different values of each
 # argument, if both are of one call and if they are of two.
-ONE_CALL, TWO_CALLS = (3, 2), (5, 3)
+ONE_CALL, TWO_CALLS = (3, 2), (10, 5)
 EXCEPTIONS = 0.02  # largest share of these that are not of one record
 MAX_CALLS = 30  # of a task that are compared with each other
 COMMON = 500  # records; a value of more of them, such as a status, identifies none
