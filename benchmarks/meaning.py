@@ -35,6 +35,7 @@ from rods.task import Task, Turn
 FOLDS = 5
 EXAMPLES = 20  # tasks at fault that the results name
 PERCENT = "tasks with "
+SHARES = (PERCENT, "distinct", "writes", "values of", "equalities")
 
 
 def main() -> int:
@@ -149,24 +150,24 @@ def figures(
             if faults:
                 rows[trace.task.label] = [_plain(fault) for fault in faults]
     refers = sum(len(references(trace)) for trace in traces)
-    checked = sum(learned.records.checked(trace) for trace, learned in found)
-    equal = sum(learned.equalities.checked(trace.start) for trace, learned in found)
-    values: dict[str, float] = {
+    pairs = [ok for trace, learned in found for _, ok in learned.records.judged(trace)]
+    equal = [ok for trace, learned in found for _, ok in learned.equalities.judged(trace.start)]
+    values: dict[str, float | None] = {
         "tasks": len(found),
         "calls a task": calls / len(found),
-        "writes a call": sum(trace.roles.count("write") for trace in traces) / max(1, calls),
+        "writes, of all calls": sum(trace.roles.count("write") for trace in traces) / max(1, calls),
         "value edges a task": fmean(phi.summary()["value edges"] for phi in phis),
         "depth": fmean(phi.depth for phi in phis),
         "references a task": refers / len(found),
-        "values of one record, pairs": checked,
-        "equalities, places": equal,
+        "values of one record": fmean(pairs) if pairs else None,
+        "equalities kept": fmean(equal) if equal else None,
         **{f"{PERCENT}{notion}": len(rows) / len(found) for notion, rows in places.items()},
         "distinct requests": len(set(requests)) / max(1, len(requests)),
         "distinct 3-grams": len(set(grams)) / max(1, len(grams)),
         "words shared with a tool's docs": fmean(shared_run(trace) for trace in traces),
     }
     named = {notion: dict(list(rows.items())[:EXAMPLES]) for notion, rows in places.items()}
-    return {"figures": {n: round(v, 4) for n, v in values.items()}, "places": named}
+    return {"figures": {n: v and round(v, 4) for n, v in values.items()}, "places": named}
 
 
 def _plain(fault: Any) -> Any:
@@ -213,8 +214,8 @@ def print_table(found: dict[str, Any]) -> None:
     width = max(14, *(len(name) + 2 for name in sets))
     print(" " * 40 + "".join(f"{name:>{width}}" for name in sets))
     for row in next(iter(sets.values())):
-        form = "{:.1%}" if row.startswith((PERCENT, "distinct")) else "{:g}"
-        cells = (form.format(values[row]) for values in sets.values())
+        form = "{:.1%}" if row.startswith(SHARES) else "{:g}"
+        cells = ("-" if v[row] is None else form.format(v[row]) for v in sets.values())
         print(f"{row:<40}" + "".join(f"{cell:>{width}}" for cell in cells))
 
 

@@ -36,6 +36,7 @@ PRICES = ("List the prices.", "list_prices()")
         ([ORDERS, ("Cancel the previous order.", "cancel_order('W100')")], ["W100"]),
         ([PRICES, ("Put the cheapest thing in my basket.", "put('S101')")], ["S101"]),
         ([PRICES, ("Put the cheapest thing in my basket.", "put('S202')")], None),
+        ([PRICES, ("Put the latest thing in my basket.", "put('S101')")], None),
         ([PRICES, ("Put the second one in my basket.", "put('S202')")], ["S202"]),
         ([("Which orders has C0?", "find_orders('C0')"), ("Cancel it.", "cancel_order('W100')")],
          ["W100", "W101"]),
@@ -95,7 +96,7 @@ def test_a_city_and_its_zip_code_are_of_one_record(city: int, code: int) -> None
     made = trace((words, f"send_to('W100', '{town}', '{70_000 + code}')"))
     faults = [(found.first, found.second) for found in pairs.mixed(made)]
     assert faults == ([] if city == code else [((0, "city"), (0, "zip_code"))])
-    assert pairs.checked(made) == 1
+    assert len(pairs.judged(made)) == 1
 
 
 def test_an_address_that_is_nowhere_is_not_mixed() -> None:
@@ -131,7 +132,7 @@ def test_a_price_is_that_of_the_catalogue() -> None:
     equalities = learned_prices()
     assert PRICE in map(str, equalities.learned)
     state = start((20.0, 21.0))
-    assert equalities.broken(state) == [] and equalities.checked(state) > 1
+    assert equalities.broken(state) == [] and len(list(equalities.judged(state))) > 1
     state["Market"]["orders"]["W101"]["items"][0]["price"] = 20.0
     (found,) = equalities.broken(state)
     assert str(found.equality) == PRICE and found.values == (20.0, 21.0)

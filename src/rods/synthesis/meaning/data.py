@@ -51,7 +51,7 @@ class Entry:
     def values(self) -> Iterator[tuple[str, Any]]:
         """All comparable scalars with their names; the key has the collection's name."""
         if self.key is not None:
-            yield from ((self.name, key) for key in keys_as_values(self.key))
+            yield self.name, self.key
         yield from self.fields.items()
         for name, items in self.lists.items():
             yield from ((name or self.name, item) for item in items)
@@ -82,13 +82,6 @@ def comparable(value: Any) -> bool:
     if isinstance(value, str):
         return 0 < len(value) <= MAX_TEXT
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
-
-
-def keys_as_values(key: str) -> Iterator[Any]:
-    """A key, and the number that it writes: state in files has texts for numeric keys."""
-    yield key
-    if key.isascii() and key.isdecimal() and len(key) <= 18:
-        yield int(key)
 
 
 def parsed(response: str) -> Any:

@@ -101,13 +101,10 @@ class Equalities:
 
     def broken(self, start: Any) -> list[Broken]:
         """Where a start state breaks a learned equality."""
-        return [found for found, same in self._applied(start) if not same]
+        return [found for found, same in self.judged(start) if not same]
 
-    def checked(self, start: Any) -> int:
-        """The number of places at which a learned equality applies."""
-        return sum(1 for _ in self._applied(start))
-
-    def _applied(self, start: Any) -> Iterator[tuple[Broken, bool]]:
+    def judged(self, start: Any) -> Iterator[tuple[Broken, bool]]:
+        """All places at which a learned equality applies, and whether it holds."""
         learned = self.learned
         patterns = {equality.pattern for equality in learned}
         for found, same in _compared(start, patterns) if learned else ():

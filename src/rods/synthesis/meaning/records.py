@@ -69,13 +69,11 @@ class RecordPairs:
 
     def mixed(self, trace: CallTrace) -> list[Mixed]:
         """Values of different records where the seed tasks take them from one."""
-        return [
-            found for pair, found, together in _pairs(trace) if not together and self.expects(pair)
-        ]
+        return [found for found, together in self.judged(trace) if not together]
 
-    def checked(self, trace: CallTrace) -> int:
-        """The number of pairs of values in a task that should be of one record."""
-        return sum(self.expects(pair) for pair, _, _ in _pairs(trace))
+    def judged(self, trace: CallTrace) -> list[tuple[Mixed, bool]]:
+        """All pairs of a task's values that should be of one record, and whether they are."""
+        return [(found, together) for pair, found, together in _pairs(trace) if self.expects(pair)]
 
 
 class Whereabouts:

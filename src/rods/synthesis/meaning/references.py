@@ -1,9 +1,7 @@
 """References: words that point to a value that they do not state.
 
 A value that the words do not state, but that was shown or used before, is referred to. Its rivals
-are all other values of its kind so far. A rival is ruled out if the words speak for the value and
-not for the rival: by a word of its record or of the call that showed it, by its position in a list,
-by a superlative, because it was mentioned last, or because the rival was only shown inside a list.
+are all other values of its kind so far that the words do not rule out, see `pointing`.
 """
 
 from __future__ import annotations
@@ -17,22 +15,9 @@ from rods.envs.lexicon import GENERIC, stems
 from rods.provenance import SMALL, Source, leaves, stated
 from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.mentions import Mention, mentions, spoken_stems
+from rods.synthesis.meaning.pointing import extreme, refers_to_each, ruled_out
 from rods.synthesis.meaning.trace import CallTrace
 
-RECENT = re.compile(
-    r"\b(that|this|these|those|its?|last|latest|recent|recently|just|resulting|same|such|current"
-    r"|currently|now|newly|new|above|step before|them|they|he|she|him|her|his|their|one|said)\b",
-    re.IGNORECASE,
-)
-EARLIER = re.compile(r"\b(previous|prior|before the last|earlier)\b", re.IGNORECASE)
-SUPERLATIVE = re.compile(r"\b(\w{3,}est|most|least|worst)\b", re.IGNORECASE)
-EACH = re.compile(r"\b(all|every|each|both|them)\b", re.IGNORECASE)
-PLACES = {
-    0: re.compile(r"\b(first|initial|initially|original|top)\b", re.IGNORECASE),
-    1: re.compile(r"\bsecond\b", re.IGNORECASE),
-    2: re.compile(r"\bthird\b", re.IGNORECASE),
-    -1: re.compile(r"\b(last|latest|final|bottom|most recent)\b", re.IGNORECASE),
-}
 TOKEN = re.compile(r"[\w#@][\w@.:/-]*\w")
 
 
@@ -98,7 +83,7 @@ def _rivals(
         for call in trace.task.turns[turn].ground_truth
         for value in leaves(call.arguments.get(name))
     }
-    if len(taken) > 1 and EACH.search(words):  # "copy all of them" refers to each
+    if len(taken) > 1 and refers_to_each(words):  # "copy all of them" refers to each
         return []
     own = [m for m in known if str(m.value) == str(leaf)]
     if not own:
@@ -109,57 +94,11 @@ def _rivals(
     for mention in known:
         if mention.kind in kinds and str(mention.value) not in taken:
             others.setdefault(str(mention.value), []).append(mention)
-    if SUPERLATIVE.search(words) and _extreme(related, others):
+    if extreme(words, related, others):
         return []
     spoken, first = spoken_stems(words), trace.turns.index(turn)
-    left = [ms for ms in others.values() if not _ruled_out(related, ms, words, spoken, first)]
+    left = [ms for ms in others.values() if not ruled_out(related, ms, words, spoken, first)]
     return [ms[0].value for ms in left]
-
-
-def _ruled_out(
-    own: Sequence[Mention],
-    theirs: Sequence[Mention],
-    words: str,
-    spoken: frozenset[str],
-    first: int,
-) -> bool:
-    """Whether the words speak for one value and not for the other.
-
-    Args:
-        first: position of the turn's first call.
-    """
-    about = frozenset[str]().union(*(m.about for m in theirs))
-    if any((mention.about - about) & spoken for mention in own):
-        return True
-    latest, rival = max(m.at for m in own), max(m.at for m in theirs)
-    if latest > rival and (latest >= first or RECENT.search(words)):
-        return True
-    if min(m.depth for m in own) == 0 < min(m.depth for m in theirs):
-        return True  # it was the subject of a call or response; the other was only in a list
-    if latest < rival and EARLIER.search(words):
-        return True
-    if min(m.at for m in own) < min(m.at for m in theirs) and PLACES[0].search(words):
-        return True
-    return any(_placed(mention, words) for mention in own)
-
-
-def _placed(mention: Mention, words: str) -> bool:
-    """Whether the words name the position of a value in its list."""
-    if mention.listed is None:
-        return False
-    at, length = mention.listed
-    named = (place for place, pattern in PLACES.items() if pattern.search(words))
-    return any(at == (place if place >= 0 else length + place) for place in named)
-
-
-def _extreme(own: Sequence[Mention], others: dict[str, list[Mention]]) -> bool:
-    """Whether some number of the value's record is below or above those of all others."""
-    for mention in own:
-        for name, number in mention.numbers.items():
-            rest = [m.numbers[name] for ms in others.values() for m in ms if name in m.numbers]
-            if rest and (number < min(rest) or number > max(rest)):
-                return True
-    return False
 
 
 def _in_text(value: str, texts: Sequence[str]) -> list[str]:
