@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from market import TOOLS, start, trace
 from rods.synthesis.meaning.data import MAX_NODES, STATE_NAMES, scan
 from rods.synthesis.meaning.equalities import Equalities
+from rods.synthesis.meaning.keeping import with_equalities
 from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
 from rods.synthesis.meaning.ranges import Ranges
@@ -261,3 +262,44 @@ def test_all_notions_together_can_be_written() -> None:
     )
     assert {name for name, found in faults.items() if found} == {"mixed records"}
     assert json.loads(json.dumps([one._asdict() for one in faults["mixed records"]]))
+
+
+@given(st.lists(st.floats(1, 500).map(lambda price: round(price, 2)), min_size=1, max_size=6))
+def test_a_redrawn_state_keeps_its_equalities(prices: list[float]) -> None:
+    equalities, drawn = learned_prices(), start((10.0,) * len(prices))
+    for thing, price in zip(drawn["Market"]["catalogue"].values(), prices, strict=True):
+        thing["price"] = price
+    before = json.dumps(drawn)
+    kept = with_equalities(drawn, equalities)
+    assert json.dumps(drawn) == before and equalities.broken(kept) == []
+    assert kept["Market"]["catalogue"] == drawn["Market"]["catalogue"]
+    assert [o["items"][0]["price"] for o in kept["Market"]["orders"].values()] == prices
+
+
+def test_lists_that_name_each_others_entries_become_equal() -> None:
+    def state(ones: list[float], twos: list[float]) -> dict[str, Any]:
+        lists = {"x": ones, "y": twos}
+        return {
+            "A": {
+                n: [{"sku": f"k{i}", "price": p} for i, p in enumerate(ps)]
+                for n, ps in lists.items()
+            }
+        }
+
+    equalities = Equalities()
+    equalities.learn(state([1.5, 2.5, 3.5, 4.5, 5.5], [1.5, 2.5, 3.5, 4.5, 5.5]))
+    drawn = state([6.5, 7.5], [6.5, 8.5])
+    assert equalities.broken(drawn)
+    assert equalities.broken(with_equalities(drawn, equalities)) == []
+
+
+def test_fixed_paths_that_are_equal() -> None:
+    def state(one: str, two: str) -> dict[str, Any]:
+        return {"Bank": {"user": one, "mail": {"sender": two}}}
+
+    equalities = Equalities()
+    for name in ("ann", "bob", "cid", "dee", "eve"):
+        equalities.learn(state(name, name))
+    (found,) = equalities.broken(state("fay", "gus"))
+    assert found.values == ("fay", "gus") and "Bank/mail/sender" in str(found.equality)
+    assert with_equalities(state("fay", "gus"), equalities) == state("gus", "gus")

@@ -107,11 +107,11 @@ def scan(data: Any, names: int = 0) -> Scan:
         named = _named(value)
         inside = len(pattern) >= names and _is_collection([inner for _, inner in named])
         found.entries.append(entry)
-        for name, inner in named:
+        for name, inner in named[: max(0, left)]:
             left -= 1
             if comparable(inner):
                 entry.fields[name] = inner
-            elif len(path) >= MAX_DEPTH or left <= 0:
+            elif len(path) >= MAX_DEPTH:
                 continue
             elif inside or isinstance(inner, Mapping):
                 fresh = inside or len(pattern) + 1 == names
@@ -120,11 +120,11 @@ def scan(data: Any, names: int = 0) -> Scan:
                 stack.append((inner, Entry(*to, deeper, name if inside else None)))
             else:
                 items = _items(inner)
-                for index, item in enumerate(items):
+                for index, item in enumerate(items[: max(0, left)]):
                     left -= 1
                     if comparable(item):
                         entry.lists.setdefault(name, []).append(item)
-                    elif isinstance(item, Mapping | list | tuple) and left > 0:
+                    elif isinstance(item, Mapping | list | tuple):
                         to = (*pattern, name, "*"), (*path, name, str(index))
                         place = (index, len(items))
                         stack.append((item, Entry(*to, found.new_scope(scope), None, place)))

@@ -28,6 +28,7 @@ MAX_CALLS = 30  # of a task that are compared with each other
 COMMON = 500  # records; a value of more of them, such as a status, identifies none
 Argument = tuple[str, str]  # tool and parameter
 Pair = tuple[Argument, Argument, bool]  # two arguments, and whether they are of one call
+Scopes = dict[str, tuple[set[int], set[int]]]
 
 
 class Mixed(NamedTuple):
@@ -81,8 +82,8 @@ class Whereabouts:
 
     def __init__(self, trace: CallTrace) -> None:
         first = trace.states[0]
-        start = _of_state(first) if first.data is not None else _scopes(scan({}))
-        self._data = [start, *(_scopes(found) for found in trace.shown)]
+        start = first if first.data is not None else State(trace.start)
+        self._data = [_of_state(start), *(_scopes(found) for found in trace.shown)]
 
     def together(self, one: Any, two: Any, before: int) -> bool | None:
         """Whether two values are of one record; None if nothing holds both.
@@ -100,9 +101,6 @@ class Whereabouts:
         return False if both else None
 
 
-Scopes = dict[str, tuple[set[int], set[int]]]
-
-
 @lru_cache(maxsize=16)  # tasks of one environment often begin in the same state
 def _of_state(state: State) -> Scopes:
     return _scopes(scan(state.data, STATE_NAMES))
@@ -111,7 +109,7 @@ def _of_state(state: State) -> Scopes:
 def _scopes(found: Scan) -> Scopes:
     """The innermost scopes of each value, and these with all around them.
 
-    Values are compared by their text: in files the keys of mappings are texts.
+    Values are compared by their text: in files all keys are texts.
     """
     scopes: Scopes = {}
     for entry in found.entries:
