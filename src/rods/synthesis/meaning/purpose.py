@@ -53,8 +53,8 @@ def reads_for_nothing(trace: CallTrace) -> list[int]:
 def asked_for(trace: CallTrace, position: int) -> bool:
     """Whether the words of a call's turn ask for it.
 
-    They state a value that no other call of the turn takes, or they name what the tool is about: in
-    all words of its name; or, with a word of asking, in some of these or two of its document.
+    They state a value that no other call of the turn takes, or they name what the tool is about: by
+    the last word of its name; or, with a word of asking, by any of these or two of its document.
     """
     call, turn = trace.calls[position], trace.turns[position]
     words, tool = trace.words[turn], trace.tools[call.name]
@@ -68,11 +68,14 @@ def asked_for(trace: CallTrace, position: int) -> bool:
     if any(stated(leaf, words) for leaf in own):
         return True
     said = spoken_stems(words)
-    topic = {stem(w.lower()) for w in WORD.findall(READING.sub("", tool.name))} - GENERIC
-    about = stems(f"{tool.description} {' '.join(tool.returns)}") - GENERIC
-    if topic and topic <= said:
+    topic = [stem(word.lower()) for word in WORD.findall(READING.sub("", tool.name))]
+    schemas = (str(schema.get("description", "")) for schema in tool.parameters.values())
+    document = (tool.description, *schemas, *tool.returns, *tool.returns.values())
+    about = frozenset[str]().union(*map(stems, document)) - GENERIC
+    if topic and topic[-1] in said - GENERIC:
         return True
-    return bool(ASKING.search(words)) and (bool(topic & said) or len(about & said) > 1)
+    named = said.intersection(topic) - GENERIC
+    return bool(ASKING.search(words)) and (bool(named) or len(about & said) > 1)
 
 
 def undone_steps(trace: CallTrace) -> list[Undone]:

@@ -78,7 +78,7 @@ class Ranges:
         if not known:
             return None
         low, high = min(known), max(known)
-        wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 4 * abs(high)
+        wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 9 * abs(high)
         return Range(max(low - wide, min(low, 0)), high + wide, "seed tasks")
 
     def outside(self, trace: CallTrace) -> list[OutOfRange]:
