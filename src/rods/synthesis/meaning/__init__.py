@@ -1,0 +1,4 @@
+"""What makes a task meaningful: notions as pure functions of an executed task.
+
+Each returns the places at fault. What they compare with is learned from the seed tasks.
+"""

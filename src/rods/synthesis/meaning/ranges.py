@@ -1,0 +1,148 @@
+"""Numbers within what people use: the range of a parameter that its schema, its document or the
+seed tasks show.
+
+The schema and the document set limits. Without these, the seed tasks show a range: the numbers of
+their calls, and of their start states under the parameter's name. It is widened, the more the fewer
+numbers there are. A number that a response or the start state holds is in range. The items of a
+list are data for a calculation and have no range.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, NamedTuple, TypeGuard
+
+from rods.envs.lexicon import GENERIC, stems
+from rods.provenance import says, spellings
+from rods.synthesis.meaning.data import STATE_NAMES, scan
+from rods.synthesis.meaning.trace import CallTrace
+from rods.task import ToolSpec
+
+VAGUE = GENERIC | {"amount", "quantit", "count"}  # shares and dollars have the same name
+NUMBER = r"(-?\d+(?:\.\d+)?)"
+RANGE = re.compile(
+    rf"\b(?:between|from)\s+{NUMBER}\b[^.;,\d]{{0,40}}?\b(?:and|to)\s+{NUMBER}\b"
+    rf"|[\[(]{NUMBER}\s*(?:-|,|to|\.\.)\s*{NUMBER}[\])]",
+    re.IGNORECASE,
+)
+
+
+class Range(NamedTuple):
+    """The lowest and highest number, and what shows them: "schema", "document" or "seed tasks"."""
+
+    low: float
+    high: float
+    source: str
+
+
+class OutOfRange(NamedTuple):
+    """A number outside the range of its parameter; `position` is that of its call."""
+
+    position: int
+    parameter: str
+    value: float
+    range: Range
+
+
+@dataclass
+class Ranges:
+    """What the tools and the seed tasks show about the numbers of each parameter."""
+
+    tools: Mapping[str, ToolSpec]
+    _used: dict[tuple[str, str], set[float]] = field(default_factory=lambda: defaultdict(set))
+    _held: dict[str, set[float]] = field(default_factory=lambda: defaultdict(set))
+
+    def learn(self, trace: CallTrace) -> None:
+        """Add the numbers of a seed task's calls and start state."""
+        for call in trace.calls:
+            for name, value in call.arguments.items():
+                if _is_number(value):
+                    self._used[call.name, name].add(value)
+        for name, numbers in named_numbers(trace.states[0].data).items():
+            self._held[name] |= numbers
+
+    def of(self, tool: str, parameter: str) -> Range | None:
+        """The range of a parameter; None if nothing shows one."""
+        used = self._used.get((tool, parameter), set())
+        spec = self.tools.get(tool)
+        schema = spec.parameters.get(parameter, {}) if spec else {}
+        documented = _of_schema(schema) or _of_document(str(schema.get("description", "")))
+        # A document that the seed tasks contradict was not understood.
+        if documented and all(documented.low <= n <= documented.high for n in used):
+            return documented
+        known = used | under(self._held, parameter)
+        if not known:
+            return None
+        low, high = min(known), max(known)
+        wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 9 * abs(high)
+        return Range(max(low - wide, min(low, 0)), high + wide, "seed tasks")
+
+    def outside(self, trace: CallTrace) -> list[OutOfRange]:
+        """Numbers of a task that nothing shows to be possible."""
+        held = named_numbers(trace.states[0].data)
+        found = []
+        for position, call in enumerate(trace.calls):
+            for name, value in call.arguments.items():
+                if not _is_number(value) or _names_thing(name) or value in under(held, name):
+                    continue
+                limits = self.of(call.name, name)
+                if limits is None or _shown(value, trace, position):
+                    continue
+                if not limits.low <= value <= limits.high:
+                    found.append(OutOfRange(position, name, value, limits))
+        return found
+
+
+def named_numbers(state: Any) -> dict[str, set[float]]:
+    """The numbers of a state by their name."""
+    found: dict[str, set[float]] = defaultdict(set)
+    for entry in scan(state, STATE_NAMES).entries:
+        for name, value in entry.fields.items():
+            if _is_number(value):
+                found[name].add(value)
+    return found
+
+
+def under(held: Mapping[str, set[float]], parameter: str) -> set[float]:
+    """The numbers whose name has all words of a parameter."""
+    parts = stems(parameter) - VAGUE
+    named = [numbers for name, numbers in held.items() if parts and parts <= stems(name)]
+    return set[float]().union(*named)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def _names_thing(parameter: str) -> bool:
+    """Whether a parameter's numbers name things, and are no amounts."""
+    return "id" in stems(parameter) or parameter.lower().endswith("number")
+
+
+def _shown(number: float, trace: CallTrace, position: int) -> bool:
+    """Whether a response before a call holds a number."""
+    return any(says(t, written) for t in trace.flat[:position] for written in spellings(number))
+
+
+def _of_schema(schema: Mapping[str, Any]) -> Range | None:
+    """The limits of a schema, of its items, or of its first option that has any."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if _is_number(low) or _is_number(high):
+        return Range(low if _is_number(low) else -inf, high if _is_number(high) else inf, "schema")
+    inner = [schema.get("items"), *schema.get("anyOf", ())]
+    found = (_of_schema(one) for one in inner if isinstance(one, Mapping))
+    return next((limits for limits in found if limits), None)
+
+
+def _of_document(description: str) -> Range | None:
+    """The limits that a description writes: "from 0 to 100"."""
+    match = RANGE.search(description)
+    if match is None:
+        return None
+    low, high = (float(part) for part in match.groups() if part is not None)
+    return Range(low, high, "document") if low < high else None
