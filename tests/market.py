@@ -6,7 +6,7 @@ from typing import Any
 
 from rods.envs.notation import parse_calls
 from rods.envs.python import PythonEnvironment
-from rods.synthesis.meaning.trace import CallTrace, call_trace
+from rods.synthesis.meaning.trace import CallTrace
 from rods.task import Task, Turn
 
 
@@ -129,4 +129,4 @@ def trace(*turns: tuple[str, str], state: dict[str, Any] | None = None) -> CallT
     made = tuple(Turn(user=words, ground_truth=parse_calls(calls, TOOLS)) for words, calls in turns)
     state = start() if state is None else state
     task = Task(category="base", classes=("Market",), start=state, turns=made, environment=ENV.name)
-    return call_trace(task, ENV)
+    return CallTrace(task, ENV)

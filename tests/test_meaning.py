@@ -256,7 +256,8 @@ def test_steps_that_undo_each_other(turns: list[tuple[str, str]], how: str) -> N
 
 def test_all_notions_together_can_be_written() -> None:
     learned = Learned(TOOLS)
-    learned.learn(SENT)
+    for seed in SENT:
+        learned.learn(seed)
     faults = learned.faults(
         trace(CUSTOMER, ("TownA 70002 W100", "send_to('W100', 'TownA', '70002')"))
     )

@@ -21,6 +21,7 @@ from rods.micro.renderer import MicroRenderer, load_renderer, save_tokenizer, wo
 from rods.micro.tasks import MicroTasks, micro_pipeline
 from rods.policies.tasks import OwnTasks, critic_of, own_tasks, split_own
 from rods.reward import trusted_trace
+from rods.synthesis.meaning.learned import learned_from
 from rods.task import Task
 
 NOTICE = (
@@ -81,7 +82,8 @@ def _sides(own: OwnTasks, renderer: MicroRenderer) -> MicroTasks:
     fitting = [task.model_copy(update={"note": "as written"}) for task in fitting]
     sides = split_own(own, fitting, "the micro policy")
     train, held_out = sides["train"], (*sides["validation"], *sides["test"])
-    critic = critic_of(guarded, train, held_out)
+    learned = learned_from(train, guarded, env.specs)
+    critic = critic_of(guarded, train, held_out, learned)
     return MicroTasks(
         **sides,
         environment=env,

@@ -27,6 +27,7 @@ from rods.synthesis import case
 from rods.synthesis.augment import base_form
 from rods.synthesis.critique import Critic
 from rods.synthesis.failures import SynthesisError
+from rods.synthesis.meaning.learned import learned_from
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import plan_fresh
 from rods.synthesis.program import ProgramStages, program_pipeline
@@ -79,7 +80,9 @@ def load_tasks(folder: Path, env: Environment, renderer: MicroRenderer) -> Micro
 def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
     """Synthesis that knows the training side only."""
     sides, _ = benchmark_sides()
-    return micro_pipeline(env, tool_specs(), sides["train"], Critic(env), renderer)
+    learned = learned_from(sides["train"], env, tool_specs())
+    critic = Critic(env, learned=learned)
+    return micro_pipeline(env, tool_specs(), sides["train"], critic, renderer)
 
 
 def micro_pipeline(
@@ -106,8 +109,8 @@ def _micro_tasks(
     pipeline: Pipeline,
     renderer: MicroRenderer,
 ) -> MicroTasks:
-    env = pipeline.program.env
-    pipeline.critic = critic_of(env, made["train"], [*made["validation"], *made["test"]])
+    env, held_out = pipeline.program.env, [*made["validation"], *made["test"]]
+    pipeline.critic = critic_of(env, made["train"], held_out, pipeline.critic.learned)
     pipeline.funnel.clear()
     train, validation, test = (tuple(made[side]) for side in ("train", "validation", "test"))
     return MicroTasks(train, validation, test, env, left_out, NOTICE, pipeline, renderer=renderer)

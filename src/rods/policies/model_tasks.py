@@ -24,6 +24,7 @@ from rods.renderers.chat import ChatRenderer
 from rods.reward import NO_TRACE
 from rods.rollout.episode import Ending, Episode
 from rods.rollout.renderer import Renderer
+from rods.synthesis.meaning.learned import learned_from
 from rods.synthesis.program import program_pipeline
 from rods.task import Task, ToolSpec
 
@@ -107,7 +108,7 @@ def _fitting(config: Config, found: Sides, progress: Progress) -> ModelTasks:
         env,
         found.tools,
         train,
-        critic_of(env, train, [*validation, *test]),
+        critic_of(env, train, [*validation, *test], learned_from(train, env, found.tools)),
         fits=lambda task: prompt_tokens(task, env, renderer) < budget,
     )
     return ModelTasks(

@@ -22,6 +22,7 @@ from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.synthesis.critique import Critic
 from rods.synthesis.jobs import Synthesis
+from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.pipeline import Pipeline
 from rods.task import Task, by_category
 
@@ -124,9 +125,11 @@ def benchmark_sides() -> tuple[dict[str, list[Task]], dict[str, str]]:
     return found, left_out
 
 
-def critic_of(env: Environment, train: Iterable[Task], held_out: Iterable[Task]) -> Critic:
+def critic_of(
+    env: Environment, train: Iterable[Task], held_out: Iterable[Task], learned: Learned | None
+) -> Critic:
     """The gates of a run: no variant may resemble a held-out task, or equal a training task."""
-    critic = Critic(env, held_out)
+    critic = Critic(env, held_out, learned=learned)
     for task in train:
         critic.admit(task)
     return critic

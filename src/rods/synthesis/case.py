@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from rods.ablation import Ablation, ablate
-from rods.envs.base import Environment
-from rods.profile import Profile, profile_of
-from rods.provenance import Source, sources
+from rods.profile import Profile
 from rods.reward import GoldTrace, gold_trace
-from rods.task import Task, ToolSpec
+from rods.synthesis.meaning.learned import Learned
+from rods.synthesis.meaning.trace import CallTrace
 
 
 @dataclass(frozen=True)
@@ -33,33 +31,22 @@ class TaskLimits:
 
 
 @dataclass
-class Case:
-    """A task under review, and what its execution shows, which is computed at first use."""
+class Case(CallTrace):
+    """A task under review.
 
-    task: Task
-    env: Environment
+    Attributes:
+        parent: the profile of its parent.
+        learned: what the seed tasks show about values; None if nothing was learned.
+    """
+
     limits: TaskLimits
     parent: Profile | None = None
-
-    @cached_property
-    def tools(self) -> dict[str, ToolSpec]:
-        return self.env.tools(self.task)
+    learned: Learned | None = None
 
     @cached_property
     def gold(self) -> GoldTrace:
+        """The trace of one execution; it is under review, so it is not trusted."""
         return gold_trace(self.task, self.env)
-
-    @cached_property
-    def ablations(self) -> list[Ablation]:
-        return ablate(self.task, self.env, self.gold)
-
-    @cached_property
-    def sources(self) -> list[dict[str, Source]]:
-        return sources(self.task, self.gold.responses, self.tools)
-
-    @cached_property
-    def profile(self) -> Profile:
-        return profile_of(self.task, self.gold, self.ablations, self.tools)
 
 
 class Gate(NamedTuple):

@@ -15,6 +15,7 @@ from rods.errors import NoProcessError, UserError
 from rods.profile import Profile, profile
 from rods.synthesis.case import Case, Gate, TaskLimits
 from rods.synthesis.gates import gates_of
+from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.near import NearIndex, near
 from rods.task import Task
 
@@ -50,6 +51,7 @@ class Critic:
     Args:
         held_out: tasks that no synthetic task may resemble.
         more: additional gates of this environment, after the common ones.
+        learned: what the seed tasks show about values.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Critic:
         held_out: Iterable[Task] = (),
         limits: TaskLimits | None = None,
         more: Iterable[Gate] = (),
+        learned: Learned | None = None,
     ) -> None:
         self.env, self.limits, self.siblings = env, limits or TaskLimits(), Siblings()
-        self._more = tuple(more)
+        self._more, self.learned = tuple(more), learned
         self._held_out = NearIndex()
         for task in held_out:
             self._held_out.add(task)
@@ -86,7 +89,7 @@ class Critic:
             raise
         except UserError:
             return "plan: its parent cannot be run"
-        case = Case(task, self.env, self.limits, profile_of_parent)
+        case = Case(task, self.env, self.limits, profile_of_parent, self.learned)
         try:
             gates = (*gates_of(task.category), *self._more)
             return next((f"{g.stage}: {g.name}" for g in gates if not g.passes(case)), "")

@@ -17,6 +17,13 @@ from rods.reward import gold_trace
 from rods.scoring import Scored, score_many
 from rods.synthesis.augmentation import augmentation_of
 from rods.synthesis.case import Case, Gate
+from rods.synthesis.meaning_gates import (
+    equalities_hold,
+    in_range,
+    nothing_undone,
+    of_one_record,
+    references_are_clear,
+)
 from rods.synthesis.word_gates import grounded, no_code_names, no_scaffolding, used_where_stated
 from rods.task import Call, Task
 
@@ -175,6 +182,13 @@ EARLY_GATES = (
     Gate("ground", "ungrounded argument", grounded),
     Gate("ground", "stated in another turn", used_where_stated),
 )
+MEANING_GATES = (
+    Gate("execute", "broken equality", equalities_hold),
+    Gate("execute", "number out of range", in_range),
+    Gate("execute", "values of different records", of_one_record),
+    Gate("plan", "undone step", nothing_undone),
+    Gate("ground", "ambiguous reference", references_are_clear),
+)
 LATE_GATES = (  # these execute a task many times
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", profile_kept),
@@ -186,4 +200,4 @@ def gates_of(category: str) -> tuple[Gate, ...]:
     """All gates for tasks of a category, in the order in which they run."""
     found = augmentation_of(category)
     early, late = (found.word_gates, found.gates) if found else ((), ())
-    return *EARLY_GATES, *early, *LATE_GATES, *late, REWARD_GATE
+    return *EARLY_GATES, *early, *MEANING_GATES, *LATE_GATES, *late, REWARD_GATE

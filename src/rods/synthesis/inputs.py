@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rods.audit import benchmark_faults
@@ -19,6 +20,7 @@ from rods.errors import UserError
 from rods.files.tasks import read_tasks
 from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
+from rods.synthesis.meaning.learned import Learned, learned_from
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
 from rods.synthesis.story import PlainVoice, SentenceVoice, themes
@@ -50,7 +52,12 @@ class SynthesisInputs:
 
     def critic(self) -> Critic:
         """A critic with all gates that has admitted no task yet."""
-        return Critic(self.env, self.held_out, more=self.gates)
+        return Critic(self.env, self.held_out, more=self.gates, learned=self.learned)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What the seed tasks show about values."""
+        return learned_from(self.seeds, self.env, self.tools)
 
     def pipeline(self, *, stories: bool = True, plain: bool = False) -> Pipeline:
         """Synthesis by program from all seed tasks.

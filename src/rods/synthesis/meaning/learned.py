@@ -6,13 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rods.envs.base import Environment
+from rods.reward import TraceError
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.records import RecordPairs
 from rods.synthesis.meaning.references import ambiguous_references
 from rods.synthesis.meaning.trace import CallTrace
-from rods.task import ToolSpec
+from rods.task import Task, ToolSpec
+
+
+def learned_from(seeds: Iterable[Task], env: Environment, tools: Mapping[str, ToolSpec]) -> Learned:
+    """What seed tasks show; those that cannot be executed show nothing.
+
+    Args:
+        tools: all tools of the environment by name.
+
+    Raises:
+        NoProcessError: no process can be started.
+    """
+    learned = Learned(tools)
+    for seed in seeds:
+        try:
+            learned.learn(CallTrace(seed, env))
+        except TraceError:
+            continue
+    return learned
 
 
 @dataclass
@@ -31,12 +51,11 @@ class Learned:
     def __post_init__(self) -> None:
         self.ranges = Ranges(self.tools)
 
-    def learn(self, seeds: Iterable[CallTrace]) -> None:
-        """Add seed tasks."""
-        for trace in seeds:
-            self.records.learn(trace)
-            self.equalities.learn(trace.start)
-            self.ranges.learn(trace)
+    def learn(self, trace: CallTrace) -> None:
+        """Add a seed task."""
+        self.records.learn(trace)
+        self.equalities.learn(trace.start)
+        self.ranges.learn(trace)
 
     def faults(self, trace: CallTrace) -> dict[str, Sequence[Any]]:
         """The places at fault in a task, by notion."""

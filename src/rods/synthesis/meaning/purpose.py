@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from rods.envs.lexicon import GENERIC, READING, WORD, stem, stems
-from rods.provenance import find_links, leaves, stated
+from rods.flows import find_links
+from rods.grounding import stated
+from rods.provenance import leaves
 from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.mentions import spoken_stems
 from rods.synthesis.meaning.trace import CallTrace
@@ -64,9 +66,10 @@ def asked_for(trace: CallTrace, position: int) -> bool:
         if trace.turns[at] == turn and at != position
         for leaf in leaves(other.arguments)
     }
-    own = (leaf for leaf in leaves(call.arguments) if comparable(leaf) and str(leaf) not in others)
-    if any(stated(leaf, words) for leaf in own):
-        return True
+    for name, value in call.arguments.items():
+        own = (leaf for leaf in leaves(value) if comparable(leaf) and str(leaf) not in others)
+        if any(stated(leaf, words, name, tool.parameters.get(name)) for leaf in own):
+            return True
     said = spoken_stems(words)
     topic = [stem(word.lower()) for word in WORD.findall(READING.sub("", tool.name))]
     schemas = (str(schema.get("description", "")) for schema in tool.parameters.values())
@@ -79,11 +82,7 @@ def asked_for(trace: CallTrace, position: int) -> bool:
 
 
 def undone_steps(trace: CallTrace) -> list[Undone]:
-    """Pairs of writes of which the later one undoes the earlier one.
-
-    A state is restored anywhere in the task; a thing is removed, or cancelled, in the turn that
-    created it.
-    """
+    """Pairs of writes of one turn of which the later one undoes the earlier one."""
     return [*_restored(trace), *_removed(trace)]
 
 
@@ -92,7 +91,7 @@ def _restored(trace: CallTrace) -> Iterator[Undone]:
     for second in range(1, len(trace.calls)):
         if states[second] == states[second + 1]:
             continue
-        for first in range(second - 1, -1, -1):
+        for first in range(second - 1, trace.turns.index(trace.turns[second]) - 1, -1):
             if states[first] != states[first + 1] and states[first] == states[second + 1]:
                 yield Undone(first, second, "restores")
                 break

@@ -17,7 +17,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeGuard
 
 from rods.envs.lexicon import GENERIC, stems
-from rods.provenance import says, spellings
+from rods.grounding import says, spellings
 from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import ToolSpec
@@ -62,7 +62,7 @@ class Ranges:
             for name, value in call.arguments.items():
                 if _is_number(value):
                     self._used[call.name, name].add(value)
-        for name, numbers in named_numbers(trace.states[0].data).items():
+        for name, numbers in named_numbers(trace.loaded.data).items():
             self._held[name] |= numbers
 
     def of(self, tool: str, parameter: str) -> Range | None:
@@ -83,7 +83,7 @@ class Ranges:
 
     def outside(self, trace: CallTrace) -> list[OutOfRange]:
         """Numbers of a task that nothing shows to be possible."""
-        held = named_numbers(trace.states[0].data)
+        held = named_numbers(trace.loaded.data)
         found = []
         for position, call in enumerate(trace.calls):
             for name, value in call.arguments.items():

@@ -15,7 +15,8 @@ from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from rods.envs.state import State
-from rods.provenance import SMALL, leaves
+from rods.flows import SMALL
+from rods.provenance import leaves
 from rods.synthesis.meaning.data import STATE_NAMES, Scan, comparable, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import Call
@@ -81,9 +82,7 @@ class Whereabouts:
     """The scopes of each value, in a start state and in the responses to a task's calls."""
 
     def __init__(self, trace: CallTrace) -> None:
-        first = trace.states[0]
-        start = first if first.data is not None else State(trace.start)
-        self._data = [_of_state(start), *(_scopes(found) for found in trace.shown)]
+        self._data = [_of_state(trace.loaded), *(_scopes(found) for found in trace.shown)]
 
     def together(self, one: Any, two: Any, before: int) -> bool | None:
         """Whether two values are of one record; None if nothing holds both.

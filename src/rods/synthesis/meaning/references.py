@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rods.envs.lexicon import GENERIC, stems
-from rods.provenance import SMALL, Source, leaves, stated
+from rods.flows import SMALL
+from rods.grounding import stated
+from rods.provenance import Source, leaves
 from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.mentions import Mention, mentions, spoken_stems
 from rods.synthesis.meaning.pointing import extreme, refers_to_each, ruled_out
@@ -65,8 +67,9 @@ def _refers(
 ) -> bool:
     """Whether a value must be understood from the words; not if a document or habit gives it."""
     words = trace.words[trace.turns[position]]
-    schema = json.dumps(trace.tools[trace.calls[position].name].parameters.get(name, {}))
-    if not comparable(leaf) or stated(leaf, words, name) or stated(leaf, schema):
+    schema = trace.tools[trace.calls[position].name].parameters.get(name, {})
+    documented = stated(leaf, json.dumps(schema))
+    if not comparable(leaf) or documented or stated(leaf, words, name, schema):
         return False
     if isinstance(leaf, int | float) and abs(leaf) <= SMALL:
         return any(m.value == leaf and stems(m.kind) & stems(name) for m in known)

@@ -1,40 +1,63 @@
-"""An executed task: what the notions of meaning are judged on."""
+"""An executed task: what the gates and the notions of meaning are judged on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from rods.ablation import ablate
+from rods.ablation import Ablation, ablate
 from rods.envs.base import Environment, Work
 from rods.envs.calls import any_failed, retried
 from rods.envs.state import State
 from rods.profile import Profile, Role, profile_of
 from rods.provenance import Source, sources
-from rods.reward import TraceError, trusted_trace
+from rods.reward import GoldTrace, TraceError, trusted_trace
 from rods.synthesis.meaning.data import Scan, parsed, scan
 from rods.task import Call, Task, ToolSpec
 
 
-@dataclass(frozen=True)
+@dataclass
 class CallTrace:
-    """A task and what its ground truth shows.
+    """A task and what its ground truth shows, which is computed at first use.
 
-    Attributes:
-        tools: its tools by name.
-        responses: by turn.
-        states: at the start and after each call; from another process they have no data.
-        profile: the task's profile.
+    Raises:
+        TraceError: at first use, if the ground truth cannot be executed.
+        NoProcessError: at first use, if no process can be started.
     """
 
     task: Task
-    tools: Mapping[str, ToolSpec]
-    responses: tuple[tuple[str, ...], ...]
-    states: tuple[State, ...]
-    profile: Profile
+    env: Environment
+
+    @cached_property
+    def tools(self) -> dict[str, ToolSpec]:
+        """The task's tools by name."""
+        return self.env.tools(self.task)
+
+    @cached_property
+    def gold(self) -> GoldTrace:
+        return trusted_trace(self.task, self.env)
+
+    @property
+    def responses(self) -> tuple[tuple[str, ...], ...]:
+        """By turn."""
+        return self.gold.responses
+
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        """The state at the start and after each call; from another process it has no data."""
+        outcomes = retried(lambda: _watched(self.task, self.env), any_failed)
+        found = tuple(o.state for o in outcomes if o.state is not None)
+        if len(found) != len(self.calls) + 1:
+            raise TraceError(f"task {self.task.label}: the ground truth cannot be run again")
+        return found
+
+    @cached_property
+    def loaded(self) -> State:
+        """The start state as the tools hold it, with what a task leaves out."""
+        first = self.states[0]
+        return first if first.data is not None else State(self.start)
 
     @property
     def start(self) -> Any:
@@ -56,6 +79,14 @@ class CallTrace:
         return [scan(parsed(text)) for text in self.flat]
 
     @cached_property
+    def ablations(self) -> list[Ablation]:
+        return ablate(self.task, self.env, self.gold)
+
+    @cached_property
+    def profile(self) -> Profile:
+        return profile_of(self.task, self.gold, self.ablations, self.tools)
+
+    @cached_property
     def roles(self) -> list[Role]:
         """The role of each call."""
         return [role for turn in self.profile.shape for _, role in turn]
@@ -67,7 +98,8 @@ class CallTrace:
 
     @cached_property
     def sources(self) -> list[dict[str, Source]]:
-        return sources(self.task, self.responses)
+        """The source of each argument, by call."""
+        return sources(self.task, self.responses, self.tools)
 
     @cached_property
     def words(self) -> list[str]:
@@ -81,29 +113,10 @@ class CallTrace:
         return list(accumulate(range(len(self.task.turns)), joined, initial=""))[1:]
 
 
-def call_trace(task: Task, env: Environment) -> CallTrace:
-    """Execute a task's ground truth.
-
-    Raises:
-        TraceError: it cannot be executed.
-        NoProcessError: no process can be started.
-    """
-    gold, tools = trusted_trace(task, env), env.tools(task)
-    owners = {name: tool.owner for name, tool in tools.items()}
-    phi = profile_of(task, gold, ablate(task, env, gold), owners)
-    return CallTrace(task, tools, gold.responses, _states(task, env), phi)
-
-
-def _states(task: Task, env: Environment) -> tuple[State, ...]:
-    def watched() -> list[Any]:
-        session = env.open(task)
-        calls = [Work(session, (call,), None, True) for call in task.calls]
-        outcomes = env.execute([Work(session, (), None, True), *calls])
-        session.close()
-        return outcomes
-
-    outcomes = retried(watched, any_failed)
-    states = tuple(o.state for o in outcomes if o.state is not None)
-    if len(states) != len(task.calls) + 1:
-        raise TraceError(f"task {task.label}: the ground truth cannot be run again")
-    return states
+def _watched(task: Task, env: Environment) -> list[Any]:
+    """A snapshot before the ground truth and after each of its calls."""
+    session = env.open(task)
+    calls = [Work(session, (call,), None, True) for call in task.calls]
+    outcomes = env.execute([Work(session, (), None, True), *calls])
+    session.close()
+    return outcomes
