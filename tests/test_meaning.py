@@ -239,7 +239,7 @@ def made_calls(made: Any) -> str:
     ("turns", "how"),
     [
         ([("Put it in, take it out.", "[put('S101'), take_out('S101')]")], "restores"),
-        ([("Put it in.", "put('S101')"), ("Take it out.", "take_out('S101')")], "restores"),
+        ([("Put it in.", "put('S101')"), ("Take it out.", "take_out('S101')")], ""),
         ([("Order, heat, remove.", "[place_order('C0', 'S101'), heat(19), remove_order('W904')]")],
          "removes"),
         ([("Order, cancel.", "[place_order('C0', 'S101'), cancel_order('W904')]")], "cancels"),

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from rods.envs.lexicon import GENERIC, READING, WORD, stem, stems
 from rods.flows import find_links
 from rods.grounding import stated
-from rods.provenance import leaves
+from rods.provenance import Source, leaves
 from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.mentions import spoken_stems
 from rods.synthesis.meaning.trace import CallTrace
@@ -23,6 +23,7 @@ ASKING = re.compile(
     re.IGNORECASE,
 )
 REMOVING = re.compile(r"(cancel|delete|remove|undo|revoke|discard|unfollow|rm|close)(?![a-z])")
+NAME = re.compile(r"[.\[]")  # ends the name of a parameter in a place, see `flows`
 MAX_NODES = 100_000  # of a state that are compared
 MAX_WRITTEN = 400  # characters by which items of lists are compared
 
@@ -41,8 +42,15 @@ class Undone(NamedTuple):
 
 
 def reads_for_nothing(trace: CallTrace) -> list[int]:
-    """Positions of reads whose response feeds no later call and that the words do not ask for."""
-    feeding = {link.producer for link in find_links(trace.calls, trace.responses)}
+    """Positions of reads whose response feeds no later call and that the words do not ask for.
+
+    A value that the words of the later call's turn state needs no read.
+    """
+    feeding = {
+        link.producer
+        for link in find_links(trace.calls, trace.responses)
+        if trace.sources[link.consumer][NAME.split(link.parameter)[0]] > Source.HERE
+    }
     return [
         position
         for position, call in enumerate(trace.calls)
