@@ -1,8 +1,8 @@
 """Whether the critic refuses what is faulty and lets pass what is sound.
 
-Twelve kinds of faulty tasks are made of sound synthetic ones (mutations.py); then come sound tasks:
-other synthetic ones, the benchmark's own seeds, and synthetic ones changed harmlessly. Last come
-faults that no gate is made for (limits.py).
+Eighteen kinds of faulty tasks are made of sound synthetic ones (mutations.py,
+meaning_mutations.py). Then come sound tasks: other synthetic ones, the benchmark's own seeds, and
+synthetic ones changed harmlessly. Last come faults that no gate is made for (limits.py).
 
     python benchmarks/gate_mutations.py --out benchmarks/results/gate_mutations.json
 """
@@ -22,6 +22,7 @@ from typing import Any
 from edits import Materials
 from harmless import CHANGES
 from limits import LIMITS
+from meaning_mutations import MEANING_MUTATIONS, in_everyday_form
 from mutations import MUTATIONS, Mutant, Mutation
 from rods.envs.bfcl_data import benchmark_tasks
 from rods.synthesis.critique import Critic, Siblings, verify_tasks
@@ -50,7 +51,7 @@ def main() -> int:
             for name, kind in kinds.items()
         }
 
-    faulty, limits = refused(MUTATIONS), refused(LIMITS)
+    faulty, limits = refused(MUTATIONS | MEANING_MUTATIONS), refused(LIMITS)
     print_table("faulty", faulty)
     sound = sound_tasks(m, args.sound, args.seed, args.workers)
     print_table("sound", sound)
@@ -89,7 +90,8 @@ def mutants(mutation: Mutation, m: Materials, wanted: int, rng: random.Random) -
 
 def measure(m: Materials, made: Iterable[Mutant]) -> dict[str, Any]:
     """How many were refused, by which gate, and some that were not."""
-    critic, gates, passed = Critic(m.world.env, m.world.held_out), Counter[str](), []
+    critic = Critic(m.world.env, m.world.held_out, learned=m.world.learned)
+    gates, passed = Counter[str](), []
     known = {task.id: task for task in m.world.tasks}
     for mutant in made:
         critic.siblings = Siblings()
@@ -111,10 +113,11 @@ def sound_tasks(m: Materials, count: int, seed: int, workers: int) -> dict[str, 
     again = [Task.model_validate_json(task.model_dump_json()) for task in others]
     found["synthetic, new critic"] = _refused(verify_tasks(again, m.world))
     rng = random.Random(seed)
-    for name, change in CHANGES.items():
+    changes = CHANGES | {"a value in an everyday form": in_everyday_form}
+    for name, change in changes.items():
         made = (change(task, m, rng) for task in others)
         some = (Mutant(task, name) for task in made if task is not None)
-        found[f"synthetic, {name}"] = measure(m, islice(some, count // len(CHANGES)))
+        found[f"synthetic, {name}"] = measure(m, islice(some, count // len(changes)))
     names = {task.source for task in m.world.seeds}
     seeds = [
         t.model_copy(update={"parent": ""}) for n, t in benchmark_tasks().items() if n in names

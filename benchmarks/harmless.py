@@ -71,7 +71,9 @@ def reopened(task: Task, m: Materials, rng: random.Random) -> Task | None:
                 break
         turns.append(turn.model_copy(update={"user": user}))
     changed = with_turns(task, turns)
-    return None if changed.id == task.id else changed
+    texts = {p.leaf for p in places(task) if isinstance(p.leaf, str) and p.leaf in words(task)}
+    torn = any(text not in words(changed) for text in texts)
+    return None if torn or changed.id == task.id else changed
 
 
 def greeted(task: Task, m: Materials, rng: random.Random) -> Task | None:

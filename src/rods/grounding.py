@@ -61,6 +61,11 @@ def stated(value: Any, text: str, name: str = "", schema: Schema | None = None) 
     return any(says(lower, written) for written in spellings(value))
 
 
+def occurs(value: Any, text: str) -> bool:
+    """Whether a text has a scalar anywhere, so that a reader of it knows the value."""
+    return stated(value, text) or any(says(text, written) for written in spellings(value))
+
+
 def all_stated(values: Sequence[Any], text: str, schema: Schema) -> bool:
     """Whether a text asks for all values of a closed set, and these are all of them."""
     closed = choices(schema)

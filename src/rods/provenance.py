@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
+from rods.envs.lexicon import stems
 from rods.grounding import all_stated, choices, says, spellings, stated
 from rods.task import Call, Task, ToolSpec
+
+FLAG = re.compile(r'"(\w{1,64})":\s*(true|false)')  # a field of a response
 
 
 class Source(IntEnum):
@@ -83,8 +87,12 @@ def _source(
     loose = value in choices(schema) or not str(value).isalpha()
     if stated(value, said, name, schema if loose else None):
         return Source.BEFORE
-    return (
-        Source.OUTPUT
-        if any(says(shown, written) for written in spellings(value))
-        else Source.NOWHERE
-    )
+    return Source.OUTPUT if _shown(value, name, shown) else Source.NOWHERE
+
+
+def _shown(value: Any, name: str, shown: str) -> bool:
+    """Whether responses have a value; a truth value only under a name like the parameter's."""
+    if isinstance(value, bool):
+        fields = FLAG.findall(shown)
+        return any(text == str(value).lower() and stems(key) & stems(name) for key, text in fields)
+    return any(says(shown, written) for written in spellings(value))

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rods.grounding import says, stated
+from rods.grounding import occurs, says
 from rods.provenance import Source, leaves
 from rods.synthesis.case import Case, Gate
 from rods.synthesis.failures import Kind, SynthesisError
@@ -133,7 +133,7 @@ def value_unknown_before(case: Case) -> bool:
         and case.sources[first + offset][name] is Source.HERE
     ]
     return any(
-        not stated(leaf, before) and not stated(leaf, shown)
+        not occurs(leaf, before) and not occurs(leaf, shown)
         for value, _ in stated_now
         for leaf in leaves(value)
     )

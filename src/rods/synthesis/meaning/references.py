@@ -84,7 +84,7 @@ def _rivals(
     taken = {
         str(value)
         for call in trace.task.turns[turn].ground_truth
-        for value in leaves(call.arguments.get(name))
+        for value in leaves(call.arguments.get(name, ()))
     }
     if len(taken) > 1 and refers_to_each(words):  # "copy all of them" refers to each
         return []
