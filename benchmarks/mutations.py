@@ -30,6 +30,7 @@ from edits import (
     words,
 )
 from rods.provenance import leaves
+from rods.reward import GoldTrace
 from rods.task import Call, Task, Turn
 
 
@@ -153,7 +154,7 @@ def swapped_turns(task: Task, m: Materials, rng: random.Random) -> Mutant | None
     """Two turns' ground truths, or two whole turns, have changed places.
 
     Ground truths: faulty since a value that one turn's words tell, and the other's do not, is used
-    in the other. Whole turns: faulty if a call then fails, or uses a value that comes only later.
+    in the other. Whole turns: faulty if a call then fails, or uses a value that is said or shown only later.
     """
     full = [
         i
@@ -175,11 +176,8 @@ def swapped_turns(task: Task, m: Materials, rng: random.Random) -> Mutant | None
     mutant = with_turns(task, turns)
     gold = m.trace(mutant)
     if gold is not None and not failing(mutant, gold):
-        unknown = any(
-            not visible(p.leaf, words(mutant, p.turn + 1) + shown(gold, p.turn, p.call))
-            for p in places(mutant)
-        )
-        if not unknown:
+        before = m.trace(task)
+        if before is None or not _unknown(mutant, gold) - _unknown(task, before):
             return None
     return Mutant(m.refreshed(mutant), f"turns {i} and {j}")
 
@@ -501,6 +499,15 @@ def _replaced(text: str, old: Any, new: Any) -> str | None:
     if len(found) != 1:
         return None
     return re.sub(rf"(?<!\w){written}(?!\w)", lambda _: str(new), text)
+
+
+def _unknown(task: Task, gold: GoldTrace) -> set[Any]:
+    """Values that are not visible before their call; some are said in another form."""
+    return {
+        p.leaf
+        for p in places(task)
+        if not visible(p.leaf, words(task, p.turn + 1) + shown(gold, p.turn, p.call))
+    }
 
 
 def _own(turn: Turn, other: Turn, before: str) -> bool:
