@@ -154,7 +154,7 @@ def swapped_turns(task: Task, m: Materials, rng: random.Random) -> Mutant | None
     """Two turns' ground truths, or two whole turns, have changed places.
 
     Ground truths: faulty since a value that one turn's words tell, and the other's do not, is used
-    in the other. Whole turns: faulty if a call then fails, or uses a value that is said or shown only later.
+    in the other. Whole turns: faulty if a call then fails, or uses a value that only comes later.
     """
     full = [
         i
