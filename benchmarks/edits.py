@@ -128,8 +128,10 @@ def shown(gold: GoldTrace, turn: int, call: int = 0) -> str:
 
 
 def visible(value: Any, text: str) -> bool:
-    """Whether the value stands in the text in any way, even within another word."""
-    return any(written.casefold() in text.casefold() for written in spellings(value))
+    """Whether the value stands in the text in any way, even within another word, or with spaces."""
+    text = text.casefold()
+    written = [spelling.casefold() for spelling in spellings(value)]
+    return any(form in text or form.replace("_", " ") in text for form in written)
 
 
 def telling(value: Any) -> bool:

@@ -50,6 +50,7 @@ def ambiguous(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
     place = rng.choice(found)
     value, turn = place.leaf, task.turns[place.turn]
     rivals = _listed_with(value, [text for row in gold.responses[: place.turn] for text in row])
+    rivals = [rival for rival in rivals if not visible(rival, turn.user)]
     if not isinstance(value, str) or not rivals or len(_told(task, place)) > 1:
         return None
     user = _said_as(turn.user, value, rng.choice(POINTERS))
@@ -201,9 +202,10 @@ def _forms(
             if user is not None:
                 yield place, user, form
     for index, turn in enumerate(task.turns):
+        locks = [call.name for call in turn.ground_truth].count("lockDoors")
         for position, call in enumerate(turn.ground_truth):
-            if call.name == "lockDoors" and isinstance(call.arguments.get("unlock"), bool):
-                flag = call.arguments["unlock"]
+            flag = call.arguments.get("unlock")
+            if locks == 1 and call.name == "lockDoors" and isinstance(flag, bool):
                 said = "unlock" if flag != wrong else "lock"
                 user = re.sub(r"\b(un)?lock\b", said, turn.user, flags=re.IGNORECASE)
                 changed = user != turn.user

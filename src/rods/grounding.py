@@ -61,9 +61,10 @@ def stated(value: Any, text: str, name: str = "", schema: Schema | None = None) 
     return any(says(lower, written) for written in spellings(value))
 
 
-def occurs(value: Any, text: str) -> bool:
+def occurs(value: Any, text: str, schema: Schema | None = None) -> bool:
     """Whether a text has a scalar anywhere, so that a reader of it knows the value."""
-    return stated(value, text) or any(says(text, written) for written in spellings(value))
+    written = any(says(text, spelling) for spelling in spellings(value))
+    return written or stated(value, text, schema=schema)
 
 
 def all_stated(values: Sequence[Any], text: str, schema: Schema) -> bool:

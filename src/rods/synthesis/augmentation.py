@@ -125,18 +125,14 @@ def value_unknown_before(case: Case) -> bool:
     before = "\n".join(turn.user for turn in task.turns[: index + 1])
     shown = "\n".join(t for turn in case.gold.responses[: index + 1] for t in turn)
     first = sum(len(turn.ground_truth) for turn in task.turns[: index + 1])
-    stated_now = [
-        (value, name)
-        for offset, call in enumerate(task.turns[index + 1].ground_truth)
-        for name, value in call.arguments.items()
-        if name in case.tools[call.name].required
-        and case.sources[first + offset][name] is Source.HERE
-    ]
-    return any(
-        not occurs(leaf, before) and not occurs(leaf, shown)
-        for value, _ in stated_now
-        for leaf in leaves(value)
-    )
+    for offset, call in enumerate(task.turns[index + 1].ground_truth):
+        tool = case.tools[call.name]
+        for name, value in call.arguments.items():
+            if name in tool.required and case.sources[first + offset][name] is Source.HERE:
+                texts, schema = (before, shown), tool.parameters.get(name)
+                if any(not any(occurs(v, t, schema) for t in texts) for v in leaves(value)):
+                    return True
+    return False
 
 
 MISSING_FUNCTION = Augmentation(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from rods.grounding import stated
+from rods.grounding import all_stated, stated
 from rods.provenance import Source, leaves
 from rods.synthesis.case import Case
+from rods.task import Call
 
 SCAFFOLDING = re.compile(
     r"thought process|construct query|ground[ -]truth|function calls?\b|tool calls?\b"
@@ -32,16 +34,36 @@ def used_where_stated(case: Case) -> bool:
         "\n".join(str(leaf) for call in turn.ground_truth for leaf in leaves(call.arguments))
         for turn in task.turns
     ]
-    for index, turn in enumerate(task.turns):
-        for call in turn.ground_truth:
-            by_name = next(found)
-            for name in (n for n, source in by_name.items() if source is Source.BEFORE):
-                for leaf in filter(_distinctive, leaves(call.arguments[name])):
-                    at = [i for i in range(index) if stated(leaf, task.turns[i].user)]
-                    # The next turn answers the words of an empty one.
-                    answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
-                    if not stated(leaf, turn.user) and not all(stated(leaf, t) for t in answers):
-                        return False
+    return all(
+        _used_there(case, index, call, name, used)
+        for index, turn in enumerate(task.turns)
+        for call in turn.ground_truth
+        for name, source in next(found).items()
+        if source is Source.BEFORE
+    )
+
+
+def _used_there(case: Case, index: int, call: Call, name: str, used: Sequence[str]) -> bool:
+    """Whether the calls of all earlier turns whose words state an argument have its values too.
+
+    Args:
+        index: the turn of the call.
+        used: the values of each turn's calls.
+    """
+    task, value = case.task, call.arguments[name]
+    schema = case.tools[call.name].parameters.get(name, {})
+
+    def states(text: str, leaf: Any) -> bool:
+        every = isinstance(value, list) and all_stated(value, text, schema)
+        return every or stated(leaf, text, name, schema)
+
+    for leaf in filter(_distinctive, leaves(value)):
+        at = [i for i in range(index) if states(task.turns[i].user, leaf)]
+        # The next turn answers the words of an empty one.
+        answers = [used[i if task.turns[i].ground_truth else i + 1] for i in at]
+        here = states(task.turns[index].user, leaf)
+        if not here and not all(stated(leaf, text) for text in answers):
+            return False
     return True
 
 

@@ -25,7 +25,7 @@ SUPERLATIVE = re.compile(
 )
 EACH = re.compile(r"\b(all|every|each|both|them)\b", re.IGNORECASE)
 PLACES = {
-    0: re.compile(r"\b(first|initial|initially|original|top)\b", re.IGNORECASE),
+    0: re.compile(r"\b(first|initial|initially|top)\b", re.IGNORECASE),
     1: re.compile(r"\bsecond\b", re.IGNORECASE),
     2: re.compile(r"\bthird\b", re.IGNORECASE),
     -1: re.compile(r"\b(last|latest|final|bottom|most recent)\b", re.IGNORECASE),
