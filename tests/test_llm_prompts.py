@@ -283,7 +283,7 @@ def test_words_of_a_person_are_accepted(query: str) -> None:
 def test_values_may_look_like_code() -> None:
     code = "print(x=1) {'a': 2} file_name"
     call = Call(name="echo", arguments={"content": code, "file_name": "a.py"})
-    query = f"Write {code} into a.py for me."
+    query = f'Write "{code}" into a.py for me.'
     assert words(Said(query=lambda user, rng: {"query": query}), [call]) == query
 
 
