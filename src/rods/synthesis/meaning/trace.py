@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -56,7 +57,8 @@ class CallTrace:
     @cached_property
     def loaded(self) -> State:
         """The start state as the tools hold it, with what a task leaves out."""
-        first = self.states[0]
+        with closing(self.env.open(self.task)) as session:
+            first = session.state()
         return first if first.data is not None else State(self.start)
 
     @property
