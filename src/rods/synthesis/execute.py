@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.envs.base import Environment, Session
+from rods.envs.state import State
 from rods.errors import UserError
 from rods.flows import values_at
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.meaning.learned import Learned
+from rods.synthesis.meaning.purpose import NAME
+from rods.synthesis.one_record import OneRecord
 from rods.synthesis.stages import Executed, Plan, PlannedCall
 from rods.synthesis.start import StartStates
 from rods.synthesis.state_values import StateValues
@@ -37,6 +41,7 @@ class ProgramExecutor:
     graph: ToolGraph
     bank: ValueBank
     starts: StartStates
+    learned: Learned
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`."""
@@ -49,18 +54,27 @@ class ProgramExecutor:
         Raises:
             SynthesisError: for some step no tool and arguments execute.
         """
-        return self._carry_out(plan, start, ValueSource(self.bank, self.graph.phrases, rng))
+        return self._carry_out(plan, start, self._source(rng))
 
     def draw(self, plan: Plan, rng: random.Random) -> tuple[dict[str, Any], ValueSource]:
         """A start state for a plan, and a source of values that suit it."""
-        source = ValueSource(self.bank, self.graph.phrases, rng)
+        source = self._source(rng)
         tools = {name for turn in plan.tools for name in turn}
         start, source.near = self.starts.draw(plan.classes, tools, source)
         return start, source
 
+    def _source(self, rng: random.Random) -> ValueSource:
+        return ValueSource(self.bank, self.graph.phrases, self.learned.ranges, rng)
+
     def _carry_out(self, plan: Plan, start: dict[str, Any], source: ValueSource) -> Executed:
+        loaded: State | None = None
+
         def do(step: PlannedCall, session: Session, done: Sequence[Done]) -> Done:
-            return _step(step, session, self.graph, source, done)
+            nonlocal loaded
+            state = StateValues(session)
+            loaded = loaded or state.snapshot
+            record = OneRecord(self.learned.records, loaded, done)
+            return _step(step, session, self.graph, source, state, record)
 
         return carry_out(plan, start, self.env, do)
 
@@ -117,20 +131,21 @@ def _step(
     session: Session,
     graph: ToolGraph,
     source: ValueSource,
-    done: Sequence[Done],
+    state: StateValues,
+    record: OneRecord,
 ) -> Done:
-    state, call = StateValues(session), None
+    done, call = record.done, None
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
             continue  # the same tool twice in a row reads as one request
         for proposal in range(PROPOSALS):
             near = proposal >= PROPOSALS - NEAR
-            fixed = _linked(step, name, graph, source, done)
+            fixed = _linked(step, name, graph, source, record)
             if fixed is None:
                 break
-            arguments = source.arguments(graph.tools[name], state, fixed, near=near)
+            arguments = source.arguments(graph.tools[name], state, fixed, record, near=near)
             call = Call.model_construct(name=name, arguments=arguments)
-            if any(call == other for other, _ in done):
+            if any(call == other for other, _ in done) or not record.keeps(call):
                 continue
             seen = session.call(call)
             if seen.ok and not seen.raised:
@@ -143,21 +158,26 @@ def _linked(
     name: str,
     graph: ToolGraph,
     source: ValueSource,
-    done: Sequence[Done],
+    record: OneRecord,
 ) -> dict[str, list[Any]] | None:
     """Values from earlier responses by their place; None if a planned one is missing."""
     fixed: dict[str, list[Any]] = {}
+
+    def values(place: str, response: str, key: str) -> list[Any]:
+        own = {NAME.split(other)[0]: chosen for other, chosen in fixed.items()}
+        return record.agreeing(name, NAME.split(place)[0], values_at(response, key), own)
+
     for place, origins in step.sources.items():
-        found = [values_at(done[position][1], key) for position, key in origins]
+        found = [values(place, record.done[position][1], key) for position, key in origins]
         if not all(found):
             return None
         alone = len(found) == 1
         fixed[place] = [v for values in found for v in _some(values, place, source.rng, alone)]
     if not step.sources:  # a fresh plan has links where the seed tasks have them
-        for call, response in reversed(done):
+        for call, response in reversed(record.done):
             for producer, key, consumer, parameter in graph.flows:
                 if (producer, consumer) == (call.name, name) and parameter not in fixed:
-                    found = values_at(response, key)
+                    found = values(parameter, response, key)
                     if found and source.rng.random() < LINKED:
                         fixed[parameter] = _some(found, parameter, source.rng)
     return fixed

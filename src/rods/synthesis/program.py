@@ -12,6 +12,7 @@ from rods.synthesis.critique import Critic
 from rods.synthesis.execute import ProgramExecutor
 from rods.synthesis.failures import History
 from rods.synthesis.ground import ProgramGrounder
+from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.plan import ProgramPlanner
 from rods.synthesis.speech import Visible
@@ -33,6 +34,7 @@ class ProgramStages:
         turns: the most that a task may have.
         visible: returns the part of a response that the agent sees.
         voice: how the user speaks.
+        learned: what the seed tasks show about values; by default nothing.
     """
 
     def __init__(
@@ -43,14 +45,17 @@ class ProgramStages:
         turns: int,
         visible: Visible = str,
         voice: Voice | None = None,
+        learned: Learned | None = None,
     ) -> None:
+        learned = learned or Learned(tools)
         self.env, self.seeds, self.graph = env, seeds, ToolGraph(tools)
         self.bank = ValueBank(seeds, self.graph.phrases)
         self.planner = ProgramPlanner(env, self.graph, turns)
         for seed in seeds:
             self.planner.learn(seed)
-        starts = StartStates(seeds, {name: tool.owner for name, tool in tools.items()})
-        self.executor = ProgramExecutor(env, self.graph, self.bank, starts)
+        owners = {name: tool.owner for name, tool in tools.items()}
+        starts = StartStates(seeds, owners, learned.equalities)
+        self.executor = ProgramExecutor(env, self.graph, self.bank, starts, learned)
         self.grounder = ProgramGrounder(self.graph.phrases, voice or PlainVoice(), visible)
 
     def compose(self, plan: Plan, rng: random.Random, start: dict[str, Any] | None = None) -> Task:
@@ -87,8 +92,9 @@ def program_pipeline(
     """The pipeline with all stages by program; see `ProgramStages`.
 
     Args:
-        critic: the gates.
+        critic: the gates; what it has learned of the seed tasks' values is also used to make some.
         fits: whether a task fits the agent's limits, such as its context.
     """
-    stages = ProgramStages(env, tools, seeds, critic.limits.turns, visible, voice)
+    turns, learned = critic.limits.turns, critic.learned
+    stages = ProgramStages(env, tools, seeds, turns, visible, voice, learned)
     return Pipeline(stages, critic, stages.planner, stages.executor, stages.grounder, fits)

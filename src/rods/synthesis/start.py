@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rods.envs.bfcl_mends import deep_copy
+from rods.synthesis.meaning.equalities import Equalities
+from rods.synthesis.meaning.keeping import with_equalities
 from rods.synthesis.values import ValueSource
 from rods.task import Task
 
@@ -19,10 +21,17 @@ Arguments = dict[str, list[dict[str, Any]]]
 
 
 class StartStates:
-    """The start states of the seed tasks by class, each with calls that are known to work in it."""
+    """The start states of the seed tasks by class, each with calls that are known to work in it.
 
-    def __init__(self, seeds: Iterable[Task], owners: dict[str, str]) -> None:
-        self._owners = owners
+    Args:
+        owners: the class of each tool.
+        equalities: of the seed tasks' start states, which new ones keep.
+    """
+
+    def __init__(
+        self, seeds: Iterable[Task], owners: dict[str, str], equalities: Equalities
+    ) -> None:
+        self._owners, self._equalities = owners, equalities
         self._by_class: dict[str, list[tuple[Any, Arguments]]] = defaultdict(list)
         for seed in seeds:
             used: dict[str, Arguments] = defaultdict(lambda: defaultdict(list))
@@ -56,7 +65,7 @@ class StartStates:
                 entry = _rename_tree(entry, source, renamed)
             start[name] = _redrawn(entry, source.rng)
             near |= {tool: [_mapped(a, renamed) for a in sets] for tool, sets in used.items()}
-        return start, near
+        return with_equalities(start, self._equalities), near
 
 
 def _mapped(arguments: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:

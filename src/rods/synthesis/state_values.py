@@ -20,10 +20,15 @@ WORD = re.compile(r"[A-Za-z]{3,12}")
 
 
 class StateValues:
-    """Values by kind; those without a kind by the name that the state has for them."""
+    """Values by kind; those without a kind by the name that the state has for them.
+
+    Attributes:
+        snapshot: the state.
+    """
 
     def __init__(self, session: Session) -> None:
-        data = session.state().data
+        self.snapshot = session.state()
+        data = self.snapshot.data
         self._state = data if isinstance(data, dict) else {}
         self._by_kind = _bfcl(self._state, session)
         self._by_name: dict[str, list[Any]] | None = None

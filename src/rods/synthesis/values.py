@@ -9,16 +9,21 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, floor
 from typing import Any
 
 from rods.flows import placed
 from rods.synthesis.catalogue import Phrase
+from rods.synthesis.meaning.ranges import Ranges
+from rods.synthesis.one_record import OneRecord
 from rods.synthesis.state_values import StateValues
 from rods.task import Task, ToolSpec
 
 WORD = re.compile(r"[A-Za-z]{3,12}")
 TEXT_WORDS = (2, 4)
 EXCERPT_WORDS = (2, 6)
+STEPS = 4  # least numbers that a range holds
+DIGITS = 6  # of a number, after the point
 
 
 class ValueBank:
@@ -68,11 +73,14 @@ class ValueSource:
 
     Attributes:
         phrases: the entry of each tool.
+        ranges: the numbers that the seed tasks show.
         near: complete argument sets that are known to suit the start state, by tool.
     """
 
-    def __init__(self, bank: ValueBank, phrases: Mapping[str, Phrase], rng: random.Random) -> None:
-        self.bank, self.phrases, self.rng = bank, phrases, rng
+    def __init__(
+        self, bank: ValueBank, phrases: Mapping[str, Phrase], ranges: Ranges, rng: random.Random
+    ) -> None:
+        self.bank, self.phrases, self.ranges, self.rng = bank, phrases, ranges, rng
         self.near: Mapping[str, list[dict[str, Any]]] = {}
 
     def arguments(
@@ -80,6 +88,7 @@ class ValueSource:
         tool: ToolSpec,
         state: StateValues,
         fixed: Mapping[str, Sequence[Any]],
+        record: OneRecord,
         *,
         near: bool = False,
     ) -> dict[str, Any]:
@@ -88,6 +97,7 @@ class ValueSource:
         Args:
             fixed: by their place, see `flows`.
             state: values from the current state.
+            record: gives the values that must be of one record with others.
             near: use a set that suits the start state, if there is one.
         """
         entry = self.phrases[tool.name]
@@ -106,7 +116,10 @@ class ValueSource:
                 used = name in example if example else self.rng.random() < 0.3
                 if not used:
                     continue
-            if name in example and kind in ("choice", "unit", "flag", "airport", "currency"):
+            of_record = record.values(tool.name, name, _with(fixed, arguments))
+            if of_record and schema.get("type") != "object":
+                arguments[name] = self._some(of_record, schema)
+            elif name in example and kind in ("choice", "unit", "flag", "airport", "currency"):
                 arguments[name] = example[name]
             else:
                 arguments[name] = self.value(tool.name, name, kind, schema, state)
@@ -128,7 +141,8 @@ class ValueSource:
         if kind == "flag":
             return rng.random() < 0.5 if schema.get("type") == "boolean" else "true"
         if schema.get("type") in ("integer", "number") and kind in ("count", "number", "amount"):
-            return self._number(entry.ranges.get(name), kind, schema["type"])
+            bounds = entry.ranges.get(name) or self.ranges.usual(tool, name)
+            return self._number(bounds, kind, schema["type"])
         held = state.of(kind, name)
         if held and (kind != "destination" or rng.random() < 0.5):
             return rng.choice(held)
@@ -156,14 +170,27 @@ class ValueSource:
     def _words(self, count: int) -> list[str]:
         return [self.rng.choice(self.bank.words) for _ in range(count)]
 
+    def _some(self, values: Sequence[Any], schema: dict[str, Any]) -> Any:
+        """One of the values, or one or two in a list; a key of the data is a text."""
+        if schema.get("type") == "array":
+            count = min(len(values), self.rng.randint(1, 2))
+            inner = schema.get("items", {})
+            return [self._some([value], inner) for value in self.rng.sample(values, count)]
+        value = self.rng.choice(values)
+        is_number = schema.get("type") == "integer" and isinstance(value, str) and value.isdecimal()
+        return int(value) if is_number else value
+
     def _number(self, bounds: tuple[float, float] | None, kind: str, type_: str) -> float:
         low, high = bounds or {"count": (1, 60), "amount": (100, 5000)}.get(kind, (2, 400))
         if type_ == "integer":
-            return self.rng.randint(int(low), int(high))
-        if high <= 1:
+            return self.rng.randint(ceil(low), max(ceil(low), floor(high)))
+        if (low, high) == (0, 1):
             return self.rng.choice((0.5, 1.0))
         step = self.rng.choice((1.0, 0.5)) if high < 1000 else 50.0
-        value = round(self.rng.uniform(low, high) / step) * step
+        while 0 < high - low < STEPS * step:
+            step /= 10
+        value = round(round(self.rng.uniform(low, high) / step) * step, DIGITS)
+        value = min(max(value, low), high)
         # People write whole amounts in either form, and the tools accept both.
         return int(value) if value == int(value) and self.rng.random() < 0.5 else value
 

@@ -22,6 +22,7 @@ from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import ToolSpec
 
+FEW = 3  # numbers; fewer are drawn from half the lowest to double the highest
 VAGUE = GENERIC | {"amount", "quantit", "count"}  # shares and dollars have the same name
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 RANGE = re.compile(
@@ -74,12 +75,31 @@ class Ranges:
         # A document that the seed tasks contradict was not understood.
         if documented and all(documented.low <= n <= documented.high for n in used):
             return documented
-        known = used | under(self._held, parameter)
+        known = self._known(tool, parameter)
         if not known:
             return None
         low, high = min(known), max(known)
         wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 9 * abs(high)
         return Range(max(low - wide, min(low, 0)), high + wide, "seed tasks")
+
+    def usual(self, tool: str, parameter: str) -> tuple[float, float] | None:
+        """The lowest and highest number that the seed tasks show, within the limits.
+
+        If they show none, the limits; None if these are not finite.
+        """
+        limits, spec = self.of(tool, parameter), self.tools[tool]
+        if limits is None or spec.parameters.get(parameter, {}).get("type") == "array":
+            return None
+        known = self._known(tool, parameter)
+        shown = [number for number in known if limits.low <= number <= limits.high]
+        low, high = (min(shown), max(shown)) if shown else limits[:2]
+        if 0 < len(shown) < FEW:
+            low, high = min(low / 2, low * 2), max(high / 2, high * 2)
+            low, high = max(low, limits.low), min(high, limits.high)
+        return (low, high) if -inf < low <= high < inf else None
+
+    def _known(self, tool: str, parameter: str) -> set[float]:
+        return self._used.get((tool, parameter), set()) | under(self._held, parameter)
 
     def outside(self, trace: CallTrace) -> list[OutOfRange]:
         """Numbers of a task that nothing shows to be possible."""

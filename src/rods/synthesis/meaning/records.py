@@ -7,18 +7,17 @@ that exists nowhere proves nothing, and is no fault.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
-from rods.envs.state import State
 from rods.flows import SMALL
 from rods.provenance import leaves
-from rods.synthesis.meaning.data import STATE_NAMES, Scan, comparable, scan
+from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.trace import CallTrace
+from rods.synthesis.meaning.whereabouts import Whereabouts
 from rods.task import Call
 
 # What the seed tasks must show at least: different pairs of values, and different values of each
@@ -26,10 +25,9 @@ from rods.task import Call
 ONE_CALL, TWO_CALLS = (3, 2), (10, 5)
 EXCEPTIONS = 0.02  # largest share of these that are not of one record
 MAX_CALLS = 30  # of a task that are compared with each other
-COMMON = 500  # records; a value of more of them, such as a status, identifies none
+RARE = 0.1  # of a pair's values: names of fewer of them may hold them by chance
 Argument = tuple[str, str]  # tool and parameter
 Pair = tuple[Argument, Argument, bool]  # two arguments, and whether they are of one call
-Scopes = dict[str, tuple[set[int], set[int]]]
 
 
 class Mixed(NamedTuple):
@@ -44,17 +42,41 @@ class Mixed(NamedTuple):
     values: tuple[Any, Any]
 
 
+class Partner(NamedTuple):
+    """An argument that takes its value from the same record as another one.
+
+    Attributes:
+        one_call: whether both are of one call; else the partner is of an earlier call.
+        names: those of the other one's values in the records that they share.
+    """
+
+    argument: Argument
+    one_call: bool
+    names: tuple[str, ...]
+
+
 @dataclass
 class RecordPairs:
     """What the seed tasks show about pairs of arguments."""
 
     _kept: dict[Pair, set[tuple[Any, Any]]] = field(default_factory=lambda: defaultdict(set))
     _mixed: dict[Pair, set[tuple[Any, Any]]] = field(default_factory=lambda: defaultdict(set))
+    _names: dict[tuple[Pair, int], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    _partners: dict[Argument, list[Partner]] | None = None
 
     def learn(self, trace: CallTrace) -> None:
         """Count the pairs of a seed task's values that are somewhere in its data."""
-        for pair, found, together in _pairs(trace):
-            (self._kept if together else self._mixed)[pair].add(found.values)
+        self._partners = None
+        where = _whereabouts(trace)
+        for pair, found, together in _pairs(trace, where):
+            known = (self._kept if together else self._mixed)[pair]
+            if together and found.values not in known:
+                (one, two), position = found.values, found.second[0]
+                self._names[pair, 0].update(where.names(one, two, position))
+                self._names[pair, 1].update(where.names(two, one, position))
+            known.add(found.values)
 
     def expects(self, pair: Pair) -> bool:
         """Whether values of these two arguments are of one record."""
@@ -69,72 +91,49 @@ class RecordPairs:
         """All pairs of arguments whose values are of one record."""
         return sorted(pair for pair in self._kept if self.expects(pair))
 
+    def partners(self, argument: Argument) -> Sequence[Partner]:
+        """The arguments whose values, if they come first, fix the record of this one's value."""
+        if self._partners is None:
+            self._partners = defaultdict(list)
+            for one, two, one_call in self.pairs:
+                pair = (one, two, one_call)
+                self._partners[two].append(Partner(one, one_call, self._names_of(pair, 1)))
+                if one_call:
+                    self._partners[one].append(Partner(two, one_call, self._names_of(pair, 0)))
+        return self._partners.get(argument, ())
+
+    def _names_of(self, pair: Pair, side: int) -> tuple[str, ...]:
+        counts, least = self._names[pair, side], RARE * len(self._kept[pair])
+        return tuple(sorted(name for name, count in counts.items() if count >= least))
+
     def mixed(self, trace: CallTrace) -> list[Mixed]:
         """Values of different records where the seed tasks take them from one."""
         return [found for found, together in self.judged(trace) if not together]
 
     def judged(self, trace: CallTrace) -> list[tuple[Mixed, bool]]:
         """All pairs of a task's values that should be of one record, and whether they are."""
-        return [(found, together) for pair, found, together in _pairs(trace) if self.expects(pair)]
+        found = _pairs(trace, _whereabouts(trace))
+        return [(values, together) for pair, values, together in found if self.expects(pair)]
 
 
-class Whereabouts:
-    """The scopes of each value, in a start state and in the responses to a task's calls."""
-
-    def __init__(self, trace: CallTrace) -> None:
-        self._data = [_of_state(trace.loaded), *(_scopes(found) for found in trace.shown)]
-
-    def together(self, one: Any, two: Any, before: int) -> bool | None:
-        """Whether two values are of one record; None if nothing holds both.
-
-        Args:
-            before: position of a call; what is shown by it and later does not count.
-        """
-        both = False
-        for scopes in self._data[: before + 1]:
-            ones, twos = scopes.get(str(one)), scopes.get(str(two))
-            if ones and twos:
-                both = True
-                if not (ones[0].isdisjoint(twos[1]) and twos[0].isdisjoint(ones[1])):
-                    return True
-        return False if both else None
+def _whereabouts(trace: CallTrace) -> Whereabouts:
+    return Whereabouts(trace.loaded, trace.flat)
 
 
-@lru_cache(maxsize=16)  # tasks of one environment often begin in the same state
-def _of_state(state: State) -> Scopes:
-    return _scopes(scan(state.data, STATE_NAMES))
-
-
-def _scopes(found: Scan) -> Scopes:
-    """The innermost scopes of each value, and these with all around them.
-
-    Values are compared by their text: in files all keys are texts.
-    """
-    scopes: Scopes = {}
-    for entry in found.entries:
-        around = found.scopes(entry.scope)
-        for _, value in entry.values() if around else ():
-            inner, outer = scopes.setdefault(str(value), (set(), set()))
-            inner.add(entry.scope)
-            outer |= around
-    return {value: sets for value, sets in scopes.items() if len(sets[0]) <= COMMON}
-
-
-def _pairs(trace: CallTrace) -> Iterator[tuple[Pair, Mixed, bool]]:
+def _pairs(trace: CallTrace, where: Whereabouts) -> Iterator[tuple[Pair, Mixed, bool]]:
     """Pairs of values that are both in a task's data, and whether they are of one record.
 
     A value of an earlier call counts if its tool is not called again before the later call.
     """
-    where = Whereabouts(trace)
     latest: dict[str, int] = {}
     for position, call in enumerate(trace.calls[:MAX_CALLS]):
-        own = [(name, leaf) for name, leaf in _values(call)]
+        own = [(name, leaf) for name, leaf in identifying(call)]
         for (i, one), (j, two) in combinations(own, 2):
             if i != j and (together := where.together(one, two, position)) is not None:
                 pair = (call.name, i), (call.name, j), True
                 yield pair, Mixed((position, i), (position, j), (one, two)), together
         for tool, at in latest.items():
-            for (i, one), (j, two) in product(_values(trace.calls[at]), own):
+            for (i, one), (j, two) in product(identifying(trace.calls[at]), own):
                 pair = (tool, i), (call.name, j), False
                 if pair[0] == pair[1]:
                     continue
@@ -143,7 +142,7 @@ def _pairs(trace: CallTrace) -> Iterator[tuple[Pair, Mixed, bool]]:
         latest[call.name] = position
 
 
-def _values(call: Call) -> list[tuple[str, Any]]:
+def identifying(call: Call) -> list[tuple[str, Any]]:
     """The values of a call that are unlikely to be equal to others by chance."""
     return [
         (name, leaf)
