@@ -106,20 +106,27 @@ def _restored(trace: CallTrace) -> Iterator[Undone]:
 
 
 def _removed(trace: CallTrace) -> Iterator[Undone]:
-    links = find_links(trace.calls, trace.responses)
-    taken = {(link.producer, link.consumer) for link in links}
     states = [state.data for state in trace.states]
+    taken: set[tuple[int, int]] | None = None
     for second, call in enumerate(trace.calls):
         before, after = states[second], states[second + 1]
+        start = trace.turns.index(trace.turns[second])
+        writes = [i for i in range(start, second) if trace.states[i] != trace.states[i + 1]]
+        if not writes or trace.states[second] == trace.states[second + 1]:
+            continue
         gone, added = new_parts(after, before), new_parts(before, after)
-        for first in range(trace.turns.index(trace.turns[second]), second):
+        for first in writes:
             created = new_parts(states[first], states[first + 1])
             if trace.states[first] == trace.states[second + 1]:
                 continue  # restored
             if created & gone and not added:
                 yield Undone(first, second, "removes")
-            elif created and (first, second) in taken and REMOVING.match(call.name):
-                yield Undone(first, second, "cancels")
+            elif created and REMOVING.match(call.name):
+                if taken is None:
+                    links = find_links(trace.calls, trace.responses)
+                    taken = {(link.producer, link.consumer) for link in links}
+                if (first, second) in taken:
+                    yield Undone(first, second, "cancels")
 
 
 def new_parts(before: Any, after: Any) -> set[tuple[str, ...]]:

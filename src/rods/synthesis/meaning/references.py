@@ -44,12 +44,15 @@ def references(trace: CallTrace) -> list[Reference]:
     """All references of a task, each with the values that its words could mean."""
     known: list[Mention] = []
     found = []
-    for position, call in enumerate(trace.calls):
+    referring = [
+        [name for name, source in by_name.items() if Source.HERE < source < Source.NOWHERE]
+        for by_name in trace.sources
+    ]
+    last = max((position for position, names in enumerate(referring) if names), default=-1)
+    for position, call in enumerate(trace.calls[: last + 1]):
         turn = trace.turns[position]
-        for name, value in call.arguments.items():
-            if not Source.HERE < trace.sources[position][name] < Source.NOWHERE:
-                continue
-            for leaf in leaves(value):
+        for name in referring[position]:
+            for leaf in leaves(call.arguments[name]):
                 if _refers(trace, position, name, leaf, known):
                     rivals = _rivals(trace, position, name, leaf, known)
                     found.append(Reference(turn, position, name, (leaf, *rivals)))
