@@ -32,14 +32,17 @@ class OneRecord:
         return Whereabouts(self.start, [response for _, response in self.done])
 
     def values(self, tool: str, parameter: str, own: Mapping[str, Any]) -> list[Any]:
-        """Values that are of one record with all others that fix it; empty if none do or can.
+        """Values that are of one record with all others that fix it; empty if none fix it.
+
+        If the others are of different records, the values are of one of these, and `keeps` is
+        false for the call.
 
         Args:
             own: the arguments of the call so far.
         """
         partners = self._partners(tool, parameter, own)
-        found = (self.where.of(names, other) for other, names in partners)
-        return self.agreeing(tool, parameter, next(filter(None, found), []), own)
+        found = next(filter(None, (self.where.of(names, v) for v, names in partners)), [])
+        return self.agreeing(tool, parameter, found, own) or found
 
     def agreeing(
         self, tool: str, parameter: str, values: Sequence[Any], own: Mapping[str, Any]
@@ -53,7 +56,7 @@ class OneRecord:
         ]
 
     def keeps(self, call: Call) -> bool:
-        """Whether no two values of a call, or of it and an earlier one, are of two records."""
+        """Whether no values of a call, or of it and an earlier call, are of different records."""
         return all(
             self.agreeing(call.name, name, [value], call.arguments)
             for name, value in identifying(call)
