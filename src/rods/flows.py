@@ -122,6 +122,11 @@ def spots(response: str) -> tuple[tuple[str, Any], ...]:
 
 def values_at(response: str, key: str) -> list[Any]:
     """All values at a place of a response, each once, in its order."""
+    return list(_values_at(response, key))
+
+
+@lru_cache(maxsize=4096)
+def _values_at(response: str, key: str) -> tuple[Any, ...]:
     name, tilde, shape = key.partition("~")
     found = [value for place, value in spots(response) if place == name]
     if tilde:
@@ -129,7 +134,9 @@ def values_at(response: str, key: str) -> list[Any]:
         found = [
             _number(token) for text in texts for token in _tokens(text) if _shape(token) == shape
         ]
-    return list({_token(value): value for value in found if _token(value) is not None}.values())
+    by_token = {_token(value): value for value in found}
+    by_token.pop(None, None)
+    return tuple(by_token.values())
 
 
 def placed(arguments: dict[str, Any], parameter: str, values: Sequence[Any]) -> dict[str, Any]:

@@ -186,10 +186,10 @@ MEANING_GATES = (
     Gate("execute", "broken equality", equalities_hold),
     Gate("execute", "number out of range", in_range),
     Gate("execute", "values of different records", of_one_record),
-    Gate("plan", "undone step", nothing_undone),
     Gate("ground", "ambiguous reference", references_are_clear),
 )
 LATE_GATES = (  # these execute a task many times
+    Gate("plan", "undone step", nothing_undone),
     Gate("plan", "superfluous call", needed),
     Gate("plan", "profile differs", profile_kept),
 )

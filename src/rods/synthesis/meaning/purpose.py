@@ -91,6 +91,9 @@ def asked_for(trace: CallTrace, position: int) -> bool:
 
 def undone_steps(trace: CallTrace) -> list[Undone]:
     """Pairs of writes of one turn of which the later one undoes the earlier one."""
+    writing = [turn for turn, left in zip(trace.turns, trace.ablations, strict=True) if left.writes]
+    if len(writing) == len(set(writing)):  # no turn has two
+        return []
     return [*_restored(trace), *_removed(trace)]
 
 

@@ -65,10 +65,11 @@ class RecordPairs:
         default_factory=lambda: defaultdict(Counter)
     )
     _partners: dict[Argument, list[Partner]] | None = None
+    _pairs: frozenset[Pair] | None = None
 
     def learn(self, trace: CallTrace) -> None:
         """Count the pairs of a seed task's values that are somewhere in its data."""
-        self._partners = None
+        self._partners = self._pairs = None
         where = _whereabouts(trace)
         for pair, found, together in _pairs(trace, where):
             known = (self._kept if together else self._mixed)[pair]
@@ -89,7 +90,13 @@ class RecordPairs:
     @property
     def pairs(self) -> list[Pair]:
         """All pairs of arguments whose values are of one record."""
-        return sorted(pair for pair in self._kept if self.expects(pair))
+        return sorted(self._expected)
+
+    @property
+    def _expected(self) -> frozenset[Pair]:
+        if self._pairs is None:
+            self._pairs = frozenset(pair for pair in self._kept if self.expects(pair))
+        return self._pairs
 
     def partners(self, argument: Argument) -> Sequence[Partner]:
         """The arguments whose values, if they come first, fix the record of this one's value."""
@@ -112,8 +119,11 @@ class RecordPairs:
 
     def judged(self, trace: CallTrace) -> list[tuple[Mixed, bool]]:
         """All pairs of a task's values that should be of one record, and whether they are."""
+        used = {call.name for call in trace.calls}
+        if not any(one in used and two in used for (one, _), (two, _), _ in self._expected):
+            return []
         found = _pairs(trace, _whereabouts(trace))
-        return [(values, together) for pair, values, together in found if self.expects(pair)]
+        return [(values, together) for pair, values, together in found if pair in self._expected]
 
 
 def _whereabouts(trace: CallTrace) -> Whereabouts:
