@@ -71,7 +71,8 @@ def probed(rods: Any, script: Any, *more: object) -> dict[str, Any]:
         done = rods("synth", "--probe", "--url", server.url, "--model", "m", *OWN, *more, "--json")
     assert done.code == 0, done.err
     found: dict[str, Any] = json.loads(done.out)
-    assert server.requests == 44
+    assert server.requests >= 44  # more if a connection is lost and a question asked again
+    assert sum(row["asked"] for row in found["roles"]) == 44
     return found
 
 
@@ -121,7 +122,7 @@ def test_the_same_seed_asks_the_same_questions(rods: Any) -> None:
     for seed in (3, 3, 4):
         asked.clear()
         probed(rods, script, "--seed", seed)
-        runs.append(sorted(asked))
+        runs.append(set(asked))
     assert runs[0] == runs[1] != runs[2]
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rods.grounding import FREE
 from rods.synthesis.catalogue import Phrase, spaced
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.speech import (
@@ -135,7 +136,8 @@ class Wording:
         entry = self._phrases[call.name]
         if entry.slots.get(name) == "choice":
             return of_closed_set(value, entry.choices.get(name, ()), entry.noun(name))
-        return spoken(value, entry.slots.get(name) in QUOTED)
+        long = isinstance(value, str) and len(value.split()) >= FREE  # see `grounding.stated`
+        return spoken(value, long or entry.slots.get(name) in QUOTED)
 
 
 def as_text(value: Any) -> str:

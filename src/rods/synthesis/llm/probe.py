@@ -72,7 +72,9 @@ def probe(
 
     with ThreadPoolExecutor(min(parallel, THREADS)) as pool:
         try:
-            return _rows(asked, list(pool.map(answer, enumerate(asked))))
+            numbered = list(enumerate(asked))
+            first = [answer(one) for one in numbered[:1]]  # a server that refuses is asked once
+            return _rows(asked, [*first, *pool.map(answer, numbered[1:])])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop()
