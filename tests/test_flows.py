@@ -186,3 +186,9 @@ def test_places_of_a_response_have_their_values(response: str) -> None:
         broken = isinstance(value, float) and not math.isfinite(value)
         by_chance = by_chance or value in range(-SMALL, SMALL + 1)  # -0.0 has four characters
         assert by_chance or broken or value in values_at(response, key)
+
+
+def test_items_of_a_list_in_a_list_have_no_place() -> None:
+    calls = [Call(name="f"), Call(name="g", arguments={"m": [[1001, 1002], 1003]})]
+    found = find_links(calls, [[json.dumps({"x": 1001, "y": 1003}), ""]])
+    assert found == [Link(0, "y", 1, "m[]")]

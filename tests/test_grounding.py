@@ -1,5 +1,7 @@
 """Where an argument's value can be known from."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,19 @@ def test_whole_words_only(before: str, value: str, after: str) -> None:
 @given(st.recursive(st.integers(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
 def test_leaves_are_scalars(value: object) -> None:
     assert all(isinstance(leaf, int) for leaf in leaves(value))
+
+
+def test_a_sign_of_a_closed_set_is_stated_only_where_it_is() -> None:
+    schema = {"enum": ["+", "-", "\u0434\u0430"]}
+    assert stated("+", "compute 5 + 6", schema=schema)
+    assert not stated("+", "please compute 5 and 6", schema=schema)
+    assert not stated("\u0434\u0430", "hello", schema=schema)
+
+
+def test_what_json_escapes_is_shown() -> None:
+    calls = (Call(name="look"), Call(name="take", arguments={"name": "M\u00fcller"}))
+    turns = (Turn(user="Look, and take it.", ground_truth=calls),)
+    task = Task(category="base", classes=("A",), start={}, turns=turns)
+    shown = json.dumps({"name": "M\u00fcller"})
+    assert "\\" in shown
+    assert sources(task, [[shown, "-"]], {})[1] == {"name": Source.OUTPUT}

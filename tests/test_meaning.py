@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market import TOOLS, start, trace
+from market import ENV, TOOLS, start, trace
 from rods.synthesis.meaning.data import MAX_NODES, STATE_NAMES, scan
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.keeping import with_equalities
-from rods.synthesis.meaning.learned import Learned
+from rods.synthesis.meaning.learned import Learned, learned_from
+from rods.synthesis.meaning.pointing import SUPERLATIVE
 from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.records import RecordPairs
@@ -304,3 +305,37 @@ def test_fixed_paths_that_are_equal() -> None:
     (found,) = equalities.broken(state("fay", "gus"))
     assert found.values == ("fay", "gus") and "Bank/mail/sender" in str(found.equality)
     assert with_equalities(state("fay", "gus"), equalities) == state("gus", "gus")
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("between 0 and 1,000", (0, 1000)),
+        ("from 1 to 10,000 units", (1, 10_000)),
+        ("from 9 to 17:30", None),
+        ("(1-5)", (1, 5)),
+    ],
+)
+def test_limits_that_a_document_writes(text: str, limits: tuple[float, float] | None) -> None:
+    schema = {"type": "number", "description": text}
+    tool = TOOLS["heat"].model_copy(update={"parameters": {"degrees": schema}})
+    found = Ranges({"heat": tool}).of("heat", "degrees")
+    assert (found and found[:2]) == limits
+
+
+def test_ranges_of_zeros_and_of_numbers_below_zero() -> None:
+    for numbers, inside in (((0,), 99), ((-72, -73, -74), -75), ((-5,), -6), ((1, 10**400), 2)):
+        ranges = Ranges(TOOLS)
+        for number in numbers:
+            ranges.learn(trace((f"Heat to {number}.", f"heat({number})")))
+        assert not ranges.outside(trace((f"Heat to {inside}.", f"heat({inside})")))
+
+
+@pytest.mark.parametrize("word", ["biggest", "hottest", "youngest", "cheapest", "newest"])
+def test_superlatives(word: str) -> None:
+    assert SUPERLATIVE.search(f"the {word} one")
+
+
+def test_a_seed_task_that_does_not_load_shows_nothing() -> None:
+    bad = trace(PRICES, state={"Market": {"nope": 1}}).task
+    assert learned_from([bad], ENV, TOOLS).records.pairs == []

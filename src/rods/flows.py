@@ -91,7 +91,9 @@ def parts(arguments: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict):
             stack += [(f"{place}.{key}", inner) for key, inner in reversed(value.items())]
         elif isinstance(value, list | tuple):
-            stack += [(f"{place}[]", inner) for inner in reversed(value)]
+            # `placed` has no place for the items of a list in a list.
+            inner = (item for item in reversed(value) if not isinstance(item, list | tuple))
+            stack += [(f"{place}[]", item) for item in inner]
         else:
             yield place, value
 
@@ -118,6 +120,14 @@ def spots(response: str) -> tuple[tuple[str, Any], ...]:
         else:
             found.append((name, value))
     return tuple(found)
+
+
+def readable(response: str) -> str:
+    """A response, with its strings as they are added where JSON escapes characters."""
+    if "\\" not in response:
+        return response
+    texts = (value for _, value in spots(response) if isinstance(value, str))
+    return "\n".join((response, *texts))
 
 
 def values_at(response: str, key: str) -> list[Any]:

@@ -143,7 +143,7 @@ def _said(value: str, text: str, schema: Schema) -> bool:
         return bool(PARENT.search(text))
     if value in choices(schema):
         wanted, words = _words(value), _words(text)
-        return any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
+        return bool(wanted) and any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
     plain = WORD.fullmatch(value) and not value.isupper() and len(value) > 2
     return bool(plain) and says(text.lower(), value.lower())
 

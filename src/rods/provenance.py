@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from rods.envs.lexicon import stems
+from rods.flows import readable
 from rods.grounding import all_stated, choices, says, spellings, stated
 from rods.task import Call, Task, ToolSpec
 
@@ -43,7 +44,7 @@ def sources(
     for turn, answers in zip(task.turns, responses, strict=True):
         for call, answer in zip(turn.ground_truth, answers, strict=True):
             found.append(_of_call(call, tools.get(call.name), turn.user, said, shown))
-            shown += "\n" + answer
+            shown += "\n" + readable(answer)
         said += "\n" + turn.user
     return found
 

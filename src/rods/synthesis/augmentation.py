@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rods.flows import readable
 from rods.grounding import occurs, says
 from rods.provenance import Source, leaves
 from rods.synthesis.case import Case, Gate
@@ -123,7 +124,7 @@ def value_unknown_before(case: Case) -> bool:
     task = case.task
     index = next(i for i, turn in enumerate(task.turns) if not turn.ground_truth)
     before = "\n".join(turn.user for turn in task.turns[: index + 1])
-    shown = "\n".join(t for turn in case.gold.responses[: index + 1] for t in turn)
+    shown = "\n".join(readable(t) for turn in case.gold.responses[: index + 1] for t in turn)
     first = sum(len(turn.ground_truth) for turn in task.turns[: index + 1])
     for offset, call in enumerate(task.turns[index + 1].ground_truth):
         tool = case.tools[call.name]

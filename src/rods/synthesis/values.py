@@ -48,7 +48,7 @@ class ValueBank:
                         self._by_kind[kind].append(item)
                         self._by_parameter[call.name, name].append(item)
                     words.update(dict.fromkeys(WORD.findall(str(value))))
-        self.words = sorted({word.lower() for word in words})
+        self.words = sorted({word.lower() for word in words or WORD.findall(" ".join(phrases))})
 
     def parameter(self, tool: str, name: str) -> list[Any]:
         return self._by_parameter.get((tool, name), [])
@@ -135,7 +135,7 @@ class ValueSource:
             count = rng.randint(3, 4) if kind == "numbers" else rng.randint(1, 2)
             scalar = "number" if kind == "numbers" else kind
             items = [self.value(tool, name, scalar, inner, state) for _ in range(count)]
-            return list(dict.fromkeys(items))
+            return list({repr(item): item for item in items}.values())
         if name in entry.choices:
             return rng.choice(entry.choices[name])
         if kind == "flag":

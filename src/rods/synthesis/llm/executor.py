@@ -195,4 +195,9 @@ class LlmExecutor:
 
 
 def _state(session: Session) -> str:
-    return clipped(json.dumps(session.state().data, default=str, ensure_ascii=False), MAX_STATE)
+    data = session.state().data
+    try:
+        text = json.dumps(data, default=str, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys that are no texts, or a cycle
+        text = repr(data)
+    return clipped(text, MAX_STATE)

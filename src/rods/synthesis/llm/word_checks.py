@@ -148,7 +148,7 @@ def _scripts(word: str) -> list[str]:
 def _without_values(words: str, calls: Sequence[Call]) -> str:
     """Words without the calls' values, which may be anything."""
     values = {str(leaf) for call in calls for leaf in leaves(call.arguments)}
-    for value in sorted(filter(None, values), key=len, reverse=True):
+    for value in sorted(filter(None, values), key=lambda text: (-len(text), text)):
         words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", words)
     return words
 

@@ -20,6 +20,7 @@ from rods.synthesis.meaning.data import STATE_NAMES, Entry, Path, scan
 LEAST = 5  # different instances
 VALUES = 3  # different values in them; fewer are equal by chance
 MAX_FIELDS = 40  # of a record that are compared
+MAX_PAIRS = 500_000  # of places in a start state that are compared
 MAX_NAMED = 4  # entries of the same name that are compared
 ENOUGH = 200  # instances that are kept of an equality
 KEY = "<key>"  # stands for an entry's key among its fields
@@ -78,7 +79,7 @@ class Equalities:
             return
         self._seen.add(digest)
         self._learned = None
-        for found, same in _compared(start):
+        for found, same in islice(_compared(start), MAX_PAIRS):
             if not same:
                 self._broken.add(found.equality)
             elif found.equality not in self._broken:
@@ -107,7 +108,7 @@ class Equalities:
         """All places at which a learned equality applies, and whether it holds."""
         learned = self.learned
         patterns = {equality.pattern for equality in learned}
-        for found, same in _compared(start, patterns) if learned else ():
+        for found, same in islice(_compared(start, patterns), MAX_PAIRS) if learned else ():
             if found.equality in learned:
                 yield found, same
 

@@ -39,10 +39,16 @@ def _place(path: Path, name: str) -> Path:
 
 def _put(data: Any, path: Sequence[str], value: Any) -> None:
     *way, last = (part for part in path if part)  # a list in a list has no name
-    for part in way:
-        data = data[int(part) if isinstance(data, list) else _key(data, part)]
-    data[_key(data, last)] = value
+    try:
+        for part in way:
+            data = data[int(part) if isinstance(data, list) else _key(data, part)]
+        data[_key(data, last)] = value
+    except KeyError:  # a name has a slash or is empty; the gate refuses the state
+        return
 
 
 def _key(data: dict[Any, Any], text: str) -> Any:
-    return next(key for key in data if str(key) == text)
+    for key in data:
+        if str(key) == text:
+            return key
+    raise KeyError(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rods.envs.base import Environment
-from rods.reward import TraceError
+from rods.errors import NoProcessError, UserError
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
 from rods.synthesis.meaning.ranges import Ranges
@@ -30,7 +30,9 @@ def learned_from(seeds: Iterable[Task], env: Environment, tools: Mapping[str, To
     for seed in seeds:
         try:
             learned.learn(CallTrace(seed, env))
-        except TraceError:
+        except NoProcessError:
+            raise
+        except UserError:
             continue
     return learned
 

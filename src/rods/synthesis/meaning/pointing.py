@@ -19,7 +19,7 @@ RECENT = re.compile(
 )
 EARLIER = re.compile(r"\b(previous|prior|before the last|earlier)\b", re.IGNORECASE)
 SUPERLATIVE = re.compile(
-    r"\b((cheap|low|high|large|small|big|new|old|long|short|earli|prici|near|close?|fast|slow|heavi"
+    r"\b((cheap|low|high|large|small|big|bigg|hott|cold|warm|thinn|young|deep|rich|new|old|long|short|earli|prici|near|close?|fast|slow|heavi"
     r"|strong|weak|light)e?st|best|worst|most (?!recent)|least)\b",
     re.IGNORECASE,
 )

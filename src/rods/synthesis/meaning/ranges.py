@@ -17,16 +17,18 @@ from math import inf
 from typing import Any, NamedTuple, TypeGuard
 
 from rods.envs.lexicon import GENERIC, stems
+from rods.flows import readable
 from rods.grounding import says, spellings
 from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.trace import CallTrace
 from rods.task import ToolSpec
 
 FEW = 3  # numbers; fewer are drawn from half the lowest to double the highest
+LARGEST = 1e300  # numbers beyond it show no range
 VAGUE = GENERIC | {"amount", "quantit", "count"}  # shares and dollars have the same name
-NUMBER = r"(-?\d+(?:\.\d+)?)"
+NUMBER = r"(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
 RANGE = re.compile(
-    rf"\b(?:between|from)\s+{NUMBER}\b[^.;,\d]{{0,40}}?\b(?:and|to)\s+{NUMBER}\b"
+    rf"\b(?:between|from)\s+{NUMBER}\b[^.;,:\d]{{0,40}}?\b(?:and|to)\s+{NUMBER}\b(?![:.,]?\d)"
     rf"|[\[(]{NUMBER}\s*(?:-|,|to|\.\.)\s*{NUMBER}[\])]",
     re.IGNORECASE,
 )
@@ -76,11 +78,11 @@ class Ranges:
         if documented and all(documented.low <= n <= documented.high for n in used):
             return documented
         known = self._known(tool, parameter)
-        if not known:
+        if not any(known):  # zeros alone show no range
             return None
         low, high = min(known), max(known)
         wide = (high - low) * (1 + 10 / len(known)) if len(known) > 2 else 9 * abs(high)
-        return Range(max(low - wide, min(low, 0)), high + wide, "seed tasks")
+        return Range(low - wide if low < 0 else max(low - wide, 0), high + wide, "seed tasks")
 
     def usual(self, tool: str, parameter: str) -> tuple[float, float] | None:
         """The lowest and highest number that the seed tasks show, within the limits.
@@ -135,7 +137,8 @@ def under(held: Mapping[str, set[float]], parameter: str) -> set[float]:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= LARGEST  # and so neither infinite nor NaN
 
 
 def _names_thing(parameter: str) -> bool:
@@ -145,7 +148,11 @@ def _names_thing(parameter: str) -> bool:
 
 def _shown(number: float, trace: CallTrace, position: int) -> bool:
     """Whether a response before a call holds a number."""
-    return any(says(t, written) for t in trace.flat[:position] for written in spellings(number))
+    return any(
+        says(t, written)
+        for t in map(readable, trace.flat[:position])
+        for written in spellings(number)
+    )
 
 
 def _of_schema(schema: Mapping[str, Any]) -> Range | None:
@@ -164,5 +171,5 @@ def _of_document(description: str) -> Range | None:
     match = RANGE.search(description)
     if match is None:
         return None
-    low, high = (float(part) for part in match.groups() if part is not None)
+    low, high = (float(part.replace(",", "")) for part in match.groups() if part)
     return Range(low, high, "document") if low < high else None

@@ -71,7 +71,7 @@ def _refers(
     """Whether a value must be understood from the words; not if a document or habit gives it."""
     words = trace.words[trace.turns[position]]
     schema = trace.tools[trace.calls[position].name].parameters.get(name, {})
-    documented = stated(leaf, json.dumps(schema))
+    documented = stated(leaf, json.dumps(schema, ensure_ascii=False))
     if not comparable(leaf) or documented or stated(leaf, words, name, schema):
         return False
     if isinstance(leaf, int | float) and abs(leaf) <= SMALL:
