@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -82,6 +82,11 @@ def test_each_template_is_asked_with_an_example_of_its_form() -> None:
         assert json.loads(prompt.example.answer).keys() == schema["properties"].keys()
         if role not in WITHOUT_TEXT:
             assert copied(prompt, shown), role
+
+
+def test_no_verdict_is_a_copy_of_the_example() -> None:
+    for verdict in get_args(forms.Verdict):
+        assert not copied(prompts()["verify"], forms.Judgement(verdict=verdict))
 
 
 @pytest.mark.parametrize("structured", ["schema", "tags", "auto"])

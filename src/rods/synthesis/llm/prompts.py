@@ -12,6 +12,7 @@ answer that has one of its words copies the example (`copied`).
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from functools import cache
@@ -25,6 +26,7 @@ from pydantic import BaseModel
 
 from rods.endpoint.fault import Cause
 from rods.errors import UserError
+from rods.provenance import leaves
 from rods.synthesis.failures import Kind, ModelError, SynthesisError
 
 M = TypeVar("M", bound=BaseModel)
@@ -104,14 +106,20 @@ def _example(path: Path, text: str) -> Example:
 def copied(prompt: Prompt, answer: BaseModel) -> bool:
     """Whether an answer has words of the example that the request does not have.
 
-    These are its invented words, or `COPIED` words in a row.
+    These are its invented words, or `COPIED` words in a row. Words that the form of the answer
+    gives, such as a verdict, are no copy.
     """
     if prompt.example is None:
         return False
-    said = answer.model_dump_json()
+    said = _texts(answer.model_dump())
     invented = _invented(said) - _invented(prompt.user)
-    rows = _rows(said) & _rows(prompt.example.answer) - _rows(prompt.user)
+    given = _rows(prompt.user) | _rows(json.dumps(answer.model_json_schema()))
+    rows = _rows(said) & _rows(_texts(json.loads(prompt.example.answer))) - given
     return bool(invented or rows)
+
+
+def _texts(data: Any) -> str:
+    return " ".join(str(leaf) for leaf in leaves(data))
 
 
 def _invented(text: str) -> set[str]:
