@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from rods.envs.base import Environment, Outcome, Work
 from rods.envs.calls import any_failed, retried
+from rods.envs.state import State
 from rods.reward import GoldTrace, TraceError, judge_turn
 from rods.task import Call, Task
 
@@ -31,20 +32,20 @@ class Ablation:
     needed: bool
 
 
-def ablate(task: Task, env: Environment, gold: GoldTrace) -> list[Ablation]:
+def ablate(
+    task: Task, env: Environment, gold: GoldTrace, states: Sequence[State]
+) -> list[Ablation]:
     """One entry for each of `task.calls`.
 
     Args:
         gold: the task's trace in this environment.
-
-    Raises:
-        TraceError: the environment loses the session in which the ground truth is executed.
+        states: see `call_states`.
     """
     answers = [_without(task, position) for position in range(len(task.calls))]
     outcomes = retried(lambda: _answered(task, env, answers, gold), any_failed)
     turns = len(task.turns)
     rows = [outcomes[i * turns : (i + 1) * turns] for i in range(len(answers))]
-    writes = _writes(task, env)
+    writes = [before != after for before, after in pairwise(states)]
     affected = [_affected(row, position, gold) for position, row in enumerate(rows)]
     needed = [not _passes(row, gold) for row in rows]
     return [Ablation(*found) for found in zip(affected, writes, needed, strict=True)]
@@ -66,16 +67,19 @@ def _answered(
     return outcomes
 
 
-def _writes(task: Task, env: Environment) -> list[bool]:
+def call_states(task: Task, env: Environment) -> tuple[State, ...]:
+    """The state before the ground truth and after each of its calls.
+
+    Raises:
+        TraceError: the environment loses the session in which the ground truth is executed.
+    """
     outcomes = retried(lambda: _watched(task, env), any_failed)
     if lost := next((outcome.lost for outcome in outcomes if outcome.lost), ""):
         raise TraceError(f"task {task.label}: the ground truth cannot be run: {lost}")
-    states = [outcome.state for outcome in outcomes]
-    return [before != after for before, after in pairwise(states)]
+    return tuple(outcome.state for outcome in outcomes if outcome.state is not None)
 
 
 def _watched(task: Task, env: Environment) -> list[Outcome]:
-    """A snapshot before the ground truth and after each of its calls."""
     session = env.open(task)
     snapshots = [Work(session, (call,), None, True) for call in task.calls]
     outcomes = env.execute([Work(session, (), None, True), *snapshots])

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import networkx as nx
 
-from rods.ablation import Ablation, ablate
+from rods.ablation import Ablation, ablate, call_states
 from rods.envs.base import Environment
 from rods.flows import find_links
 from rods.provenance import Source, sources
@@ -97,7 +97,7 @@ def profile(task: Task, env: Environment) -> Profile:
         UserError: see `reward.trusted_trace`.
     """
     gold = trusted_trace(task, env)
-    return profile_of(task, gold, ablate(task, env, gold), env.tools(task))
+    return profile_of(task, gold, ablate(task, env, gold, call_states(task, env)), env.tools(task))
 
 
 def profile_of(

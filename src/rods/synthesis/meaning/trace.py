@@ -8,13 +8,12 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from rods.ablation import Ablation, ablate
-from rods.envs.base import Environment, Work
-from rods.envs.calls import any_failed, retried
+from rods.ablation import Ablation, ablate, call_states
+from rods.envs.base import Environment
 from rods.envs.state import State
 from rods.profile import Profile, Role, profile_of
 from rods.provenance import Source, sources
-from rods.reward import GoldTrace, TraceError, trusted_trace
+from rods.reward import GoldTrace, trusted_trace
 from rods.synthesis.meaning.data import Scan, parsed, scan
 from rods.task import Call, Task, ToolSpec
 
@@ -48,11 +47,7 @@ class CallTrace:
     @cached_property
     def states(self) -> tuple[State, ...]:
         """The state at the start and after each call; from another process it has no data."""
-        outcomes = retried(lambda: _watched(self.task, self.env), any_failed)
-        found = tuple(o.state for o in outcomes if o.state is not None)
-        if len(found) != len(self.calls) + 1:
-            raise TraceError(f"task {self.task.label}: the ground truth cannot be run again")
-        return found
+        return call_states(self.task, self.env)
 
     @cached_property
     def loaded(self) -> State:
@@ -82,7 +77,7 @@ class CallTrace:
 
     @cached_property
     def ablations(self) -> list[Ablation]:
-        return ablate(self.task, self.env, self.gold)
+        return ablate(self.task, self.env, self.gold, self.states)
 
     @cached_property
     def profile(self) -> Profile:
@@ -113,12 +108,3 @@ class CallTrace:
             return here if answered else f"{before}\n{here}"
 
         return list(accumulate(range(len(self.task.turns)), joined, initial=""))[1:]
-
-
-def _watched(task: Task, env: Environment) -> list[Any]:
-    """A snapshot before the ground truth and after each of its calls."""
-    session = env.open(task)
-    calls = [Work(session, (call,), None, True) for call in task.calls]
-    outcomes = env.execute([Work(session, (), None, True), *calls])
-    session.close()
-    return outcomes
