@@ -105,7 +105,7 @@ class Hostile:
         self.done: Counter[str] = Counter()
 
     def __call__(self, request: dict[str, Any]) -> Reply:
-        system, user = (message["content"] for message in request["messages"])
+        system, *_, user = (message["content"] for message in request["messages"])
         with self.lock:
             rng = random.Random(self.rng.getrandbits(64))
         role = role_of(system)

@@ -25,7 +25,7 @@ class Bad:
         self.speak, self.parent = speak, list[str]()
 
     def __call__(self, request: dict[str, Any]) -> Reply:
-        system, user = (message["content"] for message in request["messages"])
+        system, *_, user = (message["content"] for message in request["messages"])
         role = role_of(system)
         if role == "plan":
             part = user.split("ITS FUNCTIONS")[0]

@@ -33,7 +33,7 @@ def spoken() -> set[tuple[str, tuple[str, ...]]]:
 
 def knowing(request: dict[str, Any]) -> Reply:
     """A model that knows which words belong to which calls."""
-    system, user = (message["content"] for message in request["messages"])
+    system, *_, user = (message["content"] for message in request["messages"])
     role, answer = role_of(system), competent(system, user, random.Random(1))
     if role == "verify":
         found = re.findall(r"^QUERY: (.*)$", user, re.M)[0], calls(user, "CALL")
@@ -55,7 +55,7 @@ def judged(user: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def yes(request: dict[str, Any]) -> Reply:
     """A model that writes well and finds everything right."""
-    system, user = (message["content"] for message in request["messages"])
+    system, *_, user = (message["content"] for message in request["messages"])
     if role_of(system) == "judge":
         return Reply('{"decision": "accept", "fail_reason": ""}')
     return Reply(json.dumps(competent(system, user, random.Random(1))))
@@ -63,7 +63,7 @@ def yes(request: dict[str, Any]) -> Reply:
 
 def parrot(request: dict[str, Any]) -> Reply:
     """A model that repeats the example."""
-    return Reply(request["messages"][0]["content"].rsplit("ANSWER:\n", 1)[1])
+    return Reply(request["messages"][2]["content"])
 
 
 def probed(rods: Any, script: Any, *more: object) -> dict[str, Any]:

@@ -91,17 +91,18 @@ def test_no_verdict_is_a_copy_of_the_example() -> None:
 
 @pytest.mark.parametrize("structured", ["schema", "tags", "auto"])
 def test_the_example_is_shown_in_the_form_that_is_asked_for(structured: str) -> None:
-    said: list[str] = []
+    said: list[dict[str, Any]] = []
 
     def script(request: dict[str, Any]) -> Reply:
-        said.append(request["messages"][0]["content"])
+        said.extend(request["messages"])
         return Reply('{"query": "Go."}' if structured != "tags" else "<query>Go.</query>")
 
     with ScriptedEndpoint(script) as server:
         asked = endpoint(server.url, structured=structured)
         assert asked.ask(prompts()["query"], forms.Query).query == "Go."
-    request, answer = said[0].split("EXAMPLE of a request")[1].split("\nANSWER:\n")
-    assert "feed_glowmoth" in request
+    assert [turn["role"] for turn in said] == ["system", "user", "assistant", "user"]
+    assert "feed_glowmoth" in said[1]["content"]
+    answer = said[2]["content"]
     if structured == "tags":
         assert "Quillo" in parse_tags(answer, forms.Query)["query"]
     else:

@@ -86,6 +86,8 @@ def spellings(value: Any) -> Iterator[str]:
         if value == int(value):
             yield str(int(value))
             yield f"{int(value):,}"
+            yield f"{int(value)}.00"  # an amount of money
+            yield f"{int(value):,}.00"
             yield from _in_words(int(value))
         else:
             yield f"{value:,}"

@@ -19,7 +19,9 @@ class Structure(NamedTuple):
         schema: the field `response_format`; None if the form is only asked for in words.
         words: the form in words, which the system message gets if there is no schema or the server
             does not take it; "" if the form is only asked for by the schema.
-        shown: what the system message gets if there is a schema, such as an example.
+        shown: what the system message gets if there is a schema.
+        example: a request and its answer, as two turns before the question, if there is a schema.
+        example_in_words: the same, if there is none.
         heeded: whether an answer to a request with a schema has the form; otherwise the question is
             asked again in words.
     """
@@ -27,6 +29,8 @@ class Structure(NamedTuple):
     schema: dict[str, Any] | None
     words: str = ""
     shown: str = ""
+    example: tuple[str, str] | None = None
+    example_in_words: tuple[str, str] | None = None
     heeded: Callable[[ChatAnswer], bool] = lambda answer: True
 
 
@@ -169,7 +173,11 @@ class RequestForm(NamedTuple):
         if messages and messages[0].get("role") == "system":
             system = str(messages.pop(0).get("content") or "")
         if structure:
-            system += structure.shown if self.schema and structure.schema else structure.words
+            schema = self.schema and structure.schema
+            system += structure.shown if schema else structure.words
+            example = structure.example if schema else structure.example_in_words
+            turns = zip(("user", "assistant"), example or (), strict=False)
+            messages[:0] = [{"role": role, "content": text} for role, text in turns]
         if not system:
             return messages
         if self.system:

@@ -22,13 +22,7 @@ Answer in exactly this form and write nothing else. Inside a block write &lt; fo
 """
 JSON = """
 
-Answer with one JSON object of the form that the example shows, and write nothing else."""
-EXAMPLE = """
-
-EXAMPLE of a request and its answer, with other tools. Use its form and nothing of its content.
-{request}
-ANSWER:
-{answer}"""
+Answer with one JSON object, and write nothing else."""
 
 
 def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) -> ChatRequest:
@@ -45,25 +39,26 @@ def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) 
         return bool(found.objects or found.blocks or found.fault or not found.words)
 
     schema = None if config.structured == "tags" else response_format(answer)
-    shown, tagged = _examples(prompt, answer)
-    words = "" if config.structured == "schema" else TAGS + form(answer) + tagged
+    words = "" if config.structured == "schema" else TAGS + form(answer)
     turns = (("system", prompt.system), ("user", prompt.user))
     messages = [{"role": role, "content": text} for role, text in turns]
-    structure = Structure(schema, words, shown, heeded)
+    shown = JSON if prompt.example else ""
+    structure = Structure(schema, words, shown, *_examples(prompt, answer), heeded)
     return ChatRequest(messages, structure=structure, role=prompt.role)
 
 
-def _examples(prompt: Prompt, answer: type[BaseModel]) -> tuple[str, str]:
+def _examples(
+    prompt: Prompt, answer: type[BaseModel]
+) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
     """The prompt's example with its answer in JSON, and with its answer in tags."""
     if prompt.example is None:
-        return "", ""
+        return None, None
     request, text = prompt.example
     try:
         made = answer.model_validate_json(text, by_alias=True, by_name=True)
     except ValidationError as error:
         raise UserError(f"{prompt.role}.j2: block 'example': {first_problem(error)}") from None
-    in_json = JSON + EXAMPLE.format(request=request, answer=text)
-    return in_json, EXAMPLE.format(request=request, answer=to_tags(made))
+    return (request, text), (request, to_tags(made))
 
 
 def words_of(answer: ChatAnswer) -> str:
