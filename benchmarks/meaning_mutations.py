@@ -22,6 +22,8 @@ from rods.grounding import choices
 from rods.task import Call, Task
 
 POINTERS = ("that one", "one of those", "the one I mean", "it", "the right one")
+ALSO_SAID = {"Buy": ("purchase", "acquire")}
+SIGNED = ("tags", "mentions")  # their documents say that a value starts with # or @
 FAR = 25  # times the largest number that the seed tasks have for a parameter
 # Calls of which the second undoes the first; {} is a new name.
 UNDOING = (
@@ -157,7 +159,8 @@ def wrong_form(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
     """The words say another value than the call takes, in an everyday form.
 
     Faulty since the words are wrong: the day before, "forty-eight" for 49, "rear right" for
-    rear_left, "unlock" for a lock. The right value is nowhere in the words or responses before.
+    rear_left, "purchase" for Sell, "unlock" for a lock, "secure" to unlock, another tag. The right
+    value is nowhere in the words or responses before.
     """
     made = list(_forms(task, m, rng, wrong=True))
     if not made:
@@ -206,10 +209,10 @@ def _forms(
         for position, call in enumerate(turn.ground_truth):
             flag = call.arguments.get("unlock")
             if locks == 1 and call.name == "lockDoors" and isinstance(flag, bool):
-                said = "unlock" if flag != wrong else "lock"
+                said = "unlock" if flag != wrong else rng.choice(("lock", "secure"))
                 user = re.sub(r"\b(un)?lock\b", said, turn.user, flags=re.IGNORECASE)
                 changed = user != turn.user
-                if changed == wrong and re.search(r"\b(un)?lock\b", turn.user, re.IGNORECASE):
+                if (changed or not wrong) and re.search(r"\b(un)?lock\b", turn.user, re.IGNORECASE):
                     yield Place(index, position, "unlock", flag), user, said
 
 
@@ -225,7 +228,10 @@ def _form(place: Place, m: Materials, task: Task, rng: random.Random, wrong: boo
     if isinstance(leaf, str) and leaf in (closed := choices(schema)):
         others = [c for c in closed if c != leaf] if wrong else [leaf]
         chosen = str(rng.choice(others)) if others else ""
-        return chosen.replace("_", " ").lower() if "_" in chosen or chosen.istitle() else None
+        forms = (chosen.replace("_", " ").lower(), *ALSO_SAID.get(chosen, ()))
+        return rng.choice(forms) if "_" in chosen or chosen.istitle() else None
+    if place.name in SIGNED and re.fullmatch(r"[#@]\w+", str(leaf)):
+        return f"{leaf[1:]}{'More' if wrong else ''}"
     return None
 
 

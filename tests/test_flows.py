@@ -161,6 +161,71 @@ def test_a_chain_over_all_kinds_of_responses(rods, tmp_path: Path, monkeypatch) 
     assert found["edges"] == [[at, at + 1, "value"] for at in range(4)] and found["depth"] == 5
 
 
+RETAIL_START = """
+    Retail:
+      users:
+        ann_lee_1001:
+          first: Ann
+          last: Lee
+          zip: "92107"
+          payment_methods: {gift_card_66: {balance: 35.0}, credit_card_60: {last_four: "6976"}}
+          orders: ["#W8955613", "#W4250821"]
+      orders:
+        "#W8955613":
+          status: delivered
+          items:
+          - {name: Shirt, product_id: "8800123", item_id: "4711001", price: 22.5}
+          - {name: Lamp, product_id: "8800456", item_id: "4711003", price: 41.75}
+        "#W4250821": {status: pending, items: []}
+      products:
+        "8800123": {variants: {"4711001": {size: S}, "4711002": {size: L}}}
+        "8800456": {variants: {"4711003": {color: red}, "4711004": {color: blue}}}
+"""
+LOOK_UP = """
+    - find_user_id_by_name_zip(first_name='Ann', last_name='Lee', zip='92107')
+    - get_user_details(user_id='ann_lee_1001')
+    - get_order_details(order_id='#W8955613')
+"""
+RETAIL = {
+    "return": (
+        """
+    - "return_delivered_order_items(order_id='#W8955613', item_ids=['4711001', '4711003'],
+      payment_method_id='credit_card_60')"
+""",
+        # The items from the order, the card from the user.
+        [[0, 1], [1, 2], [1, 3], [2, 3]],
+        4,
+    ),
+    "exchange": (
+        """
+    - get_product_details(product_id='8800123')
+    - get_product_details(product_id='8800456')
+    - "exchange_delivered_order_items(order_id='#W8955613', item_ids=['4711001', '4711003'],
+      new_item_ids=['4711002', '4711004'], payment_method_id='credit_card_60')"
+""",
+        # Both products from the order, of each the old and the new item, the card from the user.
+        [[0, 1], [1, 2], [1, 5], [2, 3], [2, 4], [3, 5], [4, 5]],
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETAIL)
+def test_chains_of_retail_tools(name: str, rods, tmp_path: Path, monkeypatch) -> None:
+    calls, edges, depth = RETAIL[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    turn = f"  turns:\n  - user: I am Ann Lee, 92107. Please {name} shirt and lamp.\n    calls:"
+    task = f"- id: {name}\n  start:{RETAIL_START}{turn}{LOOK_UP.rstrip()}{calls}"
+    (tmp_path / "tasks.yaml").write_text(task)
+    own = ("--env", "retail_tools:Retail", "--tasks", "tasks.yaml")
+    done = rods("profile", name, *own, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["edges"] == [[*edge, "value"] for edge in edges]
+    assert found["depth"] == depth
+
+
 keys = st.sampled_from("abc")
 scalars = (
     st.none() | st.booleans() | st.integers(-20, 20) | st.floats() | st.text("xy1W ", max_size=5)

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rods.envs.bfcl import BfclEnvironment
+from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.grounding import all_stated, says, stated
 from rods.provenance import Source, leaves, sources
+from rods.reward import gold_trace
 from rods.task import Call, Task, Turn
 
 TOLD = [
@@ -69,7 +72,17 @@ def test_a_call_does_not_see_its_own_response() -> None:
     assert sources(task, [["late"]], {}) == [{"a": Source.NOWHERE}]
 
 
+TAGS = {"type": "array", "description": "Tags of the tweet. A tag should start with #."}
+USERS = {"type": "array", "description": "Users. A name begins with '@'."}
 FORMS = [
+    ("", "leave the resolution as an empty string", "resolution", {}),
+    ("#RoadTrip", "tag it RoadTrip", "tags", TAGS),
+    ("@Jerry", "post it, mentioning Jerry", "mentions", USERS),
+    ("Buy", "purchase 49 shares", "order_type", {"enum": ["Buy", "Sell"]}),
+    ("buy", "I am acquiring 49 shares", "order_type", {"enum": ["buy", "sell"]}),
+    (False, "please secure the doors", "unlock", {"type": "boolean"}),
+    (True, "please secure it", "lock_doors", {"type": "boolean"}),
+    ("secure", "use the secure mode", "mode", {"enum": ["secure", "open"]}),
     (False, "please lock the doors", "unlock", {"type": "boolean"}),
     (True, "turn the alerts on", "disable_alerts", {"type": "boolean"}),
     ("rear_left", "open the rear left door", "door", {"enum": ["rear_left", "rear_right"]}),
@@ -87,6 +100,17 @@ FORMS = [
     ("Call me at noon", "send Ann the message: Call me at noon", "text", {}),
 ]
 OTHERS = [
+    ("", "leave the folder empty", "resolution", {}),
+    ("#RoadTrip", "tweet about the road trip", "tags", TAGS),
+    ("#RoadTrip", "tag it RoadTrip2", "tags", TAGS),
+    ("#RoadTrip", "tag it RoadTrip", "tags", {}),
+    ("@Jerry", "mention Tom", "mentions", TAGS),
+    ("@Jerry", "mention Jerry", "mentions", TAGS),
+    ("Sell", "purchase 49 shares", "order_type", {"enum": ["Buy", "Sell"]}),
+    ("buy", "acquire 49 shares", "mode", {"enum": ["buy", "acquire"]}),
+    ("Buy", "sell the shares that I purchased", "order_type", {"enum": ["Buy", "Sell"]}),
+    (True, "secure the doors", "unlock", {"type": "boolean"}),
+    (False, "secure the car and unlock the doors", "unlock", {"type": "boolean"}),
     ("summary of the project.", "Send the summary of the project.", "text", {}),
     ("AAPL", "buy aapl", "symbol", {}),
     ("W1001", "cancel w1001", "order_id", {}),
@@ -107,6 +131,25 @@ def test_forms_that_people_use(value: object, text: str, name: str, schema: dict
 @pytest.mark.parametrize(("value", "text", "name", "schema"), OTHERS)
 def test_what_is_another_value(value: object, text: str, name: str, schema: dict) -> None:
     assert not stated(value, text, name, schema)
+
+
+@pytest.mark.parametrize(
+    ("number", "tool", "name"),
+    [
+        (127, "place_order", "order_type"),  # "Let's acquire 150 shares"
+        (80, "lockDoors", "unlock"),  # "Please secure all doors"
+        (151, "post_tweet", "tags"),  # "hashtags 'TravelUpdate' and 'BusinessTrip'"
+        (18, "post_tweet", "mentions"),  # "mentioning Jerry"
+        (196, "resolve_ticket", "resolution"),  # "Leave resolution with empty string."
+    ],
+)
+def test_forms_of_the_benchmark(number: int, tool: str, name: str) -> None:
+    task, env = benchmark_tasks()[f"multi_turn_base_{number}"], BfclEnvironment()
+    found = sources(task, gold_trace(task, env).responses, tool_specs())
+    (source,) = [
+        row[name] for row, call in zip(found, task.calls, strict=True) if call.name == tool
+    ]
+    assert source is Source.HERE
 
 
 def test_all_of_a_closed_set() -> None:

@@ -2,8 +2,9 @@
 
 Ids, names, amounts and free texts count only as they are. Dates, numbers, truth values and the
 words of a closed set also count as a person says them: "October 7, 2027" for 2027-10-07,
-"forty-nine" for 49, "lock the doors" for unlock=False, "rear left" for rear_left, "all the doors"
-for a list of them.
+"forty-nine" for 49, "lock the doors" or "secure the doors" for unlock=False, "rear left" for
+rear_left, "purchase" for Buy, "all the doors" for a list of them. So do a tag or a user name
+without the sign that the document of the parameter requires, and "an empty string".
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ LISTED = re.compile(
     r"(?:\[Enum\]|\boptions(?: are)?|\bone of)\s*:?\s*(.*)", re.DOTALL | re.IGNORECASE
 )
 SLASHED = re.compile(r"\((\w+(?:/\w+)+)\)")
+SIGNED = re.compile(r"\b(?:start|begin)s? with (?:an? )?[\"'`]?([#@])")
+EMPTY = re.compile(r"\bempty (?:string|text)\b", re.IGNORECASE)
+# Stems of other words that people use, each with the stem of the word that it means. They do not
+# count in a text with a word of the opposite: "sell what I purchased", "secure and unlock it".
+MEANT = {
+    stem(word): stem(meant)
+    for word, meant in (("purchase", "buy"), ("acquire", "buy"), ("secure", "lock"))
+}
 REVERSING = re.compile(r"^(?:un|dis|de|non)")
 WRITTEN_OUT = 1_000_000  # whole numbers up to this size are also looked for in words
 FREE = 3  # words from which on a text counts as one to be written as it is
@@ -138,13 +147,21 @@ def _written(value: str, text: str) -> bool:
 
 def _said(value: str, text: str, schema: Schema) -> bool:
     """Whether a text has another form of a string."""
+    if not value:
+        return bool(EMPTY.search(text))
+    signed = SIGNED.search(str(schema.get("description", "")))
+    if signed and value.startswith(signed[1]):
+        return says(text, value[1:])
     if date := DATE.fullmatch(value):
         year, month, day = map(int, date.groups())
         return _dated(year, month, day, text)
     if value == "..":
         return bool(PARENT.search(text))
-    if value in choices(schema):
+    if value in (closed := choices(schema)):
         wanted, words = _words(value), _words(text)
+        others = {word for item in closed if item != value for word in _words(str(item))}
+        if others.isdisjoint(words):
+            words = [word if word in wanted else MEANT.get(word, word) for word in words]
         return bool(wanted) and any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
     plain = WORD.fullmatch(value) and not value.isupper() and len(value) > 2
     return bool(plain) and says(text.lower(), value.lower())
@@ -159,13 +176,14 @@ def _flagged(value: bool, name: str, text: str) -> bool:
     verb = next(iter(PARTS.findall(name)), "").lower()
     root = REVERSING.sub("", verb) if len(verb) > 4 else verb
     spoken = [part.lower() for part in PARTS.findall(text)]
-    plain = stem(root) in map(stem, spoken)
+    stemmed = [stem(word) for word in spoken]
     reversed_ = any(REVERSING.match(w) and stem(REVERSING.sub("", w)) == stem(root) for w in spoken)
+    plain = stem(root) in stemmed or (not reversed_ and stem(root) in map(MEANT.get, stemmed))
     if root != verb and (reversed_ or plain):
         return reversed_ if value else plain
     if root == verb and reversed_:
         return plain or not value
-    return bool(stems(name) & stems(text))
+    return plain or bool(stems(name) & stems(text))
 
 
 def _dated(year: int, month: int, day: int, text: str) -> bool:
