@@ -62,7 +62,6 @@ def find_links(calls: Sequence[Call], responses: Sequence[Sequence[str]]) -> lis
         responses: by turn.
     """
     flat = [text for turn in responses for text in turn]
-    produced: dict[Any, tuple[int, str]] = {}
     said: set[Any] = set()
     links: list[Link] = []
     for position, call in enumerate(calls):
@@ -71,15 +70,12 @@ def find_links(calls: Sequence[Call], responses: Sequence[Sequence[str]]) -> lis
             token = _token(value)
             if token is None or token in said:
                 continue
-            source = produced.get(token) or _in_texts(value, flat[:position])
+            source = _in_fields(token, flat[:position]) or _in_texts(value, flat[:position])
             if source is not None:
                 link = Link(*source, position, parameter)
                 found[link.producer, link.key, parameter] = link
         links += found.values()
         said.update(token for _, value in parts(call.arguments) if (token := _token(value)))
-        for key, value in reversed([*spots(flat[position])]):
-            if (token := _token(value)) is not None:
-                produced[token] = position, key
     return links
 
 
@@ -176,6 +172,20 @@ def _identified(value: dict[str, Any]) -> bool:
     """
     records = all(isinstance(inner, dict) for inner in value.values())
     return bool(value) and (records or all(re.search(r"\d|[^\w]", key) for key in value))
+
+
+def _in_fields(token: Any, responses: Sequence[str]) -> tuple[int, str] | None:
+    """The latest response that has a value as a field, an item or a key, and its place there."""
+    for position in reversed(range(len(responses))):
+        if (key := _places(responses[position]).get(token)) is not None:
+            return position, key
+    return None
+
+
+@lru_cache(maxsize=256)
+def _places(response: str) -> dict[Any, str]:
+    """The first place of each value of a response, by what values are compared by."""
+    return {_token(value): place for place, value in reversed(spots(response))}
 
 
 def _in_texts(value: Any, responses: Sequence[str]) -> tuple[int, str] | None:

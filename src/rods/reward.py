@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from rods.envs.base import Environment, Work
 from rods.envs.calls import TRIES
-from rods.envs.state import State
+from rods.envs.state import State, shared
 from rods.errors import NoProcessError, UserError
 from rods.task import Task
 
@@ -92,7 +92,7 @@ def gold_trace(task: Task, env: Environment) -> GoldTrace:
     with closing(env.open(task)) as session:
         steps = [Work(session, turn.ground_truth, None, True) for turn in task.turns]
         outcomes = env.execute(steps)
-    states = tuple(o.state for o in outcomes if o.state is not None)
+    states = tuple(shared(o.state for o in outcomes if o.state is not None))
     if len(states) < len(task.turns):
         why = next(o.lost for o in outcomes if o.state is None)
         raise UserError(f"task {task.label}: the ground truth cannot be run: {why}")

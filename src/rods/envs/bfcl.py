@@ -25,6 +25,7 @@ from rods.task import Call, Task, ToolSpec
 
 STATELESS = {"MathAPI"}
 PLAIN = (dict, list, set)
+SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 class BfclEnvironment:
@@ -143,14 +144,16 @@ def _own(instance: Any) -> None:
 
 
 def _copy(instances: dict[str, Any]) -> dict[str, Any]:
-    """A deep copy; random generators are cloned by their state, which is far cheaper."""
+    """A deep copy; tables and random generators are copied by faster means."""
     memo: dict[int, Any] = {}
-    for instance in instances.values():
-        for value in vars(instance).values():
-            if isinstance(value, random.Random):
-                clone = random.Random()
-                clone.setstate(value.getstate())
-                memo[id(value)] = clone
+    values = [value for instance in instances.values() for value in vars(instance).values()]
+    tables = [value for value in values if isinstance(value, PLAIN)]
+    memo.update(zip(map(id, tables), deep_copy(tables), strict=True))
+    for value in values:
+        if isinstance(value, random.Random):
+            clone = random.Random()
+            clone.setstate(value.getstate())
+            memo[id(value)] = clone
     return copy.deepcopy(instances, memo)
 
 
@@ -168,6 +171,10 @@ def _text(result: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Files and directories as plain data that are equal if the simulator's objects are."""
+    if type(value) in SCALARS:  # most of a state; it is copied for every call
+        return value
+    if type(value) is dict:
+        return {k: v if type(v) in SCALARS else _plain(v) for k, v in value.items()}
     if hasattr(value, "contents"):
         children = {name: _plain(item) for name, item in value.contents.items()}
         return ("directory", value.name, children)

@@ -51,6 +51,17 @@ class State:
         return self._digest
 
 
+def shared(states: Iterable[State]) -> list[State]:
+    """The states in order; one that is equal to the state before it is that same object.
+
+    Their data is kept once, and their digest is computed once.
+    """
+    found: list[State] = []
+    for state in states:
+        found.append(found[-1] if found and state == found[-1] else state)
+    return found
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether plain data are equal, where nan equals nan; if and only if, `encode` gives one text.
 
@@ -120,6 +131,8 @@ def serialised(value: Any) -> Any:
 
 
 def _canonical(value: Any) -> Any:
+    if type(value) is str or type(value) is int or value is None:  # most of the data
+        return value
     if isinstance(value, dict):
         if all(type(key) is str and key[:1] != "\0" for key in value):
             return {key: _canonical(item) for key, item in value.items()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rods.envs.base import Environment, Session
-from rods.envs.state import State
+from rods.envs.state import State, shared
 from rods.errors import UserError
 from rods.flows import values_at
 from rods.synthesis.failures import History, Kind, SynthesisError
@@ -90,7 +90,7 @@ def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> 
     """
     session = opened(plan, start, env)
     try:
-        digests = [session.state().digest]
+        states = [session.state()]
         done: list[Done] = []
         calls, responses = [], []
         for steps in plan.turns:
@@ -99,10 +99,11 @@ def carry_out(plan: Plan, start: dict[str, Any], env: Environment, do: Doer) -> 
                 done.append(do(step, session, done))
             calls.append(tuple(c for c, _ in done[first:]))
             responses.append(tuple(r for _, r in done[first:]))
-            digests.append(session.state().digest)
+            states.append(session.state())
     finally:
         session.close()
-    return Executed(plan, start, tuple(calls), tuple(responses), tuple(digests))
+    digests = tuple(state.digest for state in shared(states))
+    return Executed(plan, start, tuple(calls), tuple(responses), digests)
 
 
 def opened(plan: Plan, start: dict[str, Any], env: Environment) -> Session:
@@ -174,9 +175,10 @@ def _linked(
         alone = len(found) == 1
         fixed[place] = [v for values in found for v in _some(values, place, source.rng, alone)]
     if not step.sources:  # a fresh plan has links where the seed tasks have them
+        flows = [flow for flow in graph.flows if flow[2] == name]
         for call, response in reversed(record.done):
-            for producer, key, consumer, parameter in graph.flows:
-                if (producer, consumer) == (call.name, name) and parameter not in fixed:
+            for producer, key, _, parameter in flows:
+                if producer == call.name and parameter not in fixed:
                     found = values(parameter, response, key)
                     if found and source.rng.random() < LINKED:
                         fixed[parameter] = _some(found, parameter, source.rng)

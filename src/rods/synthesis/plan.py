@@ -15,10 +15,10 @@ from itertools import accumulate, pairwise
 
 from rods.envs.base import Environment
 from rods.flows import Link, find_links
-from rods.profile import Profile, profile
-from rods.reward import trusted_trace
+from rods.profile import Profile
 from rods.synthesis.augment import base_form
 from rods.synthesis.failures import History, Kind, SynthesisError
+from rods.synthesis.meaning.trace import CallTrace
 from rods.synthesis.stages import Plan, PlannedCall
 from rods.synthesis.toolgraph import UNPLANNED, ToolGraph, components, fragment_of
 from rods.task import Task
@@ -86,8 +86,9 @@ class ProgramPlanner:
     def _analysed(self, task: Task) -> tuple[Task, int | None, Profile, list[Link]]:
         if task.id not in self._known:
             base, augmented = base_form(task)
-            links = find_links(base.calls, trusted_trace(base, self.env).responses)
-            self._known[task.id] = base, augmented, profile(base, self.env), links
+            trace = CallTrace(base, self.env)
+            links = find_links(base.calls, trace.responses)
+            self._known[task.id] = base, augmented, trace.profile, links
         return self._known[task.id]
 
 

@@ -55,8 +55,11 @@ class StartStates:
             if not known:
                 continue
             needed = {tool for tool in tools if self._owners[tool] == name}
-            most = max(len(needed & used.keys()) for _, used in known)
-            entry, used = source.rng.choice([k for k in known if len(needed & k[1].keys()) == most])
+            shares = [len(needed & used.keys()) for _, used in known]
+            most = max(shares)
+            entry, used = source.rng.choice(
+                [k for k, share in zip(known, shares, strict=True) if share == most]
+            )
             if entry is None:
                 continue
             entry = deep_copy(entry)

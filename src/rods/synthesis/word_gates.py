@@ -79,11 +79,12 @@ def _distinctive(leaf: Any) -> bool:
 def no_code_names(case: Case) -> bool:
     """The words have no name of a tool or parameter, except as a value."""
     names = {n for tool in case.tools.values() for n in (tool.name, *tool.parameters)}
-    coded = {name for name in names if CODE_NAME.search(name)}
     values = {str(v) for c in case.task.calls for a in c.arguments.values() for v in leaves(a)}
     for turn in case.task.turns:
         words = {word.strip("_") for word in re.findall(r"\w+", turn.user)}
-        if (words & coded) - values or re.search(rf"\b({'|'.join(names)})\(", turn.user):
+        if any(map(CODE_NAME.search, (words & names) - values)):
+            return False
+        if not names.isdisjoint(re.findall(r"(\w+)\(", turn.user)):
             return False
     return True
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
+from rods.envs.bfcl_mends import deep_copy
 from rods.synthesis.meaning.data import Path
 from rods.synthesis.meaning.equalities import KEY, Equalities
 
@@ -17,7 +17,7 @@ def with_equalities(start: Any, equalities: Equalities) -> Any:
 
     Keys are not changed.
     """
-    made = copy.deepcopy(start)
+    made = deep_copy(start)
     for _ in range(ROUNDS):
         broken = [b for b in equalities.broken(made) if b.equality.name != KEY]
         done: set[frozenset[Path]] = set()

@@ -105,17 +105,20 @@ class Ranges:
 
     def outside(self, trace: CallTrace) -> list[OutOfRange]:
         """Numbers of a task that nothing shows to be possible."""
-        held = named_numbers(trace.loaded.data)
+        amounts = [
+            (position, name, value)
+            for position, call in enumerate(trace.calls)
+            for name, value in call.arguments.items()
+            if _is_number(value) and not _names_thing(name)
+        ]
+        held = named_numbers(trace.loaded.data) if amounts else {}
         found = []
-        for position, call in enumerate(trace.calls):
-            for name, value in call.arguments.items():
-                if not _is_number(value) or _names_thing(name) or value in under(held, name):
-                    continue
-                limits = self.of(call.name, name)
-                if limits is None or _shown(value, trace, position):
-                    continue
-                if not limits.low <= value <= limits.high:
-                    found.append(OutOfRange(position, name, value, limits))
+        for position, name, value in amounts:
+            limits = self.of(trace.calls[position].name, name)
+            if limits is None or limits.low <= value <= limits.high:
+                continue
+            if value not in under(held, name) and not _shown(value, trace, position):
+                found.append(OutOfRange(position, name, value, limits))
         return found
 
 

@@ -43,20 +43,21 @@ class Reference(NamedTuple):
 def references(trace: CallTrace) -> list[Reference]:
     """All references of a task, each with the values that its words could mean."""
     known: list[Mention] = []
+    read = 0  # calls whose mentions are known; most tasks need those of few calls
     found = []
-    referring = [
-        [name for name, source in by_name.items() if Source.HERE < source < Source.NOWHERE]
-        for by_name in trace.sources
-    ]
-    last = max((position for position, names in enumerate(referring) if names), default=-1)
-    for position, call in enumerate(trace.calls[: last + 1]):
+    for position, call in enumerate(trace.calls):
         turn = trace.turns[position]
-        for name in referring[position]:
+        for name, source in trace.sources[position].items():
+            if not Source.HERE < source < Source.NOWHERE:
+                continue
             for leaf in leaves(call.arguments[name]):
-                if _refers(trace, position, name, leaf, known):
+                if _given(trace, position, name, leaf):
+                    continue
+                known += (m for at in range(read, position) for m in mentions(trace, at))
+                read = position
+                if _refers(name, leaf, known):
                     rivals = _rivals(trace, position, name, leaf, known)
                     found.append(Reference(turn, position, name, (leaf, *rivals)))
-        known += mentions(trace, position)
     return found
 
 
@@ -65,15 +66,17 @@ def ambiguous_references(trace: CallTrace) -> list[Reference]:
     return [found for found in references(trace) if found.ambiguous]
 
 
-def _refers(
-    trace: CallTrace, position: int, name: str, leaf: Any, known: Sequence[Mention]
-) -> bool:
-    """Whether a value must be understood from the words; not if a document or habit gives it."""
+def _given(trace: CallTrace, position: int, name: str, leaf: Any) -> bool:
+    """Whether a document or the words state a value, or it can identify nothing."""
     words = trace.words[trace.turns[position]]
     schema = trace.tools[trace.calls[position].name].parameters.get(name, {})
     documented = stated(leaf, json.dumps(schema, ensure_ascii=False))
-    if not comparable(leaf) or documented or stated(leaf, words, name, schema):
-        return False
+    return not comparable(leaf) or documented or stated(leaf, words, name, schema)
+
+
+def _refers(name: str, leaf: Any, known: Sequence[Mention]) -> bool:
+    """Whether a value that nothing states must be understood from the words; not if habit gives
+    it."""
     if isinstance(leaf, int | float) and abs(leaf) <= SMALL:
         return any(m.value == leaf and stems(m.kind) & stems(name) for m in known)
     return True
@@ -91,9 +94,10 @@ def _rivals(
     }
     if len(taken) > 1 and refers_to_each(words):  # "copy all of them" refers to each
         return []
-    own = [m for m in known if str(m.value) == str(leaf)]
+    text = str(leaf)
+    own = [m for m in known if str(m.value) == text]
     if not own:
-        return [v for v in _in_text(str(leaf), trace.flat[:position]) if v not in taken]
+        return [v for v in _in_text(text, trace.flat[:position]) if v not in taken]
     related = [m for m in own if stems(m.kind) & (stems(name) - GENERIC)] or own
     kinds = {m.kind for m in related}
     others: dict[str, list[Mention]] = {}
