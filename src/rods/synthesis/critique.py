@@ -7,7 +7,7 @@ them, and it can only refuse.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rods.envs.base import Environment
@@ -68,6 +68,10 @@ class Critic:
         for task in held_out:
             self._held_out.add(task)
         self._profiles: dict[str, Profile] = {}
+
+    def know(self, profiles: Mapping[str, Profile]) -> None:
+        """Use these profiles of parents, by id, which were computed before."""
+        self._profiles |= profiles
 
     def in_environment(self, env: Environment) -> Critic:
         """The same critic, which runs tasks in another environment with the same tools."""

@@ -44,6 +44,12 @@ class ProgramPlanner:
         base, _, phi, links = self._analysed(seed)
         self.graph.learn(base, links, phi)
 
+    @property
+    def profiles(self) -> dict[str, Profile]:
+        """The profiles of the seed tasks that have the base form, by their id."""
+        known = self._known.items()
+        return {name: phi for name, (base, _, phi, _) in known if base.id == name}
+
     def plan(self, parent: Task, history: History, rng: random.Random, *, keep: bool) -> Plan:
         """See `stages.Planner`.
 

@@ -97,4 +97,5 @@ def program_pipeline(
     """
     turns, learned = critic.limits.turns, critic.learned
     stages = ProgramStages(env, tools, seeds, turns, visible, voice, learned)
+    critic.know(stages.planner.profiles)
     return Pipeline(stages, critic, stages.planner, stages.executor, stages.grounder, fits)
