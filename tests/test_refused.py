@@ -91,7 +91,7 @@ def test_what_the_judge_finds_is_kept(rods: Any, tmp_path: Path) -> None:
 
 def test_the_journal_can_hold_prompts(rods: Any, tmp_path: Path) -> None:
     def script(request: dict[str, Any]) -> Reply:
-        system, user = (message["content"] for message in request["messages"])
+        system, *_, user = (message["content"] for message in request["messages"])
         return Reply(json.dumps(competent(system, user, random.Random(user))))
 
     words = ("--stage", "ground", "--no-rewrite")
