@@ -104,7 +104,7 @@ def test_with_a_model_whose_answers_are_kept(shop: Path, rods: Any) -> None:
 
     def script(request: dict[str, Any]) -> Reply:
         asked.append(1)
-        system, user = (message["content"] for message in request["messages"])
+        system, *_, user = (message["content"] for message in request["messages"])
         words = competent(system, user, random.Random(system + user))
         return Reply(json.dumps(words), delay=0.02)
 
