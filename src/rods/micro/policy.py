@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ def load_policy(weights: Path, renderer: MicroRenderer, config: Config) -> Loade
     Args:
         weights: a `save_pretrained` folder.
     """
-    torch.set_num_threads(min(2, torch.get_num_threads()))  # more do not train it faster
+    torch.set_num_threads(min(2, torch.get_num_threads()))  # more are no faster at this size
     model, rollout = MicroForCausalLM.from_pretrained(weights), config.rollout
     policy = MicroPolicy(model, renderer, rollout.at_once, rollout.token_budget)
     tokenizer = renderer.tokenizer.to_transformers(renderer.eos)
@@ -64,26 +63,14 @@ class MicroPolicy(Gathering):
         if not self.playing:  # the cache has no rows, or those of episodes that are over
             self._sampler.start(len(requests))
             rows = list(range(len(requests)))
-        with _one_thread():
-            made = self._sampler.generate(
-                [request.ids for request in requests],
-                max(sampling.max_tokens for sampling in asked),
-                asked[0].temperature,
-                self._rng,
-                rows,
-            )
+        made = self._sampler.generate(
+            [request.ids for request in requests],
+            max(sampling.max_tokens for sampling in asked),
+            asked[0].temperature,
+            self._rng,
+            rows,
+        )
         return [
             Generation(ids[: one.max_tokens], logprobs[: one.max_tokens], self._version)
             for one, (ids, logprobs) in zip(asked, made, strict=True)
         ]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """torch works in one thread: with more, a model of this size samples more slowly."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
