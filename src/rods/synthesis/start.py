@@ -1,4 +1,4 @@
-"""Start states of variants: those of seed tasks with new names, new values and added files."""
+"""Start states of variants: those of seed tasks with other people, new values and added files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from rods.envs.bfcl_mends import deep_copy
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.keeping import with_equalities
+from rods.synthesis.people import People, with_names
 from rods.synthesis.values import ValueSource
 from rods.task import Task
 
@@ -33,6 +34,8 @@ class StartStates:
     ) -> None:
         self._owners, self._equalities = owners, equalities
         self._by_class: dict[str, list[tuple[Any, Arguments]]] = defaultdict(list)
+        seeds = list(seeds)
+        self._people = People(seed.start for seed in seeds)
         for seed in seeds:
             used: dict[str, Arguments] = defaultdict(lambda: defaultdict(list))
             for call in seed.calls:
@@ -68,7 +71,9 @@ class StartStates:
                 entry = _rename_tree(entry, source, renamed)
             start[name] = _redrawn(entry, source.rng)
             near |= {tool: [_mapped(a, renamed) for a in sets] for tool, sets in used.items()}
-        return with_equalities(start, self._equalities), near
+        start = with_equalities(start, self._equalities)
+        names = self._people.exchanged(start, source.rng)
+        return with_names(start, names), with_names(near, names)
 
 
 def _mapped(arguments: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:

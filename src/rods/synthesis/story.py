@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from rods.files.reading import parse_yaml
+from rods.synthesis.people import speaker
 from rods.synthesis.stages import Executed
 
 
@@ -82,6 +83,8 @@ class PlainVoice:
 class SentenceVoice:
     """Whole sentences by a named person with a purpose.
 
+    The person is the user that the start state names, if it does.
+
     Args:
         themes: purposes to draw from; none leaves the story out.
     """
@@ -134,7 +137,8 @@ class SentenceVoice:
         if not fitting:
             return Story("", "")
         close = [t for t in fitting if t.classes] or fitting
-        return Story(rng.choice(names()), rng.choice(close).goal)
+        name = speaker(executed.start) or rng.choice(names())
+        return Story(name, rng.choice(close).goal)
 
     def request(self, parts: Sequence[str], turn: int, story: Story, rng: random.Random) -> str:
         text = parts[0]
