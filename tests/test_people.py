@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 from rods.synthesis.critique import Critic
 from rods.synthesis.inputs import inputs_of
@@ -11,6 +12,7 @@ from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.people import People, people, speaker, with_names
 from rods.synthesis.program import program_pipeline
 from rods.synthesis.values import ValueSource
+from rods.task import Task, Turn
 
 RNG = random.Random(0)
 
@@ -43,10 +45,13 @@ def test_fields_and_mappings_that_hold_names() -> None:
     assert "Austin" not in people(SHOP), "the city must keep its name"
 
 
-def test_the_user_speaks_with_the_name_that_the_state_has() -> None:
-    assert speaker(SHOP) == "Mark"
-    assert speaker({"TravelAPI": {"user_first_name": "Evelyn"}}) == "Evelyn"
-    assert speaker({"current_user": "USR001", "first_name": "Ada"}) == ""
+def test_the_name_of_the_user_for_whom_the_tools_work() -> None:
+    assert speaker(SHOP) == ("Mark", "Lee")
+    own = speaker({"TravelAPI": {"user_last_name": "Moss", "user_first_name": "Evelyn"}})
+    assert (own.of("first_name"), own.of("user_last_name")) == ("Evelyn", "Moss")
+    assert own.of("cardholder_name") == "Evelyn Moss" and own.of("user_name") == ""
+    assert speaker({"current_user": "USR001", "first_name": "Ada"}) == ("", "")
+    assert speaker({"current_user": "Ada"}).of("cardholder_name") == ""
 
 
 def test_a_new_name_is_in_ids_addresses_keys_and_texts() -> None:
@@ -62,9 +67,19 @@ def test_a_new_name_is_in_ids_addresses_keys_and_texts() -> None:
     assert with_names(SHOP, {}) is SHOP
 
 
+def _seed(start: dict[str, Any]) -> Task:
+    turns = (Turn(user="Ask an agent"),)
+    return Task(category="base", environment="shop", classes=("Shop",), start=start, turns=turns)
+
+
 def test_new_names_are_other_peoples_and_not_in_the_state() -> None:
-    others = {"owner": "Ito", "user_first_name": "Ada", "holder": "Vera Stone"}
-    known = People([SHOP, others])
+    others = {
+        "owner": "Ito",
+        "created_by": "Agent",
+        "user_first_name": "Ada",
+        "holder": "Vera Stone",
+    }
+    known = People([_seed(SHOP), _seed(others)])
     drawn = Counter[str]()
     for seed in range(50):
         names = known.exchanged(SHOP, random.Random(seed))

@@ -11,9 +11,10 @@ import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rods.synthesis.catalogue import spaced
+from rods.task import Task
 
 RENAMED = 0.6  # share of the names that are exchanged
 # "created_by" and "cardholder_name" hold people's names too.
@@ -30,14 +31,22 @@ Field = tuple[str, str]  # the name of a field and its value
 
 
 class People:
-    """The names of people in the seed tasks' start states, given and family names apart."""
+    """The names of people in the seed tasks' start states, given and family names apart.
 
-    def __init__(self, starts: Iterable[Any]) -> None:
+    A name that is also a word of the requests is left out: "Support Agent", "Colleague".
+    """
+
+    def __init__(self, seeds: Iterable[Task]) -> None:
         found: dict[str, set[str]] = {"given": set(), "family": set()}
-        for start in starts:
-            for name, part in people(start).items():
+        said = set[str]()
+        for seed in seeds:
+            for name, part in people(seed.start).items():
                 found[part].add(name)
-        self._names = {part: sorted(names) for part, names in found.items()}
+            said.update(*(re.findall(r"\b[a-z]+\b", turn.user) for turn in seed.turns))
+        self._names = {
+            part: sorted(name for name in names if name.lower() not in said)
+            for part, names in found.items()
+        }
 
     def exchanged(self, start: Any, rng: random.Random) -> dict[str, str]:
         """New names for some people of a start state, by the old name.
@@ -79,13 +88,38 @@ def people(start: Any) -> dict[str, str]:
     return {word: part for word, part in found.items() if word not in others}
 
 
-def speaker(start: Any) -> str:
-    """The given name of the user for whom the tools work, if a start state has one."""
+class Name(NamedTuple):
+    """A person's name; a part that is not known is empty."""
+
+    given: str = ""
+    family: str = ""
+
+    def of(self, parameter: str) -> str:
+        """What a parameter such as "first_name" or "cardholder_name" takes of it."""
+        words = spaced(parameter).split()
+        if {"first", "given"} & {*words}:
+            return self.given
+        if {"last", "family"} & {*words}:
+            return self.family
+        held = {"holder", "cardholder"} & {*words} and all(self)
+        return " ".join(self) if held else ""
+
+
+def speaker(start: Any) -> Name:
+    """The name of the user for whom the tools work, if a start state has it."""
+    found = Name()
     for field, value in _fields(start):
-        words = spaced(field).split()
-        if "user" in words and {"current", "first"} & {*words} and NAME.fullmatch(value):
-            return value.split()[0]
-    return ""
+        words = {*spaced(field).split()}
+        if "user" not in words or not NAME.fullmatch(value):
+            continue
+        if "current" in words:
+            given, *others = value.split()
+            return Name(given, others[-1] if others else "")
+        if {"first", "given"} & words:
+            found = found._replace(given=value)
+        if {"last", "family"} & words:
+            found = found._replace(family=value)
+    return found
 
 
 def with_names(data: Any, names: Mapping[str, str]) -> Any:

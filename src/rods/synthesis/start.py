@@ -35,7 +35,7 @@ class StartStates:
         self._owners, self._equalities = owners, equalities
         self._by_class: dict[str, list[tuple[Any, Arguments]]] = defaultdict(list)
         seeds = list(seeds)
-        self._people = People(seed.start for seed in seeds)
+        self._people = People(seeds)
         for seed in seeds:
             used: dict[str, Arguments] = defaultdict(lambda: defaultdict(list))
             for call in seed.calls:

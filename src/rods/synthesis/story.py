@@ -137,7 +137,7 @@ class SentenceVoice:
         if not fitting:
             return Story("", "")
         close = [t for t in fitting if t.classes] or fitting
-        name = speaker(executed.start) or rng.choice(names())
+        name = speaker(executed.start).given or rng.choice(names())
         return Story(name, rng.choice(close).goal)
 
     def request(self, parts: Sequence[str], turn: int, story: Story, rng: random.Random) -> str:

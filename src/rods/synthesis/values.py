@@ -16,6 +16,7 @@ from rods.flows import placed
 from rods.synthesis.catalogue import Phrase
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.one_record import OneRecord
+from rods.synthesis.people import speaker
 from rods.synthesis.state_values import StateValues
 from rods.task import Task, ToolSpec
 
@@ -143,6 +144,8 @@ class ValueSource:
         if schema.get("type") in ("integer", "number") and kind in ("count", "number", "amount"):
             bounds = entry.ranges.get(name) or self.ranges.usual(tool, name)
             return self._number(bounds, kind, schema["type"])
+        if kind == "person" and (own := speaker(state.snapshot.data).of(name)):
+            return own
         held = state.of(kind, name)
         if held and (kind != "destination" or rng.random() < 0.5):
             return rng.choice(held)
