@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -212,10 +213,9 @@ def test_a_retry_shows_the_refused_words_and_the_exact_complaint() -> None:
     model, calls = Said(query=query), (Call(name="mkdir", arguments={"dir_name": "notes"}),)
     words(model, calls)
     assert len(model.users["query"]) == 2 and model.asked["verify"] == 1
-    assert (
-        "REFUSED: say also 'notes' (dir_name)\nITS WORDS: Make the folder."
-        in (model.users["query"][1])
-    )
+    again = model.users["query"][1]
+    assert "REFUSED WORDS: Make the folder." in again
+    assert again.endswith("than the refused ones: say also 'notes' (dir_name).")
 
 
 def test_a_prompt_names_the_values_that_are_not_known_yet() -> None:
@@ -294,7 +294,8 @@ def test_values_may_look_like_code() -> None:
 
 
 def test_seed_tasks_are_not_forbidden() -> None:
-    """Of all words that people wrote, the checks refuse two, in which they name a parameter."""
+    """Of the 1,173 turns that people wrote, the checks refuse 3 %. They name a parameter or a value
+    that is for a later turn, or tell what was done before ("I've just filled my car up")."""
     check, found = with_model(Said(), program(), env(), "said").grounder.check, []
     for task in world().seeds:
         base, _ = base_form(task)
@@ -305,7 +306,10 @@ def test_seed_tasks_are_not_forbidden() -> None:
             fault = check.complaint(user, executed, index, said[:index])
             if fault and fault.why != "a value is missing":  # without the responses
                 found.append((fault.why, user))
-    assert [why for why, _ in found] == ["a name from the code"] * 2, found
+    causes = Counter(why for why, _ in found)
+    assert causes == {
+        "a value of no call": 20, "another tool": 12, "a name from the code": 2,
+    }  # fmt: skip
 
 
 def empty(calls: Sequence[Sequence[Call]]) -> tuple[tuple[str, ...], ...]:
@@ -328,7 +332,10 @@ def test_a_verdict_that_is_cut_off_is_no_failure_of_the_model(
     def failing(user: str, rng: random.Random) -> dict[str, Any]:
         raise ModelError(cause, "verify")
 
-    model = Said(verify=failing, query=lambda u, r: {"query": f"Make notes {r.random()}."})
+    model = Said(
+        verify=failing,
+        query=lambda u, r: {"query": f"Make the folder{r.randint(3, 9) * '!'} notes"},
+    )
     with pytest.raises(SynthesisError) as caught:
         words(model, [MKDIR])
     assert (caught.value.kind, caught.value.cause) == (kind, funnel)

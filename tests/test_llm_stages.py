@@ -214,7 +214,7 @@ def test_words_that_are_refused_once_are_written_anew_with_the_reason() -> None:
     pipeline = with_model(model, program(), env(), "said")
     assert any(task for task, _ in attempts(pipeline))
     assert model.asked["query"] >= model.asked["verify"] > 0
-    assert any("REFUSED: another value is meant" in user for user in model.users["query"])
+    assert any("refused ones: another value is meant" in user for user in model.users["query"])
 
 
 def raising(cause: Cause) -> Answer:

@@ -82,7 +82,8 @@ class LlmGrounder:
         shown = self._context(executed, index, before)
         story, like = executed.plan.narrative, self._like(executed)
         say = self.check.values_to_say(executed, index, before)
-        more = {"narrative": story, "like": like, "say": say, "refused": refused}
+        goals = self.text.goals(executed.calls[index])
+        more = {"narrative": story, "like": like, "say": say, "goals": goals, "refused": refused}
         return ask(self.model, "query", Query, rng, Kind.QUERY, **shown, **more).query.strip()
 
     def _examined(

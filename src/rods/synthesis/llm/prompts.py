@@ -56,13 +56,18 @@ class Example(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """A prompt, with its role and its version."""
+    """A prompt, with its role and its version.
+
+    Attributes:
+        tries: answers that were refused before; a later try is sampled at a higher temperature.
+    """
 
     role: str
     version: str
     system: str
     user: str
     example: Example | None = None
+    tries: int = 0
 
 
 def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
@@ -93,7 +98,8 @@ def render(name: str, folder: Path = FOLDER, /, **values: Any) -> Prompt:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     example = _example(path, parts["example"]) if "example" in parts else None
-    return Prompt(name, version[1], parts["system"], parts["user"], example)
+    tries = len(values.get("refused", ()))
+    return Prompt(name, version[1], parts["system"], parts["user"], example, tries)
 
 
 def _example(path: Path, text: str) -> Example:

@@ -20,6 +20,7 @@ TAGS = """
 Answer in exactly this form and write nothing else. Inside a block write &lt; for the sign <.
 
 """
+WARMER = 0.3  # added to the temperature for each refused try, up to a temperature of 1
 JSON = """
 
 Answer with one JSON object, and write nothing else."""
@@ -44,7 +45,10 @@ def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) 
     messages = [{"role": role, "content": text} for role, text in turns]
     shown = JSON if prompt.example else ""
     structure = Structure(schema, words, shown, *_examples(prompt, answer), heeded)
-    return ChatRequest(messages, structure=structure, role=prompt.role)
+    # At a low temperature a small model writes the words that were refused once more.
+    warmer = min(config.temperature + WARMER * prompt.tries, max(config.temperature, 1.0))
+    heat = warmer if prompt.tries else None
+    return ChatRequest(messages, structure=structure, temperature=heat, role=prompt.role)
 
 
 def _examples(

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rods.synthesis.catalogue import Phrase
+from rods.synthesis.catalogue import Phrase, imperative
 from rods.task import Call, ToolSpec
 
 MAX_DOC = 240  # characters of a tool's description
 MAX_PARAMETER = 120  # characters of a parameter's description
+MAX_GOAL = 100  # characters of what a call does
 MAX_SHOWN = 600  # characters of one response in a prompt
 EFFECTS = {"read": "reads", "write": "writes", "session": "changes what later calls may do"}
 
@@ -43,6 +44,11 @@ class ToolText:
     def calls(self, calls: Iterable[Call]) -> list[str]:
         """Several calls."""
         return [self.call(call) for call in calls]
+
+    def goals(self, calls: Iterable[Call]) -> list[str]:
+        """What each call does, as a request."""
+        found = (self.tools.get(call.name) for call in calls)
+        return [clipped(imperative(tool.description), MAX_GOAL) for tool in found if tool]
 
     def about(self, tool: ToolSpec) -> str:
         """What a tool does, with its effect."""

@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rods.grounding import spellings
 from rods.provenance import Source, leaves, sources
+from rods.synthesis.catalogue import spaced
+from rods.synthesis.llm.asked_tools import AskedTools
 from rods.synthesis.llm.refusals import Complaint
 from rods.synthesis.near import jaccard, text_shingles
 from rods.synthesis.stages import Executed
@@ -21,7 +24,7 @@ from rods.task import Call, Task, ToolSpec, Turn
 
 CALLED = re.compile(r"\w\(\s*\w+\s*=|\w\(\s*[\"'\[{]|\{\s*[\"']\w+[\"']\s*:")
 """A call with arguments in brackets, or an object with a key."""
-COPY = 0.7  # least similarity of the words of a copy of the parent's
+COPY = 0.7  # least similarity of the words of a copy of the parent's or of earlier words
 MIN_COPY = 6  # words; shorter requests are alike without being copied
 COMMON = 150  # commonest words of the seed tasks
 MIN_WORDS = 5  # of a text whose language is judged by its words
@@ -29,6 +32,10 @@ MOST_NEEDED = 0.15  # share of these words that a text must have at most
 MOST_STRANGE = 0.5  # share of letters of scripts that the seed tasks do not have
 ENGLISH = "Could you please find out what is in it for me, and then tell me when you are done?"
 LETTERS = re.compile(r"[^\W\d_]+")
+LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
+"""A text in quotation marks, or a word."""
+COUNT = re.compile(r"\d{1,2}(?:st|nd|rd|th|[ap]m)?", re.IGNORECASE)
+"""A number that may count things or be part of a date: "both of the 2 files\"."""
 
 
 class WordCheck:
@@ -44,6 +51,14 @@ class WordCheck:
         self._coded = {name for name in names if CODE_NAME.search(name)}
         tool_names = "|".join(re.escape(name) for name in sorted(tools, key=len, reverse=True))
         self._tool = re.compile(rf"\b(?:{tool_names or '(?!)'})\(")
+        requests = (turn for task in seeds for turn in task.turns if turn.ground_truth)
+        self._asked = AskedTools(
+            tools,
+            (
+                (_without_values(t.user, t.ground_truth), {c.name for c in t.ground_truth})
+                for t in requests
+            ),
+        )
         self._language = Language([turn.user for task in seeds for turn in task.turns])
 
     @property
@@ -75,9 +90,15 @@ class WordCheck:
             return Complaint("another language", "write in the language of the conversation")
         if _copies(free, executed.plan.said, calls):
             return Complaint("the parent's words", "this is said in the given conversation already")
+        if _copies(free, before, calls):
+            return Complaint("said before", "this was said before and is done; ask for the calls")
         if missing := self._missing(words, executed, index, before):
-            shown = ", ".join(f"{value!r} ({name})" for name, value in missing)
+            shown = ", ".join(_to_say(name, value) for name, value in missing)
             return Complaint("a value is missing", f"say also {shown}")
+        if strange := _no_value(free, calls):
+            return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
+        if fault := self._asked.fault(free, calls, executed.plan.classes):
+            return Complaint(*fault)
         return None
 
     def values_to_say(self, executed: Executed, index: int, before: Sequence[str]) -> list[str]:
@@ -147,10 +168,29 @@ def _scripts(word: str) -> list[str]:
 
 def _without_values(words: str, calls: Sequence[Call]) -> str:
     """Words without the calls' values, which may be anything."""
-    values = {str(leaf) for call in calls for leaf in leaves(call.arguments)}
+    found = (leaf for call in calls for leaf in leaves(call.arguments))
+    values = {text for leaf in found for text in (str(leaf), *spellings(leaf))}
     for value in sorted(filter(None, values), key=lambda text: (-len(text), text)):
         words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", words)
     return words
+
+
+def _to_say(name: str, value: Any) -> str:
+    """A missing value with its parameter; for a flag, the word that says it."""
+    if isinstance(value, bool):
+        return f"{spaced(name)!r}" if value else f"the opposite of {spaced(name)!r}"
+    return f"{value!r} ({name})"
+
+
+def _no_value(free: str, calls: Sequence[Call]) -> str:
+    """A text in quotation marks or a number in words without the calls' values; "" if none."""
+    written = " ".join(str(leaf) for call in calls for leaf in leaves(call.arguments))
+    parts = {*re.findall(r"\w+", written)}  # the year of "November 15th 2026" for 2026-11-15
+    for text, word in LITERAL.findall(free):
+        is_number = re.search(r"\d", word) and not COUNT.fullmatch(word)
+        if text.strip() or (is_number and word not in parts):
+            return str(text or word)
+    return ""
 
 
 def _copies(free: str, said: Sequence[str], calls: Sequence[Call]) -> bool:
