@@ -16,6 +16,7 @@ ROLES = {
     "You choose the arguments": "arguments",
     "A function failed": "patch",
     "You write what a person says": "query",
+    "You complete what a person says": "add",
     "You check whether": "verify",
     "You write all queries": "rewrite",
     "You turn one request": "omit",
@@ -40,6 +41,10 @@ def competent(system: str, user: str, rng: random.Random) -> dict[str, Any]:
 
 def _lines(user: str, label: str) -> list[str]:
     return re.findall(rf"^{label}: (.*)$", user, re.MULTILINE)
+
+
+def _add(user: str, rng: random.Random) -> dict[str, Any]:
+    return {"query": f"I mean {' and '.join(_lines(user, 'MISSING VALUES')[0].split(' | '))}."}
 
 
 def _plan(user: str, rng: random.Random) -> dict[str, Any]:

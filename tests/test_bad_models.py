@@ -30,7 +30,7 @@ class Bad:
         if role == "plan":
             part = user.split("ITS FUNCTIONS")[0]
             self.parent = re.findall(r"^turn \d+: (.*)$", part, re.M)
-        if role == "query":
+        if role in ("query", "add"):
             said = self.speak(user, self.parent)
             return said if isinstance(said, Reply) else Reply(json.dumps({"query": said}))
         return Reply(json.dumps(competent(system, user, random.Random(user))))
@@ -60,7 +60,17 @@ def german(user: str, parent: list[str]) -> str:
     [
         (lambda user, parent: "Please give Quillo 3 drops.", {"copies the example"}),
         (german, {"another language"}),
-        (same_turn, {"the parent's words", "a value is missing"}),
+        (
+            same_turn,
+            {
+                "the parent's words",
+                "a value is missing",
+                "another tool",
+                "a value of no call",
+                "a call is not asked for",
+                "said before",
+            },
+        ),
         (as_code, {"code in the words"}),
         (lambda user, parent: "Could you do that for me now?", {"a value is missing"}),
         (lambda user, parent: Reply('{"query": "Could you', finish="length"), {"cut off"}),

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from rods.endpoint.config import EndpointConfig
 from rods.endpoint.fault import Cause
 from rods.errors import UserError
 from rods.synthesis.augment import base_form
@@ -31,6 +32,7 @@ from test_collector import world
 from test_llm_stages import Said, attempts, env, program, seeds
 
 FORMS: dict[str, type[BaseModel]] = {
+    "add": forms.Query,
     "arguments": forms.Arguments,
     "classify": forms.Classified,
     "judge": forms.Judged,
@@ -65,7 +67,8 @@ def prompts() -> dict[str, Prompt]:
     }
     found: dict[str, Prompt] = {}
     bad = {"arguments": lambda user, rng: {"arguments": {"x": 1}}}
-    for model in (Kept(Said(**answers)), Kept(Said(**bad))):
+    short = {"query": lambda user, rng: {"query": "Do it."}}
+    for model in (Kept(Said(**answers)), Kept(Said(**bad)), Kept(Said(**short))):
         for category in ("miss_param", "base"):
             pipeline = with_model(model, program(), env(), "said")
             for _ in attempts(pipeline, 20, category):
@@ -177,6 +180,7 @@ def unreadable(user: str, rng: random.Random) -> dict[str, Any]:
     [
         {
             "query": lambda user, rng: {"query": "list all"},
+            "add": lambda user, rng: {"query": "please"},
             "verify": lambda u, r: {"verdict": "no"},
         },
         {"query": unreadable},
@@ -208,14 +212,14 @@ def test_no_try_is_the_same_prompt_as_an_earlier_one(answers: dict[str, Any]) ->
 
 def test_a_retry_shows_the_refused_words_and_the_exact_complaint() -> None:
     def query(user: str, rng: random.Random) -> dict[str, Any] | None:
-        return None if "REFUSED" in user else {"query": "Make the folder."}
+        return None if "REFUSED" in user else {"query": "Make the folder notes and file 4711."}
 
     model, calls = Said(query=query), (Call(name="mkdir", arguments={"dir_name": "notes"}),)
     words(model, calls)
     assert len(model.users["query"]) == 2 and model.asked["verify"] == 1
     again = model.users["query"][1]
-    assert "REFUSED WORDS: Make the folder." in again
-    assert again.endswith("than the refused ones: say also 'notes' (dir_name).")
+    assert "REFUSED WORDS: Make the folder notes and file 4711." in again
+    assert again.endswith("than the refused ones: do not say '4711'; no call takes it.")
 
 
 def test_a_prompt_names_the_values_that_are_not_known_yet() -> None:
@@ -264,6 +268,11 @@ PARENT = "Could you make a new folder for me that has the name notes, please?"
         ("Создай мне папку notes", "another language"),
         (PARENT, "the parent's words"),
         ("Make me a new folder.", "a value is missing"),
+        ("Make the folder notes with the number 4711.", "a value of no call"),
+        ('Make the folder notes, I mean "papers".', "a value of no call"),
+        ("Please search the folder notes for the file.", "another tool"),
+        ("Please count the lines and words in notes.", "another tool"),
+        ("Hallo notes, what a fine morning for singing songs.", "a call is not asked for"),
     ],
 )
 def test_words_are_refused_by_code_before_the_model_is_asked(query: str, why: str) -> None:
@@ -271,7 +280,7 @@ def test_words_are_refused_by_code_before_the_model_is_asked(query: str, why: st
     with pytest.raises(SynthesisError) as caught:
         words(model, [MKDIR], [PARENT.replace("notes", "drafts")])
     assert caught.value.cause == f"query_gen_failed: {why}"
-    assert model.asked == {"query": 3}
+    assert model.asked.total() == 3 and model.asked.keys() <= {"query", "add"}
 
 
 @pytest.mark.parametrize(
@@ -284,6 +293,63 @@ def test_words_are_refused_by_code_before_the_model_is_asked(query: str, why: st
 )
 def test_words_of_a_person_are_accepted(query: str) -> None:
     assert words(Said(query=lambda user, rng: {"query": query}), [MKDIR]) == query
+
+
+def test_values_that_are_missing_are_added_by_the_model() -> None:
+    copy = Call(name="cp", arguments={"source": "a.txt", "destination": "b.txt"})
+    said = {"query": "Copy my file."}
+    model = Said(query=lambda user, rng: said, add=lambda user, rng: {"query": "a.txt to b.txt."})
+    assert words(model, [copy]) == "Copy my file. a.txt to b.txt."
+    (shown,) = model.users["add"]
+    assert "SAID: Copy my file.\nMISSING VALUES: 'a.txt' (source) | 'b.txt' (destination)" in shown
+    with pytest.raises(SynthesisError, match=r"say also 'a\.txt'"):
+        words(model, [copy], tries=1)
+    half = Said(query=lambda user, rng: said, add=lambda user, rng: {"query": "To b.txt."})
+    with pytest.raises(
+        SynthesisError, match=r"say also 'a\.txt' \(source\): Copy my file\. To b\.txt\."
+    ):
+        words(half, [copy])
+    assert half.asked == {"query": 1, "add": 2}
+
+
+def test_words_of_an_earlier_turn_are_no_words_for_this_one() -> None:
+    said = "Please make a new folder with the name notes for me."
+    grounder = with_model(Said(), program(), env(), "said").grounder
+    plan = Plan("base", ("GorillaFileSystem",), ())
+    drafts = Call(name="mkdir", arguments={"dir_name": "drafts"})
+    executed = Executed(plan, {}, ((MKDIR,), (drafts,)), (("",), ("",)))
+    again = grounder.check.complaint(said.replace("notes", "drafts"), executed, 1, [said])
+    assert again is not None and again.why == "said before"
+    assert grounder.check.complaint("And one called drafts.", executed, 1, [said]) is None
+
+
+def test_numbers_that_count_or_date_are_no_values_of_no_call() -> None:
+    flight = Call(
+        name="get_flight_cost",
+        arguments={
+            "travel_from": "LAX", "travel_to": "JFK", "travel_date": "2026-11-15",
+            "travel_class": "first",
+        },
+    )  # fmt: skip
+    said = "What do the 2 of us pay from LAX to JFK on November 15th 2026 in first class?"
+    assert words(Said(query=lambda user, rng: {"query": said}), [flight]) == said
+
+
+def test_each_try_is_sampled_at_a_higher_temperature() -> None:
+    config = EndpointConfig(url="http://x", model="m", temperature=0.3)
+    asked: dict[str, Any] = {"calls": ["c"], "goals": ["do it"], "narrative": "", "like": ""}
+    asked |= {"before": [], "shown": [], "say": []}
+    refused = [("words", "why")]
+    heats = [
+        request_of(
+            config, render("query", refused=refused * tries, **asked), forms.Query
+        ).temperature
+        for tries in range(4)
+    ]
+    assert heats == [None, 0.6, 0.9, 1.0]
+    hot = config.model_copy(update={"temperature": 1.2})
+    prompt = render("query", refused=refused, **asked)
+    assert request_of(hot, prompt, forms.Query).temperature == 1.2
 
 
 def test_values_may_look_like_code() -> None:

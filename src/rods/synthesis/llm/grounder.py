@@ -2,7 +2,8 @@
 
 As in the paper the words are made after the calls. Each turn's query is written, checked by code
 and then verified; then one question rewrites all of them to fit the story. A refused query is
-written again: the prompt shows its words and what is wrong with them. For a turn that augmentation
+written again: the prompt shows its words and what is wrong with them. If only values are missing,
+the model adds a sentence that says them. For a turn that augmentation
 splits, the model is asked for a query without the value and for the words that supply it.
 """
 
@@ -17,9 +18,9 @@ from rods.provenance import leaves
 from rods.synthesis.failures import Kind
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask
-from rods.synthesis.llm.refusals import Complaint, Refusals, accepted
+from rods.synthesis.llm.refusals import UNREADABLE, Complaint, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
-from rods.synthesis.llm.word_checks import WordCheck
+from rods.synthesis.llm.word_checks import MISSING, WordCheck, to_say
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
@@ -79,12 +80,31 @@ class LlmGrounder:
         refused: Refusals,
         rng: random.Random,
     ) -> str:
+        if refused and (last := refused[-1][0]) != UNREADABLE:
+            found = self.check.complaint(last, executed, index, before)
+            if found is not None and found.why == MISSING:
+                return self._added(last, executed, index, before, rng)
         shown = self._context(executed, index, before)
         story, like = executed.plan.narrative, self._like(executed)
         say = self.check.values_to_say(executed, index, before)
         goals = self.text.goals(executed.calls[index])
         more = {"narrative": story, "like": like, "say": say, "goals": goals, "refused": refused}
         return ask(self.model, "query", Query, rng, Kind.QUERY, **shown, **more).query.strip()
+
+    def _added(
+        self, words: str, executed: Executed, index: int, before: list[str], rng: random.Random
+    ) -> str:
+        """Words with one more sentence by the model, which states the values that are missing.
+
+        A small model that is asked for all words again leaves out the same values again.
+        """
+        missing = self.check.missing(words, executed, index, before)
+        short = [call for call in executed.calls[index] if any(call is c for c, _ in missing)]
+        calls = self.text.calls(short)
+        say = [to_say(name, call.arguments[name]) for call, name in missing]
+        story = executed.plan.narrative
+        shown = {"words": words, "calls": calls, "say": say, "narrative": story}
+        return f"{words} {ask(self.model, 'add', Query, rng, Kind.QUERY, **shown).query.strip()}"
 
     def _examined(
         self,

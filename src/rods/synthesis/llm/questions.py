@@ -46,8 +46,8 @@ def request_of(config: EndpointConfig, prompt: Prompt, answer: type[BaseModel]) 
     shown = JSON if prompt.example else ""
     structure = Structure(schema, words, shown, *_examples(prompt, answer), heeded)
     # At a low temperature a small model writes the words that were refused once more.
-    warmer = min(config.temperature + WARMER * prompt.tries, max(config.temperature, 1.0))
-    heat = warmer if prompt.tries else None
+    warmer = round(config.temperature + WARMER * prompt.tries, 2)
+    heat = min(warmer, max(config.temperature, 1.0)) if prompt.tries else None
     return ChatRequest(messages, structure=structure, temperature=heat, role=prompt.role)
 
 

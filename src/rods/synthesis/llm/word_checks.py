@@ -24,6 +24,7 @@ from rods.task import Call, Task, ToolSpec, Turn
 
 CALLED = re.compile(r"\w\(\s*\w+\s*=|\w\(\s*[\"'\[{]|\{\s*[\"']\w+[\"']\s*:")
 """A call with arguments in brackets, or an object with a key."""
+MISSING = "a value is missing"
 COPY = 0.7  # least similarity of the words of a copy of the parent's or of earlier words
 MIN_COPY = 6  # words; shorter requests are alike without being copied
 COMMON = 150  # commonest words of the seed tasks
@@ -90,11 +91,12 @@ class WordCheck:
             return Complaint("another language", "write in the language of the conversation")
         if _copies(free, executed.plan.said, calls):
             return Complaint("the parent's words", "this is said in the given conversation already")
-        if _copies(free, before, calls):
+        known = [call for turn in executed.calls[: index + 1] for call in turn]
+        if _copies(_without_values(words, known), before, known):
             return Complaint("said before", "this was said before and is done; ask for the calls")
-        if missing := self._missing(words, executed, index, before):
-            shown = ", ".join(_to_say(name, value) for name, value in missing)
-            return Complaint("a value is missing", f"say also {shown}")
+        if missing := self.missing(words, executed, index, before):
+            shown = ", ".join(to_say(name, call.arguments[name]) for call, name in missing)
+            return Complaint(MISSING, f"say also {shown}")
         if strange := _no_value(free, calls):
             return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
         if fault := self._asked.fault(free, calls, executed.plan.classes):
@@ -109,16 +111,16 @@ class WordCheck:
         """
         missing = (
             leaf
-            for _, value in self._missing("", executed, index, before)
-            for leaf in leaves(value)
+            for call, name in self.missing("", executed, index, before)
+            for leaf in leaves(call.arguments[name])
         )
         said = (str(leaf) for leaf in missing if leaf is not None and not isinstance(leaf, bool))
         return list(dict.fromkeys(said))
 
-    def _missing(
+    def missing(
         self, words: str, executed: Executed, index: int, before: Sequence[str]
-    ) -> list[tuple[str, Any]]:
-        """The arguments of a turn's calls that are neither said nor shown, by parameter."""
+    ) -> list[tuple[Call, str]]:
+        """The arguments of a turn's calls that are neither said nor shown: call and parameter."""
         plan, calls = executed.plan, executed.calls[: index + 1]
         said = zip([*before, words], calls, strict=True)
         turns = tuple(Turn(user=text, ground_truth=row) for text, row in said)
@@ -126,7 +128,7 @@ class WordCheck:
         found = sources(task, executed.responses[: index + 1], self._tools)
         last = found[len(found) - len(calls[-1]) :]
         return [
-            (name, call.arguments[name])
+            (call, name)
             for call, row in zip(calls[-1], last, strict=True)
             for name, source in row.items()
             if source is Source.NOWHERE
@@ -175,7 +177,7 @@ def _without_values(words: str, calls: Sequence[Call]) -> str:
     return words
 
 
-def _to_say(name: str, value: Any) -> str:
+def to_say(name: str, value: Any) -> str:
     """A missing value with its parameter; for a flag, the word that says it."""
     if isinstance(value, bool):
         return f"{spaced(name)!r}" if value else f"the opposite of {spaced(name)!r}"
