@@ -10,7 +10,7 @@ from rods.envs.bfcl_data import tool_specs
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.notation import parse_calls
 from rods.errors import NoProcessError
-from rods.synthesis.critique import Critic
+from rods.synthesis.critique import Critic, Siblings
 from rods.task import Task, Turn
 
 ENV, TOOLS = BfclEnvironment(), tool_specs()
@@ -194,3 +194,19 @@ def test_the_verdict_does_not_hang_on_chance() -> None:
         assert Critic(ENV).review(task.model_copy(update={"turns": (one, *task.turns[1:])})) == (
             Critic(ENV).review(task)
         )
+
+
+def test_a_sibling_has_not_the_same_single_call() -> None:
+    def once(user: str, calls: str) -> Task:
+        return task_of(((user, calls),))
+
+    siblings = Siblings()
+    siblings.add(make := once("make the folder old2025 there", "[mkdir('old2025')]"))
+    again = once("I would like to have a new directory, old2025", "[mkdir('old2025')]")
+    assert siblings.fault(make) == "critique: duplicate"
+    assert siblings.fault(again) == "critique: near a sibling"
+    assert siblings.fault(once(again.turns[0].user, "[mkdir('old2025'), du()]")) == ""
+    siblings.add(once("how much space is used", "[du()]"))
+    assert siblings.fault(once("what do the files here need", "[du()]")) == ""
+    siblings.remove(make.id)
+    assert siblings.fault(again) == ""

@@ -7,6 +7,7 @@ them, and it can only refuse.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from rods.profile import Profile, profile
 from rods.synthesis.case import Case, Gate, TaskLimits
 from rods.synthesis.gates import gates_of
 from rods.synthesis.meaning.learned import Learned
-from rods.synthesis.near import NearIndex, near
+from rods.synthesis.near import NearIndex, near, signature
 from rods.task import Task
 
 if TYPE_CHECKING:
@@ -24,25 +25,39 @@ if TYPE_CHECKING:
 
 
 class Siblings:
-    """The tasks that were admitted before. They depend on the order of admission."""
+    """The tasks that were admitted before. They depend on the order of admission.
+
+    A task with all calls of an admitted one is its near-copy, also with a single call.
+    """
 
     def __init__(self) -> None:
-        self._ids: set[str] = set()
+        self._signatures: dict[str, str] = {}
+        self._by_signature = Counter[str]()
         self._index = NearIndex()
 
     def fault(self, task: Task) -> str:
         """Why a task cannot be added to them, or ""."""
-        if task.id in self._ids:
+        if task.id in self._signatures:
             return "critique: duplicate"
-        return "critique: near a sibling" if self._index.near(task) else ""
+        known = self._by_signature.get(_with_arguments(task)) or self._index.near(task)
+        return "critique: near a sibling" if known else ""
 
     def add(self, task: Task) -> None:
-        self._ids.add(task.id)
-        self._index.add(task)
+        if task.id not in self._signatures:
+            self._signatures[task.id] = written = _with_arguments(task)
+            if written:
+                self._by_signature[written] += 1
+            self._index.add(task)
 
     def remove(self, task_id: str) -> None:
-        self._ids.discard(task_id)
+        if written := self._signatures.pop(task_id, ""):
+            self._by_signature[written] -= 1
         self._index.remove(task_id)
+
+
+def _with_arguments(task: Task) -> str:
+    """All calls of a task, "" if none has arguments: there are few such tasks."""
+    return signature(task) if any(call.arguments for call in task.calls) else ""
 
 
 class Critic:
