@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -204,9 +205,13 @@ def test_no_try_is_the_same_prompt_as_an_earlier_one(answers: dict[str, Any]) ->
     for number, parent in enumerate(seeds()[:12]):
         model = Kept(Said(**answers))
         pipeline, history = with_model(model, program(), env(), "said"), History()
-        for _ in range(3):
+        asked: list[tuple[int, str, str]] = []
+        for attempt in range(3):
             pipeline.attempt(parent, history, random.Random(number), keep=False)
-        asked = [(prompt.role, prompt.user) for prompt in model.prompts]
+            for prompt in model.prompts[len(asked) :]:
+                # Two attempts may find the same words for the same calls, which are verified then.
+                which = attempt if prompt.role == "verify" else 0
+                asked.append((which, prompt.role, prompt.user))
         assert len(asked) == len(set(asked))
 
 
@@ -310,6 +315,21 @@ def test_values_that_are_missing_are_added_by_the_model() -> None:
     ):
         words(half, [copy])
     assert half.asked == {"query": 1, "add": 2}
+
+
+def test_the_second_try_words_each_call_on_its_own() -> None:
+    def query(user: str, rng: random.Random) -> dict[str, Any]:
+        found = re.findall(r"^CALL: (.*)$", user, re.M)
+        if len(found) > 1:
+            return {"query": "What is the weather?"}
+        if json.loads(found[0])["name"] == "mkdir":
+            return {"query": "Make the folder notes."}
+        assert "SAID BEFORE: Make the folder notes." in user and "VALUES TO SAY: a.txt" in user
+        return {"query": "Create the file a.txt."}
+
+    model = Said(query=query)
+    assert words(model, [MKDIR, TOUCH]) == "Make the folder notes. Create the file a.txt."
+    assert model.asked["query"] == 3
 
 
 def test_words_of_an_earlier_turn_are_no_words_for_this_one() -> None:

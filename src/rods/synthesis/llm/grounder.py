@@ -2,14 +2,16 @@
 
 As in the paper the words are made after the calls. Each turn's query is written, checked by code
 and then verified; then one question rewrites all of them to fit the story. A refused query is
-written again: the prompt shows its words and what is wrong with them. If only values are missing,
-the model adds a sentence that says them. For a turn that augmentation
+written again: the second try words each call of the turn on its own; a later one shows the refused
+words and what is wrong with them, or, if only values are missing, asks for a sentence that says
+them. For a turn that augmentation
 splits, the model is asked for a query without the value and for the words that supply it.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +26,7 @@ from rods.synthesis.llm.word_checks import MISSING, WordCheck, to_say
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
-TRIES = 3  # queries written for a turn, and rewrites, until one is accepted
+TRIES = 4  # queries written for a turn, and rewrites, until one is accepted
 SHOWN = 4  # latest responses in a prompt
 AGAIN = Complaint("the same words again", "these words were refused before")
 
@@ -80,16 +82,47 @@ class LlmGrounder:
         refused: Refusals,
         rng: random.Random,
     ) -> str:
+        calls = executed.calls[index]
+        if len(refused) == 1 and len(calls) > 1:
+            return self._call_by_call(executed, index, before, rng)
         if refused and (last := refused[-1][0]) != UNREADABLE:
             found = self.check.complaint(last, executed, index, before)
             if found is not None and found.why == MISSING:
                 return self._added(last, executed, index, before, rng)
-        shown = self._context(executed, index, before)
-        story, like = executed.plan.narrative, self._like(executed)
-        say = self.check.values_to_say(executed, index, before)
-        goals = self.text.goals(executed.calls[index])
-        more = {"narrative": story, "like": like, "say": say, "goals": goals, "refused": refused}
-        return ask(self.model, "query", Query, rng, Kind.QUERY, **shown, **more).query.strip()
+        return self._query(executed, index, calls, before, refused, rng)
+
+    def _query(
+        self,
+        executed: Executed,
+        index: int,
+        calls: Sequence[Call],
+        before: list[str],
+        refused: Refusals,
+        rng: random.Random,
+        said: Sequence[str] = (),
+    ) -> str:
+        """Words for some calls of a turn.
+
+        Args:
+            said: the words for those calls of the turn that come before.
+        """
+        shown = [clipped(text) for turn in executed.responses[:index] for text in turn][-SHOWN:]
+        values = {str(leaf) for call in calls for leaf in leaves(call.arguments)}
+        say = [v for v in self.check.values_to_say(executed, index, before) if v in values]
+        asked = {"calls": self.text.calls(calls), "goals": self.text.goals(calls), "say": say}
+        story = {"narrative": executed.plan.narrative, "like": self._like(executed)}
+        more = {"before": [*before, *said], "shown": shown, "refused": refused}
+        found = ask(self.model, "query", Query, rng, Kind.QUERY, **asked, **story, **more)
+        return found.query.strip()
+
+    def _call_by_call(
+        self, executed: Executed, index: int, before: list[str], rng: random.Random
+    ) -> str:
+        """A turn's words out of the words for each of its calls: fewer values at a time."""
+        said: list[str] = []
+        for call in executed.calls[index]:
+            said.append(self._query(executed, index, [call], before, [], rng, said))
+        return " ".join(said)
 
     def _added(
         self, words: str, executed: Executed, index: int, before: list[str], rng: random.Random
