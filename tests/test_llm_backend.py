@@ -109,6 +109,8 @@ def test_model_stages_alone(rods, tmp_path: Path) -> None:
         named = ("--endpoint", file, "--url", server.url, "--model", "scripted")
         done = rods(*order, *named, "--stage", "ground", "--no-rewrite", "--json")
     assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
+    turns = json.loads(done.out)["model"]["turns"]
+    assert turns["1"] > 0 and turns.keys() <= {"1", "2", "3", "4", "none"}
 
 
 @pytest.mark.slow

@@ -317,19 +317,19 @@ def test_values_that_are_missing_are_added_by_the_model() -> None:
     assert half.asked == {"query": 1, "add": 2}
 
 
-def test_the_second_try_words_each_call_on_its_own() -> None:
+def test_the_third_try_words_each_call_by_itself() -> None:
     def query(user: str, rng: random.Random) -> dict[str, Any]:
         found = re.findall(r"^CALL: (.*)$", user, re.M)
         if len(found) > 1:
-            return {"query": "What is the weather?"}
+            return {"query": "What is the weather in Rome?"}
         if json.loads(found[0])["name"] == "mkdir":
             return {"query": "Make the folder notes."}
-        assert "SAID BEFORE: Make the folder notes." in user and "VALUES TO SAY: a.txt" in user
+        assert "BEFORE" not in user and "VALUES TO SAY: a.txt" in user
         return {"query": "Create the file a.txt."}
 
-    model = Said(query=query)
+    model = Said(query=query, add=lambda user, rng: {"query": "You know which."})
     assert words(model, [MKDIR, TOUCH]) == "Make the folder notes. Create the file a.txt."
-    assert model.asked["query"] == 3
+    assert model.asked["query"] == 3 and model.asked["add"] == 1
 
 
 def test_words_of_an_earlier_turn_are_no_words_for_this_one() -> None:

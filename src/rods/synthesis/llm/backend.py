@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ class ModelBackend:
     replay: bool = False
     notice: Callable[[str], None] = log_notice
     _endpoint: Endpoint | None = field(default=None, repr=False)
+    _turns: Counter[str] = field(default_factory=Counter, repr=False)
 
     def pipeline(self, program: Pipeline, env: Environment) -> Pipeline:
         """See `with_model`; the model's calls run behind a guard.
@@ -57,6 +59,8 @@ class ModelBackend:
         endpoint, guarded, name = self.endpoint(), GuardedEnvironment(env), self.config.model
         words = self.rewrite, self.verify
         pipeline = with_model(endpoint, program, guarded, name, self.stages, *words)
+        if isinstance(pipeline.grounder, LlmGrounder):
+            self._turns = pipeline.grounder.turns
         pipeline.used = self.spent
         if endpoint.journal is not None:
             pipeline.rewind = endpoint.journal.rewind
@@ -107,12 +111,13 @@ class ModelBackend:
         return {role: usage.seconds / max(1, usage.asked) for role, usage in used.items()}
 
     def usage(self) -> dict[str, Any]:
-        """Requests by cause, and tokens, seconds and cost by role."""
+        """Requests by cause; tokens, seconds and cost by role; turns by the try that had words."""
         if self._endpoint is None:
             return {}
         return {
             "counts": dict(self._endpoint.counts),
             "usage": {role: asdict(u) for role, u in self._endpoint.usage.items()},
+            "turns": dict(sorted(self._turns.items())),
         }
 
 

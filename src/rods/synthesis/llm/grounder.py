@@ -2,33 +2,36 @@
 
 As in the paper the words are made after the calls. Each turn's query is written, checked by code
 and then verified; then one question rewrites all of them to fit the story. A refused query is
-written again: the second try words each call of the turn on its own; a later one shows the refused
-words and what is wrong with them, or, if only values are missing, asks for a sentence that says
-them. For a turn that augmentation
-splits, the model is asked for a query without the value and for the words that supply it.
+written again: the prompt shows its words and what is wrong with them, or, if only values are
+missing, asks for a sentence that says them. If many are missing, or after two tries, each call of
+the turn is worded by itself. For a turn that augmentation splits, the model is asked for a query
+without the value and for the words that supply it.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rods.grounding import stated
 from rods.provenance import leaves
-from rods.synthesis.failures import Kind
+from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask
 from rods.synthesis.llm.refusals import UNREADABLE, Complaint, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
-from rods.synthesis.llm.word_checks import MISSING, WordCheck, to_say
+from rods.synthesis.llm.word_checks import MISSING, WordCheck, alike, to_say
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
 TRIES = 4  # queries written for a turn, and rewrites, until one is accepted
+FEW = 2  # missing values that a sentence adds at the second try
 SHOWN = 4  # latest responses in a prompt
 AGAIN = Complaint("the same words again", "these words were refused before")
+ECHO = Complaint("words about the prompt", "say what the person wants")
 
 
 @dataclass
@@ -41,6 +44,9 @@ class LlmGrounder:
         rewrite: whether all queries are rewritten to fit the story (C.3 of the paper).
         verify: whether the model also verifies each query.
         tries: how often words are written until they are accepted.
+
+    Attributes:
+        turns: turns by the try that was accepted ("1", "2", ...), or "none".
     """
 
     model: Model
@@ -49,6 +55,7 @@ class LlmGrounder:
     rewrite: bool = True
     verify: bool = True
     tries: int = TRIES
+    turns: Counter[str] = field(default_factory=Counter)
 
     def ground(self, executed: Executed, rng: random.Random) -> LlmWords:
         """See `stages.Grounder`."""
@@ -68,11 +75,24 @@ class LlmGrounder:
         Raises:
             SynthesisError: all tries were refused; it is the failure of the last one.
         """
-        return accepted(
-            self.tries,
-            lambda refused: self._written(executed, index, before, refused, rng),
-            lambda words, refused: self._examined(executed, index, before, words, refused, rng),
-        )
+        asked = 0
+
+        def write(refused: Refusals) -> str:
+            nonlocal asked
+            asked += 1
+            return self._written(executed, index, before, refused, rng)
+
+        try:
+            words = accepted(
+                self.tries,
+                write,
+                lambda words, refused: self._examined(executed, index, before, words, refused, rng),
+            )
+        except SynthesisError:
+            self.turns["none"] += 1
+            raise
+        self.turns[str(asked)] += 1
+        return words
 
     def _written(
         self,
@@ -83,46 +103,50 @@ class LlmGrounder:
         rng: random.Random,
     ) -> str:
         calls = executed.calls[index]
-        if len(refused) == 1 and len(calls) > 1:
-            return self._call_by_call(executed, index, before, rng)
-        if refused and (last := refused[-1][0]) != UNREADABLE:
-            found = self.check.complaint(last, executed, index, before)
-            if found is not None and found.why == MISSING:
-                return self._added(last, executed, index, before, rng)
-        return self._query(executed, index, calls, before, refused, rng)
-
-    def _query(
-        self,
-        executed: Executed,
-        index: int,
-        calls: Sequence[Call],
-        before: list[str],
-        refused: Refusals,
-        rng: random.Random,
-        said: Sequence[str] = (),
-    ) -> str:
-        """Words for some calls of a turn.
-
-        Args:
-            said: the words for those calls of the turn that come before.
-        """
+        missing = [self._missing(words, executed, index, before) for words, _ in refused]
+        if refused and (len(calls) > 1 or before):
+            many = len(calls) > 1 and missing[0] > FEW
+            if len(refused) == (1 if many else 2):
+                return self._call_by_call(executed, index, before, rng)
+        if refused and missing[-1]:
+            return self._added(refused[-1][0], executed, index, before, rng)
         shown = [clipped(text) for turn in executed.responses[:index] for text in turn][-SHOWN:]
-        values = {str(leaf) for call in calls for leaf in leaves(call.arguments)}
-        say = [v for v in self.check.values_to_say(executed, index, before) if v in values]
-        asked = {"calls": self.text.calls(calls), "goals": self.text.goals(calls), "say": say}
-        story = {"narrative": executed.plan.narrative, "like": self._like(executed)}
-        more = {"before": [*before, *said], "shown": shown, "refused": refused}
-        found = ask(self.model, "query", Query, rng, Kind.QUERY, **asked, **story, **more)
-        return found.query.strip()
+        say = self.check.values_to_say(executed, index, before)
+        said = {"before": before, "shown": shown, "say": say, "refused": refused}
+        return self._query(executed, calls, rng, **said)
+
+    def _missing(self, words: str, executed: Executed, index: int, before: list[str]) -> int:
+        """How many values words lack; 0 if they have another fault."""
+        if words == UNREADABLE:
+            return 0
+        found = self.check.complaint(words, executed, index, before)
+        is_missing = found is not None and found.why == MISSING
+        return len(self.check.missing(words, executed, index, before)) if is_missing else 0
 
     def _call_by_call(
         self, executed: Executed, index: int, before: list[str], rng: random.Random
     ) -> str:
-        """A turn's words out of the words for each of its calls: fewer values at a time."""
-        said: list[str] = []
+        """A turn's words out of the words for each of its calls.
+
+        Each question has few values, and nothing that was said or shown before: a small model
+        repeats that.
+        """
+        say, said = self.check.values_to_say(executed, index, before), list[str]()
         for call in executed.calls[index]:
-            said.append(self._query(executed, index, [call], before, [], rng, said))
+            values = {str(leaf) for leaf in leaves(call.arguments)}
+            own = {"before": (), "shown": (), "say": [v for v in say if v in values], "refused": ()}
+            said.append(self._query(executed, [call], rng, **own))
         return " ".join(said)
+
+    def _query(
+        self, executed: Executed, calls: Sequence[Call], rng: random.Random, **shown: Any
+    ) -> str:
+        """Words for some calls of a turn."""
+        asked = {"calls": self.text.calls(calls), "goals": self.text.goals(calls)}
+        story = {"narrative": executed.plan.narrative, "like": self._like(executed)}
+        return ask(
+            self.model, "query", Query, rng, Kind.QUERY, **asked, **story, **shown
+        ).query.strip()
 
     def _added(
         self, words: str, executed: Executed, index: int, before: list[str], rng: random.Random
@@ -152,6 +176,8 @@ class LlmGrounder:
         found = self.check.complaint(words, executed, index, before)
         if found is None and any(words == earlier for earlier, _ in refused):
             found = AGAIN
+        if found is None and any(alike(words, complaint) for _, complaint in refused):
+            found = ECHO
         if found is None and self.verify:
             verdict = self.verdict(executed, index, before, words, rng)
             if verdict != "yes":

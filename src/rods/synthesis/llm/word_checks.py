@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rods.grounding import spellings
+from rods.grounding import spellings, stated
 from rods.provenance import Source, leaves, sources
 from rods.synthesis.catalogue import spaced
 from rods.synthesis.llm.asked_tools import AskedTools
@@ -33,6 +33,7 @@ MOST_NEEDED = 0.15  # share of these words that a text must have at most
 MOST_STRANGE = 0.5  # share of letters of scripts that the seed tasks do not have
 ENGLISH = "Could you please find out what is in it for me, and then tell me when you are done?"
 LETTERS = re.compile(r"[^\W\d_]+")
+ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i need)"
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
 COUNT = re.compile(r"\d{1,2}(?:st|nd|rd|th|[ap]m)?", re.IGNORECASE)
@@ -97,6 +98,9 @@ class WordCheck:
         if missing := self.missing(words, executed, index, before):
             shown = ", ".join(to_say(name, call.arguments[name]) for call, name in missing)
             return Complaint(MISSING, f"say also {shown}")
+        if noun := _asked_back(words, calls):
+            why = f"the person knows the {noun} and does not ask for it; say that it is as before"
+            return Complaint("a value is asked for", why)
         if strange := _no_value(free, calls):
             return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
         if fault := self._asked.fault(free, calls, executed.plan.classes):
@@ -192,6 +196,23 @@ def _no_value(free: str, calls: Sequence[Call]) -> str:
         is_number = re.search(r"\d", word) and not COUNT.fullmatch(word)
         if text.strip() or (is_number and word not in parts):
             return str(text or word)
+    return ""
+
+
+def alike(one: str, two: str) -> bool:
+    """Whether two texts have nearly the same words."""
+    return jaccard(text_shingles(one), text_shingles(two)) >= COPY
+
+
+def _asked_back(words: str, calls: Sequence[Call]) -> str:
+    """The parameter that words ask the assistant for, though the calls have its value; or ""."""
+    for call in calls:
+        for name, value in call.arguments.items():
+            noun = spaced(name)
+            said = any(stated(leaf, words) for leaf in leaves(value))
+            asked = rf"\b{ASKED_BACK}\b[^.?!]*\b{noun}\b"
+            if " " in noun and not said and re.search(asked, words, re.IGNORECASE):
+                return noun
     return ""
 
 
