@@ -343,6 +343,29 @@ def test_words_of_an_earlier_turn_are_no_words_for_this_one() -> None:
     assert grounder.check.complaint("And one called drafts.", executed, 1, [said]) is None
 
 
+def test_the_person_does_not_ask_for_what_the_calls_take() -> None:
+    login = Call(name="message_login", arguments={"user_id": "USR001"})
+    grounder = with_model(Said(), program(), env(), "said").grounder
+    executed = Executed(Plan("base", ("MessageAPI",), ()), {}, ((), (login,)), ((), ("",)))
+
+    def why(words: str) -> str:
+        found = grounder.check.complaint(words, executed, 1, ["I am USR001."])
+        return found.why if found else ""
+
+    assert why("Please provide the user id to log in to messaging.") == "a value is asked for"
+    assert why("Give me access: log in to messaging with my user id.") == ""
+    assert why("Log in to messaging, I provide the user id USR001.") == ""
+
+
+def test_words_that_repeat_the_complaint_are_refused() -> None:
+    grounder = with_model(Said(), program(), env(), "said").grounder
+    executed = Executed(Plan("base", ("GorillaFileSystem",), ()), {}, ((MKDIR,),), (("",),))
+    repeated = "say also that you make the folder notes"
+    found = grounder._examined(executed, 0, [], repeated, [("x", repeated)], random.Random(0))
+    assert found is not None and found.why == "words about the prompt"
+    assert grounder._examined(executed, 0, [], repeated, [], random.Random(0)) is None
+
+
 def test_numbers_that_count_or_date_are_no_values_of_no_call() -> None:
     flight = Call(
         name="get_flight_cost",

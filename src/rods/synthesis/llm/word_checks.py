@@ -210,7 +210,7 @@ def _asked_back(words: str, calls: Sequence[Call]) -> str:
         for name, value in call.arguments.items():
             noun = spaced(name)
             said = any(stated(leaf, words) for leaf in leaves(value))
-            asked = rf"\b{ASKED_BACK}\b[^.?!]*\b{noun}\b"
+            asked = rf"\b{ASKED_BACK}(?: (?!with|using|for|of|by|from)\w+,?){{0,4}} {noun}\b"
             if " " in noun and not said and re.search(asked, words, re.IGNORECASE):
                 return noun
     return ""
