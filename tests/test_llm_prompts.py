@@ -18,6 +18,8 @@ from rods.endpoint.config import EndpointConfig
 from rods.endpoint.fault import Cause
 from rods.errors import UserError
 from rods.synthesis.augment import base_form
+from rods.synthesis.case import Gate
+from rods.synthesis.critique import Critic
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.llm import forms
 from rods.synthesis.llm.backend import with_model
@@ -364,6 +366,39 @@ def test_words_that_repeat_the_complaint_are_refused() -> None:
     found = grounder._examined(executed, 0, [], repeated, [("x", repeated)], random.Random(0))
     assert found is not None and found.why == "words about the prompt"
     assert grounder._examined(executed, 0, [], repeated, [], random.Random(0)) is None
+
+
+def test_a_value_is_left_out_and_supplied_a_turn_later() -> None:
+    copy = Call(name="cp", arguments={"source": "a.txt", "destination": "b.txt"})
+    tries = iter(
+        [
+            {"query": "Copy a.txt to b.txt.", "answer": "To b.txt."},
+            {"query": "Copy a.txt.", "answer": "To the other one."},
+            {"query": "Copy it.", "answer": "To b.txt."},
+            {"query": "Copy a.txt.", "answer": "To b.txt."},
+        ]
+    )
+    said = {"query": "Copy a.txt to b.txt."}
+    model = Said(query=lambda user, rng: said, omit=lambda user, rng: next(tries))
+    grounder = with_model(model, program(), env(), "said").grounder
+    executed = Executed(Plan("base", ("GorillaFileSystem",), ()), {}, ((copy,),), (("",),))
+    found = grounder.ground(executed, random.Random(0))
+    assert found.turn(0, (0, "destination")) == "Copy a.txt."
+    assert found.answer(copy, "destination") == "To b.txt."
+    complaints = re.findall(r"refused ones: (.*)\.$", model.users["omit"][-1], re.M)
+    assert complaints == [
+        "leave 'b.txt' out of the query", "say 'b.txt' in the answer", "keep 'a.txt' in the query",
+    ]  # fmt: skip
+
+
+def test_calls_that_no_words_can_save_are_refused_before_the_model_is_asked() -> None:
+    model = Said()
+    pipeline = with_model(model, program(), env(), "said", ("ground",))
+    never = Gate("plan", "never", lambda case: False)
+    pipeline.critic = Critic(env(), more=[never])
+    assert not any(task for task, _ in attempts(pipeline))
+    assert pipeline.funnel["plan: never"] > 0 and pipeline.passed["sound"] == 0
+    assert not model.asked
 
 
 def test_numbers_that_count_or_date_are_no_values_of_no_call() -> None:

@@ -28,6 +28,10 @@ ATTEMPTS = 3  # for one parent (paper, appendix J)
 FRESH_SEEDS = 20
 FRESH_ATTEMPTS = 5  # for one seed task; small ones succeed more easily, so another is drawn then
 MAX_GIVEN_UP = 1_000
+OF_CALLS = (
+    "plan:", "execute:", "augment: withheld", "critique: reward", "critique: official",
+)  # fmt: skip
+"""The beginnings of faults that do not depend on the words."""
 
 
 def _failures() -> deque[dict[str, Any]]:
@@ -177,6 +181,8 @@ class Pipeline:
             SynthesisError: with the cause.
         """
         executed = self._passed("executed", self.executor.execute(plan, history, rng))
+        if self.grounder is not self.program.grounder:
+            self._passed("sound", self._examined(executed, parent, rng))
         words = self.grounder.ground(executed, rng)
         made = augment(executed, words, self.critic.env.name, rng)
         task = self._passed("grounded", self._with_lineage(made, plan, history))
@@ -186,6 +192,21 @@ class Pipeline:
             judged = self._judged(task, executed, rng, review)
             task = self._passed("judged", judged)
         return task
+
+    def _examined(self, executed: Executed, parent: Task | None, rng: random.Random) -> Executed:
+        """Refuse calls that no words could save, before a model is asked for words.
+
+        Words by program stand in for the model's, and faults that depend on them do not count.
+
+        Raises:
+            SynthesisError: with the cause.
+        """
+        words = self.program.grounder.ground(executed, random.Random(rng.getrandbits(64)))
+        task = augment(executed, words, self.critic.env.name, rng)
+        fault = self.critic.review(task, parent)
+        if fault and fault.startswith(OF_CALLS):
+            raise SynthesisError(Kind.CRITIQUE, fault, task=task)
+        return executed
 
     def _judged(
         self, task: Task, executed: Executed, rng: random.Random, review: Callable[[Task], None]

@@ -64,7 +64,7 @@ class LlmGrounder:
             queries.append(self.query(executed, index, queries, rng))
         if self.rewrite:
             queries = self.rewritten(executed, queries, rng)
-        return LlmWords(self.model, self.text, executed, queries, rng)
+        return LlmWords(self.model, self.text, executed, queries, rng, self.tries)
 
     def query(self, executed: Executed, index: int, before: list[str], rng: random.Random) -> str:
         """Words for one turn.
@@ -255,26 +255,50 @@ class LlmWords:
     executed: Executed
     queries: list[str]
     rng: random.Random
-    _omitted: dict[tuple[int, str], Omitted] = field(default_factory=dict)
+    tries: int = TRIES
+    _answers: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
         if missing is None:
             return self.queries[index]
         which, name = missing
         call = self.executed.calls[index][which]
-        answer = ask(
-            self.model,
-            "omit",
-            Omitted,
-            self.rng,
-            Kind.QUERY,
-            query=self.queries[index],
-            call=self.text.call(call),
-            parameter=name,
-            value=str(call.arguments[name]),
+        query, answer = accepted(
+            self.tries,
+            lambda refused: self._omit(index, call, name, refused),
+            lambda found, refused: self._fault(index, call, name, *found),
         )
-        self._omitted[id(call), name] = answer
-        return answer.query.strip()
+        self._answers[id(call), name] = answer
+        return query
+
+    def _omit(self, index: int, call: Call, name: str, refused: Refusals) -> list[str]:
+        """A turn's words without a value, and the words that supply it."""
+        value = str(call.arguments[name])
+        shown = {"query": self.queries[index], "call": self.text.call(call), "refused": refused}
+        more = {"parameter": name, "value": value}
+        found = ask(self.model, "omit", Omitted, self.rng, Kind.QUERY, **shown, **more)
+        return [found.query.strip(), found.answer.strip()]
+
+    def _fault(
+        self, index: int, call: Call, name: str, query: str, answer: str
+    ) -> Complaint | None:
+        """What is wrong with both words; the rest of the words must remain as it was."""
+        values = [*leaves(call.arguments[name])]
+        if left := [value for value in values if stated(value, query)]:
+            return Complaint("a value is not left out", f"leave {left[0]!r} out of the query")
+        if lost := [value for value in values if not stated(value, answer)]:
+            return Complaint(MISSING, f"say {lost[0]!r} in the answer")
+        others = (
+            leaf
+            for other in self.executed.calls[index]
+            for parameter, value in other.arguments.items()
+            if (other, parameter) != (call, name)
+            for leaf in leaves(value)
+        )
+        said = (leaf for leaf in others if leaf not in values and stated(leaf, self.queries[index]))
+        if lost := [leaf for leaf in said if not stated(leaf, query)]:
+            return Complaint(MISSING, f"keep {lost[0]!r} in the query")
+        return None
 
     def stated(self, index: int) -> list[tuple[int, str]]:
         return [
@@ -285,4 +309,4 @@ class LlmWords:
         ]
 
     def answer(self, call: Call, parameter: str) -> str:
-        return self._omitted[id(call), parameter].answer.strip()
+        return self._answers[id(call), parameter]
