@@ -8,6 +8,7 @@ made of it. Records are refreshed unless the record is what is wrong.
 from __future__ import annotations
 
 import copy
+import json
 import random
 import re
 from collections.abc import Callable
@@ -75,7 +76,8 @@ def ungrounded(task: Task, m: Materials, rng: random.Random) -> Mutant | None:
         return None
     seen = words(mutant, place.turn + 1) + shown(gold, place.turn, place.call)
     same = value is new and gold.record == old.record
-    if same or visible(value, seen):
+    written = json.dumps(value, ensure_ascii=False).strip('"')  # a text of two lines in a response
+    if same or visible(value, seen) or visible(written, seen):
         return None
     return Mutant(m.refreshed(mutant), f"{call.name}.{place.name}: {value!r} is not said")
 

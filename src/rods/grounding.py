@@ -1,10 +1,11 @@
 """Whether a text states a value, as people write it.
 
-Ids, names, amounts and free texts count only as they are. Dates, numbers, truth values and the
-words of a closed set also count as a person says them: "October 7, 2027" for 2027-10-07,
-"forty-nine" for 49, "lock the doors" or "secure the doors" for unlock=False, "rear left" for
-rear_left, "purchase" for Buy, "all the doors" for a list of them. So do a tag or a user name
-without the sign that the document of the parameter requires, and "an empty string".
+Ids, names, amounts and free texts count only as they are. Dates, times of a weekday, numbers, truth
+values and the words of a closed set also count as a person says them: "October 7, 2027" for
+2027-10-07, "Tuesday at 11:00" for Tue 11:00, "forty-nine" for 49, "20 %" for 0.2, "lock the doors"
+or "secure the doors" for unlock=False, "rear left" for rear_left, "purchase" for Buy, "all the
+doors" for a list of them. So do a tag or a user name without the sign that the document of the
+parameter requires, and "an empty string".
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PARENT = re.compile(
     re.IGNORECASE,
 )
 DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+WEEKDAY = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]* (\d{1,2}:\d{2})")
 WORD = re.compile(r"[A-Za-z]+")
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
@@ -101,6 +103,8 @@ def spellings(value: Any) -> Iterator[str]:
         else:
             yield f"{value:,}"
             yield f"{value:,.2f}" if round(value, 2) == value else f"{value}"
+            if 0 < value < 1:  # a share
+                yield from (f"{round(100 * value, 6):g}{sign}" for sign in ("%", " %", " percent"))
 
 
 def says(text: str, value: str) -> bool:
@@ -155,6 +159,10 @@ def _said(value: str, text: str, schema: Schema) -> bool:
     if date := DATE.fullmatch(value):
         year, month, day = map(int, date.groups())
         return _dated(year, month, day, text)
+    if slot := WEEKDAY.fullmatch(value):
+        name, time = rf"{slot[1]}[a-z]*\.?", re.escape(slot[2])
+        form = rf"\b(?:{name},?\s+(?:at\s+)?{time}|{time}\s+(?:on\s+)?{name})(?![\w:])"
+        return bool(re.search(form, text, re.IGNORECASE))
     if value == "..":
         return bool(PARENT.search(text))
     if value in (closed := choices(schema)):
