@@ -35,6 +35,8 @@ RIVAL = 0.65  # least of a tool that is not called, in words that no called tool
 SHARE = 0.5  # and its share of the called tool that has the least
 OWN = 0.25  # share of the requests with a word that ask for a tool, if the word is the tool's
 FEW = 4  # words of a request; fewer may be an answer only: "notes, please"
+TWICE = 2  # requests that must have a word, before it is a tool's
+NONE: frozenset[str] = frozenset()
 SHOWN = 120  # characters of a document in a complaint
 
 
@@ -49,11 +51,10 @@ class AskedTools:
         self, tools: Mapping[str, ToolSpec], requests: Iterable[tuple[str, Collection[str]]] = ()
     ) -> None:
         self._tools = tools
-        phrases, said = catalogue(tools), _said_for(requests)
-        self._words = {
-            name: _words(tool, phrases[name]) | said.get(name, frozenset())
-            for name, tool in tools.items()
-        }
+        phrases = catalogue(tools)
+        written = {name: _words(tool, phrases[name]) for name, tool in tools.items()}
+        said = _said_for(requests, written)
+        self._words = {name: own | said.get(name, NONE) for name, own in written.items()}
         counts = Counter(word for words in self._words.values() for word in words)
         most = math.log(len(tools) + 1)
         self._weight = {w: math.log((len(tools) + 1) / n) / most for w, n in counts.items()}
@@ -104,16 +105,23 @@ def _words(tool: ToolSpec, phrase: Phrase) -> frozenset[str]:
     return _stems([tool.name, tool.description, *(SLOT.sub(" ", text) for text in wordings)])
 
 
-def _said_for(requests: Iterable[tuple[str, Collection[str]]]) -> dict[str, frozenset[str]]:
-    """The stems with which people ask for a tool, by tool."""
+def _said_for(
+    requests: Iterable[tuple[str, Collection[str]]], written: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """The stems with which people ask for a tool, by tool.
+
+    Args:
+        written: the stems of each tool's documents; they speak for no other tool of a request.
+    """
     every, by_tool = Counter[str](), defaultdict[str, Counter[str]](Counter)
     for words, names in requests:
         found = _stems([words])
         every.update(found)
         for name in {*names}:
-            by_tool[name].update(found)
+            others = NONE.union(*(written.get(other, NONE) for other in names if other != name))
+            by_tool[name].update(found - others)
     return {
-        name: frozenset(w for w, count in counts.items() if count >= OWN * every[w])
+        name: frozenset(w for w, n in counts.items() if n >= max(TWICE, OWN * every[w]))
         for name, counts in by_tool.items()
     }
 
