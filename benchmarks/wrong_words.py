@@ -79,7 +79,7 @@ def a_reference(task: Task, m: Materials, rng: random.Random) -> Planted | None:
         # Without its marks, and in the middle of a sentence, a text describes what is meant.
         plain = value.strip(".!?").casefold()
         found = re.search(rf"{QUOTES}?{re.escape(value)}{QUOTES}?", user)
-        if found is None:
+        if found is None or user.count(value) > 1:
             return None
         before = re.sub(r"[^\w]+$", "", user[: found.start()])
         words = f"{before} about the {plain} thing{user[found.end() :]}"
