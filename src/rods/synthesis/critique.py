@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from rods.envs.base import Environment
@@ -31,8 +32,8 @@ class Siblings:
     """
 
     def __init__(self) -> None:
-        self._signatures: dict[str, str] = {}
-        self._by_signature = Counter[str]()
+        self._signatures: dict[str, bytes] = {}
+        self._by_signature = Counter[bytes]()
         self._index = NearIndex()
 
     def fault(self, task: Task) -> str:
@@ -50,14 +51,18 @@ class Siblings:
             self._index.add(task)
 
     def remove(self, task_id: str) -> None:
-        if written := self._signatures.pop(task_id, ""):
+        if written := self._signatures.pop(task_id, b""):
             self._by_signature[written] -= 1
+            if not self._by_signature[written]:
+                del self._by_signature[written]
         self._index.remove(task_id)
 
 
-def _with_arguments(task: Task) -> str:
-    """All calls of a task, "" if none has arguments: there are few such tasks."""
-    return signature(task) if any(call.arguments for call in task.calls) else ""
+def _with_arguments(task: Task) -> bytes:
+    """A digest of all calls of a task, empty if none has arguments: there are few such tasks."""
+    if not any(call.arguments for call in task.calls):
+        return b""
+    return blake2b(signature(task).encode(), digest_size=16).digest()
 
 
 class Critic:

@@ -17,7 +17,7 @@ from rods.synthesis.catalogue import spaced
 from rods.task import Task
 
 RENAMED = 0.6  # share of the names that are exchanged
-# "created_by" and "cardholder_name" hold people's names too.
+# Last words of the names of fields that hold a person's name, also before "name".
 PERSON = frozenset(
     (
         "user", "username", "customer", "client", "owner", "holder", "cardholder", "passenger",
@@ -27,7 +27,6 @@ PERSON = frozenset(
 PARTS = {"first": "given", "given": "given", "last": "family", "family": "family"}
 NAME = re.compile(r"[A-Z][a-z]+(?:[ -][A-Z][a-z]+){0,2}")
 WORD = re.compile(r"[A-Z][a-z]+")
-Field = tuple[str, str]  # the name of a field and its value
 
 
 class People:
@@ -168,7 +167,7 @@ def _part(field: str) -> str | None:
     return "given" if is_person else None
 
 
-def _fields(data: Any, name: str = "") -> Iterator[Field]:
+def _fields(data: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """All texts with the name of their field; the keys of a mapping to texts are texts too."""
     if isinstance(data, dict):
         words = spaced(name).split()

@@ -110,10 +110,9 @@ class LlmGrounder:
                 return self._call_by_call(executed, index, before, rng)
         if refused and missing[-1]:
             return self._added(refused[-1][0], executed, index, before, rng)
-        shown = [clipped(text) for turn in executed.responses[:index] for text in turn][-SHOWN:]
         say = self.check.values_to_say(executed, index, before)
-        said = {"before": before, "shown": shown, "say": say, "refused": refused}
-        return self._query(executed, calls, rng, **said)
+        said = {"before": before, "shown": _shown(executed, index), "say": say}
+        return self._query(executed, calls, rng, **said, refused=refused)
 
     def _missing(self, words: str, executed: Executed, index: int, before: list[str]) -> int:
         """How many values words lack; 0 if they have another fault."""
@@ -237,13 +236,17 @@ class LlmGrounder:
 
     def _context(self, executed: Executed, index: int, before: list[str]) -> dict[str, Any]:
         """What a prompt about a turn shows of the calls and of what was before."""
-        shown = [clipped(text) for turn in executed.responses[:index] for text in turn]
         calls = self.text.calls(executed.calls[index])
-        return {"calls": calls, "before": before, "shown": shown[-SHOWN:]}
+        return {"calls": calls, "before": before, "shown": _shown(executed, index)}
 
     def _like(self, executed: Executed) -> str:
         """The parent's words, if they are in another language than the prompts; else ""."""
         return "" if self.check.english else next(iter(executed.plan.said), "")
+
+
+def _shown(executed: Executed, index: int) -> list[str]:
+    """The latest responses before a turn, cut."""
+    return [clipped(text) for turn in executed.responses[:index] for text in turn][-SHOWN:]
 
 
 @dataclass

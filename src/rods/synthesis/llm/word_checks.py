@@ -37,7 +37,7 @@ ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i n
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
 COUNT = re.compile(r"\d{1,2}(?:st|nd|rd|th|[ap]m)?", re.IGNORECASE)
-"""A number that may count things or be part of a date: "both of the 2 files\"."""
+"""A number that may count things, as in "the 2 files", or be part of a date."""
 
 
 class WordCheck:
