@@ -19,7 +19,6 @@ ROLES = {
     "You complete what a person says": "add",
     "You check whether": "verify",
     "You write all queries": "rewrite",
-    "You turn one request": "omit",
     "You judge a test conversation": "judge",
     "A judge has rejected": "classify",
     "You mend what a person says": "refine",
@@ -124,11 +123,6 @@ def _rewrite(user: str, rng: random.Random) -> dict[str, Any]:
     story = (_lines(user, "STORY") or ["I need some help"])[0].rstrip(".")
     queries = [f"So, {rng.choice(ASIDES)}: {query}" for query in before]
     return {"queries": [f"{story}. {queries[0]}", *queries[1:]]}
-
-
-def _omit(user: str, rng: random.Random) -> dict[str, Any]:
-    (request,), (value,) = _lines(user, "REQUEST"), _lines(user, "VALUE")
-    return {"query": request.replace(value, "something"), "answer": f"I mean {value} ."}
 
 
 def _judge(user: str, rng: random.Random) -> dict[str, Any]:

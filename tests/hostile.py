@@ -83,7 +83,7 @@ HOSTILE: dict[str, list[dict[str, Any]]] = {
         {"queries": ["do what I mean"] * 3},
         {"queries": ["do what I mean"] * 2},
     ],
-    "omit": [{"query": ORDERS, "answer": ORDERS}, {"query": "x", "answer": "y"}],
+    "add": [{"query": ORDERS}, {"query": "x"}],
     "judge": [{"decision": "accept", "reason": ORDERS}, {"decision": "reject", "reason": "no"}],
     "classify": [{"kind": "query_fixable", "turn": 99}, {"kind": "query_fixable", "turn": -1}],
     "refine": [{"answer": ORDERS}, {"answer": "use get_stock_info(symbol)"}, {"answer": " "}],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle
 from pathlib import Path
 
 CLASS = '''
@@ -31,6 +32,7 @@ class Shop:
         self.opens[day] = at
         return {"ok": True}
 '''
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 OPTIONS = ("--env", "shop:Shop", "--tasks", "tasks.jsonl")
 
 
@@ -43,12 +45,12 @@ def open_shop(folder: Path) -> None:
             "start": {"Shop": {"limit": 1.0}},
             "turns": [
                 {
-                    "user": f"Open at {hour} on Monday.",
-                    "calls": [f"set_opening(day='mon', at='{hour}:00')"],
+                    "user": f"Open at {hour} on {day}.",
+                    "calls": [f"set_opening(day='{day[:3].lower()}', at='{hour}:00')"],
                 }
             ],
         }
-        for hour in range(7, 19)
+        for hour, day in zip(range(7, 19), cycle(DAYS), strict=False)
     ]
     (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -61,6 +63,7 @@ def ask_first(folder: Path) -> None:
     for row in rows:
         hour = row["id"].removeprefix("t")
         last = {"user": f"At {hour}:00.", "calls": row["turns"][0]["calls"]}
-        row["turns"] = [{"user": "Open on Monday.", "calls": []}, last]
+        first = row["turns"][0]["user"].replace(f" at {hour}", "")
+        row["turns"] = [{"user": first, "calls": []}, last]
         row["category"] = "miss_param"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

@@ -108,7 +108,7 @@ def test_model_stages_alone(rods, tmp_path: Path) -> None:
         order = ("synth", "--count", 1, "--out", tmp_path / "made.jsonl", "--backend", "llm")
         named = ("--endpoint", file, "--url", server.url, "--model", "scripted")
         done = rods(*order, *named, "--stage", "ground", "--no-rewrite", "--json")
-    assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "omit"}
+    assert json.loads(done.out)["model"]["usage"].keys() <= {"query", "verify", "add"}
     turns = json.loads(done.out)["model"]["turns"]
     assert turns["1"] > 0 and turns.keys() <= {"1", "2", "3", "4", "none"}
 

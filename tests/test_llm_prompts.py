@@ -39,7 +39,6 @@ FORMS: dict[str, type[BaseModel]] = {
     "arguments": forms.Arguments,
     "classify": forms.Classified,
     "judge": forms.Judged,
-    "omit": forms.Omitted,
     "patch": forms.Patches,
     "plan": forms.Planned,
     "query": forms.Query,
@@ -125,7 +124,7 @@ def test_no_tool_of_ours_and_no_seed_task_has_a_word_of_the_examples() -> None:
     "query",
     [
         "Please feed Quillo and list the files.",
-        "The report looks hungry, please give him 3 drops of nectar. And how bright is it?",
+        "Please give the report 3 drops of nectar, he looks hungry. And how bright is it?",
     ],
 )
 def test_an_answer_that_copies_the_example_is_counted_and_refused(query: str) -> None:
@@ -279,11 +278,17 @@ PARENT = "Could you make a new folder for me that has the name notes, please?"
         ('Make the folder notes, I mean "papers".', "a value of no call"),
         ("Please search the folder notes for the file.", "another tool"),
         ("Please count the lines and words in notes.", "another tool"),
+        ("notes, notes", "no request"),
+        ("notes, can you make a folder?", "a value is addressed"),
+        ("Thank you. Notes, please make a folder.", "a value is addressed"),
         ("Hallo notes, what a fine morning for singing songs.", "a call is not asked for"),
     ],
 )
 def test_words_are_refused_by_code_before_the_model_is_asked(query: str, why: str) -> None:
-    model = Said(query=lambda user, rng: {"query": query})
+    def same(user: str, rng: random.Random) -> dict[str, Any]:
+        return {"query": query}
+
+    model = Said(query=same, add=same)
     with pytest.raises(SynthesisError) as caught:
         words(model, [MKDIR], [PARENT.replace("notes", "drafts")])
     assert caught.value.cause == f"query_gen_failed: {why}"
@@ -366,29 +371,33 @@ def test_words_that_repeat_the_complaint_are_refused() -> None:
     found = grounder._examined(executed, 0, [], repeated, [("x", repeated)], random.Random(0))
     assert found is not None and found.why == "words about the prompt"
     assert grounder._examined(executed, 0, [], repeated, [], random.Random(0)) is None
+    complaint = "this was said before and is done; ask for the calls"
+    part = "Making the folder notes was said before and is done; please make the folder."
+    found = grounder._examined(executed, 0, [], part, [("x", complaint)], random.Random(0))
+    assert found is not None and found.why == "words about the prompt"
+    assert grounder._examined(executed, 0, [], part, [], random.Random(0)) is None
 
 
 def test_a_value_is_left_out_and_supplied_a_turn_later() -> None:
     copy = Call(name="cp", arguments={"source": "a.txt", "destination": "b.txt"})
-    tries = iter(
-        [
-            {"query": "Copy a.txt to b.txt.", "answer": "To b.txt."},
-            {"query": "Copy a.txt.", "answer": "To the other one."},
-            {"query": "Copy it.", "answer": "To b.txt."},
-            {"query": "Copy a.txt.", "answer": "To b.txt."},
-        ]
-    )
-    said = {"query": "Copy a.txt to b.txt."}
-    model = Said(query=lambda user, rng: said, omit=lambda user, rng: next(tries))
+    without = iter(["Copy a.txt to b.txt.", "Copy a.txt."])
+    answers = iter(["To the other one.", "To b.txt."])
+
+    def query(user: str, rng: random.Random) -> dict[str, Any]:
+        (call,) = re.findall(r"^CALL: (.*)$", user, re.M)
+        whole = "destination" in json.loads(call)["arguments"]
+        return {"query": "Copy a.txt to b.txt." if whole else next(without)}
+
+    model = Said(query=query, add=lambda user, rng: {"query": next(answers)})
     grounder = with_model(model, program(), env(), "said").grounder
     executed = Executed(Plan("base", ("GorillaFileSystem",), ()), {}, ((copy,),), (("",),))
     found = grounder.ground(executed, random.Random(0))
     assert found.turn(0, (0, "destination")) == "Copy a.txt."
     assert found.answer(copy, "destination") == "To b.txt."
-    complaints = re.findall(r"refused ones: (.*)\.$", model.users["omit"][-1], re.M)
-    assert complaints == [
-        "leave 'b.txt' out of the query", "say 'b.txt' in the answer", "keep 'a.txt' in the query",
-    ]  # fmt: skip
+    complaints = re.findall(r"refused ones?: (.*)\.$", "\n".join(model.users["query"]), re.M)
+    assert "do not say 'b.txt'" in complaints
+    assert "REFUSED SENTENCE: To the other one." in model.users["add"][-1]
+    assert "say 'b.txt' in the answer" in model.users["add"][-1]
 
 
 def test_calls_that_no_words_can_save_are_refused_before_the_model_is_asked() -> None:

@@ -80,7 +80,7 @@ def test_a_competent_model_gets_through_in_each_category(category: str) -> None:
     assert task.lineage["narrative"]
     expected = {"plan", "arguments", "query", "verify", "rewrite", "judge"}
     assert expected <= model.asked.keys()
-    assert ("omit" in model.asked) == (category == "miss_param")
+    assert ("add" in model.asked) == (category == "miss_param")
 
 
 def test_unknown_functions_end_the_planning_after_three_tries() -> None:

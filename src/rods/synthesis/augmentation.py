@@ -108,8 +108,10 @@ def without_parameter(base: BaseTurn, rng: random.Random) -> tuple[Turn, Turn]:
     rng.shuffle(options)
     for which, name in options:
         value = as_text(gold[which].arguments[name])
+        if not value or any(says(text, value) for text in seen):
+            continue
         request = words.turn(base.index, (which, name))
-        if value and not any(says(text, value) for text in [*seen, request]):
+        if not says(request, value):
             return Turn(user=request), Turn(user=words.answer(gold[which], name), ground_truth=gold)
     raise SynthesisError(Kind.CONVERSATION, "nothing to leave out")
 

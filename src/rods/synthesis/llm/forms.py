@@ -93,13 +93,6 @@ class Rewritten(Answer):
     queries: list[str] = Field(alias="query", min_length=1, max_length=8)
 
 
-class Omitted(Answer):
-    """Words without a value, and the words that supply it a turn later."""
-
-    query: str
-    answer: str
-
-
 class Judged(Answer):
     """The quality judge's decision, and what it finds, in a few words."""
 

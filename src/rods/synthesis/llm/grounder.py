@@ -4,26 +4,26 @@ As in the paper the words are made after the calls. Each turn's query is written
 and then verified; then one question rewrites all of them to fit the story. A refused query is
 written again: the prompt shows its words and what is wrong with them, or, if only values are
 missing, asks for a sentence that says them. If many are missing, or after two tries, each call of
-the turn is worded by itself. For a turn that augmentation splits, the model is asked for a query
-without the value and for the words that supply it.
+the turn is worded by itself. A turn that augmentation splits is worded again, as if its call did
+not have the value that is left out; a sentence with this value is the answer.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rods.grounding import stated
 from rods.provenance import leaves
 from rods.synthesis.failures import Kind, SynthesisError
-from rods.synthesis.llm.forms import Judgement, Omitted, Query, Rewritten
+from rods.synthesis.llm.forms import Judgement, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask
 from rods.synthesis.llm.refusals import UNREADABLE, Complaint, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
-from rods.synthesis.llm.word_checks import MISSING, WordCheck, alike, to_say
+from rods.synthesis.llm.word_checks import MISSING, WordCheck, repeats, to_say
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
@@ -64,10 +64,10 @@ class LlmGrounder:
             queries.append(self.query(executed, index, queries, rng))
         if self.rewrite:
             queries = self.rewritten(executed, queries, rng)
-        return LlmWords(self.model, self.text, executed, queries, rng, self.tries)
+        return LlmWords(self, executed, queries, rng)
 
     def query(self, executed: Executed, index: int, before: list[str], rng: random.Random) -> str:
-        """Words for one turn.
+        """Words for one turn, counted in `turns`.
 
         Args:
             before: those of the earlier turns.
@@ -77,22 +77,76 @@ class LlmGrounder:
         """
         asked = 0
 
-        def write(refused: Refusals) -> str:
+        def count(refused: Refusals) -> None:
             nonlocal asked
-            asked += 1
-            return self._written(executed, index, before, refused, rng)
+            asked = len(refused) + 1
 
         try:
-            words = accepted(
-                self.tries,
-                write,
-                lambda words, refused: self._examined(executed, index, before, words, refused, rng),
-            )
+            words = self._accepted_query(executed, index, before, (), rng, count)
         except SynthesisError:
             self.turns["none"] += 1
             raise
         self.turns[str(asked)] += 1
         return words
+
+    def without(
+        self,
+        executed: Executed,
+        index: int,
+        missing: tuple[int, str],
+        before: list[str],
+        rng: random.Random,
+    ) -> tuple[str, str]:
+        """Words for a turn without one value, and the words that supply it.
+
+        Args:
+            missing: (call within the turn, parameter) whose value is left out.
+            before: the words of the earlier turns.
+
+        Raises:
+            SynthesisError: all tries were refused; it is the failure of the last one.
+        """
+        (which, name), calls = missing, [list(turn) for turn in executed.calls]
+        call = calls[index][which]
+        values = [*leaves(call.arguments[name])]
+        others = {other: value for other, value in call.arguments.items() if other != name}
+        calls[index][which] = call.model_copy(update={"arguments": others})
+        short = replace(executed, calls=tuple(map(tuple, calls)))
+        words = self._accepted_query(short, index, before, values, rng)
+        say, story = [to_say(name, call.arguments[name])], executed.plan.narrative
+
+        def unstated(answer: str, refused: Refusals) -> Complaint | None:
+            lost = next((value for value in values if not stated(value, answer)), None)
+            return None if lost is None else Complaint(MISSING, f"say {lost!r} in the answer")
+
+        answer = accepted(
+            self.tries,
+            lambda refused: self._sentence(words, [call], say, story, refused, rng),
+            unstated,
+        )
+        return words, answer
+
+    def _accepted_query(
+        self,
+        executed: Executed,
+        index: int,
+        before: list[str],
+        values: Sequence[Any],
+        rng: random.Random,
+        count: Callable[[Refusals], None] = lambda refused: None,
+    ) -> str:
+        """Words for a turn that do not state some values."""
+
+        def written(refused: Refusals) -> str:
+            count(refused)
+            return self._written(executed, index, before, refused, rng)
+
+        def examined(words: str, refused: Refusals) -> Complaint | None:
+            if left := [value for value in values if stated(value, words)]:
+                return Complaint("a value is not left out", f"do not say {left[0]!r}")
+            return self._examined(executed, index, before, words, refused, rng)
+
+        return accepted(self.tries, written, examined)
 
     def _written(
         self,
@@ -156,11 +210,22 @@ class LlmGrounder:
         """
         missing = self.check.missing(words, executed, index, before)
         short = [call for call in executed.calls[index] if any(call is c for c, _ in missing)]
-        calls = self.text.calls(short)
         say = [to_say(name, call.arguments[name]) for call, name in missing]
-        story = executed.plan.narrative
-        shown = {"words": words, "calls": calls, "say": say, "narrative": story}
-        return f"{words} {ask(self.model, 'add', Query, rng, Kind.QUERY, **shown).query.strip()}"
+        return f"{words} {self._sentence(words, short, say, executed.plan.narrative, [], rng)}"
+
+    def _sentence(
+        self,
+        words: str,
+        calls: Sequence[Call],
+        say: list[str],
+        narrative: str,
+        refused: Refusals,
+        rng: random.Random,
+    ) -> str:
+        """A sentence that completes words with values."""
+        shown = {"words": words, "say": say, "narrative": narrative, "refused": refused}
+        asked = {"calls": self.text.calls(calls), **shown}
+        return ask(self.model, "add", Query, rng, Kind.QUERY, **asked).query.strip()
 
     def _examined(
         self,
@@ -172,10 +237,11 @@ class LlmGrounder:
         rng: random.Random,
     ) -> Complaint | None:
         """Check words by code, then ask the model."""
+        calls = executed.calls[index]
         found = self.check.complaint(words, executed, index, before)
         if found is None and any(words == earlier for earlier, _ in refused):
             found = AGAIN
-        if found is None and any(alike(words, complaint) for _, complaint in refused):
+        if found is None and any(repeats(words, said, calls) for _, said in refused):
             found = ECHO
         if found is None and self.verify:
             verdict = self.verdict(executed, index, before, words, rng)
@@ -251,57 +317,26 @@ def _shown(executed: Executed, index: int) -> list[str]:
 
 @dataclass
 class LlmWords:
-    """See `stages.Words`."""
+    """See `stages.Words`.
 
-    model: Model
-    text: ToolText
+    Args:
+        queries: the words of each turn.
+    """
+
+    grounder: LlmGrounder
     executed: Executed
     queries: list[str]
     rng: random.Random
-    tries: int = TRIES
     _answers: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
         if missing is None:
             return self.queries[index]
         which, name = missing
-        call = self.executed.calls[index][which]
-        query, answer = accepted(
-            self.tries,
-            lambda refused: self._omit(index, call, name, refused),
-            lambda found, refused: self._fault(index, call, name, *found),
-        )
-        self._answers[id(call), name] = answer
+        before = self.queries[:index]
+        query, answer = self.grounder.without(self.executed, index, missing, before, self.rng)
+        self._answers[id(self.executed.calls[index][which]), name] = answer
         return query
-
-    def _omit(self, index: int, call: Call, name: str, refused: Refusals) -> list[str]:
-        """A turn's words without a value, and the words that supply it."""
-        value = str(call.arguments[name])
-        shown = {"query": self.queries[index], "call": self.text.call(call), "refused": refused}
-        more = {"parameter": name, "value": value}
-        found = ask(self.model, "omit", Omitted, self.rng, Kind.QUERY, **shown, **more)
-        return [found.query.strip(), found.answer.strip()]
-
-    def _fault(
-        self, index: int, call: Call, name: str, query: str, answer: str
-    ) -> Complaint | None:
-        """What is wrong with both words; the rest of the words must remain as it was."""
-        values = [*leaves(call.arguments[name])]
-        if left := [value for value in values if stated(value, query)]:
-            return Complaint("a value is not left out", f"leave {left[0]!r} out of the query")
-        if lost := [value for value in values if not stated(value, answer)]:
-            return Complaint(MISSING, f"say {lost[0]!r} in the answer")
-        others = (
-            leaf
-            for other in self.executed.calls[index]
-            for parameter, value in other.arguments.items()
-            if (other, parameter) != (call, name)
-            for leaf in leaves(value)
-        )
-        said = (leaf for leaf in others if leaf not in values and stated(leaf, self.queries[index]))
-        if lost := [leaf for leaf in said if not stated(leaf, query)]:
-            return Complaint(MISSING, f"keep {lost[0]!r} in the query")
-        return None
 
     def stated(self, index: int) -> list[tuple[int, str]]:
         return [

@@ -36,6 +36,8 @@ LETTERS = re.compile(r"[^\W\d_]+")
 ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i need)"
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
+REQUEST = "please|can you|could you|would you|will you|i need|i want|i would|i'd"
+REPEATED = 5  # words in a row that words and a complaint may not both have
 COUNT = re.compile(r"\d{1,2}(?:st|nd|rd|th|[ap]m)?", re.IGNORECASE)
 """A number that may count things, as in "the 2 files", or be part of a date."""
 
@@ -88,6 +90,10 @@ class WordCheck:
             return Complaint("a name from the code", f"write no name such as {names[0]!r}")
         if found := SCAFFOLDING.search(free):
             return Complaint("words about the prompt", f"do not write {found[0]!r}")
+        if not LETTERS.search(free):
+            return Complaint("no request", "say what is wanted; these are values only")
+        if name := _addressed(words, calls):
+            return Complaint("a value is addressed", f"speak to the assistant, not to {name!r}")
         if self._language.strange(free):
             return Complaint("another language", "write in the language of the conversation")
         if _copies(free, executed.plan.said, calls):
@@ -185,7 +191,7 @@ def to_say(name: str, value: Any) -> str:
     """A missing value with its parameter; for a flag, the word that says it."""
     if isinstance(value, bool):
         return f"{spaced(name)!r}" if value else f"the opposite of {spaced(name)!r}"
-    return f"{value!r} ({name})"
+    return f"{value!r} ({spaced(name)})"
 
 
 def _no_value(free: str, calls: Sequence[Call]) -> str:
@@ -199,9 +205,28 @@ def _no_value(free: str, calls: Sequence[Call]) -> str:
     return ""
 
 
-def alike(one: str, two: str) -> bool:
-    """Whether two texts have nearly the same words."""
-    return jaccard(text_shingles(one), text_shingles(two)) >= COPY
+def repeats(words: str, complaint: str, calls: Sequence[Call]) -> bool:
+    """Whether words repeat a complaint or a part of it, the values of the calls aside."""
+    if jaccard(text_shingles(words), text_shingles(complaint)) >= COPY:
+        return True
+    said, runs = (_runs(_without_values(text, calls)) for text in (words, complaint))
+    return not said.isdisjoint(runs)
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    """Each sequence of so many words."""
+    found = re.findall(r"\w+", text.lower())
+    return {tuple(found[i : i + REPEATED]) for i in range(len(found) - REPEATED + 1)}
+
+
+def _addressed(words: str, calls: Sequence[Call]) -> str:
+    """The text value that words speak to, as in "Rex, please look up his owner"; or ""."""
+    for value in (leaf for call in calls for leaf in leaves(call.arguments)):
+        if isinstance(value, str):
+            spoken_to = rf"(?:^|[.!?]\s+){re.escape(value)}, (?:{REQUEST}) \w"
+            if re.search(spoken_to, words, re.IGNORECASE):
+                return value
+    return ""
 
 
 def _asked_back(words: str, calls: Sequence[Call]) -> str:
