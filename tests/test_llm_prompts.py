@@ -381,7 +381,7 @@ def test_words_that_repeat_the_complaint_are_refused() -> None:
 def test_a_value_is_left_out_and_supplied_a_turn_later() -> None:
     copy = Call(name="cp", arguments={"source": "a.txt", "destination": "b.txt"})
     without = iter(["Copy a.txt to b.txt.", "Copy a.txt."])
-    answers = iter(["To the other one.", "To b.txt."])
+    answers = iter(["To the other one.", "cp(destination='b.txt')", "To b.txt."])
 
     def query(user: str, rng: random.Random) -> dict[str, Any]:
         (call,) = re.findall(r"^CALL: (.*)$", user, re.M)
@@ -397,7 +397,8 @@ def test_a_value_is_left_out_and_supplied_a_turn_later() -> None:
     complaints = re.findall(r"refused ones?: (.*)\.$", "\n".join(model.users["query"]), re.M)
     assert "do not say 'b.txt'" in complaints
     assert "REFUSED SENTENCE: To the other one." in model.users["add"][-1]
-    assert "say 'b.txt' in the answer" in model.users["add"][-1]
+    assert "say 'b.txt' in the answer" in model.users["add"][-2]
+    assert "write no code" in model.users["add"][-1]
 
 
 def test_calls_that_no_words_can_save_are_refused_before_the_model_is_asked() -> None:

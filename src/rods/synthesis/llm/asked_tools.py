@@ -36,6 +36,7 @@ SHARE = 0.5  # and its share of the called tool that has the least
 OWN = 0.25  # share of the requests with a word that ask for a tool, if the word is the tool's
 FEW = 4  # words of a request; fewer may be an answer only: "notes, please"
 TWICE = 2  # requests that must have a word, before it is a tool's
+WORDS = 2  # words of a rival; one alone may be there by chance
 NONE: frozenset[str] = frozenset()
 SHOWN = 120  # characters of a document in a complaint
 
@@ -81,11 +82,27 @@ class AskedTools:
             if tool.owner in classes and name not in called
         }
         rival = max(rivals, key=lambda name: rivals[name], default="")
-        if rival and rivals[rival] >= max(RIVAL, SHARE * own):
+        found = rivals and rivals[rival] >= max(RIVAL, SHARE * own)
+        if not found and len({*called}) == 1:
+            rival = next((name for name in rivals if self._beaten(least, name, said)), "")
+            found = bool(rival)
+        if found:
             return "another tool", f"do not ask for this: {self._does(rival)}"
         if own < NAMED and len(said) >= FEW:
             return "a call is not asked for", f"ask also for this: {self._does(least)}"
         return None
+
+    def _beaten(self, called: str, rival: str, said: frozenset[str]) -> bool:
+        """Whether words speak for a rival at least as much as for the only called tool, and either
+        have no word that only the called tool has, or name the rival by its whole name."""
+        own, other = said & self._words[called], said & self._words[rival]
+        ahead = self._sum(other) - self._sum(own)
+        if ahead < 0 or len(other) < WORDS:
+            return False
+        if own <= other and ahead > 0:
+            return True
+        name, called_name = _stems([spaced(rival)]), _stems([spaced(called)])
+        return len(name) > 1 and name <= said and not called_name <= said
 
     def _sum(self, words: Iterable[str]) -> float:
         return sum(self._weight[word] for word in sorted(words))

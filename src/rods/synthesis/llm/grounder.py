@@ -115,14 +115,15 @@ class LlmGrounder:
         words = self._accepted_query(short, index, before, values, rng)
         say, story = [to_say(name, call.arguments[name])], executed.plan.narrative
 
-        def unstated(answer: str, refused: Refusals) -> Complaint | None:
-            lost = next((value for value in values if not stated(value, answer)), None)
-            return None if lost is None else Complaint(MISSING, f"say {lost!r} in the answer")
+        def examined(answer: str, refused: Refusals) -> Complaint | None:
+            if lost := [value for value in values if not stated(value, answer)]:
+                return Complaint(MISSING, f"say {lost[0]!r} in the answer")
+            return self.check.of_code(answer, [call])
 
         answer = accepted(
             self.tries,
             lambda refused: self._sentence(words, [call], say, story, refused, rng),
-            unstated,
+            examined,
         )
         return words, answer
 

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rods.grounding import spellings, stated
-from rods.provenance import Source, leaves, sources
+from rods.provenance import Source, leaves
 from rods.synthesis.catalogue import spaced
 from rods.synthesis.llm.asked_tools import AskedTools
 from rods.synthesis.llm.refusals import Complaint
+from rods.synthesis.meaning.references import ambiguous_references
+from rods.synthesis.meaning.trace import Draft
 from rods.synthesis.near import jaccard, text_shingles
 from rods.synthesis.stages import Executed
 from rods.synthesis.word_gates import CODE_NAME, SCAFFOLDING
@@ -82,14 +84,8 @@ class WordCheck:
         free = _without_values(words, calls)
         if not words.strip():
             return Complaint("no words", "the query is empty")
-        if found := self._tool.search(free) or CALLED.search(free):
-            part = free[max(0, found.start() - 20) : found.end() + 20].strip()
-            return Complaint("code in the words", f"write no code such as {part!r}")
-        spoken = {word.strip("_") for word in re.findall(r"\w+", free)}
-        if names := sorted(spoken & self._coded):
-            return Complaint("a name from the code", f"write no name such as {names[0]!r}")
-        if found := SCAFFOLDING.search(free):
-            return Complaint("words about the prompt", f"do not write {found[0]!r}")
+        if found := self.of_code(words, calls):
+            return found
         if not LETTERS.search(free):
             return Complaint("no request", "say what is wanted; these are values only")
         if name := _addressed(words, calls):
@@ -113,6 +109,19 @@ class WordCheck:
             return Complaint(*fault)
         return None
 
+    def of_code(self, words: str, calls: Sequence[Call]) -> Complaint | None:
+        """What words contain of code or of a prompt; None if nothing."""
+        free = _without_values(words, calls)
+        if found := self._tool.search(free) or CALLED.search(free):
+            part = free[max(0, found.start() - 20) : found.end() + 20].strip()
+            return Complaint("code in the words", f"write no code such as {part!r}")
+        spoken = {word.strip("_") for word in re.findall(r"\w+", free)}
+        if names := sorted(spoken & self._coded):
+            return Complaint("a name from the code", f"write no name such as {names[0]!r}")
+        if found := SCAFFOLDING.search(free):
+            return Complaint("words about the prompt", f"do not write {found[0]!r}")
+        return None
+
     def values_to_say(self, executed: Executed, index: int, before: Sequence[str]) -> list[str]:
         """The values of a turn's calls that the turn's words must state, as a person would.
 
@@ -130,18 +139,22 @@ class WordCheck:
     def missing(
         self, words: str, executed: Executed, index: int, before: Sequence[str]
     ) -> list[tuple[Call, str]]:
-        """The arguments of a turn's calls that are neither said nor shown: call and parameter."""
+        """The arguments of a turn's calls that the words must state: call and parameter.
+
+        They are neither said nor shown, or what was shown has others that the words could mean.
+        """
         plan, calls = executed.plan, executed.calls[: index + 1]
         said = zip([*before, words], calls, strict=True)
         turns = tuple(Turn(user=text, ground_truth=row) for text, row in said)
         task = Task(category=plan.category, classes=plan.classes, start={}, turns=turns)
-        found = sources(task, executed.responses[: index + 1], self._tools)
-        last = found[len(found) - len(calls[-1]) :]
+        draft = Draft(task, self._tools, executed.responses[: index + 1])
+        unclear = {(r.position, r.parameter) for r in ambiguous_references(draft)}
+        first = len(draft.calls) - len(calls[-1])
         return [
             (call, name)
-            for call, row in zip(calls[-1], last, strict=True)
-            for name, source in row.items()
-            if source is Source.NOWHERE
+            for position, call in enumerate(calls[-1], first)
+            for name, source in draft.sources[position].items()
+            if source is Source.NOWHERE or (position, name) in unclear
         ]
 
 

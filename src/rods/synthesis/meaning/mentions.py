@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rods.envs.lexicon import READING, stems
 from rods.provenance import leaves
 from rods.synthesis.meaning.data import Entry, Scan, comparable
-from rods.synthesis.meaning.trace import CallTrace
+from rods.synthesis.meaning.trace import Conversation
 
 WORD = re.compile(r"[^\W_]{3,}")
 MAX_WORDS = 4_000  # characters of a turn's words that are read
@@ -37,7 +37,7 @@ class Mention(NamedTuple):
     numbers: dict[str, Any]
 
 
-def mentions(trace: CallTrace, position: int) -> Iterator[Mention]:
+def mentions(trace: Conversation, position: int) -> Iterator[Mention]:
     """What one call and its response mention."""
     call = trace.calls[position]
     topic = stems(READING.sub("", call.name))

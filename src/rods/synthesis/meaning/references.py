@@ -18,7 +18,7 @@ from rods.provenance import Source, leaves
 from rods.synthesis.meaning.data import comparable
 from rods.synthesis.meaning.mentions import Mention, mentions, spoken_stems
 from rods.synthesis.meaning.pointing import extreme, refers_to_each, ruled_out
-from rods.synthesis.meaning.trace import CallTrace
+from rods.synthesis.meaning.trace import Conversation
 
 TOKEN = re.compile(r"[\w#@][\w@.:/-]*\w")
 
@@ -40,7 +40,7 @@ class Reference(NamedTuple):
         return len(self.candidates) > 1
 
 
-def references(trace: CallTrace) -> list[Reference]:
+def references(trace: Conversation) -> list[Reference]:
     """All references of a task, each with the values that its words could mean."""
     known: list[Mention] = []
     read = 0  # calls whose mentions are known; most tasks need those of few calls
@@ -61,12 +61,12 @@ def references(trace: CallTrace) -> list[Reference]:
     return found
 
 
-def ambiguous_references(trace: CallTrace) -> list[Reference]:
+def ambiguous_references(trace: Conversation) -> list[Reference]:
     """References that could mean more than one value."""
     return [found for found in references(trace) if found.ambiguous]
 
 
-def _given(trace: CallTrace, position: int, name: str, leaf: Any) -> bool:
+def _given(trace: Conversation, position: int, name: str, leaf: Any) -> bool:
     """Whether a document or the words state a value, or it can identify nothing."""
     words = trace.words[trace.turns[position]]
     schema = trace.tools[trace.calls[position].name].parameters.get(name, {})
@@ -83,7 +83,7 @@ def _refers(name: str, leaf: Any, known: Sequence[Mention]) -> bool:
 
 
 def _rivals(
-    trace: CallTrace, position: int, name: str, leaf: Any, known: Sequence[Mention]
+    trace: Conversation, position: int, name: str, leaf: Any, known: Sequence[Mention]
 ) -> list[Any]:
     """Other values of the kind that the words do not rule out; the values of the turn are none."""
     turn, words = trace.turns[position], trace.words[trace.turns[position]]

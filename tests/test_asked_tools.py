@@ -1,0 +1,82 @@
+"""Checks of a model's words on the clinic's tools: another tool, and what must be said."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rods.synthesis.inputs import inputs_of
+from rods.synthesis.llm.word_checks import WordCheck
+from rods.synthesis.stages import Executed, Plan
+from rods.task import Call
+
+BOOK = Call(
+    name="book_appointment",
+    arguments={"patient_id": "P001", "vet": "Varga", "slot": "Mon 09:00", "service": "checkup"},
+)
+CANCEL = Call(name="cancel_appointment", arguments={"appointment_id": "A001"})
+FIND = Call(name="find_patient", arguments={"name": "Momo"})
+
+
+@cache
+def check() -> WordCheck:
+    world = inputs_of("examples.clinic.tools:Clinic", Path("examples/clinic/tasks.yaml").resolve())
+    return WordCheck(world.tools, world.seeds)
+
+
+def fault(words: str, *calls: Call) -> str:
+    executed = Executed(Plan("base", ("Clinic",), ()), {}, (calls,), (("",) * len(calls),))
+    found = check().complaint(words, executed, 0, [])
+    return found.why if found else ""
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        ("Please book an appointment for A001.", CANCEL),
+        ("Please provide me with all the appointments of the animal Momo.", FIND),
+        ("Register a new animal with the name Momo.", FIND),
+    ],
+)
+def test_words_that_ask_for_another_tool_are_refused(words: str, call: Call) -> None:
+    assert fault(words, call) == "another tool"
+
+
+@pytest.mark.parametrize(
+    ("words", "calls"),
+    [
+        ("Please cancel appointment A001.", [CANCEL]),
+        ("Book P001 in with Varga for a checkup, Mon 09:00.", [BOOK]),
+        ("P001 needs a checkup, can Varga see him Mon 09:00?", [BOOK]),
+        ("What is Momo's patient id?", [FIND]),
+        ("Find Momo, then cancel A001.", [FIND, CANCEL]),
+    ],
+)
+def test_words_that_ask_for_the_called_tools_are_accepted(words: str, calls: list[Call]) -> None:
+    assert fault(words, *calls) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ("", ["slot"]),
+        ("Book her in for a checkup with Dr Varga in a free slot.", ["slot"]),
+        ("Book her in for a checkup with Dr Varga in the first free slot.", []),
+        ("Book her in for a checkup with Dr Varga, Wed 10:00.", []),
+    ],
+)
+def test_a_shown_value_must_be_said_if_the_words_could_mean_another(
+    words: str, missing: list[str]
+) -> None:
+    slots = Call(name="list_free_slots", arguments={"vet": "Varga"})
+    arguments = {"patient_id": "P001", "vet": "Varga", "slot": "Wed 10:00", "service": "checkup"}
+    calls = ((FIND, slots), (Call(name="book_appointment", arguments=arguments),))
+    responses = (
+        ('{"patient_id": "P001", "species": "cat"}', '{"free_slots": ["Wed 10:00", "Thu 09:00"]}'),
+        ('{"appointment_id": "A001"}',),
+    )
+    executed = Executed(Plan("base", ("Clinic",), ()), {}, calls, responses)
+    before = ["Find Momo, and when is Dr Varga free for a checkup?"]
+    assert [name for _, name in check().missing(words, executed, 1, before)] == missing
