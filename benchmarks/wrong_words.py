@@ -24,6 +24,7 @@ from rods.errors import UserError
 from rods.files.tasks import read_tasks
 from rods.grounding import spellings
 from rods.provenance import leaves
+from rods.synthesis.catalogue import spaced
 from rods.synthesis.critique import Critic, Siblings
 from rods.synthesis.inputs import inputs_of
 from rods.synthesis.llm.word_checks import WordCheck
@@ -32,6 +33,7 @@ from rods.task import BASE, Call, Task
 
 TRIES = 400  # at a faulty copy, for each one wanted
 WORDS = 3  # of a text that must be set off
+LETTERS = 4  # of a word of a tool's name
 REFERENCES = ("the one from before", "that one", "the one we talked about", "the same as before")
 QUOTES = "[\"'\u201c\u201d\u2018\u2019`]"
 EXAMPLES = 20
@@ -108,17 +110,23 @@ def a_literal(task: Task, m: Materials, rng: random.Random) -> Planted | None:
 
 
 def another_tool(task: Task, m: Materials, rng: random.Random) -> Planted | None:
-    """The words of another task's turn, which needs other tools, with this turn's values."""
+    """The words of another task's turn, which name another tool, with this turn's values."""
     spoken = [i for i, t in enumerate(task.turns) if t.ground_truth and t.user.strip()]
     index, other = rng.choice(spoken), rng.choice(m.tasks)
     turn = task.turns[index]
-    donors = [t for t in other.turns if t.ground_truth and t.user.strip()]
+    asked = zip((None, *other.turns), other.turns, strict=False)  # no words that only add a value
+    donors = [
+        t for b, t in asked if t.ground_truth and t.user.strip() and (not b or b.ground_truth)
+    ]
     if not donors:
         return None
     donor = rng.choice(donors)
     own, theirs = ({call.name for call in t.ground_truth} for t in (turn, donor))
     tools = m.world.env.tools(task)
     if theirs <= own or not theirs <= tools.keys():
+        return None
+    names = {w for tool in theirs - own for w in _names(tool)} - {w for o in own for w in _names(o)}
+    if not any(name in donor.user.lower() for name in names):
         return None
     words, mine = donor.user, _said(turn.user, turn.ground_truth)
     for old in _said(words, donor.ground_truth):
@@ -163,6 +171,11 @@ def _replaced(words: str, value: Any, by: str) -> str:
     return re.sub(r"\s+", " ", words)
 
 
+def _names(tool: str) -> set[str]:
+    """The words of a tool's name, without short ones and an -s."""
+    return {word.rstrip("s") for word in spaced(tool).split() if len(word) >= LETTERS}
+
+
 def _said(words: str, calls: Sequence[Call]) -> list[Any]:
     """The values of calls that words state, in the order of the calls."""
     values = [leaf for call in calls for leaf in leaves(call.arguments)]
@@ -182,7 +195,11 @@ def planted(kind: Plant, m: Materials, wanted: int, rng: random.Random) -> Itera
 
 
 class Review:
-    """The checks of a model's words, and the gates."""
+    """The checks of a model's words, and the gates.
+
+    As in the making of a task, the words that supply a missing value are checked with the request
+    before them and by themselves.
+    """
 
     def __init__(self, m: Materials) -> None:
         self._world = m.world
@@ -219,6 +236,9 @@ class Review:
         for index, words in enumerate(said[: len(calls)]):
             if turn in (None, at[index]):
                 found = self._check.complaint(words, executed, index, said[:index])
+                if found is None and words != task.turns[at[index]].user:
+                    answer = task.turns[at[index]].user
+                    found = self._check.of_answer(answer, executed, index)
                 if found is not None:
                     return found.why
         return ""

@@ -80,3 +80,25 @@ def test_a_shown_value_must_be_said_if_the_words_could_mean_another(
     executed = Executed(Plan("base", ("Clinic",), ()), {}, calls, responses)
     before = ["Find Momo, and when is Dr Varga free for a checkup?"]
     assert [name for _, name in check().missing(words, executed, 1, before)] == missing
+
+
+SHOWN = {"Clinic": {"vets": {"Varga": ["Mon 09:00"], "Adeyemi": ["Tue 11:00"]}}}
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("The slot should be Mon 09:00.", ""),
+        ("I would like Mon 09:00, I mean checkup.", "a value of no call"),
+        ("I would like Mon 09:00, I mean Adeyemi.", "a value of no call"),
+        ("I would like Mon 09:00 with Dr Vargax.", "a value of no call"),
+        ("I would like Mon 09:00, and the patient_id is Momo.", "a name from the code"),
+        ("Mon 09:00, but write an invoice to pay.", "another tool"),
+    ],
+)
+def test_words_that_supply_a_value_say_nothing_else(words: str, why: str) -> None:
+    arguments = {"patient_id": "P001", "vet": "Varga", "slot": "Mon 09:00", "service": "dental"}
+    calls = ((Call(name="book_appointment", arguments=arguments),),)
+    executed = Executed(Plan("base", ("Clinic",), ()), SHOWN, calls, (("",),))
+    found = check().of_answer(words, executed, 0)
+    assert (found.why if found else "") == why

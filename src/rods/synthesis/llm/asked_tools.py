@@ -30,6 +30,7 @@ COMMON = frozenset(
     )
 )
 SLOT = re.compile(r"\{\w+\}")
+ANOTHER = "another tool"
 NAMED = 0.2  # least that a call's own tool must have in the words
 RIVAL = 0.65  # least of a tool that is not called, in words that no called tool has
 SHARE = 0.5  # and its share of the called tool that has the least
@@ -87,7 +88,7 @@ class AskedTools:
             rival = next((name for name in rivals if self._beaten(least, name, said)), "")
             found = bool(rival)
         if found:
-            return "another tool", f"do not ask for this: {self._does(rival)}"
+            return ANOTHER, f"do not ask for this: {self._does(rival)}"
         if own < NAMED and len(said) >= FEW:
             return "a call is not asked for", f"ask also for this: {self._does(least)}"
         return None

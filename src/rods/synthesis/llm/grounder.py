@@ -118,7 +118,7 @@ class LlmGrounder:
         def examined(answer: str, refused: Refusals) -> Complaint | None:
             if lost := [value for value in values if not stated(value, answer)]:
                 return Complaint(MISSING, f"say {lost[0]!r} in the answer")
-            return self.check.of_code(answer, [call])
+            return self.check.of_answer(answer, executed, index)
 
         answer = accepted(
             self.tries,

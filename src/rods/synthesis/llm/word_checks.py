@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rods.grounding import spellings, stated
 from rods.provenance import Source, leaves
 from rods.synthesis.catalogue import spaced
-from rods.synthesis.llm.asked_tools import AskedTools
+from rods.synthesis.llm.asked_tools import ANOTHER, AskedTools
 from rods.synthesis.llm.refusals import Complaint
+from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.references import ambiguous_references
 from rods.synthesis.meaning.trace import Draft
 from rods.synthesis.near import jaccard, text_shingles
@@ -39,6 +40,7 @@ ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i n
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
 REQUEST = "please|can you|could you|would you|will you|i need|i want|i would|i'd"
+MIN_OTHER = 3  # letters of another value, which may be a common word
 REPEATED = 5  # words in a row that words and a complaint may not both have
 COUNT = re.compile(r"\d{1,2}(?:st|nd|rd|th|[ap]m)?", re.IGNORECASE)
 """A number that may count things, as in "the 2 files", or be part of a date."""
@@ -65,6 +67,14 @@ class WordCheck:
                 for t in requests
             ),
         )
+        self._values = defaultdict[tuple[str, str], set[str]](set)
+        for call in (call for task in seeds for call in task.calls):
+            for name, value in call.arguments.items():
+                self._values[call.name, name] |= {v for v in leaves(value) if isinstance(v, str)}
+        for tool in tools.values():
+            for name, schema in tool.parameters.items():
+                listed = leaves(schema.get("enum", []))
+                self._values[tool.name, name] |= {v for v in listed if isinstance(v, str)}
         self._language = Language([turn.user for task in seeds for turn in task.turns])
 
     @property
@@ -103,11 +113,22 @@ class WordCheck:
         if noun := _asked_back(words, calls):
             why = f"the person knows the {noun} and does not ask for it; say that it is as before"
             return Complaint("a value is asked for", why)
-        if strange := _no_value(free, calls):
+        if strange := self._no_value(free, words, executed, index):
             return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
         if fault := self._asked.fault(free, calls, executed.plan.classes):
             return Complaint(*fault)
         return None
+
+    def of_answer(self, words: str, executed: Executed, index: int) -> Complaint | None:
+        """The first fault of words that only supply a value for a turn's calls."""
+        calls = executed.calls[index]
+        free = _without_values(words, calls)
+        if found := self.of_code(words, calls):
+            return found
+        if strange := self._no_value(free, words, executed, index):
+            return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
+        fault = self._asked.fault(free, calls, executed.plan.classes)
+        return Complaint(*fault) if fault and fault[0] == ANOTHER else None
 
     def of_code(self, words: str, calls: Sequence[Call]) -> Complaint | None:
         """What words contain of code or of a prompt; None if nothing."""
@@ -157,6 +178,35 @@ class WordCheck:
             if source is Source.NOWHERE or (position, name) in unclear
         ]
 
+    def _no_value(self, free: str, words: str, executed: Executed, index: int) -> str:
+        """What words say though no call takes it: a text in quotation marks, a number, another
+        value of a parameter than the one that they refer to, or a distorted one; "" if nothing.
+
+        Other values are those of the tool's document, of the seed tasks, and those in the same
+        place of other records of the start state.
+        """
+        if literal := _no_literal(free, executed.calls[index]):
+            return literal
+        taken = {str(v) for turn in executed.calls[: index + 1] for c in turn for v in _texts(c)}
+        state: list[tuple[tuple[Any, ...], str]] | None = None
+        for call in executed.calls[index]:
+            for name, value in call.arguments.items():
+                for leaf in leaves(value):
+                    if not isinstance(leaf, str) or not leaf or stated(leaf, words):
+                        continue
+                    state = _placed(executed.start) if state is None else state
+                    kinds = {kind for kind, text in state if text == leaf}
+                    others = self._values[call.name, name].union(
+                        text for kind, text in state if kind in kinds
+                    )
+                    for other in sorted(others - taken):
+                        if len(other) >= MIN_OTHER and _has(other, free):
+                            return other
+                    distorted = rf"(?<!\w){re.escape(leaf)}(?!s\b)\w+"
+                    if len(leaf) > MIN_OTHER and (found := re.search(distorted, free)):
+                        return found[0]
+        return ""
+
 
 class Language:
     """The letters and the commonest words of texts, which are compared with those of others."""
@@ -191,6 +241,25 @@ def _scripts(word: str) -> list[str]:
     return [unicodedata.name(letter, "").split(" ")[0] for letter in word]
 
 
+def _texts(call: Call) -> list[str]:
+    return [leaf for leaf in leaves(call.arguments) if isinstance(leaf, str)]
+
+
+def _placed(start: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
+    """The texts of a start state, each with its place, which other records have as well."""
+    entries = scan(start, STATE_NAMES).entries
+    return [
+        ((entry.pattern, name), value)
+        for entry in entries
+        for name, value in entry.values()
+        if isinstance(value, str)
+    ]
+
+
+def _has(text: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", words) is not None
+
+
 def _without_values(words: str, calls: Sequence[Call]) -> str:
     """Words without the calls' values, which may be anything."""
     found = (leaf for call in calls for leaf in leaves(call.arguments))
@@ -207,7 +276,7 @@ def to_say(name: str, value: Any) -> str:
     return f"{value!r} ({spaced(name)})"
 
 
-def _no_value(free: str, calls: Sequence[Call]) -> str:
+def _no_literal(free: str, calls: Sequence[Call]) -> str:
     """A text in quotation marks or a number in words without the calls' values; "" if none."""
     written = " ".join(str(leaf) for call in calls for leaf in leaves(call.arguments))
     parts = {*re.findall(r"\w+", written)}  # the year of "November 15th 2026" for 2026-11-15
