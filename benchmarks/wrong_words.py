@@ -197,8 +197,8 @@ def planted(kind: Plant, m: Materials, wanted: int, rng: random.Random) -> Itera
 class Review:
     """The checks of a model's words, and the gates.
 
-    As in the making of a task, the words that supply a missing value are checked with the request
-    before them and by themselves.
+    The words that supply a missing value are checked together with the request before them, and by
+    themselves, as in the making of a task.
     """
 
     def __init__(self, m: Materials) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rods.synthesis.catalogue import spaced
 from rods.synthesis.inputs import inputs_of
-from rods.synthesis.llm.word_checks import WordCheck
+from rods.synthesis.llm.refusals import Refusal
+from rods.synthesis.llm.word_checks import MISSING, WordCheck, repeats
 from rods.synthesis.stages import Executed, Plan
 from rods.task import Call
 
@@ -45,8 +47,17 @@ def test_words_that_ask_for_another_tool_are_refused(words: str, call: Call) -> 
 
 
 @pytest.mark.parametrize(
+    "words",
+    ["Momo, can you tell me her patient id?", "Hello. Momo, please look up her patient id."],
+)
+def test_the_assistant_has_no_name_from_the_calls(words: str) -> None:
+    assert fault(words, FIND) == "a value is addressed"
+
+
+@pytest.mark.parametrize(
     ("words", "calls"),
     [
+        ("Please look up Momo, please tell me her patient id.", [FIND]),
         ("Please cancel appointment A001.", [CANCEL]),
         ("Book P001 in with Varga for a checkup, Mon 09:00.", [BOOK]),
         ("P001 needs a checkup, can Varga see him Mon 09:00?", [BOOK]),
@@ -89,6 +100,8 @@ SHOWN = {"Clinic": {"vets": {"Varga": ["Mon 09:00"], "Adeyemi": ["Tue 11:00"]}}}
     ("words", "why"),
     [
         ("The slot should be Mon 09:00.", ""),
+        ("On Monday at 09:00.", ""),
+        ("The animal's patient id is P001, and the slot Mon 09:00.", ""),
         ("I would like Mon 09:00, I mean checkup.", "a value of no call"),
         ("I would like Mon 09:00, I mean Adeyemi.", "a value of no call"),
         ("I would like Mon 09:00 with Dr Vargax.", "a value of no call"),
@@ -102,3 +115,44 @@ def test_words_that_supply_a_value_say_nothing_else(words: str, why: str) -> Non
     executed = Executed(Plan("base", ("Clinic",), ()), SHOWN, calls, (("",),))
     found = check().of_answer(words, executed, 0)
     assert (found.why if found else "") == why
+
+
+def test_a_value_named_by_its_parameter_is_an_answer_for_each_tool() -> None:
+    """ "The ticket id should be 2." asks for no other tool."""
+    world = inputs_of("bfcl", None)
+    bfcl, seen, refused = WordCheck(world.tools, world.seeds), set[tuple[str, str]](), []
+    for task in world.seeds:
+        for call in task.calls:
+            for name, value in call.arguments.items():
+                if isinstance(value, str | int | float) and (call.name, name) not in seen:
+                    seen.add((call.name, name))
+                    words = f"The {spaced(name)} should be {value}."
+                    plan = Plan("base", task.classes, ())
+                    executed = Executed(plan, task.start, ((call,),), (("",),))
+                    if found := bfcl.of_answer(words, executed, 0):
+                        refused.append((words, call.name, found))
+    assert len(seen) > 100
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sound"),
+    [
+        ("I'd like the parking brake engaged, please.", True),
+        ("I'd like the parking brake released, please.", False),
+    ],
+)
+def test_a_value_in_another_form_is_no_distorted_one(words: str, sound: bool) -> None:
+    world = inputs_of("bfcl", None)
+    brake = Call(name="activateParkingBrake", arguments={"mode": "engage"})
+    executed = Executed(Plan("base", ("VehicleControlAPI",), ()), {}, ((brake,),), (("",),))
+    found = WordCheck(world.tools, world.seeds).complaint(words, executed, 0, [])
+    assert (found is None) == sound
+
+
+def test_what_is_asked_for_in_a_complaint_may_be_repeated() -> None:
+    book = Call(name="book_appointment", arguments={"patient_id": "P001", "vet": "Varga"})
+    words = "Book an appointment for patient id P001, and the vet is Varga."
+    complaint = "say also 'P001' (patient id), and the vet is 'Varga' (vet)"
+    assert not repeats(words, Refusal("x", complaint, MISSING), [book])
+    assert repeats(words, Refusal("x", complaint, "said before"), [book])

@@ -27,6 +27,7 @@ from rods.synthesis.llm.endpoint import ModelError
 from rods.synthesis.llm.planner import planned_names
 from rods.synthesis.llm.prompts import FOLDER, INVENTED, Prompt, copied, render
 from rods.synthesis.llm.questions import request_of
+from rods.synthesis.llm.refusals import Refusal
 from rods.synthesis.llm.tagged import parse_tags
 from rods.synthesis.stages import Executed, Plan
 from rods.task import Call
@@ -279,8 +280,6 @@ PARENT = "Could you make a new folder for me that has the name notes, please?"
         ("Please search the folder notes for the file.", "another tool"),
         ("Please count the lines and words in notes.", "another tool"),
         ("notes, notes", "no request"),
-        ("notes, can you make a folder?", "a value is addressed"),
-        ("Thank you. Notes, please make a folder.", "a value is addressed"),
         ("Hallo notes, what a fine morning for singing songs.", "a call is not asked for"),
     ],
 )
@@ -368,12 +367,15 @@ def test_words_that_repeat_the_complaint_are_refused() -> None:
     grounder = with_model(Said(), program(), env(), "said").grounder
     executed = Executed(Plan("base", ("GorillaFileSystem",), ()), {}, ((MKDIR,),), (("",),))
     repeated = "say also that you make the folder notes"
-    found = grounder._examined(executed, 0, [], repeated, [("x", repeated)], random.Random(0))
+    found = grounder._examined(
+        executed, 0, [], repeated, [Refusal("x", repeated)], random.Random(0)
+    )
     assert found is not None and found.why == "words about the prompt"
     assert grounder._examined(executed, 0, [], repeated, [], random.Random(0)) is None
     complaint = "this was said before and is done; ask for the calls"
     part = "Making the folder notes was said before and is done; please make the folder."
-    found = grounder._examined(executed, 0, [], part, [("x", complaint)], random.Random(0))
+    refusal = Refusal("x", complaint, "said before")
+    found = grounder._examined(executed, 0, [], part, [refusal], random.Random(0))
     assert found is not None and found.why == "words about the prompt"
     assert grounder._examined(executed, 0, [], part, [], random.Random(0)) is None
 
@@ -427,7 +429,7 @@ def test_each_try_is_sampled_at_a_higher_temperature() -> None:
     config = EndpointConfig(url="http://x", model="m", temperature=0.3)
     asked: dict[str, Any] = {"calls": ["c"], "goals": ["do it"], "narrative": "", "like": ""}
     asked |= {"before": [], "shown": [], "say": []}
-    refused = [("words", "why")]
+    refused = [Refusal("words", "why")]
     heats = [
         request_of(
             config, render("query", refused=refused * tries, **asked), forms.Query

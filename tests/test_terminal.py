@@ -70,6 +70,18 @@ def test_a_run_in_a_pipe_is_plain_lines(
     assert len(table) == 1, "nothing is broken over two lines"
 
 
+def test_a_run_without_variants_says_why(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = runs.summary("whole")
+    synthesis = summary["synthesis"]
+    assert synthesis["attempts"]["tried"] > 0
+    synthesis["candidates"] = dict.fromkeys(synthesis["candidates"], 0)
+    refused = {"plan: undone step": 1, "critique: near a sibling": 9, "no_pattern": 2, "a": 0}
+    synthesis["attempts"] = {"tried": 12, **refused}
+    last_screen(summary, runs.root / "report.html", Screen())
+    said = "9 critique: near a sibling, 2 no_pattern, 1 plan: undone step"
+    assert f"Variants: none was made in 12 attempts ({said})." in capsys.readouterr().out
+
+
 def test_progress_is_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

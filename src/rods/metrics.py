@@ -122,7 +122,7 @@ def summarise(
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": store.queue.outcomes(),
         "synthesis_s": round(store.queue.seconds(), 1),
-        "synthesis": {**account.summary(), "gave_up": gave_up},
+        "synthesis": {**account.summary(), "gave_up": gave_up, "attempts": store.funnel()},
         "heldout": {
             "before": test.get(0, {}),
             "after": test.get(config.steps, {}),

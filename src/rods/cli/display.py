@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from rods.config import Config
 from rods.group import Signal
 from rods.task import OVERALL
 from rods.terminal import SELDOM, Screen
+
+MOST_CAUSES = 3  # shown of refused attempts
 
 
 class NoDisplay(AbstractContextManager["NoDisplay"]):
@@ -175,6 +178,11 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
     if fates["made"]:
         screen.say(f"Variants: {', '.join(f'{n} {name}' for name, n in fates.items())}.")
     synthesis = summary["synthesis"]
+    refused = Counter(synthesis["attempts"])
+    tried = refused.pop("tried", 0)
+    if tried and not fates["made"]:
+        causes = ", ".join(f"{n} {cause}" for cause, n in refused.most_common(MOST_CAUSES) if n)
+        screen.say(f"Variants: none was made in {tried} attempts ({causes}).", "yellow")
     if synthesis["errors"]:
         message = f"Synthesis: {synthesis['errors']} jobs ended in an error; the first:"
         screen.say(f"{message} {synthesis['first_error']}", "red")

@@ -108,12 +108,24 @@ def without_parameter(base: BaseTurn, rng: random.Random) -> tuple[Turn, Turn]:
     rng.shuffle(options)
     for which, name in options:
         value = as_text(gold[which].arguments[name])
-        if not value or any(says(text, value) for text in seen):
+        if not value or any(says(text, value) for text in seen) or _shared(gold, which, name):
             continue
         request = words.turn(base.index, (which, name))
         if not says(request, value):
             return Turn(user=request), Turn(user=words.answer(gold[which], name), ground_truth=gold)
     raise SynthesisError(Kind.CONVERSATION, "nothing to leave out")
+
+
+def _shared(gold: Sequence[Call], which: int, name: str) -> bool:
+    """Whether another argument of the turn has a value of this one, so that the words state it."""
+    own = {*map(str, leaves(gold[which].arguments[name]))}
+    return any(
+        str(leaf) in own
+        for index, call in enumerate(gold)
+        for other, value in call.arguments.items()
+        if (index, other) != (which, name)
+        for leaf in leaves(value)
+    )
 
 
 def not_replaceable(case: Case) -> bool:

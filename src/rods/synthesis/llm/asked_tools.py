@@ -30,7 +30,7 @@ COMMON = frozenset(
     )
 )
 SLOT = re.compile(r"\{\w+\}")
-ANOTHER = "another tool"
+ANOTHER, NOT_ASKED = "another tool", "a call is not asked for"
 NAMED = 0.2  # least that a call's own tool must have in the words
 RIVAL = 0.65  # least of a tool that is not called, in words that no called tool has
 SHARE = 0.5  # and its share of the called tool that has the least
@@ -83,14 +83,15 @@ class AskedTools:
             if tool.owner in classes and name not in called
         }
         rival = max(rivals, key=lambda name: rivals[name], default="")
-        found = rivals and rivals[rival] >= max(RIVAL, SHARE * own)
-        if not found and len({*called}) == 1:
-            rival = next((name for name in rivals if self._beaten(least, name, said)), "")
-            found = bool(rival)
-        if found:
+        if rival and rivals[rival] < max(RIVAL, SHARE * own):
+            rival = ""
+        if not rival and len({*called}) == 1:
+            beaten = [name for name in rivals if self._beaten(least, name, said)]
+            rival = max(beaten, key=lambda name: self._sum(said & self._words[name]), default="")
+        if rival:
             return ANOTHER, f"do not ask for this: {self._does(rival)}"
         if own < NAMED and len(said) >= FEW:
-            return "a call is not asked for", f"ask also for this: {self._does(least)}"
+            return NOT_ASKED, f"ask also for this: {self._does(least)}"
         return None
 
     def _beaten(self, called: str, rival: str, said: frozenset[str]) -> bool:

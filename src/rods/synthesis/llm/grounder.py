@@ -21,7 +21,7 @@ from rods.provenance import leaves
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.llm.forms import Judgement, Query, Rewritten
 from rods.synthesis.llm.prompts import Model, ask
-from rods.synthesis.llm.refusals import UNREADABLE, Complaint, Refusals, accepted
+from rods.synthesis.llm.refusals import Complaint, Refusal, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
 from rods.synthesis.llm.word_checks import MISSING, WordCheck, repeats, to_say
 from rods.synthesis.stages import Executed
@@ -118,7 +118,13 @@ class LlmGrounder:
         def examined(answer: str, refused: Refusals) -> Complaint | None:
             if lost := [value for value in values if not stated(value, answer)]:
                 return Complaint(MISSING, f"say {lost[0]!r} in the answer")
-            return self.check.of_answer(answer, executed, index)
+            known = (
+                leaf for leaf in leaves(others) if isinstance(leaf, str) and leaf not in values
+            )
+            if again := [leaf for leaf in known if stated(leaf, words) and stated(leaf, answer)]:
+                return Complaint("said before", f"do not say {again[0]!r} again")
+            found = self.check.of_answer(answer, executed, index)
+            return found or _copied(answer, refused, [call])
 
         answer = accepted(
             self.tries,
@@ -158,24 +164,21 @@ class LlmGrounder:
         rng: random.Random,
     ) -> str:
         calls = executed.calls[index]
-        missing = [self._missing(words, executed, index, before) for words, _ in refused]
         if refused and (len(calls) > 1 or before):
-            many = len(calls) > 1 and missing[0] > FEW
+            many = len(calls) > 1 and self._missing(refused[0], executed, index, before) > FEW
             if len(refused) == (1 if many else 2):
                 return self._call_by_call(executed, index, before, rng)
-        if refused and missing[-1]:
-            return self._added(refused[-1][0], executed, index, before, rng)
+        if refused and refused[-1].why == MISSING:
+            return self._added(refused[-1].words, executed, index, before, rng)
         say = self.check.values_to_say(executed, index, before)
         said = {"before": before, "shown": _shown(executed, index), "say": say}
         return self._query(executed, calls, rng, **said, refused=refused)
 
-    def _missing(self, words: str, executed: Executed, index: int, before: list[str]) -> int:
-        """How many values words lack; 0 if they have another fault."""
-        if words == UNREADABLE:
+    def _missing(self, refusal: Refusal, executed: Executed, index: int, before: list[str]) -> int:
+        """How many values refused words lack; 0 if they have another fault."""
+        if refusal.why != MISSING:
             return 0
-        found = self.check.complaint(words, executed, index, before)
-        is_missing = found is not None and found.why == MISSING
-        return len(self.check.missing(words, executed, index, before)) if is_missing else 0
+        return len(self.check.missing(refusal.words, executed, index, before))
 
     def _call_by_call(
         self, executed: Executed, index: int, before: list[str], rng: random.Random
@@ -238,12 +241,8 @@ class LlmGrounder:
         rng: random.Random,
     ) -> Complaint | None:
         """Check words by code, then ask the model."""
-        calls = executed.calls[index]
         found = self.check.complaint(words, executed, index, before)
-        if found is None and any(words == earlier for earlier, _ in refused):
-            found = AGAIN
-        if found is None and any(repeats(words, said, calls) for _, said in refused):
-            found = ECHO
+        found = found or _copied(words, refused, executed.calls[index])
         if found is None and self.verify:
             verdict = self.verdict(executed, index, before, words, rng)
             if verdict != "yes":
@@ -309,6 +308,13 @@ class LlmGrounder:
     def _like(self, executed: Executed) -> str:
         """The parent's words, if they are in another language than the prompts; else ""."""
         return "" if self.check.english else next(iter(executed.plan.said), "")
+
+
+def _copied(words: str, refused: Refusals, calls: Sequence[Call]) -> Complaint | None:
+    """The fault of words that copy refused ones or a complaint; None if they do not."""
+    if any(words == refusal.words for refusal in refused):
+        return AGAIN
+    return ECHO if any(repeats(words, refusal, calls) for refusal in refused) else None
 
 
 def _shown(executed: Executed, index: int) -> list[str]:

@@ -21,7 +21,7 @@ from rods.synthesis.augment import base_form
 from rods.synthesis.failures import ADVICE, History, Kind, SynthesisError
 from rods.synthesis.llm.forms import Planned
 from rods.synthesis.llm.prompts import Model, ask
-from rods.synthesis.llm.refusals import UNREADABLE, Refusals
+from rods.synthesis.llm.refusals import UNREADABLE, Refusal, Refusals
 from rods.synthesis.llm.tool_text import ToolText
 from rods.synthesis.plan import TRIES, ProgramPlanner
 from rods.synthesis.stages import Plan, PlannedCall
@@ -80,7 +80,7 @@ class LlmPlanner:
                 if error.kind is Kind.MODEL:
                     raise
                 failure = error
-            refused.append((words, failure.detail))
+            refused.append(Refusal(words, failure.detail))
         raise failure
 
     def _tools(self, parent: Task, history: History) -> dict[str, ToolSpec]:

@@ -8,9 +8,24 @@ from typing import NamedTuple, TypeVar
 from rods.synthesis.failures import Kind, SynthesisError
 
 T = TypeVar("T", str, list[str])
-Refusals = list[tuple[str, str]]
-"""The words of each refused try, and what is wrong with them. They make every prompt another."""
 UNREADABLE = "(nothing that could be read)"
+
+
+class Refusal(NamedTuple):
+    """A refused try.
+
+    Attributes:
+        complaint: what the model is shown of its fault.
+        why: the fault's name in the funnel, if it is one of the words.
+    """
+
+    words: str
+    complaint: str
+    why: str = ""
+
+
+Refusals = list[Refusal]
+"""They make every prompt another."""
 
 
 class Complaint(NamedTuple):
@@ -53,11 +68,11 @@ def accepted(
             if found is None:
                 return made
             failure = SynthesisError(found.kind, f"{found.text}: {words}", why=found.why)
-            refused.append((words, found.text))
+            refused.append(Refusal(words, found.text, found.why))
         except SynthesisError as error:
             if error.kind is Kind.MODEL:
                 raise
             failure = error
             said = error.detail if words == UNREADABLE else "no verdict on it could be read"
-            refused.append((words, said))
+            refused.append(Refusal(words, said))
     raise failure

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rods.grounding import spellings, stated
+from rods.grounding import choices, says, spellings, stated
 from rods.provenance import Source, leaves
 from rods.synthesis.catalogue import spaced
-from rods.synthesis.llm.asked_tools import ANOTHER, AskedTools
-from rods.synthesis.llm.refusals import Complaint
+from rods.synthesis.llm.asked_tools import ANOTHER, NOT_ASKED, AskedTools
+from rods.synthesis.llm.refusals import Complaint, Refusal
 from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.references import ambiguous_references
 from rods.synthesis.meaning.trace import Draft
@@ -27,7 +27,7 @@ from rods.task import Call, Task, ToolSpec, Turn
 
 CALLED = re.compile(r"\w\(\s*\w+\s*=|\w\(\s*[\"'\[{]|\{\s*[\"']\w+[\"']\s*:")
 """A call with arguments in brackets, or an object with a key."""
-MISSING = "a value is missing"
+MISSING, NO_VALUE = "a value is missing", "a value of no call"
 COPY = 0.7  # least similarity of the words of a copy of the parent's or of earlier words
 MIN_COPY = 6  # words; shorter requests are alike without being copied
 COMMON = 150  # commonest words of the seed tasks
@@ -39,6 +39,7 @@ LETTERS = re.compile(r"[^\W\d_]+")
 ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i need)"
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
+NAME = re.compile(r"[^\W\d_a-z][\w.-]*")  # one word with a capital
 REQUEST = "please|can you|could you|would you|will you|i need|i want|i would|i'd"
 MIN_OTHER = 3  # letters of another value, which may be a common word
 REPEATED = 5  # words in a row that words and a complaint may not both have
@@ -73,8 +74,8 @@ class WordCheck:
                 self._values[call.name, name] |= {v for v in leaves(value) if isinstance(v, str)}
         for tool in tools.values():
             for name, schema in tool.parameters.items():
-                listed = leaves(schema.get("enum", []))
-                self._values[tool.name, name] |= {v for v in listed if isinstance(v, str)}
+                listed = (value for value in choices(schema) if isinstance(value, str))
+                self._values[tool.name, name].update(listed)
         self._language = Language([turn.user for task in seeds for turn in task.turns])
 
     @property
@@ -113,8 +114,8 @@ class WordCheck:
         if noun := _asked_back(words, calls):
             why = f"the person knows the {noun} and does not ask for it; say that it is as before"
             return Complaint("a value is asked for", why)
-        if strange := self._no_value(free, words, executed, index):
-            return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
+        if found := self._no_value(free, words, executed, index):
+            return found
         if fault := self._asked.fault(free, calls, executed.plan.classes):
             return Complaint(*fault)
         return None
@@ -125,8 +126,10 @@ class WordCheck:
         free = _without_values(words, calls)
         if found := self.of_code(words, calls):
             return found
-        if strange := self._no_value(free, words, executed, index):
-            return Complaint("a value of no call", f"do not say {strange!r}; no call takes it")
+        if found := self._no_value(free, words, executed, index):
+            return found
+        for name in sorted({spaced(name) for call in calls for name in call.arguments}):
+            free = re.sub(rf"\b{re.escape(name)}\b", " ", free, flags=re.IGNORECASE)
         fault = self._asked.fault(free, calls, executed.plan.classes)
         return Complaint(*fault) if fault and fault[0] == ANOTHER else None
 
@@ -144,7 +147,8 @@ class WordCheck:
         return None
 
     def values_to_say(self, executed: Executed, index: int, before: Sequence[str]) -> list[str]:
-        """The values of a turn's calls that the turn's words must state, as a person would.
+        """The values of a turn's calls that are not known yet, and shown ones of which there are
+        several, as a person would say them. Words may also single out one of several.
 
         Args:
             before: the words of the earlier turns.
@@ -178,34 +182,27 @@ class WordCheck:
             if source is Source.NOWHERE or (position, name) in unclear
         ]
 
-    def _no_value(self, free: str, words: str, executed: Executed, index: int) -> str:
+    def _no_value(self, free: str, words: str, executed: Executed, index: int) -> Complaint | None:
         """What words say though no call takes it: a text in quotation marks, a number, another
-        value of a parameter than the one that they refer to, or a distorted one; "" if nothing.
+        value of a parameter than the one that they refer to, or a distorted one; None if nothing.
 
         Other values are those of the tool's document, of the seed tasks, and those in the same
         place of other records of the start state.
         """
-        if literal := _no_literal(free, executed.calls[index]):
-            return literal
-        taken = {str(v) for turn in executed.calls[: index + 1] for c in turn for v in _texts(c)}
+        calls = executed.calls[index]
+        found = _no_literal(free, calls)
+        taken = {text for turn in executed.calls[: index + 1] for c in turn for text in _texts(c)}
         state: list[tuple[tuple[Any, ...], str]] | None = None
-        for call in executed.calls[index]:
-            for name, value in call.arguments.items():
-                for leaf in leaves(value):
-                    if not isinstance(leaf, str) or not leaf or stated(leaf, words):
-                        continue
-                    state = _placed(executed.start) if state is None else state
-                    kinds = {kind for kind, text in state if text == leaf}
-                    others = self._values[call.name, name].union(
-                        text for kind, text in state if kind in kinds
-                    )
-                    for other in sorted(others - taken):
-                        if len(other) >= MIN_OTHER and _has(other, free):
-                            return other
-                    distorted = rf"(?<!\w){re.escape(leaf)}(?!s\b)\w+"
-                    if len(leaf) > MIN_OTHER and (found := re.search(distorted, free)):
-                        return found[0]
-        return ""
+        for call, name, leaf in _each_text(calls):
+            schema = self._tools[call.name].parameters.get(name, {})
+            if found or stated(leaf, words, name, schema):
+                continue
+            state = _placed(executed.start) if state is None else state
+            kinds = {kind for kind, text in state if text == leaf}
+            others = {text for kind, text in state if kind in kinds}
+            others |= self._values.get((call.name, name), set())
+            found = _other_value(free, leaf, others - taken)
+        return Complaint(NO_VALUE, f"do not say {found!r}; no call takes it") if found else None
 
 
 class Language:
@@ -245,6 +242,13 @@ def _texts(call: Call) -> list[str]:
     return [leaf for leaf in leaves(call.arguments) if isinstance(leaf, str)]
 
 
+def _each_text(calls: Sequence[Call]) -> Iterator[tuple[Call, str, str]]:
+    """Each text of the calls with its call and parameter."""
+    for call in calls:
+        for name, value in call.arguments.items():
+            yield from ((call, name, leaf) for leaf in leaves(value) if isinstance(leaf, str))
+
+
 def _placed(start: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
     """The texts of a start state, each with its place, which other records have as well."""
     entries = scan(start, STATE_NAMES).entries
@@ -256,8 +260,18 @@ def _placed(start: Mapping[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
     ]
 
 
-def _has(text: str, words: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", words) is not None
+def _other_value(free: str, value: str, others: Iterable[str]) -> str:
+    """One of the other values, or the value with something added to it, that words have; or ""."""
+    said = (text for text in sorted(others) if len(text) >= MIN_OTHER and says(free, text))
+    if (other := next(said, None)) is not None:
+        return other
+    if len(value) <= MIN_OTHER:
+        return ""
+    # A common word may be inflected: "checkups", "engaged", "opening", "temporary".
+    is_name = re.search(r"[A-Z\d_]", value) is not None
+    more = r"(?!s\b)\w+" if is_name else r"(?:_\w*|\w*\d\w*|[a-ce-qt-xz])"
+    found = re.search(rf"(?<!\w){re.escape(value)}{more}(?!\w)", free)
+    return found[0] if found else ""
 
 
 def _without_values(words: str, calls: Sequence[Call]) -> str:
@@ -278,20 +292,27 @@ def to_say(name: str, value: Any) -> str:
 
 def _no_literal(free: str, calls: Sequence[Call]) -> str:
     """A text in quotation marks or a number in words without the calls' values; "" if none."""
-    written = " ".join(str(leaf) for call in calls for leaf in leaves(call.arguments))
-    parts = {*re.findall(r"\w+", written)}  # the year of "November 15th 2026" for 2026-11-15
+    leafs = (str(leaf) for call in calls for leaf in leaves(call.arguments))
+    names = (spaced(name) for call in calls for name in call.arguments)
+    # Such as the year of "November 15th 2026" for 2026-11-15, or "file name1".
+    parts = {*re.findall(r"\w+", " ".join([*leafs, *names]))}
     for text, word in LITERAL.findall(free):
         is_number = re.search(r"\d", word) and not COUNT.fullmatch(word)
-        if text.strip() or (is_number and word not in parts):
+        if text.strip() or (is_number and not parts.issuperset(re.findall(r"\w+", word))):
             return str(text or word)
     return ""
 
 
-def repeats(words: str, complaint: str, calls: Sequence[Call]) -> bool:
-    """Whether words repeat a complaint or a part of it, the values of the calls aside."""
-    if jaccard(text_shingles(words), text_shingles(complaint)) >= COPY:
+def repeats(words: str, refusal: Refusal, calls: Sequence[Call]) -> bool:
+    """Whether words repeat a complaint or a part of it, the values of the calls aside.
+
+    A complaint that names what is to be said may be repeated in part.
+    """
+    if jaccard(text_shingles(words), text_shingles(refusal.complaint)) >= COPY:
         return True
-    said, runs = (_runs(_without_values(text, calls)) for text in (words, complaint))
+    if refusal.why in (MISSING, NOT_ASKED):
+        return False
+    said, runs = (_runs(_without_values(text, calls)) for text in (words, refusal.complaint))
     return not said.isdisjoint(runs)
 
 
@@ -304,7 +325,7 @@ def _runs(text: str) -> set[tuple[str, ...]]:
 def _addressed(words: str, calls: Sequence[Call]) -> str:
     """The text value that words speak to, as in "Rex, please look up his owner"; or ""."""
     for value in (leaf for call in calls for leaf in leaves(call.arguments)):
-        if isinstance(value, str):
+        if isinstance(value, str) and NAME.fullmatch(value):
             spoken_to = rf"(?:^|[.!?]\s+){re.escape(value)}, (?:{REQUEST}) \w"
             if re.search(spoken_to, words, re.IGNORECASE):
                 return value
