@@ -40,6 +40,7 @@ def fault(words: str, *calls: Call) -> str:
         ("Please book an appointment for A001.", CANCEL),
         ("Please provide me with all the appointments of the animal Momo.", FIND),
         ("Register a new animal with the name Momo.", FIND),
+        ("Find patient Momo. Then list the times at which a vet is free.", FIND),
     ],
 )
 def test_words_that_ask_for_another_tool_are_refused(words: str, call: Call) -> None:

@@ -34,6 +34,9 @@ ANOTHER, NOT_ASKED = "another tool", "a call is not asked for"
 NAMED = 0.2  # least that a call's own tool must have in the words
 RIVAL = 0.65  # least of a tool that is not called, in words that no called tool has
 SHARE = 0.5  # and its share of the called tool that has the least
+STRONG = 1.2  # least of a tool that is not called, in one sentence
+WEAKER = 0.6  # most that the called tools may have of it there
+SENTENCE = re.compile(r"[.!?;]\s+|, and (?:then )?")
 OWN = 0.25  # share of the requests with a word that ask for a tool, if the word is the tool's
 FEW = 4  # words of a request; fewer may be an answer only: "notes, please"
 TWICE = 2  # requests that must have a word, before it is a tool's
@@ -88,11 +91,26 @@ class AskedTools:
         if not rival and len({*called}) == 1:
             beaten = [name for name in rivals if self._beaten(least, name, said)]
             rival = max(beaten, key=lambda name: self._sum(said & self._words[name]), default="")
-        if rival:
+        if rival := rival or self._in_a_sentence(words, called, rivals):
             return ANOTHER, f"do not ask for this: {self._does(rival)}"
         if own < NAMED and len(said) >= FEW:
             return NOT_ASKED, f"ask also for this: {self._does(least)}"
         return None
+
+    def _in_a_sentence(self, words: str, called: Sequence[str], others: Collection[str]) -> str:
+        """Another tool that one sentence speaks for much more than for any called one; or ""."""
+        for sentence in SENTENCE.split(words):
+            said = _stems([sentence])
+            sums = {
+                name: self._sum(said & self._words[name])
+                for name in others
+                if len(said & self._words[name]) >= WORDS
+            }
+            best = max(sums, key=lambda name: sums[name], default="")
+            own = max(self._sum(said & self._words[name]) for name in called)
+            if best and sums[best] >= STRONG and own <= WEAKER * sums[best]:
+                return best
+        return ""
 
     def _beaten(self, called: str, rival: str, said: frozenset[str]) -> bool:
         """Whether words speak for a rival at least as much as for the only called tool, and either

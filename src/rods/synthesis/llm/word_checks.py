@@ -265,10 +265,10 @@ def _other_value(free: str, value: str, others: Iterable[str]) -> str:
     said = (text for text in sorted(others) if len(text) >= MIN_OTHER and says(free, text))
     if (other := next(said, None)) is not None:
         return other
-    if len(value) <= MIN_OTHER:
-        return ""
     # A common word may be inflected: "checkups", "engaged", "opening", "temporary".
     is_name = re.search(r"[A-Z\d_]", value) is not None
+    if len(value) < MIN_OTHER + (not is_name):
+        return ""
     more = r"(?!s\b)\w+" if is_name else r"(?:_\w*|\w*\d\w*|[a-ce-qt-xz])"
     found = re.search(rf"(?<!\w){re.escape(value)}{more}(?!\w)", free)
     return found[0] if found else ""
@@ -297,7 +297,7 @@ def _no_literal(free: str, calls: Sequence[Call]) -> str:
     # Such as the year of "November 15th 2026" for 2026-11-15, or "file name1".
     parts = {*re.findall(r"\w+", " ".join([*leafs, *names]))}
     for text, word in LITERAL.findall(free):
-        is_number = re.search(r"\d", word) and not COUNT.fullmatch(word)
+        is_number = re.search(r"[\d_]", word) and not COUNT.fullmatch(word)
         if text.strip() or (is_number and not parts.issuperset(re.findall(r"\w+", word))):
             return str(text or word)
     return ""
