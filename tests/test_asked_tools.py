@@ -40,6 +40,7 @@ def fault(words: str, *calls: Call) -> str:
         ("Please book an appointment for A001.", CANCEL),
         ("Please provide me with all the appointments of the animal Momo.", FIND),
         ("Register a new animal with the name Momo.", FIND),
+        ("Look up Momo and get her patient id. And get all appointments.", FIND),
         ("Find patient Momo. Then list the times at which a vet is free.", FIND),
     ],
 )

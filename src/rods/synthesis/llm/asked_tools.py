@@ -31,6 +31,7 @@ COMMON = frozenset(
 )
 SLOT = re.compile(r"\{\w+\}")
 ANOTHER, NOT_ASKED = "another tool", "a call is not asked for"
+VAGUE = frozenset({"get"})  # stems of names that say nothing of a tool by themselves
 NAMED = 0.2  # least that a call's own tool must have in the words
 RIVAL = 0.65  # least of a tool that is not called, in words that no called tool has
 SHARE = 0.5  # and its share of the called tool that has the least
@@ -98,18 +99,17 @@ class AskedTools:
         return None
 
     def _in_a_sentence(self, words: str, called: Sequence[str], others: Collection[str]) -> str:
-        """Another tool that one sentence speaks for much more than for any called one; or ""."""
+        """Another tool that one sentence speaks for much more than for any called one, or that it
+        names and says nothing of the called ones; or ""."""
         for sentence in SENTENCE.split(words):
             said = _stems([sentence])
-            sums = {
-                name: self._sum(said & self._words[name])
-                for name in others
-                if len(said & self._words[name]) >= WORDS
-            }
-            best = max(sums, key=lambda name: sums[name], default="")
             own = max(self._sum(said & self._words[name]) for name in called)
-            if best and sums[best] >= STRONG and own <= WEAKER * sums[best]:
-                return best
+            silent = said.isdisjoint(NONE.union(*(self._words[c] for c in called)) - VAGUE)
+            for name in others:
+                spoken, whole = said & self._words[name], _stems([spaced(name)]) - VAGUE
+                strong = len(spoken) >= WORDS and self._sum(spoken) >= max(STRONG, own / WEAKER)
+                if strong or (silent and whole and whole <= said):
+                    return name
         return ""
 
     def _beaten(self, called: str, rival: str, said: frozenset[str]) -> bool:
