@@ -89,8 +89,8 @@ class AskedTools:
         rival = max(rivals, key=lambda name: rivals[name], default="")
         if rival and rivals[rival] < max(RIVAL, SHARE * own):
             rival = ""
-        if not rival and len({*called}) == 1:
-            beaten = [name for name in rivals if self._beaten(least, name, said)]
+        if not rival:
+            beaten = [name for name in rivals if self._beaten({*called}, name, said)]
             rival = max(beaten, key=lambda name: self._sum(said & self._words[name]), default="")
         if rival := rival or self._in_a_sentence(words, called, rivals):
             return ANOTHER, f"do not ask for this: {self._does(rival)}"
@@ -112,17 +112,20 @@ class AskedTools:
                     return name
         return ""
 
-    def _beaten(self, called: str, rival: str, said: frozenset[str]) -> bool:
-        """Whether words speak for a rival at least as much as for the only called tool, and either
-        have no word that only the called tool has, or name the rival by its whole name."""
-        own, other = said & self._words[called], said & self._words[rival]
-        ahead = self._sum(other) - self._sum(own)
+    def _beaten(self, called: Collection[str], rival: str, said: frozenset[str]) -> bool:
+        """Whether words speak for a rival at least as much as for any called tool, and either have
+        no word that only the one called tool has, or name the rival by its whole name, and none of
+        the called ones."""
+        own = [said & self._words[name] for name in called]
+        other = said & self._words[rival]
+        ahead = self._sum(other) - max(self._sum(words) for words in own)
         if ahead < 0 or len(other) < WORDS:
             return False
-        if own <= other and ahead > 0:
+        if len(own) == 1 and own[0] <= other and ahead > 0:
             return True
-        name, called_name = _stems([spaced(rival)]), _stems([spaced(called)])
-        return len(name) > 1 and name <= said and not called_name <= said
+        whole = _stems([spaced(rival)])
+        named = any(_stems([spaced(name)]) <= said for name in called)
+        return len(whole) > 1 and whole <= said and not named
 
     def _sum(self, words: Iterable[str]) -> float:
         return sum(self._weight[word] for word in sorted(words))
