@@ -49,7 +49,7 @@ def test_every_answer_is_read_or_its_cause_counted(
     monkeypatch.setattr(pipeline, "ATTEMPTS", 1)
     out, endpoint = tmp_path / "made.jsonl", tmp_path / "endpoint.yaml"
     data = {"url": url, "model": "SmolLM2-135M", "structured": "tags", "max_tokens": 64}
-    endpoint.write_text(json.dumps(data | {"parallel": 1}))
+    endpoint.write_text(json.dumps(data | {"parallel": 1, "timeout": 600}))
     backend = ("--backend", "llm", "--endpoint", endpoint, "--patience", 1, *OWN, *options)
     done = rods("synth", "--count", 1, "--out", out, *backend)
     calls = [json.loads(line) for line in (tmp_path / "made.jsonl.calls.jsonl").open()]
