@@ -5,10 +5,9 @@
     step = loop.save()         # store it with the policy's checkpoint
     loop.load(step)            # back to the state of that checkpoint
 
-The loop begins and ends epochs itself. All changes are on disk before a call returns.
-
-Departure from the paper: synthesis may also run inline, at an epoch's end, so that a run can be
-repeated. The arms "static" and "fresh" are this loop too.
+The loop begins and ends epochs itself. All changes are on disk before a call returns. Departure
+from the paper: synthesis may also run inline, at an epoch's end, so that a run can be repeated. The
+arms "static" and "fresh" are this loop too.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ class Loop:
 
     Attributes:
         curriculum: the pool and its rules, restored from the store.
-        epoch, latest: the latest epoch (or None), and the groups of the latest step.
-        step: training steps so far.
+        epoch, latest, step: the latest epoch (or None), the groups of the latest step, its number.
         until: the last training step, if known; an epoch that it cuts short makes no candidates.
     """
 
@@ -99,6 +97,7 @@ class Loop:
             if self.epoch_done():
                 self.end_epoch()
             self._begin_epoch()
+        self._want()
         self._given += 1
         return self._ids(self._given)
 
@@ -129,10 +128,7 @@ class Loop:
         return bool(self.epoch and self.epoch.closed is None and not self._ids(self.step + 1))
 
     def end_epoch(self) -> list[Event]:
-        """Retire, make variants (inline) and inject them; the events belong to the following step.
-
-        `next_tasks` calls it. A ValueError says that groups of the epoch are missing.
-        """
+        """Retire, make variants (inline), inject them at the next step; ValueError: groups miss."""
         if self.epoch is None or not self.epoch_done():
             raise ValueError(f"step {self.step}: no epoch can end now")
         index, step, events = self.epoch.number, self.step + 1, list[Event]()
@@ -163,7 +159,7 @@ class Loop:
         self.curriculum, self.latest = Curriculum(self.config), ()
         self.synthesis.forget(self.store.rollback(step, queues=self.inline))
         self.producer = Producer(self.store, self.synthesis, self.config, self._notice)
-        self.epoch = self.store.epochs.last()
+        self.epoch, self._wanted = self.store.epochs.last(), self.store.epochs.wanted()
         self.curriculum.stage = self.stage
         if self.epoch is None and not self.store.has_events():
             begin(self.store, self.curriculum, self.synthesis, self.seeds)
@@ -173,7 +169,7 @@ class Loop:
             self.producer.catch_up()
 
     def _begin_epoch(self) -> None:
-        """Draw an epoch, and store with it its stage and how many candidates its end can admit."""
+        """Draw an epoch, and store it with its stage."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
         number = next_stage(self.config.stages, self.store, self.epoch, self.step)
         self.curriculum.stage = stage = self.config.stage(number)
@@ -181,16 +177,19 @@ class Loop:
             if self.config.arm == "fresh":
                 fresh += self.producer.fresh(stage, index, len(self.seeds))
             ids = [task.id for task in fresh] or self.curriculum.sample(index)
-            last = self.step + len(ids) // self.config.rollout.tasks_per_step
-            ends = self.curriculum.expands and (self.until is None or last < self.until)
-            most = self.curriculum.wanted() if ends else 0
             with self.store.transaction(fold=False):
                 self.store.add_tasks(fresh, self.step + 1)
-                self.store.epochs.add(index, self.step + 1, ids, most, number)
+                self.store.epochs.add(index, self.step + 1, ids, stage=number)
         except BaseException:
             self.synthesis.forget([task.id for task in fresh])  # they are not stored
             raise
-        self.epoch = Epoch(index, self.step + 1, None, number, ids)
+        self.epoch, self._wanted = Epoch(index, self.step + 1, None, number, ids), 0
+
+    def _want(self) -> None:
+        """Store how many candidates the epoch's end can admit, unless `until` cuts it short."""
+        cut = self.until is not None and self._ids(self.until)
+        if self.epoch and not (self._wanted or cut) and self.curriculum.expands:
+            self._wanted = self.store.epochs.want(self.epoch.number, self.curriculum.wanted())
 
     def _ids(self, step: int) -> Sequence[str]:
         return self.epoch.ids(step, self.config.rollout.tasks_per_step) if self.epoch else []

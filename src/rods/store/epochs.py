@@ -23,23 +23,15 @@ class Epochs:
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    def add(
-        self,
-        epoch: int,
-        first_step: int,
-        task_ids: Sequence[str],
-        wanted: int = 0,
-        stage: int = 0,
-    ) -> None:
-        """Store a new epoch.
+    def add(self, epoch: int, first_step: int, task_ids: Sequence[str], stage: int = 0) -> None:
+        """Store a new epoch, whose end wants no candidates yet.
 
         Args:
-            wanted: candidates that its end can admit.
             stage: index of its stage.
         """
         # JSON without escapes, since ids are hashes.
         ids = '["' + '", "'.join(task_ids) + '"]' if task_ids else "[]"
-        row = (epoch, first_step, wanted, ids, stage)
+        row = (epoch, first_step, 0, ids, stage)
         self.db.write("INSERT INTO epochs VALUES (?, ?, ?, ?, ?)", *row)
 
     def close(self, epoch: int, step: int, carried: Fraction) -> None:
@@ -73,8 +65,13 @@ class Epochs:
         found = self.db.read("SELECT MAX(epoch) FROM epochs")[0][0]
         return -1 if found is None else int(found)
 
+    def want(self, epoch: int, wanted: int) -> int:
+        """Store how many candidates the end of an epoch can admit; returns it."""
+        self.db.write("UPDATE epochs SET wanted = ? WHERE epoch = ?", wanted, epoch)
+        return wanted
+
     def wanted(self) -> int:
-        """Candidates that the end of the latest epoch can admit, computed when it was drawn."""
+        """Candidates that the end of the latest epoch can admit; 0 if the run ends before."""
         rows = self.db.read("SELECT CAST(wanted AS INT) FROM epochs ORDER BY epoch DESC LIMIT 1")
         return int(rows[0][0] or 0) if rows else 0
 
