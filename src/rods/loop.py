@@ -179,7 +179,7 @@ class Loop:
             ids = [task.id for task in fresh] or self.curriculum.sample(index)
             with self.store.transaction(fold=False):
                 self.store.add_tasks(fresh, self.step + 1)
-                self.store.epochs.add(index, self.step + 1, ids, stage=number)
+                self.store.epochs.add(index, self.step + 1, ids, number)
         except BaseException:
             self.synthesis.forget([task.id for task in fresh])  # they are not stored
             raise
