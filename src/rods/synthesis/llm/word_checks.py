@@ -7,8 +7,7 @@ while they can still be written anew, and their complaint is shown to the model.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from rods.grounding import choices, says, spellings, stated
 from rods.provenance import Source, leaves
 from rods.synthesis.catalogue import spaced
 from rods.synthesis.llm.asked_tools import ANOTHER, NOT_ASKED, AskedTools
+from rods.synthesis.llm.language import LETTERS, Language
 from rods.synthesis.llm.refusals import Complaint, Refusal
 from rods.synthesis.meaning.data import STATE_NAMES, scan
 from rods.synthesis.meaning.references import ambiguous_references
@@ -30,12 +30,7 @@ CALLED = re.compile(r"\w\(\s*\w+\s*=|\w\(\s*[\"'\[{]|\{\s*[\"']\w+[\"']\s*:")
 MISSING, NO_VALUE = "a value is missing", "a value of no call"
 COPY = 0.7  # least similarity of the words of a copy of the parent's or of earlier words
 MIN_COPY = 6  # words; shorter requests are alike without being copied
-COMMON = 150  # commonest words of the seed tasks
-MIN_WORDS = 5  # of a text whose language is judged by its words
-MOST_NEEDED = 0.15  # share of these words that a text must have at most
-MOST_STRANGE = 0.5  # share of letters of scripts that the seed tasks do not have
 ENGLISH = "Could you please find out what is in it for me, and then tell me when you are done?"
-LETTERS = re.compile(r"[^\W\d_]+")
 ASKED_BACK = "(?:provide|specify|enter|supply|verify|give me|tell me|send me|i need)"
 LITERAL = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,200})[\"\u201d]|([#@/]?\w(?:[./:@-]?\w)*)")
 """A text in quotation marks, or a word."""
@@ -203,39 +198,6 @@ class WordCheck:
             others |= self._values.get((call.name, name), set())
             found = _other_value(free, leaf, others - taken)
         return Complaint(NO_VALUE, f"do not say {found!r}; no call takes it") if found else None
-
-
-class Language:
-    """The letters and the commonest words of texts, which are compared with those of others."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        counts = Counter(w for text in texts for w in LETTERS.findall(text.lower()))
-        self._scripts = Counter(s for word, n in counts.items() for s in _scripts(word) * n)
-        self._common = {word for word, _ in counts.most_common(COMMON)}
-        own = sorted(share for text in texts if (share := self._share(text)) is not None)
-        # Half of what nearly all of these texts have; 0 where no spaces separate the words.
-        self._least = min(MOST_NEEDED, own[len(own) // 50] / 2) if own else 0.0
-
-    def strange(self, text: str) -> bool:
-        """Whether a text is in another language."""
-        letters = Counter(s for word in LETTERS.findall(text) for s in _scripts(word))
-        unknown = sum(n for script, n in letters.items() if not self._scripts[script])
-        if unknown > MOST_STRANGE * sum(letters.values()):
-            return True
-        share = self._share(text)
-        return share is not None and share < self._least
-
-    def _share(self, text: str) -> float | None:
-        """The share of common words; None for a short text."""
-        words = LETTERS.findall(text.lower())
-        if len(words) < MIN_WORDS:
-            return None
-        return sum(word in self._common for word in words) / len(words)
-
-
-def _scripts(word: str) -> list[str]:
-    """The script of each letter, such as LATIN."""
-    return [unicodedata.name(letter, "").split(" ")[0] for letter in word]
 
 
 def _texts(call: Call) -> list[str]:
