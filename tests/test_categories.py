@@ -23,7 +23,7 @@ from rods.loop import Loop
 from rods.policies.tasks import choose_seeds
 from rods.report.page import write_report
 from rods.report.style import line_of
-from rods.store.schema import Evaluation
+from rods.store.schema import TaskMeasurement
 from rods.store.store import Store
 from rods.synthesis import augmentation
 from rods.task import Task
@@ -166,7 +166,7 @@ def test_the_report_has_a_row_and_a_line_for_each(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for step in (0, 4):
         for side in ("test", "validation"):
-            rows = [Evaluation(step, side, n, 0.5, 0.25, 8) for n in ("overall", *names)]
+            rows = [TaskMeasurement(step, side, n, n, 0.5, 0.25, 8) for n in names]
             store.measures.add_heldout(rows)
     store.close()
     page = write_report(tmp_path).read_text("utf-8")

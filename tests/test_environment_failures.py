@@ -216,5 +216,5 @@ def test_held_out_figures_leave_out_what_was_lost(tools: Fragile) -> None:
     found = evaluate(runner, [task], Replay([tools.right()] * 3), samples=3, **settings)
     assert {(e.progress, e.complete, e.episodes) for e in found} == {(1.0, 1.0, 2)}
     tools.mark("fail")
-    with pytest.raises(UserError, match="test tasks, overall: the environment lost every episode"):
+    with pytest.raises(UserError, match="test tasks, base: the environment lost every episode"):
         evaluate(runner, [task], Replay([tools.right()] * 3), samples=3, **settings)

@@ -17,6 +17,7 @@ from plain_trainer import use_plain_trainer
 from rods.policies.causal_model import load_model
 from rods.policies.model import ModelSettings
 from rods.policies.registry import kind_of
+from rods.policies.tasks import pipeline_of
 from rods.presets import load_config
 from rods.store.store import Store
 from stock_model import make_model
@@ -160,8 +161,8 @@ def test_the_benchmarks_tasks_are_in_their_own_words(stock: Path) -> None:
     assert not tasks.notice and all("withheld" in why or why for why in tasks.left_out.values())
     known = {task.id: task for found in tasks.sides.values() for task in found}
     assert all(task.note == "" for task in known.values())
-    pipeline = tasks.pipeline
-    assert pipeline is not None and pipeline.fits(tasks.train[0])
+    pipeline = pipeline_of(config, tasks)
+    assert pipeline.fits(tasks.train[0])
     assert pipeline.critic.review(tasks.test[0]) == "critique: near a held-out task"
     assert pipeline.critic.review(tasks.train[0]) == "critique: duplicate"
 

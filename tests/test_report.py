@@ -18,7 +18,7 @@ from rods.errors import UserError
 from rods.group import Group
 from rods.report.browser import MAX_TRANSCRIPT
 from rods.report.page import write_report
-from rods.store.schema import Evaluation
+from rods.store.schema import TaskMeasurement
 from rods.store.store import Store
 from rods.task import Task, Turn
 
@@ -100,8 +100,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Task]]:
         store.add_episode(2, made[0].id, 0.5, HOSTILE, [["user", HOSTILE], long, ["error", "no"]])
         for step, side in ((0, "test"), (0, "validation"), (2, "test"), (2, "validation")):
             store.measures.add_heldout(
-                Evaluation(step, side, name, 0.25 + step / 10, 0.125 + step / 10, 8)
-                for name in (*CATEGORIES, "overall")
+                TaskMeasurement(step, side, name, name, 0.25 + step / 10, 0.125 + step / 10, 8)
+                for name in CATEGORIES
             )
     store.close()
     return folder, made

@@ -14,8 +14,7 @@ from rods.config import Config
 from rods.envs.bfcl_data import CATEGORIES
 from rods.loop import Loop
 from rods.stages import Plateau, Stage, stage_after
-from rods.store.schema import Evaluation
-from rods.task import OVERALL
+from rods.store.schema import TaskMeasurement
 from runs import Runs
 
 
@@ -65,7 +64,7 @@ def measure(loop: Loop, value: float) -> None:
     if any(row.step == loop.step for row in loop.store.measures.heldout()):
         return
     with loop.store.transaction():
-        row = Evaluation(loop.step, "validation", OVERALL, value, 0.0, 1)
+        row = TaskMeasurement(loop.step, "validation", "task", "base", value, 0.0, 1)
         loop.store.measures.add_heldout([row, row._replace(side="test", progress=0.9)])
 
 

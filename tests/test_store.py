@@ -15,7 +15,7 @@ from rods.curriculum.pool import Event
 from rods.errors import UserError
 from rods.files.tasks import read_tasks, write_tasks
 from rods.group import Group
-from rods.store.schema import TRAINER, Evaluation
+from rods.store.schema import TRAINER, TaskMeasurement
 from rods.store.store import Store
 from rods.task import Task, Turn
 
@@ -44,12 +44,13 @@ def fill(store: Store, step: int) -> None:
         store.epochs.close(step, step, Fraction(step, 7))
         store.measures.add_metrics(step, {"step": step})
         store.add_episode(step, task.id, 0.5, "answered", [["user", "hello"]])
-        store.measures.add_heldout([Evaluation(step, "test", "overall", 0.1, 0.2, 3)])
+        store.measures.add_heldout([TaskMeasurement(step, "test", task.id, "base", 0.1, 0.2, 3)])
 
 
 def content(store: Store) -> list[object]:
     found = [store.tasks(), store.groups(), store.events(), store.epochs.all(), store.epochs.ends()]
-    return [*found, store.episodes(), store.measures.heldout(), store.measures.metrics()]
+    heldout = [row for row in store.measures.heldout() if row.category == "overall"]
+    return [*found, store.episodes(), heldout, store.measures.metrics()]
 
 
 def test_going_back_forgets_later_steps_only(tmp_path: Path, store: Store) -> None:

@@ -84,6 +84,11 @@ class PoolConfig(Setting):
 class SynthesisConfig(Setting):
     """What makes variants, when, and how long they may wait."""
 
+    sources: Literal["seeds", "train"] = Field(
+        "seeds",
+        description="tasks whose structure, start states and values it learns: the run's seed"
+        " tasks, or all training tasks",
+    )
     mode: Literal["background", "inline"] = Field(
         "background", description="a separate process, or at each epoch's end"
     )
@@ -124,8 +129,12 @@ class OptimizerConfig(Setting):
 class EvaluationConfig(Setting):
     """Held-out measurements, always at temperature 1."""
 
-    test_samples: int = Field(1, ge=1, description="episodes of each test task, before and after")
-    validation_every: int = Field(1, ge=0, description="epochs between curve points; 0: none")
+    test_samples: int = Field(
+        1, ge=0, description="episodes of each test task, before and after; 0: it is not read"
+    )
+    validation_every: int = Field(
+        1, ge=0, description="least steps between curve points, which are at epochs' ends; 0: none"
+    )
     validation_samples: int = Field(1, ge=1)
     tasks: int | None = Field(
         None, ge=0, description="most of each side, alike of each category; None: all, 0: none"

@@ -1,4 +1,4 @@
-"""Held-out measurements: mean progress and share complete, by category."""
+"""Held-out measurements: mean progress and share complete of each task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rods.ranks import Ranks
 from rods.rollout.policy import CollectivePolicy, Policy
 from rods.rollout.rollout import Rollout, scored
 from rods.rollout.runner import Runner
-from rods.store.schema import Evaluation
+from rods.store.measures import VALIDATION, summed
+from rods.store.schema import TaskMeasurement
 from rods.store.store import Store
 from rods.task import OVERALL, Task, by_category
 
@@ -45,9 +46,8 @@ class HeldOut:
     latest: dict[str, float] = field(default_factory=dict)
 
     def on_epoch(self, epoch: int, step: int) -> None:
-        """Measure the validation side at the epochs for which the configuration asks."""
-        every = self.config.evaluation.validation_every
-        if every and epoch % every == 0:
+        """Measure the validation side, if enough steps have passed since it was measured."""
+        if self.config.evaluation.validation_every and self.ranks.decide(lambda: self._due(step)):
             self.measure("validation", step)
 
     def measure(self, side: str, step: int) -> None:
@@ -63,6 +63,7 @@ class HeldOut:
             settings = self.config.evaluation
             tasks = some_of_each(self.tasks.sides[side], settings.tasks)
             samples = settings.test_samples if side == "test" else settings.validation_samples
+            tasks = tasks if samples else ()
             seed = self.config.seed * 1_000_003 + 500_000 + step
             seed += self.ranks.start(len(tasks) * samples) * EPISODE
             found = evaluate(
@@ -79,15 +80,20 @@ class HeldOut:
             if self.store is not None:
                 with self.store.transaction():
                     self.store.measures.add_heldout(found)
-        for row in found:
-            if side == "validation" and row.category == OVERALL:
+        for row in summed(found):
+            if side == VALIDATION and row.category == OVERALL:
                 self.latest = {"validation/progress": row.progress}
                 self.latest["validation/complete"] = row.complete
                 self.watch.heldout(step, row.progress, row.complete)
 
-    def _stored(self, side: str, step: int) -> list[Evaluation]:
+    def _stored(self, side: str, step: int) -> list[TaskMeasurement]:
         assert self.store is not None
-        return [e for e in self.store.measures.heldout() if (e.side, e.step) == (side, step)]
+        return self.store.measures.of_tasks(side, step)
+
+    def _due(self, step: int) -> bool:
+        assert self.store is not None
+        before = [s for s, _ in self.store.measures.validation(0) if s < step]
+        return not before or step - before[-1] >= self.config.evaluation.validation_every
 
 
 def some_of_each(tasks: Sequence[Task], most: int | None) -> Sequence[Task]:
@@ -109,7 +115,7 @@ def evaluate(
     side: str,
     tick: Callable[[float], None] = lambda share: None,
     ranks: Ranks | None = None,
-) -> list[Evaluation]:
+) -> list[TaskMeasurement]:
     """Play each task `samples` times. Episodes that the environment lost are not measured.
 
     Args:
@@ -118,8 +124,8 @@ def evaluate(
         ranks: the processes that share the episodes; all of them get all rows.
 
     Returns:
-        One row for "overall" and one for each category, none without tasks; `episodes` counts those
-        that were measured.
+        A row for each task, except for those of which the environment lost all episodes;
+        `episodes` counts those that were measured.
 
     Raises:
         UserError: the environment lost all episodes of a category.
@@ -133,20 +139,17 @@ def evaluate(
     if isinstance(policy, CollectivePolicy):
         policy.finish()
     rollouts = [rollout for some in ranks.gather(played) for rollout in some]
-    by_category: dict[str, list[Rollout]] = {OVERALL: rollouts} if jobs else {}
-    for task, rollout in zip(jobs, rollouts, strict=True):
-        by_category.setdefault(task.category, []).append(rollout)
-    return [
-        _measured(step, side, category, played, scored(played))
-        for category, played in by_category.items()
-    ]
-
-
-def _measured(
-    step: int, side: str, category: str, played: Sequence[Rollout], found: Sequence[Rollout]
-) -> Evaluation:
-    if not found:
-        why = played[0].failure
-        raise UserError(f"{side} tasks, {category}: the environment lost every episode: {why}")
-    progress, complete = fmean(r.progress for r in found), fmean(r.complete for r in found)
-    return Evaluation(step, side, category, progress, complete, len(found))
+    measured = []
+    lost: dict[str, str] = {}
+    for place, task in enumerate(tasks):
+        played = rollouts[place * samples : (place + 1) * samples]
+        if found := scored(played):
+            progress, complete = fmean(r.progress for r in found), fmean(r.complete for r in found)
+            row = (step, side, task.id, task.category, progress, complete, len(found))
+            measured.append(TaskMeasurement(*row))
+        else:
+            lost.setdefault(task.category, played[0].failure)
+    for category in sorted(lost.keys() - {row.category for row in measured}):
+        why = f"the environment lost every episode: {lost[category]}"
+        raise UserError(f"{side} tasks, {category}: {why}")
+    return measured

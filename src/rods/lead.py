@@ -13,7 +13,7 @@ from rods.evaluate import HeldOut
 from rods.files.output import Output
 from rods.loop import Loop
 from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise, tracked
-from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of, synthesis_of
+from rods.policies.tasks import TaskSides, check_synthesis, choose_seeds, synthesis_of
 from rods.processes import module_command
 from rods.rollout.rollout import Rollout
 from rods.store.identity import check_model, check_world
@@ -56,8 +56,7 @@ class Lead:
         Raises:
             UserError: they are not, or no variants can be made of them.
         """
-        if self.config.arm != "static":
-            pipeline_of(self.config, tasks)  # a worker would find only later that there is none
+        check_synthesis(self.config, tasks)  # a worker would find only later that there is none
         every = [task for side in tasks.sides.values() for task in side]
         check_world(self.store, tasks.environment, every, self.folder)
         self.store.set_meta("notice", tasks.notice)

@@ -19,7 +19,7 @@ from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks, split, tool_specs
 from rods.micro.dialogues import Example, Renaming, phrase_words, short_dialogues
 from rods.micro.kind import MicroSettings, settings_of
 from rods.micro.renderer import TOKENIZER, load_renderer, save_tokenizer, words_of
-from rods.micro.tasks import MicroTasks, load_tasks, realise_benchmark, save_tasks
+from rods.micro.tasks import MicroTasks, load_tasks, realise_benchmark, save_tasks, training_side
 from rods.reward import trusted_trace
 from rods.synthesis.near import signature
 
@@ -161,12 +161,12 @@ def _chunk(job: tuple[str, str, float, int, int, int]) -> list[Example]:
     words, place, longer, seed, index, count = job
     if not _WORKER:
         renderer = load_renderer(Path(words))
-        tasks = load_tasks(Path(place), BfclEnvironment(), renderer)
-        assert tasks.pipeline is not None
+        env = BfclEnvironment()
+        tasks = load_tasks(Path(place), env, renderer)
         every = (*tasks.train, *tasks.validation, *tasks.test)
         _WORKER.update(
             renderer=renderer,
-            program=tasks.pipeline.program,
+            program=training_side(env, renderer).program,
             forbidden={signature(t) for t in every},
         )
     program, renderer = _WORKER["program"], _WORKER["renderer"]

@@ -8,6 +8,7 @@ the values, so that it starts with a grammar and some copying and no more.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rods.micro.tasks import MicroTasks, micro_pipeline
 from rods.policies.tasks import OwnTasks, critic_of, own_tasks, split_own
 from rods.reward import trusted_trace
 from rods.synthesis.meaning.learned import learned_from
+from rods.synthesis.pipeline import Pipeline
 from rods.task import Task
 
 NOTICE = (
@@ -82,14 +84,18 @@ def _sides(own: OwnTasks, renderer: MicroRenderer) -> MicroTasks:
     fitting = [task.model_copy(update={"note": "as written"}) for task in fitting]
     sides = split_own(own, fitting, "the micro policy")
     train, held_out = sides["train"], (*sides["validation"], *sides["test"])
-    learned = learned_from(train, guarded, env.specs)
-    critic = critic_of(guarded, train, held_out, learned)
+
+    def pipeline_from(sources: Sequence[Task]) -> Pipeline:
+        learned = learned_from(sources, guarded, env.specs)
+        critic = critic_of(guarded, train, held_out, learned)
+        return micro_pipeline(guarded, env.specs, sources, critic, renderer)
+
     return MicroTasks(
         **sides,
         environment=env,
         left_out=left_out,
         notice=NOTICE,
-        pipeline=micro_pipeline(guarded, env.specs, train, critic, renderer),
+        pipeline_from=pipeline_from,
         renderer=renderer,
         values=frozenset(words_of(_values(task) for task in own.tasks)),
     )

@@ -74,11 +74,11 @@ def load_tasks(folder: Path, env: Environment, renderer: MicroRenderer) -> Micro
             row = json.loads(line)
             made[row["side"]].append(Task.model_validate(row["task"]))
     left_out = json.loads((folder / "left_out.json").read_text())
-    return _micro_tasks(made, left_out, _pipeline(env, renderer), renderer)
+    return _micro_tasks(made, left_out, env, renderer)
 
 
-def _pipeline(env: Environment, renderer: MicroRenderer) -> Pipeline:
-    """Synthesis that knows the training side only."""
+def training_side(env: Environment, renderer: MicroRenderer) -> Pipeline:
+    """Synthesis that has learned from the benchmark's own training side, without held-out tasks."""
     sides, _ = benchmark_sides()
     learned = learned_from(sides["train"], env, tool_specs())
     critic = Critic(env, learned=learned)
@@ -106,14 +106,18 @@ def micro_pipeline(
 def _micro_tasks(
     made: dict[str, list[Task]],
     left_out: Mapping[str, str],
-    pipeline: Pipeline,
+    env: Environment,
     renderer: MicroRenderer,
 ) -> MicroTasks:
-    env, held_out = pipeline.program.env, [*made["validation"], *made["test"]]
-    pipeline.critic = critic_of(env, made["train"], held_out, pipeline.critic.learned)
-    pipeline.funnel.clear()
     train, validation, test = (tuple(made[side]) for side in ("train", "validation", "test"))
-    return MicroTasks(train, validation, test, env, left_out, NOTICE, pipeline, renderer=renderer)
+
+    def pipeline_from(sources: Sequence[Task]) -> Pipeline:
+        tools = tool_specs()
+        critic = critic_of(env, train, [*validation, *test], learned_from(sources, env, tools))
+        return micro_pipeline(env, tools, sources, critic, renderer)
+
+    sides = train, validation, test
+    return MicroTasks(*sides, env, left_out, NOTICE, pipeline_from, renderer=renderer)
 
 
 def realise_benchmark(
@@ -121,7 +125,7 @@ def realise_benchmark(
 ) -> MicroTasks:
     """The tasks of the first base indices (200: all 800), deterministic by `seed`."""
     sources, left_out = benchmark_sides()
-    pipeline = _pipeline(env, renderer)
+    pipeline = training_side(env, renderer)
     made: dict[str, list[Task]] = {side: [] for side in sources}
     for side, source in ((side, task) for side, tasks in sources.items() for task in tasks):
         name = source.source
@@ -132,7 +136,7 @@ def realise_benchmark(
             left_out[name] = "no realisation fits the policy"
         else:
             made[side].append(task)
-    return _micro_tasks(made, left_out, pipeline, renderer)
+    return _micro_tasks(made, left_out, env, renderer)
 
 
 def _realise(source: Task, pipeline: Pipeline, rng: random.Random) -> Task | None:

@@ -25,6 +25,7 @@ from rods.reward import NO_TRACE
 from rods.rollout.episode import Ending, Episode
 from rods.rollout.renderer import Renderer
 from rods.synthesis.meaning.learned import learned_from
+from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.program import program_pipeline
 from rods.task import Task, ToolSpec
 
@@ -104,17 +105,22 @@ def _fitting(config: Config, found: Sides, progress: Progress) -> ModelTasks:
     if not train:
         raise too_small(budget, min(lengths[task.id] for task in sides["train"]))
     why = {long[i]: f"its prompt has {n} tokens" for i, n in lengths.items() if i in long}
-    pipeline = program_pipeline(
-        env,
-        found.tools,
-        train,
-        critic_of(env, train, [*validation, *test], learned_from(train, env, found.tools)),
-        fits=lambda task: prompt_tokens(task, env, renderer) < budget,
-    )
+
+    def pipeline_from(sources: Sequence[Task]) -> Pipeline:
+        learned = learned_from(sources, env, found.tools)
+        critic = critic_of(env, train, [*validation, *test], learned)
+        return program_pipeline(
+            env,
+            found.tools,
+            sources,
+            critic,
+            fits=lambda task: prompt_tokens(task, env, renderer) < budget,
+        )
+
     return ModelTasks(
         *(train, validation, test, env, {**found.left_out, **why}),
         notice=_notice([*why], len(test) - len(kept["test"]), budget),
-        pipeline=pipeline,
+        pipeline_from=pipeline_from,
         tokenizer=tokenizer,
         renderer=renderer,
     )

@@ -38,7 +38,8 @@ class TaskSides:
         environment: the tools of all tasks. Their calls run in this process.
         left_out: names of tasks that are not used for training or measurement, with the reason.
         notice: what a reader must know about the run's numbers, or "".
-        pipeline: synthesis that knows the training side only; None: the arm must be `static`.
+        pipeline_from: returns synthesis that learns structure, start states and values from the
+            training tasks that it is given; None: the arm must be `static`.
     """
 
     train: tuple[Task, ...]
@@ -47,7 +48,7 @@ class TaskSides:
     environment: Environment
     left_out: Mapping[str, str]
     notice: str = ""
-    pipeline: Pipeline | None = None
+    pipeline_from: Callable[[Sequence[Task]], Pipeline] | None = None
 
     @property
     def sides(self) -> dict[str, tuple[Task, ...]]:
@@ -167,21 +168,32 @@ def check_endpoint(config: Config) -> None:
         read_endpoint(Path(config.synthesis.endpoint), None, None)
 
 
-def pipeline_of(config: Config, tasks: TaskSides) -> Pipeline:
-    """The tasks' pipeline, which each arm but `static` needs.
+def check_synthesis(config: Config, tasks: TaskSides) -> None:
+    """Refuse tools without synthesis in an arm that makes tasks.
 
     Raises:
-        UserError: there is none.
+        UserError: naming the arm.
     """
-    if tasks.pipeline is None:
+    if config.arm != "static" and tasks.pipeline_from is None:
         raise UserError(f"--arm {config.arm}: these tools have no synthesis; use --arm static")
-    return tasks.pipeline
+
+
+def pipeline_of(config: Config, tasks: TaskSides) -> Pipeline:
+    """Synthesis by program that has learned from the tasks that `synthesis.sources` names.
+
+    Raises:
+        UserError: these tools have no synthesis.
+    """
+    check_synthesis(config, tasks)
+    assert tasks.pipeline_from is not None
+    own = config.synthesis.sources == "seeds"
+    return tasks.pipeline_from(choose_seeds(tasks.train, config) if own else tasks.train)
 
 
 def synthesis_of(
     config: Config, tasks: TaskSides, folder: Path, notice: Callable[[str], None]
 ) -> Synthesis:
-    """What `synthesis` in the configuration asks for: the tasks' pipeline, or a model within it.
+    """What `synthesis` in the configuration asks for: `pipeline_of`, or a model within it.
 
     Args:
         notice: called with one line that a person should see at once.

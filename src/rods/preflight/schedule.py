@@ -120,8 +120,11 @@ def measuring_work(
     """What the held-out measurements cost."""
     settings, rows = config.evaluation, 0
     sums = [0.0, 0.0, 0.0]
-    every = settings.validation_every
-    curve = {n for n in range(len(foreseen)) if every and n % every == 0}
+    step, curve = 0, [0] if settings.validation_every else []
+    for epoch in foreseen[:-1]:
+        step += epoch.steps
+        if curve and step - curve[-1] >= settings.validation_every:
+            curve.append(step)
     for side, times in (
         ("validation", (len(curve) + 1) * settings.validation_samples),
         ("test", 2 * settings.test_samples),

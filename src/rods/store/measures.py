@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import fsum
 from typing import Any
 
 from rods.store.database import Database
-from rods.store.schema import Evaluation
+from rods.store.schema import Evaluation, TaskMeasurement
 from rods.task import OVERALL
+
+VALIDATION = "validation"
 
 
 class Measures:
@@ -33,17 +36,46 @@ class Measures:
         norms = {step: line.get("grad_norm") for step, line in lines.items()}
         return {step: norm for step, norm in norms.items() if isinstance(norm, float)}
 
-    def add_heldout(self, rows: Iterable[Evaluation]) -> None:
-        """Store a measurement of a held-out side."""
-        self.db.insert("INSERT INTO evaluations", rows)
+    def add_heldout(self, rows: Iterable[TaskMeasurement]) -> None:
+        """Store a measurement of a held-out side, task by task."""
+        self.db.insert("INSERT INTO heldout", rows)
+
+    def of_tasks(self, side: str, step: int) -> list[TaskMeasurement]:
+        """The measurements of a side's tasks after a step."""
+        query = "SELECT * FROM heldout WHERE side = ? AND step = ? ORDER BY rowid"
+        return [TaskMeasurement(*row) for row in self.db.rows(query, side, step)]
 
     def heldout(self) -> list[Evaluation]:
-        """All measurements of the held-out sides, by step."""
-        rows = self.db.rows("SELECT * FROM evaluations ORDER BY step, rowid")
-        return [Evaluation(*row) for row in rows]
+        """The held-out sides by step, each overall and then by category."""
+        rows = self.db.rows("SELECT * FROM heldout ORDER BY step, rowid")
+        sides: dict[tuple[int, str], list[TaskMeasurement]] = {}
+        for row in map(TaskMeasurement._make, rows):
+            sides.setdefault((row.step, row.side), []).append(row)
+        return [found for some in sides.values() for found in summed(some)]
 
     def validation(self, first: int) -> list[tuple[int, float]]:
         """Step and mean progress of each measurement of the validation side from a step on."""
-        query = """SELECT step, progress FROM evaluations
-            WHERE side = 'validation' AND category = ? AND step >= ? ORDER BY step, rowid"""
-        return list(self.db.rows(query, OVERALL, first))
+        rows = (row for row in self.heldout() if (row.side, row.category) == (VALIDATION, OVERALL))
+        return [(row.step, row.progress) for row in rows if row.step >= first]
+
+
+def summed(rows: Sequence[TaskMeasurement]) -> list[Evaluation]:
+    """One side and step, overall and by category; each episode has the same weight."""
+    parts: dict[str, list[TaskMeasurement]] = {OVERALL: [*rows]} if rows else {}
+    for row in rows:
+        parts.setdefault(row.category, []).append(row)
+    return [
+        Evaluation(
+            found[0].step,
+            found[0].side,
+            category,
+            _mean([(row.progress, row.episodes) for row in found]),
+            _mean([(row.complete, row.episodes) for row in found]),
+            sum(row.episodes for row in found),
+        )
+        for category, found in parts.items()
+    ]
+
+
+def _mean(found: Sequence[tuple[float, int]]) -> float:
+    return fsum(value * episodes for value, episodes in found) / sum(n for _, n in found)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rods.job_result import ErrorText
 
-VERSION = 8  # 1 to 7 are older than release 0.1.0 and are not read
+VERSION = 9  # 1 to 8 are older than release 0.1.0 and are not read
 # The index `joined` includes the kind; otherwise SQLite reads the event to check it.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,8 +33,8 @@ CREATE TABLE ends (epoch INT PRIMARY KEY, step INT, carried TEXT);
 CREATE TABLE funnel (step INT, epoch INT, parent TEXT, outcome TEXT, count INT);
 CREATE TABLE episodes (
     step INT, task_id TEXT, progress REAL, ending TEXT, transcript TEXT);
-CREATE TABLE evaluations (
-    step INT, side TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
+CREATE TABLE heldout (
+    step INT, side TEXT, task_id TEXT, category TEXT, progress REAL, complete REAL, episodes INT);
 CREATE TABLE metrics (step INT PRIMARY KEY, line TEXT NOT NULL);
 CREATE TABLE jobs (
     step INT, epoch INT, task_id TEXT, priority REAL, taken INT NOT NULL DEFAULT 0,
@@ -48,7 +48,7 @@ CREATE VIEW waiting AS SELECT * FROM candidates WHERE NOT EXISTS (
 CREATE TABLE failures (step INT, epoch INT, parent TEXT, history TEXT);
 CREATE TABLE errors (step INT, epoch INT, task_id TEXT, error TEXT, traceback TEXT);
 """
-TRAINER = ("groups", "events", "epochs", "ends", "episodes", "evaluations", "metrics")
+TRAINER = ("groups", "events", "epochs", "ends", "episodes", "heldout", "metrics")
 WORKER = ("jobs", "candidates", "funnel", "failures", "errors")
 """Tables of the trainer, and those of synthesis; both add tasks."""
 
@@ -64,11 +64,25 @@ def create(db: sqlite3.Connection) -> None:
         raise
 
 
-class Evaluation(NamedTuple):
-    """A measurement on held-out tasks after `step` updates.
+class TaskMeasurement(NamedTuple):
+    """A measurement on one held-out task after `step` updates.
 
-    `side` is "validation" or "test", `category` a task category or "overall"; `progress` and
-    `complete` are means over `episodes`.
+    `side` is "validation" or "test"; `progress` and `complete` are means over `episodes`.
+    """
+
+    step: int
+    side: str
+    task_id: str
+    category: str
+    progress: float
+    complete: float
+    episodes: int
+
+
+class Evaluation(NamedTuple):
+    """The measurements on one side after `step` updates, in one category or "overall".
+
+    `progress` and `complete` are means over `episodes`.
     """
 
     step: int
