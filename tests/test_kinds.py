@@ -209,7 +209,7 @@ from rods.processes import Stopper
 folder = Path(sys.argv[1])
 
 def tell(count):
-    if not count.open:
+    if not count.open or count.waiting >= count.bound:
         (folder / "summary.json").touch()
 
 count = follow(folder, Stopper(), tell, print)
