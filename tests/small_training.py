@@ -45,7 +45,8 @@ class Harness:
         size, per_step = len(scripts), sections.pop("tasks_per_step", len(tasks))
         self.config = make_config(
             per_step,
-            rollout={"group_size": size, "tasks_per_step": per_step, "temperature": 1.0},
+            rollout={"group_size": size, "tasks_per_step": per_step, "temperature": 1.0}
+            | sections.pop("rollout", {}),
             optimizer={"microbatch": size * per_step, "learning_rate": 1e-2, "warmup_steps": 0}
             | sections.pop("optimizer", {}),
             steps=steps,

@@ -58,11 +58,11 @@ def test_a_run_of_other_settings_is_refused(rods, tmp_path: Path, key: str) -> N
 
 def test_every_setting_that_differs_is_named(rods, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    changes = ["pool.mastered=0.9", "rollout.hints=true", "steps=99", "checkpoint_steps=7"]
+    changes = ["pool.mastered=0.9", "rollout.attempts=3", "steps=99", "checkpoint_steps=7"]
     check_settings(store, load_config("tiny", changes), tmp_path)
     store.close()
     done = rods("train", "--preset", "tiny", "--run", tmp_path)
-    refused(done, "rollout.hints = true, pool.mastered = 0.9, not false, 0.95")
+    refused(done, "rollout.attempts = 3, pool.mastered = 0.9, not 6, 0.95")
     assert "steps" not in done.err
 
 

@@ -32,7 +32,6 @@ def test_shipped_presets() -> None:
         ("pool.stale_epochs=3", lambda c: c.pool.stale_epochs == 3),
         ("pool.stale_epochs=null", lambda c: c.pool.stale_epochs is None),
         ("pool.beta=1e-1", lambda c: c.pool.beta == 0.1),
-        ("rollout.hints=on", lambda c: c.rollout.hints is True),
         ("environment.limits.workers=010", lambda c: c.environment.limits.workers == 10),
         ("synthesis.endpoint=on", lambda c: c.synthesis.endpoint == "on"),
         ("evaluation.test_samples=5", lambda c: c.evaluation.test_samples == 5),

@@ -335,6 +335,7 @@ def test_the_micro_policy_reads_hints_behind_long_errors() -> None:
 
 
 def test_hints_are_off_unless_asked_for() -> None:
-    assert load_config("micro").rollout.hints is False
-    assert load_config("micro", ["rollout.hints=true"]).rollout.hints is True
+    assert not any(stage.hints for stage in load_config("micro").stages)
+    stages = load_config("micro", ["stages=[{hints: true, epochs: 1}, {}]"]).stages
+    assert [stage.hints for stage in stages] == [True, False]
     assert signature(Runner).parameters["hinter"].default is None

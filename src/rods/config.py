@@ -23,10 +23,15 @@ class RolloutConfig(Setting):
     group_size: int = Field(16, ge=2, description="K, rollouts of a task")
     tasks_per_step: int = Field(32, ge=1)
     temperature: float = Field(1.0, gt=0)
+    dynamic: int = Field(
+        0,
+        ge=0,
+        description="batches played at most until all groups of an update have signal (DAPO);"
+        " 0: each batch is an update",
+    )
     attempts: int = Field(5, ge=1, description="at each turn of the user")
     token_budget: int = Field(512, ge=64, description="tokens of an episode")
     action_tokens: int = Field(96, ge=8, description="tokens of one action")
-    hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
 
     @property
     def rows(self) -> int:
@@ -69,6 +74,16 @@ class PoolConfig(Setting):
     """Lifecycle of variants (paper section 8)."""
 
     seeds: int = Field(400, ge=1, description="seed tasks in the pool")
+    offline: int = Field(
+        0,
+        ge=0,
+        description="variants of random seed tasks that are made before training and stay in the"
+        " pool like seed tasks: an offline pipeline, for comparison",
+    )
+    sampling: Literal["uniform", "priority"] = Field(
+        "uniform",
+        description="an epoch has each task once, or tasks drawn by the boundary rule's priority",
+    )
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
     p_max: int = Field(400, ge=0, description="most variants that are active")
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
@@ -79,6 +94,7 @@ class PoolConfig(Setting):
         0, ge=0, description="epochs that a seed task without signal rests; 0 as in the paper"
     )
     floor: int = Field(0, ge=0, description="live tasks of a category that always remain")
+    retire: bool = Field(True, description="false: only P_max removes variants")
 
 
 class SynthesisConfig(Setting):
@@ -92,6 +108,10 @@ class SynthesisConfig(Setting):
     mode: Literal["background", "inline"] = Field(
         "background", description="a separate process, or at each epoch's end"
     )
+    replan: bool = Field(
+        True, description="variants may have other tools than the parent task; false: other values"
+    )
+    feedback: bool = Field(True, description="an attempt learns from those that failed before it")
     patience: int = Field(
         1, ge=0, description="epochs after its choice in which a parent task may be varied"
     )
@@ -200,6 +220,8 @@ class Config(Setting):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
+        if self.rollout.dynamic and self.hardware.processes > 1:
+            raise ValueError("rollout.dynamic works in one process; set hardware.gpus to 1 or 0")
         rows, processes = self.rollout.rows, self.hardware.processes
         if rows % (self.optimizer.microbatch * processes):
             times = f" times {processes} GPUs" * (processes > 1)

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from rods.config import Config
+from rods.errors import UserError
 from rods.evaluate import HeldOut
 from rods.files.output import Output
 from rods.loop import Loop
 from rods.metrics import SUMMARY, Losses, MetricsFile, step_metrics, summarise, tracked
-from rods.policies.tasks import TaskSides, check_synthesis, choose_seeds, synthesis_of
+from rods.policies.tasks import (
+    TaskSides,
+    check_synthesis,
+    choose_seeds,
+    pipeline_of,
+    synthesis_of,
+)
 from rods.processes import module_command
 from rods.rollout.rollout import Rollout
 from rods.store.identity import check_model, check_world
 from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor
+from rods.task import Task
+
+OFFLINE_TRIES = 20  # for each task that is wanted
 
 
 class Watch(Protocol):
@@ -75,9 +87,11 @@ class Lead:
             UserError: the run began with another model, or its store cannot be resumed.
         """
         check_model(self.store, model, self.folder)
-        notice = self.watch.notice
+        notice, seeds = self.watch.notice, self._seeds
+        if self.config.pool.offline and not self.store.has_events():
+            seeds = [*seeds, *self._offline(tasks)]
         self.loop = loop = Loop(
-            self.config, self.store, self._seeds, self._synthesis(tasks), step, notice
+            self.config, self.store, seeds, self._synthesis(tasks), step, notice
         )
         self.losses = Losses(self.folder, lambda i: loop.task(i).label, notice)
         self.metrics = MetricsFile(self.folder, self.store)
@@ -148,6 +162,27 @@ class Lead:
         if self.config.arm == "static" or self._by_worker:
             return None
         return synthesis_of(self.config, tasks, self.folder, self.watch.notice)
+
+    def _offline(self, tasks: TaskSides) -> list[Task]:
+        """Variants of random seed tasks, which are made before training.
+
+        Raises:
+            UserError: too few can be made.
+        """
+        synthesis, count = pipeline_of(self.config, tasks), self.config.pool.offline
+        rng, made, tried = random.Random(f"{self.config.seed} offline"), dict[str, Task](), 0
+        began = time.monotonic()
+        while len(made) < count:
+            if tried > OFFLINE_TRIES * count:
+                raise UserError(f"pool.offline: only {len(made)} variants in {tried} attempts")
+            tried += 1
+            if task := synthesis.vary(rng.choice(self._seeds), rng, 0):
+                synthesis.learn(task)
+                made[task.id] = task
+                self.watch.working("making the offline tasks", len(made) / count)
+        seconds = round(time.monotonic() - began, 1)
+        self.store.set_meta("offline", {"seconds": seconds, "attempts": dict(synthesis.funnel)})
+        return [*made.values()]
 
     def _prolong(self) -> None:
         """Prepare a finished run for more steps."""

@@ -104,6 +104,7 @@ def summarise(
     for row in store.measures.heldout():
         if row.side == "test":
             test[row.step][row.category] = {"complete": row.complete, "progress": row.progress}
+    offline = store.meta("offline") or {"seconds": 0.0, "attempts": {}}
     events = store.events()
     last = lines[-1]["pool"] if lines else {"active": 0, "seeds": 0, "generated": 0}
     by_epoch: dict[int, list[Group]] = defaultdict(list)
@@ -121,8 +122,9 @@ def summarise(
         "generated_tokens": sum(line["generated_tokens"] for line in lines),
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": store.queue.outcomes(),
-        "synthesis_s": round(store.queue.seconds(), 1),
+        "synthesis_s": round(store.queue.seconds() + offline["seconds"], 1),
         "synthesis": {**account.summary(), "gave_up": gave_up, "attempts": store.funnel()},
+        "offline": offline,
         "heldout": {
             "before": test.get(0, {}),
             "after": test.get(config.steps, {}),

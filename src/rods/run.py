@@ -17,7 +17,6 @@ from rods.cache import place_libraries
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
-from rods.envs.hints import Hinter
 from rods.errors import OutputError, UserError
 from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
@@ -183,8 +182,7 @@ class _Run:
             renderer,
             EpisodeLimits(attempts=rollout.attempts),
             rollout.token_budget,
-            Hinter() if rollout.hints else None,
-            Sampling(rollout.action_tokens, rollout.temperature),
+            sampling=Sampling(rollout.action_tokens, rollout.temperature),
         )
 
 

@@ -55,6 +55,7 @@ class Stage(Setting):
     reward: RewardName = "progress"
     categories: tuple[Category, ...] = Field((), description="none named: all that there are")
     expand: bool = True
+    hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
     epochs: int | None = Field(
         None, ge=1, description="at most; None: until the plateau, or the last step of the run"
     )

@@ -25,7 +25,7 @@ from rods.curriculum.boundary import (
 from rods.curriculum.pool import Event, Pool, fold
 from rods.curriculum.posterior import PosteriorRule
 from rods.curriculum.retirement import Retirement
-from rods.curriculum.sampling import sample
+from rods.curriculum.sampling import sample, sample_by_priority
 from rods.curriculum.selector import Selection, Selector
 from rods.group import Group
 
@@ -57,8 +57,15 @@ class Curriculum:
     def sample(self, epoch: int) -> list[str]:
         """Task ids of an epoch, in order, for a whole number of steps."""
         categories = frozenset(self.stage.categories)
-        rng = Random(f"{self.config.seed} epoch {epoch}")
-        return sample(self.pool, self.config.rollout.tasks_per_step, categories, epoch, rng)
+        rng, size = Random(f"{self.config.seed} epoch {epoch}"), self.config.rollout.tasks_per_step
+        if self.config.pool.sampling == "uniform":
+            return sample(self.pool, size, categories, epoch, rng)
+
+        def priority(task_id: str) -> float:
+            standing = self.rule.standing(task_id, epoch)
+            return standing.priority if standing else 1.0
+
+        return sample_by_priority(self.pool, size, categories, rng, priority)
 
     def apply(self, events: Iterable[Event], categories: Mapping[str, str] = {}) -> None:
         """Apply events to the pool.

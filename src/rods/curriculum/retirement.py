@@ -91,6 +91,8 @@ class Retirement:
         config = self.config
         if not entry.generated:
             return self._rest_reason(standing) if config.rest_epochs else PASS
+        if not config.retire:
+            return PASS
         if entry.state == "trial" and standing.mean < config.burn_in:
             return "failed burn-in"
         if standing.mean > config.mastered:

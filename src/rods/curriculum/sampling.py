@@ -6,11 +6,14 @@ numpy shuffles, since that takes a fifth of the time of `random.shuffle` at a mi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
 
 from rods.curriculum.pool import Pool
+
+LEAST = 0.05  # added to each priority; that of a group is 1 at most
 
 
 def sample(pool: Pool, size: int, categories: frozenset[str], index: int, rng: Random) -> list[str]:
@@ -36,6 +39,31 @@ def sample(pool: Pool, size: int, categories: frozenset[str], index: int, rng: R
             del ids[place]
             over -= 1
     return ids[: len(ids) - over] if over else ids
+
+
+def sample_by_priority(
+    pool: Pool,
+    size: int,
+    categories: frozenset[str],
+    rng: Random,
+    priority: Callable[[str], float],
+) -> list[str]:
+    """Task ids of an epoch drawn with replacement, for a whole number of steps of `size` tasks.
+
+    An epoch is as long as one that has each task once.
+
+    Args:
+        priority: of a task, in [0, 1]; `LEAST` is added, so that each task is drawn at times.
+
+    Raises:
+        ValueError: the pool is empty.
+    """
+    ids = _eligible(pool, categories)
+    weights = np.array([priority(task_id) + LEAST for task_id in ids])
+    drawn = np.random.RandomState(rng.getrandbits(32)).choice(
+        len(ids), max(1, len(ids) // size) * size, p=weights / weights.sum()
+    )
+    return [ids[place] for place in drawn]
 
 
 def _eligible(pool: Pool, categories: frozenset[str]) -> list[str]:

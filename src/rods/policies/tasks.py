@@ -174,7 +174,7 @@ def check_synthesis(config: Config, tasks: TaskSides) -> None:
     Raises:
         UserError: naming the arm.
     """
-    if config.arm != "static" and tasks.pipeline_from is None:
+    if (config.arm != "static" or config.pool.offline) and tasks.pipeline_from is None:
         raise UserError(f"--arm {config.arm}: these tools have no synthesis; use --arm static")
 
 
@@ -186,8 +186,11 @@ def pipeline_of(config: Config, tasks: TaskSides) -> Pipeline:
     """
     check_synthesis(config, tasks)
     assert tasks.pipeline_from is not None
-    own = config.synthesis.sources == "seeds"
-    return tasks.pipeline_from(choose_seeds(tasks.train, config) if own else tasks.train)
+    settings = config.synthesis
+    own = settings.sources == "seeds"
+    made = tasks.pipeline_from(choose_seeds(tasks.train, config) if own else tasks.train)
+    made.replan, made.feedback = settings.replan, settings.feedback
+    return made
 
 
 def synthesis_of(

@@ -53,6 +53,8 @@ class Pipeline:
         signature: what did the stages, for each task's lineage.
         rewind: called when a run goes back to an earlier state.
         used: returns what a model was used for so far.
+        replan: whether a variant may have other tools than its parent.
+        feedback: whether an attempt learns from the failed ones before it.
     """
 
     program: ProgramStages
@@ -66,6 +68,8 @@ class Pipeline:
     signature: Mapping[str, Any] = field(default_factory=dict)
     rewind: Callable[[], None] = lambda: None
     used: Callable[[], Spent] = Spent
+    replan: bool = True
+    feedback: bool = True
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
@@ -106,8 +110,9 @@ class Pipeline:
         """A verified variant with the parent's profile; None if all attempts failed."""
         history = History()
         for attempt in range(ATTEMPTS):
-            keep = attempt == ATTEMPTS - 1
-            task = self.attempt(parent, history, rng, keep=keep)
+            keep = attempt == ATTEMPTS - 1 or not self.replan
+            known = history if self.feedback else History()
+            task = self.attempt(parent, known, rng, keep=keep)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}

@@ -27,6 +27,7 @@ from datasets import IterableDataset
 from transformers import TrainerCallback
 
 from rods.config import Config
+from rods.envs.hints import Hinter
 from rods.group import GroupRewards
 from rods.loop import Loop
 from rods.policies.registry import EPISODE, LoadedPolicy
@@ -35,10 +36,11 @@ from rods.ranks import Ranks
 from rods.rollout.policy import CollectivePolicy
 from rods.rollout.rollout import Rollout, group_of
 from rods.rollout.runner import Runner
-from rods.stages import RewardName
+from rods.stages import Stage
 from rods.task import Task
 from rods.trainers.arguments import grpo_arguments
 from rods.trainers.checkpoints import drop_torn_checkpoints, latest_checkpoint, mark_complete
+from rods.trainers.dynamic import DynamicSampling, Row
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
@@ -52,12 +54,12 @@ class Batch(NamedTuple):
     Attributes:
         ids: of the step's tasks; none if the stream ends here.
         tasks: those that were not sent before.
-        reward: name of the one that is trained on.
+        stage: of training.
     """
 
     ids: Sequence[str]
     tasks: list[Task]
-    reward: RewardName
+    stage: Stage
 
 
 class TrlTrainer:
@@ -73,6 +75,12 @@ class TrlTrainer:
             and the number of updates so far; after a resume it may be called again with the same
             numbers.
         stopper: after a signal, training ends after the step in progress.
+
+    Attributes:
+        finished: whether the last step was reached.
+        rollouts: of the latest step.
+        dynamic: holds the groups for the next update, with dynamic sampling.
+        updates: whether the step in progress updates the weights.
     """
 
     def __init__(
@@ -94,8 +102,13 @@ class TrlTrainer:
             loop.until = config.steps
         self.stopper, self.finished = stopper or Stopper(), False
         self.rollouts: list[Rollout] = []
+        playing = config.rollout
+        self.dynamic = (
+            DynamicSampling(playing.tasks_per_step, playing.dynamic) if playing.dynamic else None
+        )
+        self.updates = True
         self._tasks: dict[str, Task] = {}
-        self._reward: RewardName = "progress"
+        self._stage, self._hinter = config.stages[0], Hinter()
         self._clock = time.monotonic()
         self._trainer = self._build()
         policy.attach(self._trainer)
@@ -107,6 +120,8 @@ class TrlTrainer:
         """
         self.ranks.decide(lambda: drop_torn_checkpoints(self.folder))
         checkpoint = self.ranks.decide(lambda: latest_checkpoint(self.folder))
+        if checkpoint and self.dynamic:
+            self.dynamic.load(checkpoint)
         self._clock = time.monotonic()
         self.stopper.safe = True
         try:
@@ -122,7 +137,7 @@ class TrlTrainer:
                 self.on_epoch(*ended)
             batch = self.ranks.decide(self._next)
             self._tasks |= {task.id: task for task in batch.tasks}
-            self._reward = batch.reward
+            self._stage = batch.stage
             self.ranks.agree("the tasks", ",".join(self._tasks[i].id for i in batch.ids))
             if not batch.ids:
                 return
@@ -135,25 +150,42 @@ class TrlTrainer:
         torch.manual_seed(seed)  # TRL shuffles the rows of a step
         first = self.ranks.rank * len(prompts)
         policy = self.policy.seeded(seed + first * EPISODE, step - 1)
+        self.runner.hinter = self._hinter if self._stage.hints else None
         rollouts = self.runner.run([self._tasks[prompt] for prompt in prompts], policy)
+        self.runner.hinter = None  # held-out tasks are always played without hints
         if isinstance(policy, CollectivePolicy):
             policy.finish()
         alone = self.ranks.size == 1
         played = self.ranks.collect(rollouts if alone else [*map(_without_tokens, rollouts)])
         self.rollouts = [*chain(*played)]
         self.ranks.decide(self._add_groups)
+        rows = self._updating([self._row(rollout) for rollout in rollouts])
         return {
-            "prompt_ids": [r.prompt_ids for r in rollouts],
-            "completion_ids": [r.completion_ids for r in rollouts],
+            "prompt_ids": [row.prompt_ids for row in rows],
+            "completion_ids": [row.completion_ids for row in rows],
             # Of the policy's own distribution. TRL reads them if vLLM sampled, to correct for its
             # arithmetic, and for `off_policy_mask_threshold`, which is off. Otherwise the ratio of
             # its loss is to log-probabilities that it computes itself.
-            "logprobs": [r.logprobs for r in rollouts],
-            "env_mask": [r.mask for r in rollouts],
+            "logprobs": [row.logprobs for row in rows],
+            "env_mask": [row.mask for row in rows],
             # None where the environment failed: TRL masks the row, and its group's advantages come
             # from the others.
-            "reward": [r.reward(self._reward) for r in rollouts],
+            "reward": [row.reward for row in rows],
         }
+
+    def _row(self, rollout: Rollout) -> Row:
+        reward = rollout.reward(self._stage.reward)
+        ids, written = rollout.prompt_ids, rollout.completion_ids
+        return Row(ids, written, rollout.logprobs, rollout.mask, reward)
+
+    def _updating(self, rows: list[Row]) -> list[Row]:
+        """The rows of this step's update; rows without rewards where it makes none."""
+        if self.dynamic is None:
+            return rows
+        size = self.config.rollout.group_size
+        chosen = self.dynamic.add([rows[i : i + size] for i in range(0, len(rows), size)])
+        self.updates = chosen is not None
+        return chosen or [row._replace(reward=None) for row in rows]
 
     @property
     def _loop(self) -> Loop:
@@ -172,7 +204,7 @@ class TrlTrainer:
         loop = self._loop
         ids = loop.next_ids()
         new = [loop.task(i) for i in dict.fromkeys(ids) if i not in self._tasks]
-        return Batch(ids, new, loop.stage.reward)
+        return Batch(ids, new, loop.stage)
 
     def _add_groups(self) -> None:
         self._loop.add_groups(self._groups())
@@ -180,7 +212,7 @@ class TrlTrainer:
     def _groups(self) -> list[GroupRewards]:
         size, rollouts = self.config.rollout.group_size, self.rollouts
         whole = [rollouts[i : i + size] for i in range(0, len(rollouts), size)]
-        return [group_of(group, self._reward) for group in whole]
+        return [group_of(group, self._stage.reward) for group in whole]
 
     def log(self, logs: dict[str, float]) -> Mapping[str, float]:
         """Report the step that TRL logs; returns values for the trackers."""
@@ -219,6 +251,10 @@ class _Callback(TrainerCallback):
     def __init__(self, training: TrlTrainer) -> None:
         self.training = training
 
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not self.training.updates:  # without gradients an optimizer changes nothing
+            kwargs["model"].zero_grad(set_to_none=True)
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         stopped = any(self.training.ranks.gather(bool(self.training.stopper.number)))
         if stopped or state.global_step >= self.training.config.steps:
@@ -226,8 +262,11 @@ class _Callback(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.training.ranks.gather(None)  # each process has written its files
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self.training.dynamic:
+            self.training.dynamic.save(checkpoint)
         if self.training.ranks.first:
-            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            mark_complete(checkpoint)
 
 
 def quiet() -> None:
