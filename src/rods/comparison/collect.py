@@ -80,8 +80,8 @@ def collect(run: PlannedRun) -> RunResult:
         curve=_curve(record.evaluations, played),
         signal=_signal(record, played),
         zones=_zones(record),
-        variants=_landings(record, summary["steps"]),
-        families=_families(record),
+        variants=landings(record, summary["steps"]),
+        families=families(record),
         sizes=Sizes(
             seeds=_sizes(record.tasks[i] for i in record.tasks if i in record.seeds),
             variants=_sizes(record.tasks[i] for i in record.generated),
@@ -166,7 +166,8 @@ def _zones(record: Record) -> dict[str, ZoneVariance]:
     }
 
 
-def _landings(record: Record, steps: int) -> Landings:
+def landings(record: Record, steps: int) -> Landings:
+    """The first complete groups of the tasks that a run of so many steps made and played."""
     firsts = [record.firsts[i] for i in record.generated if i in record.firsts]
     first, second, third = (
         Landing.of([g for g in firsts if (g.step - 1) * THIRDS // steps == part])
@@ -175,7 +176,8 @@ def _landings(record: Record, steps: int) -> Landings:
     return Landings(all=Landing.of(firsts), thirds=(first, second, third))
 
 
-def _families(record: Record) -> Families:
+def families(record: Record) -> Families:
+    """The injected variants by the seed task at the root of their parent tasks."""
     counts = Counter(_ancestor(task, record.parents) for task in record.parents)
     return Families(counts=tuple(sorted(counts.values(), reverse=True)), seeds=len(record.seeds))
 

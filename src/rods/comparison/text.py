@@ -70,7 +70,7 @@ def notes(found: Mapping[str, Any]) -> Iterator[str]:
     if found["side"] == "validation":
         yield "The test side was not measured: these are results on the validation side."
     if single := [name for name, arm in arms.items() if arm["seeds"] == 1]:
-        yield f"One seed ({', '.join(single)}): the intervals cover tasks only, not seeds."
+        yield f"One random seed ({', '.join(single)}): the intervals cover tasks only, not seeds."
     if unequal := [name for name, arm in arms.items() if arm["unequal_budget"]]:
         yield f"* Unequal budget: the trajectories of {', '.join(unequal)} differ from static's."
     if len(found["versions"]) > 1:
