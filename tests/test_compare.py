@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -139,11 +140,15 @@ def three_arms() -> list[RunResult]:
     for seed in (0, 1):
         found.append(result("static", seed, {"base": [0.2, 0.2]}, curve=slow))
         found.append(result("fresh", seed, {"base": [0.6, 0.6]}, curve=quick))
-        found.append(
-            result(
-                "rods", seed, {"base": [0.5, 0.5]}, curve=quick, trajectories=1100, tasks=8 + seed
-            )
-        )
+        landed = {"groups": 4, "mean": 0.5, "signal": 0.25 + seed / 2, "in_zone": 1.0}
+        changes = {
+            "curve": quick,
+            "trajectories": 1100,
+            "tasks": 8 + seed,
+            "variants": {"all": landed, "thirds": (landed, {"groups": 0}, {"groups": 0})},
+            "families": {"counts": (3, 1)[: 2 - seed], "seeds": 8},
+        }
+        found.append(result("rods", seed, {"base": [0.5, 0.5]}, **changes))
     return found
 
 
@@ -154,6 +159,8 @@ def test_analysis_by_hand() -> None:
     assert (rods["seeds"], rods["tasks"], rods["trajectories"]) == (2, 8.5, 1100)
     assert rods["way_to_fresh"] == {"progress": 0.75, "complete": 0.75}
     assert rods["reaches"] == {"arm": "fresh", "complete": 0.5, "trajectories": 400}
+    assert rods["variants"] == {"groups": 4, "mean": 0.5, "signal": 0.5, "in_zone": 1.0}
+    assert static["variants"]["signal"] is None
     assert static["reaches"]["trajectories"] is None
     assert fresh["reaches"] is None and fresh["way_to_fresh"] is None
     flags = [arm["unequal_budget"] for arm in (static, fresh, rods)]
@@ -204,6 +211,22 @@ def test_what_the_reader_is_told(rods, tmp_path: Path) -> None:
     shown = rods("compare", "--report", folder)
     assert "results on the validation side" in shown.out
     assert "One random seed (static): the intervals cover tasks only" in shown.out
+
+
+def test_the_page_has_tables_and_figures() -> None:
+    runs = three_arms()
+    page = render(runs, analyse(runs))
+    island = re.search(r'id="data">(.*?)</script>', page)
+    assert island is not None
+    drawn = json.loads(island[1])["figures"]
+    assert [*drawn] == ["complete", "progress", "signal", "landings", "families"]
+    lines = [trace for trace in drawn["complete"]["data"] if "name" in trace]
+    assert [trace["name"] for trace in lines] == ["static", "fresh", "rods"]
+    assert lines[0]["y"] == [0.1, 0.3] and lines[0]["x"] == [0, 1000]
+    (family,) = drawn["families"]["data"]
+    assert (family["x"], family["y"]) == ([1, 2], [3, 0.5])
+    for text in ("<td>0.500</td>", "<td>[+0.300, +0.300]</td>", "<td>1,100*</td>", "<td>25%</td>"):
+        assert text in page, text
 
 
 def test_names_on_the_page_are_escaped() -> None:
