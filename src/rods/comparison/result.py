@@ -223,7 +223,7 @@ def result_paths(folder: Path) -> Iterator[Path]:
 def rounded(data: Any) -> Any:
     """Plain data with floats of `DIGITS` digits after the point."""
     if isinstance(data, float):
-        return round(data, DIGITS)
+        return round(data, DIGITS) + 0.0  # so that -0.0 is 0.0
     if isinstance(data, dict):
         return {key: rounded(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
