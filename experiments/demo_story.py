@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from rods.group import Group, Signal, signal_share
+from rods.comparison.result import HIGH, LOW, Landing
+from rods.group import Group, signal_share
 from rods.store.store import Store
 
-LOW, HIGH = 0.25, 0.75
 LAST = 5  # epochs
 
 
@@ -47,22 +45,10 @@ def story(folder: Path) -> dict[str, Any]:
         "signal_last_epochs": signal_share(g for g in groups if g.epoch > last - LAST),
         "injected": len(injected),
         "retired": summary["pool"]["retired"],
-        "variants": landed(list(first.values())),
+        "variants": Landing.of(list(first.values())).model_dump(exclude_none=True),
         "lost": summary.get("lost", 0),
         "generated_tokens": summary["generated_tokens"],
         "wall_s": summary["wall_s"],
-    }
-
-
-def landed(groups: Sequence[Group]) -> dict[str, float]:
-    """Of first groups: how many, their mean, and the shares with signal and in the zone."""
-    if not groups:
-        return {"groups": 0}
-    return {
-        "groups": len(groups),
-        "mean": fmean(group.mean for group in groups),
-        "signal": fmean(group.signal is Signal.SIGNAL for group in groups),
-        "in_zone": fmean(LOW <= group.mean <= HIGH for group in groups),
     }
 
 

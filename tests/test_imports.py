@@ -56,8 +56,9 @@ def test_the_core_is_found() -> None:
     assert all((SOURCE / name).is_dir() for name in FOLDERS)
 
 
-def test_importing_the_core_or_the_simulator_loads_no_training_library() -> None:
+def test_importing_the_core_the_simulator_or_the_comparison_loads_no_training_library() -> None:
     names = [*sorted(core()), "rods.simulate.study", "rods.simulate.page"]
+    names += ["rods.comparison.page", "rods.comparison.running"]
     code = "import importlib, sys\n"
     code += f"for name in {names!r}: importlib.import_module(name)\n"
     code += f"print([m for m in {(*HEAVY, 'pyarrow')!r} if m in sys.modules])"

@@ -44,6 +44,7 @@ SAID = [
     (["eval", *ENDPOINT], BENCHMARK),
     (["eval", *ENDPOINT, *OPTIONS], MODEL),
     (["eval", "--model", "m", "--out", "v", *OPTIONS], TRAINER),
+    (["compare", "--arms", "static", "--out", "c"], TRAINER),
     (["audit"], BENCHMARK),
     (["play", "multi_turn_base_1"], BENCHMARK),
     (["simulate", "--tasks", "8", "--steps", "4", "--seeds", "1", "--out", "p.html"], ""),

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
 
 from rods.curriculum.boundary import Zone
 from rods.group import Signal
@@ -44,6 +45,8 @@ FLOWS = {
     "pruned": "#8c510a",
     "rested": "#5b6f95",
 }
+CURVES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933", "#8059a5")
+DASHES = ("solid", "dash", "dot", "dashdot")
 SPARE = "#d0679d"
 REFUSED = "#d55e00"
 HEIGHT = 310
@@ -54,6 +57,37 @@ def line_of(place: int) -> tuple[str, str, str]:
     """Colour, marker and dash of the category at a place; no two of the first 16 look alike."""
     colour, _, dash = LINES[place % len(LINES)]
     return colour, LINES[(place + place // len(LINES)) % len(LINES)][1], dash
+
+
+def curve(name: str, place: int, xs: Sequence[float], ys: Sequence[float]) -> go.Scatter:
+    """The curve of one of the compared things, by its place among them.
+
+    Args:
+        name: free text.
+    """
+    dash = DASHES[place // len(CURVES) % len(DASHES)]
+    return go.Scatter(
+        name=label(name),
+        x=xs,
+        y=ys,
+        mode="lines",
+        line={"color": CURVES[place % len(CURVES)], "width": 2.2, "dash": dash},
+        hovertemplate="%{y:.3~f}",
+    )
+
+
+def band(
+    place: int, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float]
+) -> go.Scatter:
+    """The area between two curves, in the colour of the curve at a place."""
+    return go.Scatter(
+        x=[*xs, *reversed(xs)],
+        y=[*highs, *reversed(lows)],
+        fill="toself",
+        fillcolor=f"rgba{(*hex_to_rgb(CURVES[place % len(CURVES)]), 0.18)}",
+        mode="none",
+        hoverinfo="skip",
+    )
 
 
 def label(text: str) -> str:

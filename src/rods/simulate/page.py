@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import plotly.graph_objects as go
-from plotly.colors import hex_to_rgb
 
 from rods.report.page import fill
-from rods.report.style import figure, label
+from rods.report.style import band, curve, figure
 from rods.simulate.measures import MASTERED
 from rods.simulate.study import Study
 from rods.simulate.summary import HEADER, READ, Row, cells
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933", "#8059a5")
-DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def render(rows: Sequence[Row], study: Study) -> str:
@@ -73,36 +69,17 @@ def _curves(rows: Sequence[Row], key: str) -> go.Figure:
     """A line for each configuration, with the interval of its mean as a band."""
     traces: list[go.Scatter] = []
     for place, row in enumerate(rows):
-        colour = COLOURS[place % len(COLOURS)]
-        dash = DASHES[place // len(COLOURS) % len(DASHES)]
         points = [
             (x, e)
             for x, e in zip(row.trajectories, row.curve[key], strict=True)
             if e.mean == e.mean
         ]
         xs, found = [x for x, _ in points], [e for _, e in points]
-        if found and found[0].low is not None:
-            edge = [e.high for e in found] + [e.low for e in reversed(found)]
-            traces.append(
-                go.Scatter(
-                    x=xs + xs[::-1],
-                    y=edge,
-                    fill="toself",
-                    fillcolor=f"rgba{(*hex_to_rgb(colour), 0.18)}",
-                    mode="none",
-                    hoverinfo="skip",
-                )
-            )
-        traces.append(
-            go.Scatter(
-                name=label(row.name),
-                x=xs,
-                y=[e.mean for e in found],
-                mode="lines",
-                line={"color": colour, "width": 2.2, "dash": dash},
-                hovertemplate="%{y:.3~f}",
-            )
-        )
+        inner = [(e.low, e.high) for e in found if e.low is not None and e.high is not None]
+        if len(inner) == len(found) > 0:
+            lows, highs = zip(*inner, strict=True)
+            traces.append(band(place, xs, lows, highs))
+        traces.append(curve(row.name, place, xs, [e.mean for e in found]))
     chart = figure(traces, hovermode="x unified")
     chart.update_xaxes(title_text="trajectories", rangemode="tozero")
     share = key in ("signal", "progress")

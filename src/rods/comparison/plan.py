@@ -1,0 +1,142 @@
+"""Plan of a comparison: each arm with each random seed, all checked before the first run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rods.comparison.arms import Arms, ArmSetup
+from rods.errors import UserError
+from rods.extras import BENCHMARK, TRAINER, require
+from rods.presets import load_config
+from rods.processes import module_command, module_variables
+
+MOST_SEEDS = 1000
+THREADS = "OMP_NUM_THREADS"
+RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+class PlannedRun(NamedTuple):
+    """One run of `rods train`.
+
+    Attributes:
+        settings: all its `--set`, the comparison's first.
+        steps: training steps of the run.
+        folder: of the run.
+    """
+
+    arm: str
+    setup: ArmSetup
+    seed: int
+    preset: str
+    settings: tuple[str, ...]
+    steps: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Unique among the runs of a comparison."""
+        return f"{self.arm}-{self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """The file of what the run prints."""
+        return self.folder.with_name(f"{self.name}.log")
+
+    def arguments(self) -> list[str]:
+        """Of `rods`."""
+        told = ["train", "--run", str(self.folder), "--preset", self.preset]
+        told += ["--arm", self.setup.arm, "--seed", str(self.seed)]
+        return [*told, *(part for one in self.settings for part in ("--set", one)), "--json"]
+
+    def command(self) -> list[str]:
+        """The command of its process."""
+        return module_command("rods", self.arguments())
+
+    def line(self) -> str:
+        """The same command for a shell."""
+        return f"{THREADS}={threads()} {shlex.join(['rods', *self.arguments()])}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a comparison.
+
+    Attributes:
+        overrides: settings of all arms, as `key=value`.
+        arms: those that this call runs.
+        runs: whole seeds first.
+    """
+
+    preset: str
+    overrides: tuple[str, ...]
+    arms: Arms
+    runs: tuple[PlannedRun, ...]
+
+
+def plan(
+    preset: str, overrides: Sequence[str], arms: Arms, seeds: Sequence[int], out: Path
+) -> Plan:
+    """The runs of the arms with each random seed, in subfolders of `out`.
+
+    Raises:
+        UserError: a configuration is not accepted, a package is missing, or nothing held out is
+            measured.
+    """
+    runs = []
+    for seed in seeds:
+        for name, setup in arms.items():
+            settings = (*overrides, *setup.set)
+            try:
+                config = load_config(preset, settings, seed=seed, arm=setup.arm)
+            except UserError as error:
+                raise UserError(f"arm {name}: {error}") from None
+            if config.evaluation.tasks == 0:
+                raise UserError(f"arm {name}: evaluation.tasks: must not be 0 to be compared")
+            require(*TRAINER, *BENCHMARK, *config.policy.packages)
+            folder = out / "runs" / f"{name}-{seed}"
+            runs.append(PlannedRun(name, setup, seed, preset, settings, config.steps, folder))
+    return Plan(preset, tuple(overrides), arms, tuple(runs))
+
+
+def read_seeds(text: str) -> list[int]:
+    """The random seeds that a text such as "0,1,2" or "0-4" names.
+
+    Raises:
+        UserError: it is written otherwise, names a seed twice, or more than `MOST_SEEDS`.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        if not (match := RANGE.fullmatch(part.strip())):
+            raise UserError(f"--seeds {text}: write whole numbers, such as 0,1,2 or 0-4")
+        first = int(match[1])
+        last = int(match[2] or first)
+        if last < first or last - first >= MOST_SEEDS:
+            raise UserError(f"--seeds {text}: {part} must rise, by less than {MOST_SEEDS}")
+        found += range(first, last + 1)
+    if len(set(found)) < len(found) or len(found) > MOST_SEEDS:
+        raise UserError(f"--seeds {text}: name each seed once, at most {MOST_SEEDS}")
+    return found
+
+
+def threads() -> int:
+    """Threads of each run: `OMP_NUM_THREADS`, or 1 if it is not set or is no number."""
+    text = os.environ.get(THREADS, "")
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
+def default_workers() -> int:
+    """Runs at once: the CPUs of this process by the threads of a run."""
+    usable = getattr(os, "sched_getaffinity", None)
+    cpus = len(usable(0)) if usable else os.cpu_count() or 1
+    return max(1, cpus // threads())
+
+
+def variables() -> dict[str, str]:
+    """The environment of a run's process."""
+    return {**module_variables(), THREADS: str(threads())}

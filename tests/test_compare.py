@@ -1,0 +1,512 @@
+"""rods compare: intervals, contrasts, what it reads, runs, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from commandline import refused
+from compared import result, written
+from rods.comparison.analysis import analyse, contrast, pairs
+from rods.comparison.arms import ArmSetup, chosen, known_arms, shipped
+from rods.comparison.bootstrap import interval
+from rods.comparison.collect import collect, families, landings
+from rods.comparison.curves import first_reaching, mean_curve
+from rods.comparison.folder import FACTS, begin, open_runs
+from rods.comparison.page import render
+from rods.comparison.plan import Plan, PlannedRun, plan, read_seeds
+from rods.comparison.result import (
+    CurvePoint,
+    Families,
+    Landing,
+    RunResult,
+    read_result,
+    result_path,
+)
+from rods.curriculum.pool import Event
+from rods.errors import UserError
+from rods.group import Group
+from rods.job_result import Spent
+from rods.report.record import Record
+from rods.store.account import Account
+from rods.store.schema import Fates, TaskMeasurement
+from rods.store.store import Store
+from rods.task import Task
+from runs import SEED, SETTINGS, Runs, untimed
+
+SHORT = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+RODS = [sys.executable, "-m", "rods", "compare"]
+shares = st.floats(0, 1).map(lambda value: round(value, 3))
+tables = st.tuples(st.integers(1, 4), st.integers(2, 5)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=shares)
+)
+
+
+def test_one_seed_by_hand() -> None:
+    """Two tasks, 0 and 1: a draw is 0, 1/2 or 1, the ends with a quarter of the draws each."""
+    assert interval({"a": np.array([[0.0, 1.0]])}) == (0.5, 0.0, 1.0)
+
+
+def test_seeds_are_widened_by_hand() -> None:
+    """Two seeds, 0.2 and 0.4 on all tasks: deviations of 0.1, which are scaled by sqrt(2)."""
+    found = interval({"a": np.array([[0.2] * 3, [0.4] * 3])})
+    wide = 0.1 * 2**0.5
+    assert found == pytest.approx((0.3, 0.3 - wide, 0.3 + wide))
+
+
+def test_categories_have_the_same_weight() -> None:
+    parts = {"a": np.array([[1.0, 1.0]]), "b": np.array([[0.0, 0.0, 0.0, 0.0]])}
+    assert interval(parts) == (0.5, 0.5, 0.5)
+    assert interval(dict(reversed(parts.items()))) == interval(parts)
+
+
+def test_one_task_has_no_interval() -> None:
+    assert interval({"a": np.array([[0.25]])}) == (0.25, None, None)
+
+
+@given(tables, st.floats(-1, 1))
+def test_a_constant_moves_mean_and_bounds(values: np.ndarray, shift: float) -> None:
+    before, after = interval({"a": values}), interval({"a": values + shift})
+    assert after == pytest.approx([number + shift for number in before], abs=1e-9)
+    assert before.low - 1e-9 <= before.mean <= before.high + 1e-9
+
+
+@given(st.lists(st.lists(shares, min_size=2, max_size=4), min_size=1, max_size=3), st.randoms())
+def test_an_arm_against_itself_and_any_order(rows: list[list[float]], random: Any) -> None:
+    size = min(map(len, rows))
+    own = [result("rods", s, {"base": row[:size]}) for s, row in enumerate(rows)]
+    found = contrast(own, own)
+    assert found is not None
+    for column in (found, found["complete"], found["progress"]):
+        assert [column[key] for key in ("mean", "low", "high")] == [0, 0, 0]
+    static = [run.model_copy(update={"arm": "static"}) for run in own]
+    runs = [*own, *static]
+    shuffled = random.sample(runs, len(runs))
+    assert json.dumps(analyse(shuffled)) == json.dumps(analyse(runs))
+
+
+def test_intervals_cover_nothing_and_find_an_effect() -> None:
+    """Three seeds with effects of their own; the noise of tasks as of episodes played once."""
+    rng, repeats, covered, found = np.random.default_rng(0), 40, 0, 0
+    for _ in range(repeats):
+        seed_effect = rng.normal(0, 0.01, (3, 1))
+        parts = {name: seed_effect + rng.normal(0, 0.4, (3, 100)) for name in "abcd"}
+        none = interval(parts)
+        some = interval({name: values + 0.1 for name, values in parts.items()})
+        covered += none.low <= 0 <= none.high
+        found += some.low > 0
+    assert covered >= 0.9 * repeats
+    assert found >= 0.9 * repeats
+
+
+def test_contrasts_are_paired_by_seed_and_task() -> None:
+    """Seed 9 is in one arm only, and one task was lost in the other."""
+    lost = result("static", 1, {"base": [0.2, 0.4]})
+    rods = [result("rods", s, {"base": [0.5, 0.5, 1.0]}) for s in (1, 9)]
+    found = contrast(rods, [lost, result("static", 2, {"base": [0.0, 0.0, 0.0]})])
+    assert found is not None
+    assert (found["seeds"], found["tasks"]) == (1, 2)
+    assert found["mean"] == pytest.approx((0.3 + 0.1) / 2)
+    assert found["progress"]["mean"] == pytest.approx(found["mean"] / 2)
+    assert contrast(rods, [result("static", 2, {"base": [0.0]})]) is None
+
+
+def test_which_contrasts() -> None:
+    assert [*pairs(["static", "fresh", "rods", "rods-mean"])] == [
+        *(("fresh", "static"), ("rods", "static"), ("rods-mean", "static")),
+        *(("rods", "fresh"), ("rods", "rods-mean")),
+        *(("rods-mean", "fresh"), ("rods-mean", "rods")),
+    ]
+
+
+def three_arms() -> list[RunResult]:
+    """Complete: static 0.2, fresh 0.6, rods 0.5, in both seeds."""
+    slow = (CurvePoint(0, 0, 0.1, 0.1), CurvePoint(10, 1000, 0.1, 0.3))
+    quick = (*slow[:1], CurvePoint(5, 400, 0.4, 0.6), CurvePoint(10, 1100, 0.4, 0.5))
+    found = []
+    for seed in (0, 1):
+        found.append(result("static", seed, {"base": [0.2, 0.2]}, curve=slow))
+        found.append(result("fresh", seed, {"base": [0.6, 0.6]}, curve=quick))
+        landed = {"groups": 4, "mean": 0.5, "signal": 0.25 + seed / 2, "in_zone": 1.0}
+        changes = {
+            "curve": quick,
+            "trajectories": 1100,
+            "tasks": 8 + seed,
+            "variants": {"all": landed, "thirds": (landed, {"groups": 0}, {"groups": 0})},
+            "families": {"counts": (3, 1)[: 2 - seed], "seeds": 8},
+        }
+        found.append(result("rods", seed, {"base": [0.5, 0.5]}, **changes))
+    return found
+
+
+def test_analysis_by_hand() -> None:
+    found = analyse(three_arms())
+    static, fresh, rods = (found["arms"][name] for name in ("static", "fresh", "rods"))
+    assert rods["complete"] == {"mean": 0.5, "low": 0.5, "high": 0.5}
+    assert (rods["seeds"], rods["tasks"], rods["trajectories"]) == (2, 8.5, 1100)
+    assert rods["way_to_fresh"] == {"progress": 0.75, "complete": 0.75}
+    assert rods["reaches"] == {"arm": "fresh", "complete": 0.5, "trajectories": 400}
+    assert rods["variants"] == {"groups": 4, "mean": 0.5, "signal": 0.5, "in_zone": 1.0}
+    assert static["variants"]["signal"] is None
+    assert static["reaches"]["trajectories"] is None
+    assert fresh["reaches"] is None and fresh["way_to_fresh"] is None
+    flags = [arm["unequal_budget"] for arm in (static, fresh, rods)]
+    assert flags == [False, False, True]
+    told = found["contrasts"]["rods-static"]
+    assert (told["mean"], told["low"], told["high"], told["seeds"]) == (0.3, 0.3, 0.3, 2)
+    assert told["complete"] == {"mean": 0.3, "low": 0.3, "high": 0.3}
+    assert [*found["contrasts"]] == ["fresh-static", "rods-static", "rods-fresh"]
+
+
+def test_curves_are_interpolated_where_all_seeds_are_known() -> None:
+    one = (CurvePoint(0, 0, 0.0, 0.0), CurvePoint(4, 400, 0.0, 0.4))
+    two = (CurvePoint(0, 0, 0.0, 0.2), CurvePoint(2, 200, 0.0, 0.4), CurvePoint(5, 500, 0, 1.0))
+    runs = [result("rods", s, {"a": [0, 1]}, curve=c) for s, c in enumerate((one, two))]
+    curve = mean_curve(runs, "complete")
+    assert [point.trajectories for point in curve] == [0, 200, 400]
+    assert [point.mean for point in curve] == pytest.approx([0.1, 0.3, 0.6])
+    assert (curve[1].low, curve[1].high) == pytest.approx((0.2, 0.4))
+    assert first_reaching(curve, 0.3) == 200
+    assert first_reaching(curve, 0.7) is None
+
+
+def test_files_are_read_as_they_were_written(tmp_path: Path) -> None:
+    for one in three_arms():
+        one.write(tmp_path)
+        assert read_result(result_path(tmp_path, one.name)) == one
+    first = (tmp_path / "rods-0.json").read_bytes()
+    three_arms()[2].write(tmp_path)
+    assert (tmp_path / "rods-0.json").read_bytes() == first
+
+
+def test_report_needs_no_runs(rods, tmp_path: Path) -> None:
+    folder = written(tmp_path / "out", *three_arms())
+    done = rods("compare", "--report", folder, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == analyse(three_arms())
+    shown = rods("compare", "--report", folder)
+    assert shown.code == 0
+    assert (
+        "rods - static" in shown.out and "* Unequal budget: the trajectories of rods" in shown.out
+    )
+    assert f"Page: {folder / 'report.html'}" in shown.out
+    assert (folder / "report.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_what_the_reader_is_told(rods, tmp_path: Path) -> None:
+    folder = written(tmp_path, result("static", 3, {"base": [0.2, 0.4]}, side="validation"))
+    shown = rods("compare", "--report", folder)
+    assert "results on the validation side" in shown.out
+    assert "One random seed (static): the intervals cover tasks only" in shown.out
+
+
+def test_the_page_has_tables_and_figures() -> None:
+    runs = three_arms()
+    page = render(runs, analyse(runs))
+    island = re.search(r'id="data">(.*?)</script>', page)
+    assert island is not None
+    drawn = json.loads(island[1])["figures"]
+    assert [*drawn] == ["complete", "progress", "signal", "landings", "families"]
+    lines = [trace for trace in drawn["complete"]["data"] if "name" in trace]
+    assert [trace["name"] for trace in lines] == ["static", "fresh", "rods"]
+    assert lines[0]["y"] == [0.1, 0.3] and lines[0]["x"] == [0, 1000]
+    (family,) = drawn["families"]["data"]
+    assert (family["x"], family["y"]) == ([1, 2], [3, 0.5])
+    for text in ("<td>0.500</td>", "<td>[+0.300, +0.300]</td>", "<td>1,100*</td>", "<td>25%</td>"):
+        assert text in page, text
+
+
+def test_names_on_the_page_are_escaped() -> None:
+    runs = [result("static", 0, {"base": [0, 1]}, settings=("run_name=<script>x</script>",))]
+    page = render(runs, analyse(runs))
+    assert "<script>x" not in page and "run_name=&lt;script&gt;x" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (lambda data: data.pop("tasks"), "tasks: Field required"),
+        (lambda data: data.update(wall_s="long"), "wall_s"),
+        (lambda data: data["test"].update(base0=[2.0, 0.0]), "test.base0.0"),
+        (lambda data: data["test"].pop("base0"), "each of its tasks must be in one"),
+        (lambda data: data.update(curve=[[0, 0, 0.5]]), "curve.0"),
+        (lambda data: data.update(seed=1), "holds the result of rods-1"),
+        (lambda data: data.update(more=1), "more"),
+    ],
+)
+def test_a_damaged_file_is_named(rods, tmp_path: Path, changed: Any, told: str) -> None:
+    path = result_path(written(tmp_path, result("rods", 0, {"base": [0, 1]})), "rods-0")
+    data = json.loads(path.read_text())
+    changed(data)
+    path.write_text(json.dumps(data))
+    refused(rods("compare", "--report", tmp_path), str(path), told)
+
+
+def test_what_is_no_result(rods, tmp_path: Path) -> None:
+    refused(rods("compare", "--report", tmp_path / "none"), "no such folder")
+    refused(rods("compare", "--report", tmp_path), "no result of a run")
+    (tmp_path / "rods-0.json").write_text("{")
+    refused(rods("compare", "--report", tmp_path), "rods-0.json", "not JSON")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"preset": "tiny"}, "preset: is tiny, not micro"),
+        ({"side": "validation"}, "side: is validation, not test"),
+        ({"settings": ("steps=9",)}, "settings: is steps=9, not none as of rods-0"),
+    ],
+)
+def test_results_that_are_not_alike(rods, tmp_path: Path, change: Any, told: str) -> None:
+    written(tmp_path, *(result("rods", s, {"a": [0, 1]}, **(change if s else {})) for s in (0, 1)))
+    refused(rods("compare", "--report", tmp_path), "rods-1.json", told)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "--arms"),
+        (["--arms", "static"], "--out"),
+        (["--arms", "stattic", "--out", "x"], "no such arm; there are: static, fresh"),
+        (["--arms", "static,static", "--out", "x"], "given twice"),
+        (["--arms", "static", "--seeds", "0,x", "--out", "x"], "--seeds 0,x"),
+        (["--arms", "static", "--seeds", "4-0", "--out", "x"], "--seeds 4-0"),
+        (["--arms", "static", "--seeds", "1,0-2", "--out", "x"], "each seed once"),
+        (["--arms", "static", "--preset", "none", "--out", "x"], "no preset 'none'"),
+        (["--arms", "static", "--set", "pool.beta=2", "--out", "x"], "arm static: preset micro"),
+        (["--arms", "static", "--set", "evaluation.tasks=0", "--out", "x"], "evaluation.tasks"),
+        (["--arms", "static", "--arms-file", "none.yaml", "--out", "x"], "none.yaml"),
+        (["--arms", "static", "--report", "x"], "--report"),
+    ],
+)
+def test_refusals_write_nothing(rods, tmp_path, monkeypatch, options: Any, told: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(rods("compare", *options), told)
+    assert not [*tmp_path.iterdir()]
+
+
+@given(st.lists(st.integers(0, 999), min_size=1, max_size=9, unique=True))
+def test_seeds_are_read(seeds: list[int]) -> None:
+    assert read_seeds(",".join(map(str, seeds))) == seeds
+    first = min(seeds)
+    assert read_seeds(f"{first}-{first + 3}") == [first, first + 1, first + 2, first + 3]
+
+
+def test_shipped_arms_are_configurations() -> None:
+    arms = shipped()
+    assert [*arms][:3] == ["static", "fresh", "fresh-all"]
+    found = plan("micro", (), arms, [0, 1], Path("out"))
+    assert [run.name for run in found.runs[: len(arms)]] == [f"{name}-0" for name in arms]
+    assert len(found.runs) == 2 * len(arms)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mine: {text: a, arm: rodds}", "mine.arm"),
+        ("mine: {text: a, arm: rods, sets: []}", "mine.sets"),
+        ("mine: {text: a, arm: rods, set: pool.beta=1}", "mine.set"),
+        ("a/b: {text: a, arm: rods}", "a/b"),
+        ("[1]", "dictionary"),
+        ("a: {text: a\n", "line"),
+        ("static: {text: a, arm: rods}", "static: there is a shipped arm"),
+    ],
+)
+def test_a_file_of_arms_is_read_or_named(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "arms.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        known_arms(path)
+    assert str(error.value).startswith(f"{path}: ") and told in str(error.value)
+
+
+def test_own_arms(tmp_path: Path) -> None:
+    path = tmp_path / "arms.yaml"
+    path.write_text("mine:\n  text: half of it\n  arm: rods\n  set: [pool.beta=0.1]\n")
+    arms = chosen(["mine", "static"], known_arms(path))
+    (first, _) = plan("micro", ["pool.beta=0.3"], arms, [7], tmp_path).runs
+    assert first.settings == ("pool.beta=0.3", "pool.beta=0.1"), "an arm's own settings count"
+    assert "--seed 7 --set pool.beta=0.3 --set pool.beta=0.1 --json" in first.line()
+
+
+def planned(
+    folder: Path, *arms: str, overrides: tuple[str, ...] = (), preset: str = "tiny"
+) -> Plan:
+    return plan(preset, overrides, chosen(arms, shipped()), [0], folder)
+
+
+def test_a_folder_holds_one_comparison(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    begin(folder, planned(folder, "static"))
+    begin(folder, planned(folder, "rods"))
+    told = (folder / FACTS).read_bytes()
+    assert [*json.loads(told)["arms"]] == ["rods", "static"]
+    same = planned(folder, "static")
+    begin(folder, same)
+    other = {"static": ArmSetup(text="another", arm="rods")}
+    for wrong, why in (
+        (planned(folder, "static", preset="micro"), "preset tiny, not micro"),
+        (planned(folder, "static", overrides=("steps=9",)), "--set none, not steps=9"),
+        (plan("tiny", (), other, [0], folder), "another arm static"),
+    ):
+        with pytest.raises(UserError, match=why):
+            begin(folder, wrong)
+    assert (folder / FACTS).read_bytes() == told
+    (tmp_path / "other").write_text("")
+    with pytest.raises(UserError, match="holds something else"):
+        begin(tmp_path, same)
+
+
+def test_finished_runs_are_not_repeated(tmp_path: Path) -> None:
+    both = planned(tmp_path, "static", "rods")
+    written(tmp_path, result("rods", 0, {"base": [0, 1]}))
+    assert [run.name for run in open_runs(tmp_path, both)] == ["static-0"]
+    with pytest.raises(UserError, match="other settings"):
+        open_runs(tmp_path, planned(tmp_path, "rods", overrides=("steps=9",)))
+
+
+def planned_run(folder: Path) -> PlannedRun:
+    setup = ArmSetup(text="", arm="rods")
+    return PlannedRun("rods", setup, SEED, "tiny", ("steps=8",), SETTINGS["steps"], folder)
+
+
+def test_what_a_run_leaves(runs: Runs) -> None:
+    """Beside the summary, all numbers are counted again here from the store."""
+    folder, summary = runs.root / "whole", runs.summary("whole")
+    found, stored = collect(planned_run(folder)), runs.stored("whole")
+    groups, last = stored["groups"], summary["steps"]
+    assert (found.side, found.seed, found.steps) == ("test", SEED, last)
+    assert found.trajectories == summary["trajectories"] == sum(len(g.rewards) for g in groups)
+    assert found.tasks == len({group.task_id for group in groups})
+    rows = [row for row in stored["evaluations"] if row.side == "validation"]
+    assert [point.step for point in found.curve] == sorted({row.step for row in rows})
+    assert found.curve[-1].trajectories == found.trajectories
+    last_rows = [r.progress for r in rows if r.step == last and r.category != "overall"]
+    assert found.curve[-1].progress == pytest.approx(sum(last_rows) / len(last_rows))
+    assert [round(point.share, 4) for point in found.signal] == summary["signal"]
+    injected = [event.task_id for event in stored["events"] if event.kind == "injected"]
+    assert sum(found.families.counts) == len(injected) == summary["pool"]["injected"]
+    firsts = {g.task_id: g for g in reversed(groups) if g.task_id in injected and g.complete}
+    assert found.variants.all.groups == len(firsts)
+    assert sum(third.groups for third in found.variants.thirds) == len(firsts)
+    assert found.text() == collect(planned_run(folder)).text()
+    assert len(found.text()) < 50_000
+
+
+def test_first_groups_and_families_by_hand() -> None:
+    """Variants a and b of the seed task s, and c, which is a variant of b; c was never played."""
+    events = [Event(1, 0, name, "seeded") for name in ("s", "t")]
+    parents = {"a": "s", "b": "s", "c": "b"}
+    events += [Event(2, 1, name, "injected", parent) for name, parent in parents.items()]
+    groups = [
+        Group("s", "base", (1.0, 1.0), 0, 1),
+        Group("a", "base", (1.0,), 1, 3, size=2),  # incomplete, so the next one is the first
+        Group("a", "base", (0.0, 0.5), 1, 4),
+        Group("b", "base", (1.0, 1.0), 1, 6),
+        Group("a", "base", (1.0, 1.0), 1, 6),
+    ]
+    task = Task(category="base", classes=(), start={}, turns=())
+    record = Record(
+        *("run", {}, "", {}, {}),
+        groups=groups,
+        events=events,
+        funnel={},
+        episodes={},
+        evaluations=[],
+        tasks=dict.fromkeys("stabc", task),
+        account=Account(Fates(3, 3, 0, 0), 0.0, Spent()),
+        gave_up="",
+    )
+    assert families(record) == Families(counts=(3,), seeds=2)
+    found = landings(record, 6)
+    assert found.all == Landing(groups=2, mean=0.625, signal=0.5, in_zone=0.5)
+    assert [third.groups for third in found.thirds] == [0, 1, 1]
+    assert found.thirds[1] == Landing(groups=1, mean=0.25, signal=1.0, in_zone=1.0)
+
+
+def test_the_test_side_is_read_once(runs: Runs, tmp_path: Path) -> None:
+    folder = tmp_path / "read"
+    shutil.copytree(runs.root / "whole", folder)
+    store = Store(folder)
+    with store.transaction():
+        store.measures.add_heldout([TaskMeasurement(4, "test", "t", "base", 0.5, 0.0, 1)])
+    store.close()
+    with pytest.raises(UserError, match=r"more than once \(steps 0, 4, 8\); compare needs a run"):
+        collect(planned_run(folder))
+
+
+def test_without_a_test_side_the_validation_side_counts(runs: Runs, tmp_path: Path) -> None:
+    folder = tmp_path / "unread"
+    shutil.copytree(runs.root / "whole", folder)
+    store = Store(folder)
+    store.db.write("DELETE FROM heldout WHERE side = 'test'")
+    store.close()
+    found = collect(planned_run(folder))
+    assert found.side == "validation"
+    complete = analyse([found])["arms"]["rods"]["complete"]["mean"]
+    assert complete == pytest.approx(found.curve[-1].complete, abs=1e-6)
+
+
+def test_a_failed_run_does_not_stop_the_others(rods, tmp_path: Path) -> None:
+    """The tasks are too few for this arm's pool, which only the run itself finds."""
+    path = tmp_path / "arms.yaml"
+    path.write_text("empty: {text: no seed tasks, arm: static, set: [pool.seeds=1]}\n")
+    own = ["--arms-file", path, "--arms", "empty,static", "--out", tmp_path / "out"]
+    done = rods("compare", "--preset", "tiny", *SHORT, *own, "--json")
+    assert done.code == 1
+    lines = [line for line in done.err.splitlines() if "failed" in line]
+    log = tmp_path / "out" / "runs" / "empty-0.log"
+    assert len(lines) == 1 and "pool.seeds" in lines[0] and lines[0].endswith(f"its log: {log}")
+    assert [*json.loads(done.out)["arms"]] == ["static"]
+
+
+def compared(folder: Path, *more: str) -> list[str]:
+    """The command that compares two arms with two random seeds."""
+    arms = ["--preset", "tiny", "--arms", "static,rods", "--seeds", "0,1"]
+    return [*RODS, *arms, *SHORT, "--out", str(folder), "--json", *more]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_comparison_ends_like_any_other(tmp_path: Path, number: int) -> None:
+    whole = subprocess.run(compared(tmp_path / "whole"), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    broken = tmp_path / "broken"
+    with subprocess.Popen(compared(broken), stderr=subprocess.PIPE, text=True) as job:
+        metrics = broken / "runs" / "rods-0" / "metrics.jsonl"
+        while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 4):
+            assert job.poll() is None
+            time.sleep(0.02)
+        job.send_signal(number)
+        _, err = job.communicate(timeout=120)
+    assert job.returncode == 128 + number
+    assert "Interrupted; nothing is lost. Continue with: rods compare" in err
+    assert "failed" not in err
+    kept = {path.name: path.stat().st_mtime_ns for path in broken.glob("*-?.json")}
+    assert "rods-1.json" not in kept
+    again = subprocess.run(compared(broken), capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert {name: (broken / name).stat().st_mtime_ns for name in kept} == kept
+    for one in (tmp_path / "whole").glob("*-?.json"):
+        other = json.loads((broken / one.name).read_text())
+        assert untimed(other | {"command": ""}) == untimed(
+            json.loads(one.read_text()) | {"command": ""}
+        )
+    told = [json.loads(text) for text in (again.stdout, whole.stdout)]
+    assert untimed(told[0]) == untimed(told[1])
+    shutil.rmtree(broken / "runs")
+    report = subprocess.run([*RODS, "--report", broken, "--json"], capture_output=True, text=True)
+    assert json.loads(report.stdout) == told[0]
