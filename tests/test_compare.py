@@ -467,7 +467,7 @@ def test_a_failed_run_does_not_stop_the_others(rods, tmp_path: Path) -> None:
     own = ["--arms-file", path, "--arms", "empty,static", "--out", tmp_path / "out"]
     done = rods("compare", "--preset", "tiny", *SHORT, *own, "--json")
     assert done.code == 1
-    lines = [line for line in done.err.splitlines() if "failed" in line]
+    lines = [line for line in done.err.splitlines() if line.startswith("rods: ")]
     log = tmp_path / "out" / "runs" / "empty-0.log"
     assert len(lines) == 1 and "pool.seeds" in lines[0] and lines[0].endswith(f"its log: {log}")
     assert [*json.loads(done.out)["arms"]] == ["static"]

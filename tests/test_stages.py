@@ -13,6 +13,7 @@ from doubles import begin, finish, make_config, play
 from rods.config import Config
 from rods.envs.bfcl_data import CATEGORIES
 from rods.loop import Loop
+from rods.preflight.schedule import epochs
 from rods.stages import Plateau, Stage, stage_after
 from rods.store.schema import TaskMeasurement
 from runs import Runs
@@ -29,6 +30,20 @@ def test_the_stage_of_an_epoch(lengths: list[int], endless: bool) -> None:
         found.append(stage_after(stages, found[-1], found.count(found[-1]), [], {}))
     assert found[: len(spread)] == spread
     assert set(found[len(spread) :]) == {len(stages) - 1}, "the last stage never ends"
+
+
+def test_a_stage_ends_at_a_share_of_the_run() -> None:
+    stages = [Stage(until=0.25), Stage(until=0.75, epochs=9), Stage()]
+    found = [stage_after(stages, number, 1, [], {}, done) for number, done in ENDS]
+    assert found == [0, 1, 1, 2, 2]
+    assert stage_after(stages, 1, 9, [], {}, 0.5) == 2, "whichever comes first"
+    with pytest.raises(ValueError, match="only the last stage may leave out all of"):
+        make_config(stages=[{}, {}])
+    config = make_config(4, arm="static", steps=16, stages=[{"until": 0.5}, {"hints": True}])
+    assert [e.stage for e in epochs(config, {"base": 8})] == [0] * 4 + [1] * 4
+
+
+ENDS = [(0, 0.24), (0, 0.25), (1, 0.74), (1, 0.75), (2, 1.0)]
 
 
 def test_a_plateau_is_a_window_without_a_gain() -> None:

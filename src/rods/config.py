@@ -211,8 +211,8 @@ class Config(Setting):
             raise ValueError("boundary.low must be below boundary.high")
         if not self.stages:
             raise ValueError("stages must name at least one stage")
-        if any(stage.epochs is None and stage.plateau is None for stage in self.stages[:-1]):
-            raise ValueError("only the last stage may leave out epochs and plateau")
+        if any((s.epochs, s.until, s.plateau) == (None,) * 3 for s in self.stages[:-1]):
+            raise ValueError("only the last stage may leave out all of epochs, until and plateau")
         measured = self.evaluation.validation_every and self.evaluation.tasks != 0
         if any(stage.plateau for stage in self.stages) and not measured:
             raise ValueError("a stage's plateau needs evaluation.validation_every, and its tasks")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
+from rods.config import Config
 from rods.curriculum.curriculum import Curriculum
 from rods.curriculum.pool import Event, ImpossibleEventError
 from rods.errors import UserError
-from rods.stages import Stage, stage_after
+from rods.stages import stage_after
 from rods.store.database import DAMAGED, FILE
 from rods.store.schema import Epoch
 from rods.store.store import Store
@@ -59,7 +60,7 @@ def restore(store: Store, curriculum: Curriculum, last: Epoch | None) -> None:
         curriculum.replay(events, store.categories(), groups, open_epoch, carried)
 
 
-def next_stage(stages: Sequence[Stage], store: Store, last: Epoch | None, step: int) -> int:
+def next_stage(config: Config, store: Store, last: Epoch | None, step: int) -> int:
     """Index of the next epoch's stage.
 
     Args:
@@ -68,6 +69,7 @@ def next_stage(stages: Sequence[Stage], store: Store, last: Epoch | None, step: 
     """
     if last is None:
         return 0
+    stages = config.stages
     number = max(0, min(last.stage, len(stages) - 1))  # a store may have damaged it
     first, epochs = store.epochs.of_stage(number)
     curve, norms = list[tuple[int, float]](), dict[int, float]()
@@ -75,7 +77,7 @@ def next_stage(stages: Sequence[Stage], store: Store, last: Epoch | None, step: 
         curve, norms = store.measures.validation(first - 1), store.measures.gradient_norms(first)
         if not curve or curve[-1][0] != step:  # the end of this epoch was not measured
             curve = []
-    return stage_after(stages, number, epochs, curve, norms)
+    return stage_after(stages, number, epochs, curve, norms, step / config.steps)
 
 
 def check_reached(store: Store, step: int) -> None:

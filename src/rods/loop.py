@@ -171,7 +171,7 @@ class Loop:
     def _begin_epoch(self) -> None:
         """Draw an epoch, and store it with its stage."""
         index, fresh = self.epoch.number + 1 if self.epoch else 0, list[Task]()
-        number = next_stage(self.config.stages, self.store, self.epoch, self.step)
+        number = next_stage(self.config, self.store, self.epoch, self.step)
         self.curriculum.stage = stage = self.config.stage(number)
         try:
             if self.config.arm == "fresh":

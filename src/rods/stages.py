@@ -59,6 +59,9 @@ class Stage(Setting):
     epochs: int | None = Field(
         None, ge=1, description="at most; None: until the plateau, or the last step of the run"
     )
+    until: float | None = Field(
+        None, gt=0, lt=1, description="share of the run's steps after which it ends, between epochs"
+    )
     plateau: Plateau | None = Field(None, description="the stage ends when it is reached")
 
 
@@ -68,6 +71,7 @@ def stage_after(
     epochs: int,
     curve: Sequence[tuple[int, float]],
     norms: Mapping[int, float],
+    done: float = 0.0,
 ) -> int:
     """Index of the stage of the next epoch. The last stage never ends.
 
@@ -76,8 +80,10 @@ def stage_after(
         epochs: of it, so far.
         curve: see `Plateau.reached`.
         norms: see `Plateau.reached`.
+        done: share of the run's steps so far.
     """
     stage = stages[number]
     spent = stage.epochs is not None and epochs >= stage.epochs
+    spent |= stage.until is not None and done >= stage.until
     plateau = stage.plateau is not None and stage.plateau.reached(curve, norms)
     return min(number + (spent or plateau), len(stages) - 1)

@@ -80,7 +80,9 @@ def epochs(config: Config, seeds: Mapping[str, int]) -> list[Epoch]:
             for place in range(more):
                 tasks[drawn[place % len(drawn)]] += 1
         spent += 1
-        if stage < len(config.stages) - 1 and spent >= (now.epochs or OPEN):
+        done = 1 - left / config.steps
+        ended = spent >= (now.epochs or OPEN) or (now.until is not None and done >= now.until)
+        if stage < len(config.stages) - 1 and ended:
             stage, spent = stage + 1, 0
     return found
 
