@@ -116,7 +116,7 @@ def choose(
     selector = Selector(fresh(rule), quota, 5, **options)
     for found in groups:
         selector.rule.observe(found)
-    return selector.select(groups, last, CATEGORIES)
+    return selector.select(groups, str, last, CATEGORIES)
 
 
 @given(steps(), st.sampled_from(["mean", "variance"]), st.integers(1, 4), st.randoms())

@@ -57,11 +57,14 @@ class EnvironmentConfig(Setting):
 class BoundaryConfig(Setting):
     """Zones and the choice of parent tasks; quota and cooldown have no published value."""
 
-    rule: Literal["mean", "variance", "posterior", "random"] = "mean"
+    rule: Literal["mean", "variance", "advantage", "posterior", "random"] = "mean"
     low: float = Field(0.20, ge=0, le=1)
     high: float = Field(0.85, ge=0, le=1)
     quota: int = Field(4, ge=1, description="M_tau, parent tasks of a category and step")
     cooldown: int = Field(13, ge=0, description="c, in steps")
+    family_cooldown: bool = Field(
+        False, description="the cooldown is of all tasks that descend from one seed task"
+    )
     redistribute: bool = Field(
         False, description="quota that a category cannot fill goes to others"
     )
@@ -86,6 +89,9 @@ class PoolConfig(Setting):
     )
     beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
     p_max: int = Field(400, ge=0, description="most variants that are active")
+    family_share: float = Field(
+        1.0, gt=0, le=1, description="most of P_max that variants of one seed task may take"
+    )
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
     mastered: float = Field(0.95, ge=0, le=1)
     hard: float = Field(0.20, ge=0, le=1)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import fmean, pvariance
+from statistics import fmean, pstdev, pvariance
 from typing import NamedTuple, TypeGuard
 
 MOST = 1e300  # largest absolute value of a reward
@@ -79,6 +79,18 @@ class Group:
     def variance(self) -> float:
         """Population variance of the outcomes; exactly 0.0 if all are equal."""
         return pvariance(self.verified) if self.undecided else 0.0
+
+    @property
+    def advantage(self) -> float:
+        """Mean absolute advantage: mean |outcome - mean| over the standard deviation, in [0, 1].
+
+        GRPO divides by the standard deviation, so this is the size of what it does with a group. It
+        is 1 where half of the outcomes are equal and the other half too, 0 where all are equal.
+        """
+        if not self.undecided:
+            return 0.0
+        mean, values = self.mean, self.verified
+        return min(1.0, fmean(abs(v - mean) for v in values) / pstdev(values))
 
     @property
     def signal(self) -> Signal:

@@ -11,6 +11,7 @@ tried yet are never pruned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import nsmallest
@@ -49,6 +50,16 @@ class Admission:
         self.carried = Fraction(0)
         self.refused = 0
 
+    def full_families(self, pool: Pool) -> set[str]:
+        """The families that may have no more variants."""
+        if self.config.family_share == 1:
+            return set()
+        return {family for family, n in pool.families.items() if n >= self._most_of_family}
+
+    @property
+    def _most_of_family(self) -> int:
+        return max(1, floor(Fraction(str(self.config.family_share)) * self.config.p_max))
+
     def wanted(self, pool: Pool) -> int:
         """The most candidates that could join if the epoch ended now."""
         return min(floor(self._allowance(pool)), self.config.p_max)
@@ -69,6 +80,7 @@ class Admission:
             candidates: in the order of preference; none is in the pool yet.
         """
         most, free = self._limits(pool)
+        candidates = self._within_families(pool, candidates)
         self.carried = self._allowance(pool) % 1
         pruned = self._least(pool, min(most, len(candidates)) - free)
         taken = candidates[: min(most, free + len(pruned))]
@@ -76,6 +88,18 @@ class Admission:
         return [Event(step, epoch + 1, e.task_id, "retired", "pruned") for e in pruned] + [
             Event(step, epoch + 1, c.task_id, "injected", c.parent) for c in taken
         ]
+
+    def _within_families(self, pool: Pool, candidates: Sequence[Waiting]) -> Sequence[Waiting]:
+        """The candidates whose families have room, in their order."""
+        if self.config.family_share == 1:
+            return candidates
+        count, found = Counter(pool.families), []
+        for candidate in candidates:
+            family = pool.family(candidate.parent)
+            if count[family] < self._most_of_family:
+                count[family] += 1
+                found.append(candidate)
+        return found
 
     def _limits(self, pool: Pool) -> tuple[int, int]:
         """How many tasks beta allows, and how many places are free below P_max."""

@@ -132,6 +132,20 @@ class VarianceRule(LatestGroupRule):
         return Standing(group.mean, 4 * group.variance, group.undecided, group.constant)
 
 
+class AdvantageRule(LatestGroupRule):
+    """As `VarianceRule`, with the group's mean absolute advantage as priority.
+
+    The variance of progress is largest for tasks of few turns, of which each moves it by much. GRPO
+    normalises each group, so such groups teach no more than others. This priority has no scale.
+    """
+
+    name = "advantage"
+    by_signal = True
+
+    def judge(self, group: Group) -> Standing:
+        return Standing(group.mean, group.advantage, group.undecided, group.constant)
+
+
 class RandomRule(LatestGroupRule):
     """Any task may be a parent task, with a new random priority at each step: the paper's ablation.
 

@@ -16,6 +16,7 @@ from typing import Any
 from rods.config import Config
 from rods.curriculum.admission import Admission, Waiting
 from rods.curriculum.boundary import (
+    AdvantageRule,
     BoundaryRule,
     MeanRule,
     RandomRule,
@@ -87,10 +88,21 @@ class Curriculum:
         if self.expands:
             known = self.pool.categories()
             categories = [c for c in known if c in self.stage.categories] or known  # as in `sample`
-            self.selection = self.selector.select(groups, self.pool.chosen, categories)
+            full = self.admission.full_families(self.pool)
+            able = [g for g in groups if self.pool.family(g.task_id) not in full]
+            self.selection = self.selector.select(able, self._identity, self._chosen(), categories)
         events = [Event(step, epoch, p.task_id, "chosen") for p in self.selection.parents]
         self.apply(events)
         return events
+
+    def _identity(self, task_id: str) -> str:
+        """What the cooldown is of: the task, or its family."""
+        return self.pool.family(task_id) if self.config.boundary.family_cooldown else task_id
+
+    def _chosen(self) -> Mapping[str, int]:
+        """Identity -> step at which it was last chosen."""
+        pool = self.pool
+        return pool.family_chosen if self.config.boundary.family_cooldown else pool.chosen
 
     def retire(self, step: int, epoch: int) -> list[Event]:
         """Carry out the verdicts on the tasks of `epoch`, which has ended."""
@@ -181,6 +193,8 @@ def make_rule(config: Config) -> BoundaryRule:
         return MeanRule(Thresholds(boundary.low, boundary.high))
     if boundary.rule == "variance":
         return VarianceRule()
+    if boundary.rule == "advantage":
+        return AdvantageRule()
     if boundary.rule == "posterior":
         return PosteriorRule(config.rollout.group_size, boundary.memory)
     return RandomRule(config.seed)

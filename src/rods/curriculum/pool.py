@@ -58,6 +58,7 @@ class Entry:
     """A task's state in the pool.
 
     Attributes:
+        family: id of the seed task that it descends from; its own id for a seed task.
         state: trial (burn-in or re-examination), active, resting or retired.
         since: first epoch in that state.
         rests: how often in a row a seed task was sent to rest.
@@ -70,6 +71,7 @@ class Entry:
     generated: bool
     state: str
     since: int
+    family: str
     rests: int = 0
     reason: str = ""
     seen: int = -1
@@ -87,6 +89,8 @@ class Pool:
         injected: number of tasks that were injected so far.
         retired: reason -> number of tasks that retired so far.
         chosen: task id -> step at which it was last chosen as a parent task.
+        family_chosen: family -> step at which one of its tasks was last chosen.
+        families: family -> number of its live variants.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -97,6 +101,8 @@ class Pool:
     injected: int = 0
     retired: Counter[str] = field(default_factory=Counter)
     chosen: dict[str, int] = field(default_factory=dict)
+    family_chosen: dict[str, int] = field(default_factory=dict)
+    families: Counter[str] = field(default_factory=Counter)
 
     def apply(self, event: Event, category: str | None = None) -> Entry:
         """Apply one event, and return the entry that it changed.
@@ -117,11 +123,12 @@ class Pool:
             if category is None:
                 raise ImpossibleEventError(f"task {task_id} was {kind} and is not stored")
             generated = kind == "injected"
-            entry = Entry(task_id, category, generated, "", epoch)
+            family = self.family(reason) if generated and reason else task_id
+            entry = Entry(task_id, category, generated, "", epoch, family)
             self.entries[task_id] = entry
             self.injected += generated
         if kind == "chosen":
-            self.chosen[task_id] = step
+            self.chosen[task_id] = self.family_chosen[entry.family] = step
             return entry
         self._move(entry, AFTER[kind])
         entry.since, entry.reason = epoch, reason
@@ -138,6 +145,11 @@ class Pool:
         for group in groups:
             if group.complete and (entry := self.entries.get(group.task_id)):
                 entry.seen = group.epoch
+
+    def family(self, task_id: str) -> str:
+        """The family of a task; a task that never was in the pool is its own."""
+        entry = self.entries.get(task_id)
+        return entry.family if entry else task_id
 
     def categories(self) -> list[str]:
         """All categories of tasks that are or were in the pool."""
@@ -157,6 +169,7 @@ class Pool:
         if change:
             self.size[entry.category] += change
             self.generated += entry.generated * change
+            self.families[entry.family] += entry.generated * change
             if change > 0:
                 self.live[entry.task_id] = entry
             else:

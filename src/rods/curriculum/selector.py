@@ -7,7 +7,7 @@ category cannot fill are counted, and may be given to the best tasks of other ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,12 +54,17 @@ class Selector:
     redistribute: bool = False
 
     def select(
-        self, groups: Iterable[Group], last: Mapping[str, int], categories: Collection[str]
+        self,
+        groups: Iterable[Group],
+        identity: Callable[[str], str],
+        last: Mapping[str, int],
+        categories: Collection[str],
     ) -> Selection:
-        """Choose by priority, ties by task id.
+        """Choose by priority, ties by task id; at most one task of each identity.
 
         Args:
-            last: task id -> step at which it was last chosen, of all that were chosen before.
+            identity: of a task id; the cooldown is of identities.
+            last: identity -> step at which it was last chosen, of all that were chosen before.
             categories: those that have a quota.
         """
         fit: dict[str, Parent] = {}
@@ -68,11 +73,16 @@ class Selector:
             standing = self.rule.standing(group.task_id, group.epoch) if group.complete else None
             if standing is None or not standing.boundary:
                 continue
-            if group.step - last.get(group.task_id, -self.cooldown - 1) < self.cooldown:
+            known = identity(group.task_id)
+            if group.step - last.get(known, -self.cooldown - 1) < self.cooldown:
                 cooling += 1
                 continue
             fit[group.task_id] = Parent(group.task_id, group.category, standing.priority)
         ranked = sorted(fit.values(), key=lambda p: (-p.priority, p.task_id))
+        if self.cooldown:  # the others of a family would be cooling after the first
+            first = {identity(parent.task_id): parent for parent in reversed(ranked)}
+            cooling += len(ranked) - len(first)
+            ranked = [p for p in ranked if first[identity(p.task_id)] is p]
         chosen, spare = _within(ranked, dict.fromkeys(categories, self.quota))
         unfilled = {category: n for category, n in sorted(spare.items()) if n}
         if self.redistribute and unfilled:
