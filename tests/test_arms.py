@@ -21,7 +21,7 @@ from rods.curriculum.retirement import Retirement
 from rods.errors import UserError
 from rods.group import Group
 from rods.policies.registry import kind_of
-from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of
+from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of, with_spare
 from rods.presets import load_config
 from rods.store.store import Store
 from rods.synthesis.failures import History
@@ -243,6 +243,17 @@ def test_an_offline_pool_needs_synthesis() -> None:
     check_synthesis(make_config(arm="static"), bare)
     with pytest.raises(UserError, match="have no synthesis"):
         check_synthesis(make_config(arm="static", pool={"offline": 3}), bare)
+
+
+def test_spare_training_tasks_validate(sides: tuple[Config, TaskSides]) -> None:
+    config, tasks = sides
+    found = with_spare(config, tasks)
+    seeds = {task.id for task in choose_seeds(found.train, config)}
+    known = [task.id for task in found.validation]
+    assert len(set(known)) == len(known) == len(tasks.validation) + len(tasks.train) - 16
+    assert seeds.isdisjoint(known) and {task.id for task in tasks.test}.isdisjoint(known)
+    with pytest.raises(ValueError, match=r"evaluation\.spare needs synthesis\.sources=seeds"):
+        make_config(evaluation={"spare": True}, synthesis={"sources": "train"})
 
 
 def test_without_samples_the_test_side_is_not_read(rods: Any, tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ class EvaluationConfig(Setting):
         1, ge=0, description="least steps between curve points, which are at epochs' ends; 0: none"
     )
     validation_samples: int = Field(1, ge=1)
+    spare: bool = Field(
+        False, description="training tasks that are no seed tasks of the run validate too"
+    )
     tasks: int | None = Field(
         None, ge=0, description="most of each side, alike of each category; None: all, 0: none"
     )
@@ -226,6 +229,8 @@ class Config(Setting):
             raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
+        if self.evaluation.spare and self.synthesis.sources == "train":
+            raise ValueError("evaluation.spare needs synthesis.sources=seeds: the others are used")
         if self.rollout.dynamic and self.hardware.processes > 1:
             raise ValueError("rollout.dynamic works in one process; set hardware.gpus to 1 or 0")
         rows, processes = self.rollout.rows, self.hardware.processes

@@ -22,7 +22,7 @@ from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
 from rods.lead import Lead, Watch
 from rods.policies.registry import kind_of
-from rods.policies.tasks import TaskSides, check_endpoint
+from rods.policies.tasks import TaskSides, check_endpoint, with_spare
 from rods.preflight.machine import check_machine
 from rods.processes import Stopper
 from rods.ranks import Ranks
@@ -132,6 +132,8 @@ class _Run:
         config, ranks, lead, working = self.config, self.ranks, self.lead, self.watch.working
         kind = kind_of(config.policy.name)
         tasks = ranks.after_first(lambda: kind.tasks(config, working))
+        if config.evaluation.spare:
+            tasks = with_spare(config, tasks)
         ranks.agree("the settings, tools or tasks", _digest(config, tasks))
         ranks.decide(partial(lead.check, tasks) if lead else _nothing)
 

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,6 +153,17 @@ def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
         bounds = f"at least {len(groups)} and at most {most * len(groups)}"
         raise UserError(f"pool.seeds: {bounds}, as many of each category")
     return [task for found in groups for task in rng.sample(found, each)]
+
+
+def with_spare(config: Config, tasks: TaskSides) -> TaskSides:
+    """The tasks with the training tasks that are no seed tasks on the validation side too.
+
+    Raises:
+        UserError: see `choose_seeds`.
+    """
+    used = {task.id for task in choose_seeds(tasks.train, config)}
+    spare = [task for task in tasks.train if task.id not in used]
+    return replace(tasks, validation=(*tasks.validation, *spare))
 
 
 def check_endpoint(config: Config) -> None:
