@@ -58,22 +58,26 @@ def make_config(tasks_per_step: int = 2, **sections: object) -> Config:
 SEEDS = make_seeds(8)
 SMALL = {"p_max": 3, "burn_in": 0.2, "hard": 0.1}
 configs = st.builds(
-    lambda size, arm, rule, cooldown, rest, floor, patience, seed: make_config(
+    lambda size, arm, rule, cooldown, rest, floor, patience, seed, ours: make_config(
         size,
         arm=arm,
         seed=seed,
-        boundary={"rule": rule, "cooldown": cooldown, "quota": 2, "redistribute": seed == 1},
-        pool=SMALL | {"beta": (0.5, 0.07, 0.29, 0.13)[seed], "rest_epochs": rest, "floor": floor},
-        synthesis={"patience": patience},
+        boundary={"rule": rule, "cooldown": cooldown, "quota": 2, "redistribute": seed == 1}
+        | {"family_cooldown": ours},
+        pool=SMALL
+        | {"beta": (0.5, 0.07, 0.29, 0.13)[seed], "rest_epochs": rest, "floor": floor}
+        | ({"forecast": True, "family_share": 0.4} if ours else {}),
+        synthesis={"patience": patience, "surplus": 1.5 if ours else 1.0},
     ),
     st.integers(1, 3),
     st.sampled_from(["static", "fresh", "rods", "rods"]),
-    st.sampled_from(["mean", "variance", "posterior", "random"]),
+    st.sampled_from(["mean", "variance", "advantage", "posterior", "random"]),
     st.sampled_from([0, 5]),
     st.integers(0, 1),
     st.integers(0, 2),
     st.integers(0, 2),
     st.integers(0, 3),
+    st.booleans(),
 )
 
 
@@ -142,7 +146,8 @@ def play(
         values = rng.choice(choices)
         doubled = tuple(v if v is None else 2 * v for v in values)
         rewards, outcomes = (doubled, values) if shaped else (values, None)
-        groups.append(GroupRewards(task.id, rewards, outcomes))
+        turns = [[place < 2 * (value or 0) for place in range(2)] for value in values]
+        groups.append(GroupRewards(task.id, rewards, outcomes, turns))
     return groups
 
 

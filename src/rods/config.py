@@ -100,6 +100,9 @@ class PoolConfig(Setting):
         0, ge=0, description="epochs that a seed task without signal rests; 0 as in the paper"
     )
     floor: int = Field(0, ge=0, description="live tasks of a category that always remain")
+    forecast: bool = Field(
+        False, description="candidates are admitted by the forecast signal of their first group"
+    )
     retire: bool = Field(True, description="false: only P_max removes variants")
 
 
@@ -118,6 +121,9 @@ class SynthesisConfig(Setting):
         True, description="variants may have other tools than the parent task; false: other values"
     )
     feedback: bool = Field(True, description="an attempt learns from those that failed before it")
+    surplus: float = Field(
+        1.0, ge=1, le=10, description="candidates that are made for each place in the pool"
+    )
     patience: int = Field(
         1, ge=0, description="epochs after its choice in which a parent task may be varied"
     )

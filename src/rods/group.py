@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from statistics import fmean, pstdev, pvariance
 from typing import NamedTuple, TypeGuard
 
@@ -38,6 +39,8 @@ class Group:
         rewards: that the policy is trained on, of the rollouts that were not lost, shape [<= K].
         size: K, the rollouts that were started; 0 for as many as there are rewards.
         outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
+        passes: how many of these rollouts passed each turn, up to the last turn that one reached;
+            None if the trainer does not say.
     """
 
     task_id: str
@@ -47,6 +50,7 @@ class Group:
     step: int
     size: int = 0
     outcomes: tuple[float, ...] | None = None
+    passes: tuple[int, ...] | None = None
 
     @property
     def verified(self) -> tuple[float, ...]:
@@ -110,11 +114,14 @@ class GroupRewards(NamedTuple):
         rewards: that the policy is trained on, one for each rollout; None for a rollout that was
             lost (for instance, to a broken environment).
         outcomes: verified results in [0, 1] of the same rollouts; None where they are the rewards.
+        turns: of the same rollouts, whether each turn that was reached passed; only forecasts need
+            them.
     """
 
     task_id: str
     rewards: Sequence[float | None]
     outcomes: Sequence[float | None] | None = None
+    turns: Sequence[Sequence[bool]] | None = None
 
     def fault(self, size: int) -> str:
         """Why they cannot be used as a group of `size` rollouts; "" if they can."""
@@ -123,6 +130,8 @@ class GroupRewards(NamedTuple):
             return "rewards and outcomes must be lists or tuples of numbers"
         if outcomes is not None and len(outcomes) != len(rewards):
             return f"{len(outcomes)} outcomes for {len(rewards)} rewards"
+        if self.turns is not None and len(self.turns) != len(rewards):
+            return f"turns of {len(self.turns)} rollouts for {len(rewards)} rewards"
         if len(rewards) != size:
             hint = "give one for each rollout, and None for a rollout that was lost"
             return f"{len(rewards)} rewards of {size} rollouts; {hint}"
@@ -143,8 +152,13 @@ class GroupRewards(NamedTuple):
             pairs = zip(self.rewards, self.outcomes, strict=True)
             outcomes = tuple([o for r, o in pairs if r is not None and o is not None])
         rewards = tuple([reward for reward in self.rewards if reward is not None])
+        passes = None
+        if self.turns is not None:
+            known = zip(self.rewards, self.turns, strict=True)
+            rows = [turns for reward, turns in known if reward is not None]
+            passes = tuple([sum(map(bool, turn)) for turn in zip_longest(*rows)])
         size = len(self.rewards)
-        return Group(self.task_id, category, rewards, epoch, step, size, outcomes)
+        return Group(self.task_id, category, rewards, epoch, step, size, outcomes, passes)
 
 
 def signal_share(groups: Iterable[Group]) -> float:

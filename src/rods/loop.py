@@ -156,7 +156,7 @@ class Loop:
         """
         check_reached(self.store, step)
         self.step = self._given = step
-        self.curriculum, self.latest = Curriculum(self.config), ()
+        self.curriculum, self.latest = Curriculum(self.config, self.task), ()
         self.synthesis.forget(self.store.rollback(step, queues=self.inline))
         self.producer = Producer(self.store, self.synthesis, self.config, self._notice)
         self.epoch, self._wanted = self.store.epochs.last(), self.store.epochs.wanted()

@@ -6,10 +6,11 @@ fraction that the latest end of an epoch carried over, so `replay` restores it f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import groupby
+from math import ceil
 from random import Random
 from typing import Any
 
@@ -23,16 +24,25 @@ from rods.curriculum.boundary import (
     Thresholds,
     VarianceRule,
 )
+from rods.curriculum.forecast import Forecaster
 from rods.curriculum.pool import Event, Pool, fold
 from rods.curriculum.posterior import PosteriorRule
 from rods.curriculum.retirement import Retirement
 from rods.curriculum.sampling import sample, sample_by_priority
 from rods.curriculum.selector import Selection, Selector
 from rods.group import Group
+from rods.task import Task
+
+
+def _no_task(task_id: str) -> Task:
+    raise LookupError(f"task {task_id}: forecasts need the tasks")
 
 
 class Curriculum:
     """Samples an epoch, observes its groups, and changes the pool at the epoch's end.
+
+    Args:
+        task: gives the task of an id; only forecasts need it.
 
     Attributes:
         stage: the stage of training.
@@ -41,8 +51,11 @@ class Curriculum:
         selection: the parent tasks that were chosen at the latest step.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, task: Callable[[str], Task] = _no_task) -> None:
         self.config, self.pool, self.rule = config, Pool(), make_rule(config)
+        self.forecaster = (
+            Forecaster(config.rollout.group_size, task) if config.pool.forecast else None
+        )
         self.stage = config.stages[0]
         limits = config.boundary
         self.selector = Selector(self.rule, limits.quota, limits.cooldown, limits.redistribute)
@@ -111,15 +124,17 @@ class Curriculum:
         return gone
 
     def wanted(self) -> int:
-        """The most candidates that an end of the epoch could admit with the present pool."""
-        return self.admission.wanted(self.pool)
+        """The most candidates that an end of the epoch could use with the present pool."""
+        return ceil(self.admission.wanted(self.pool) * self.config.synthesis.surplus)
 
     def room(self) -> int:
-        """How many candidates could be admitted now."""
-        return self.admission.room(self.pool)
+        """How many candidates could be used now: those that may join, with the surplus."""
+        return ceil(self.admission.room(self.pool) * self.config.synthesis.surplus)
 
     def admit(self, waiting: Sequence[Waiting], step: int, epoch: int) -> list[Event]:
-        """Admit the first of the waiting candidates at the end of `epoch`."""
+        """Admit the first, or with forecasts the best, of the waiting at the end of `epoch`."""
+        if self.forecaster:
+            waiting = self.forecaster.ranked(waiting, self.pool, step)
         came = self.admission.admit(self.pool, waiting, step, epoch)
         self.apply(came, {candidate.task_id: candidate.category for candidate in waiting})
         return came
@@ -158,6 +173,7 @@ class Curriculum:
             "chosen": self.pool.chosen,
             "carried": str(self.admission.carried),
             "verdicts": self.retirement.verdicts,
+            "forecaster": self.forecaster and self.forecaster.state(),
         }
 
     def metrics(self) -> dict[str, Any]:
@@ -176,11 +192,14 @@ class Curriculum:
             "injected": pool.injected,
             "retired": sum(pool.retired.values()),
             "kept_by_floor": dict(self.retirement.kept),
+            **({"forecasts": self.forecaster.made} if self.forecaster else {}),
         }
 
     def _see(self, groups: Sequence[Group], *, judge: bool) -> None:
         for group in groups:
             self.rule.observe(group)
+        if self.forecaster:
+            self.forecaster.observe(groups, self.pool)
         self.pool.observe(groups)
         if judge:
             self.retirement.observe(groups, self.pool)

@@ -100,7 +100,8 @@ def group_of(rollouts: Sequence[Rollout], name: RewardName) -> GroupRewards:
         name: name of the reward that is trained on.
     """
     outcomes = [None if r.lost else r.outcome(name) for r in rollouts] if name == "format" else None
-    return GroupRewards(rollouts[0].task_id, [r.reward(name) for r in rollouts], outcomes)
+    turns = [r.turns for r in rollouts]
+    return GroupRewards(rollouts[0].task_id, [r.reward(name) for r in rollouts], outcomes, turns)
 
 
 def scored(rollouts: Sequence[Rollout]) -> list[Rollout]:

@@ -23,7 +23,7 @@ CREATE TABLE tasks (
     body TEXT NOT NULL);
 CREATE TABLE groups (
     step INT, epoch INT, task_id TEXT, category TEXT, rewards TEXT, size INT NOT NULL,
-    outcomes TEXT);
+    outcomes TEXT, passes TEXT);
 CREATE TABLE events (step INT, epoch INT, task_id TEXT, kind TEXT, reason TEXT);
 CREATE INDEX joined ON events (task_id, kind) WHERE kind = 'injected';
 CREATE TABLE epochs (

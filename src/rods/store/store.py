@@ -145,9 +145,9 @@ class Store:
         where = "" if epoch is None else " WHERE epoch = ?"
         query = f"SELECT {_GROUP} FROM groups{where}"
         rows = self.db.rows(query, *([] if epoch is None else [epoch]))
-        for t, c, rewards, e, s, size, stored in rows:
-            outcomes = None if stored is None else tuple(self.db.load(stored))
-            yield Group(t, c, tuple(self.db.load(rewards)), e, s, size, outcomes)
+        for t, c, rewards, e, s, size, *more in rows:
+            outcomes, passes = (None if x is None else tuple(self.db.load(x)) for x in more)
+            yield Group(t, c, tuple(self.db.load(rewards)), e, s, size, outcomes, passes)
 
     def groups(self) -> list[Group]:
         """All groups."""
@@ -215,12 +215,12 @@ class Store:
         return gone
 
 
-_GROUP = "task_id, category, rewards, epoch, step, size, outcomes"
+_GROUP = "task_id, category, rewards, epoch, step, size, outcomes, passes"
 
 
 def _group_row(g: Group) -> tuple[Any, ...]:
-    outcomes = None if g.outcomes is None else json.dumps(g.outcomes)
-    return g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size, outcomes
+    more = (None if x is None else json.dumps(x) for x in (g.outcomes, g.passes))
+    return g.step, g.epoch, g.task_id, g.category, json.dumps(g.rewards), g.size, *more
 
 
 def _row(task: Task, step: int) -> tuple[Any, ...]:
