@@ -12,13 +12,19 @@ NOTHING = {"groups": 0}
 Measured = Mapping[str, Sequence[float]]
 
 
-def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult:
-    """A result whose tasks have these shares complete by category, and half of it as progress."""
-    test = {
+def held_out(complete: Measured) -> dict[str, Any]:
+    """Tasks with these shares complete by category, and half of it as progress."""
+    tasks = {
         f"{category}{place}": (value / 2, value)
         for category, values in complete.items()
         for place, value in enumerate(values)
     }
+    names = {c: tuple(f"{c}{i}" for i in range(len(values))) for c, values in complete.items()}
+    return {"tasks": tasks, "categories": names}
+
+
+def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult:
+    """A result whose held-out tasks have these shares complete by category; see `held_out`."""
     data: dict[str, Any] = {
         "arm": arm,
         "seed": seed,
@@ -34,8 +40,8 @@ def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult
         "synthesis_s": 1.5,
         "tasks": 8,
         "side": "test",
-        "test": test,
-        "categories": {c: tuple(f"{c}{i}" for i in range(len(v))) for c, v in complete.items()},
+        "test": held_out(complete),
+        "structure": None,
         "before": (0.1, 0.05),
         "curve": (CurvePoint(0, 0, 0.1, 0.05), CurvePoint(10, 1000, 0.3, 0.2)),
         "signal": (EpochSignal(0, 1, 0, 0.75), EpochSignal(1, 6, 500, 0.5)),

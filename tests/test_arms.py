@@ -21,7 +21,7 @@ from rods.curriculum.retirement import Retirement
 from rods.errors import UserError
 from rods.group import Group
 from rods.policies.registry import kind_of
-from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of, with_spare
+from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of, with_spare, with_structure
 from rods.presets import load_config
 from rods.store.store import Store
 from rods.synthesis.failures import History
@@ -254,6 +254,23 @@ def test_spare_training_tasks_validate(sides: tuple[Config, TaskSides]) -> None:
     assert seeds.isdisjoint(known) and {task.id for task in tasks.test}.isdisjoint(known)
     with pytest.raises(ValueError, match=r"evaluation\.spare needs synthesis\.sources=seeds"):
         make_config(evaluation={"spare": True}, synthesis={"sources": "train"})
+
+
+def test_tasks_with_new_combinations_of_tools(sides: tuple[Config, TaskSides]) -> None:
+    config, tasks = sides
+    settings = config.evaluation.model_copy(update={"structure": 10})
+    wanted = config.model_copy(update={"evaluation": settings, "seed": 7})
+    found = with_structure(wanted, tasks).structure
+    assert Counter(t.category for t in found) == Counter({t.category: 3 for t in found})
+    assert len({t.id for t in found} | {t.id for side in tasks.sides.values() for t in side}) == (
+        len(found) + sum(map(len, tasks.sides.values()))
+    )
+    known = {frozenset(c.name for c in u.ground_truth) for t in tasks.train for u in t.turns}
+    for task in found:
+        own = {frozenset(c.name for c in u.ground_truth) for u in task.turns}
+        assert any(len(tools) > 1 and tools not in known for tools in own)
+    again = wanted.model_copy(update={"seed": 8})
+    assert [t.id for t in with_structure(again, tasks).structure] == [t.id for t in found]
 
 
 def test_without_samples_the_test_side_is_not_read(rods: Any, tmp_path: Path) -> None:

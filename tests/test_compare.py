@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from commandline import refused
-from compared import result, written
+from compared import held_out, result, written
 from rods.comparison.analysis import analyse, contrast, pairs
 from rods.comparison.arms import ArmSetup, chosen, known_arms, shipped
 from rods.comparison.bootstrap import interval
@@ -229,6 +229,23 @@ def test_the_page_has_tables_and_figures() -> None:
         assert text in page, text
 
 
+def test_new_structures_are_compared_beside() -> None:
+    """Ten points better on new combinations of tools, and equal on the test side."""
+    runs = [
+        result("static", s, {"a": [0.5, 0.5]}, structure=held_out({"a": [0.1] * 2})) for s in (0, 1)
+    ]
+    runs += [
+        result("rods", s, {"a": [0.5, 0.5]}, structure=held_out({"a": [0.2] * 2})) for s in (0, 1)
+    ]
+    found = analyse(runs)
+    difference = found["contrasts"]["rods-static"]
+    assert difference["mean"] == 0.0 and difference["structure"]["complete"]["mean"] == 0.1
+    assert found["arms"]["rods"]["structure"]["complete"]["mean"] == 0.2
+    some = analyse([*runs[:3], result("rods", 1, {"a": [0.5, 0.5]})])
+    assert some["arms"]["rods"]["structure"] is None
+    assert "structure" not in some["contrasts"]["rods-static"]
+
+
 def test_names_on_the_page_are_escaped() -> None:
     runs = [result("static", 0, {"base": [0, 1]}, settings=("run_name=<script>x</script>",))]
     page = render(runs, analyse(runs))
@@ -240,8 +257,8 @@ def test_names_on_the_page_are_escaped() -> None:
     [
         (lambda data: data.pop("tasks"), "tasks: Field required"),
         (lambda data: data.update(wall_s="long"), "wall_s"),
-        (lambda data: data["test"].update(base0=[2.0, 0.0]), "test.base0.0"),
-        (lambda data: data["test"].pop("base0"), "each of its tasks must be in one"),
+        (lambda data: data["test"]["tasks"].update(base0=[2.0, 0.0]), "test.tasks.base0.0"),
+        (lambda data: data["test"]["tasks"].pop("base0"), "each of them must be in one"),
         (lambda data: data.update(curve=[[0, 0, 0.5]]), "curve.0"),
         (lambda data: data.update(seed=1), "holds the result of rods-1"),
         (lambda data: data.update(more=1), "more"),

@@ -168,6 +168,11 @@ class EvaluationConfig(Setting):
         1, ge=0, description="least steps between curve points, which are at epochs' ends; 0: none"
     )
     validation_samples: int = Field(1, ge=1)
+    structure: int = Field(
+        0,
+        ge=0,
+        description="more held-out tasks, with combinations of tools that no training task has",
+    )
     spare: bool = Field(
         False, description="training tasks that are no seed tasks of the run validate too"
     )

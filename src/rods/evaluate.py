@@ -51,7 +51,7 @@ class HeldOut:
             self.measure("validation", step)
 
     def measure(self, side: str, step: int) -> None:
-        """Store and show the measurement of a side ("validation", "test") after a step.
+        """Store and show the measurement of a side of the held-out tasks after a step.
 
         A side without tasks has none.
 
@@ -61,8 +61,9 @@ class HeldOut:
         found = self.ranks.decide(lambda: self._stored(side, step))
         if not found:
             settings = self.config.evaluation
-            tasks = some_of_each(self.tasks.sides[side], settings.tasks)
-            samples = settings.test_samples if side == "test" else settings.validation_samples
+            tasks = some_of_each(self.tasks.sides.get(side, ()), settings.tasks)
+            validates = side == VALIDATION
+            samples = settings.validation_samples if validates else settings.test_samples
             tasks = tasks if samples else ()
             seed = self.config.seed * 1_000_003 + 500_000 + step
             seed += self.ranks.start(len(tasks) * samples) * EPISODE

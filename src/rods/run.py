@@ -22,7 +22,12 @@ from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
 from rods.lead import Lead, Watch
 from rods.policies.registry import kind_of
-from rods.policies.tasks import TaskSides, check_endpoint, with_spare
+from rods.policies.tasks import (
+    TaskSides,
+    check_endpoint,
+    with_spare,
+    with_structure,
+)
 from rods.preflight.machine import check_machine
 from rods.processes import Stopper
 from rods.ranks import Ranks
@@ -32,6 +37,7 @@ from rods.rollout.renderer import Renderer
 from rods.rollout.runner import Runner
 from rods.store.identity import check_settings
 from rods.store.store import Store
+from rods.task import STRUCTURE
 
 MIN_FREE_BYTES = 200_000_000
 LEAST_BYTES = 1_000_000  # with less, a full disk is taken for the cause of any error
@@ -134,6 +140,8 @@ class _Run:
         tasks = ranks.after_first(lambda: kind.tasks(config, working))
         if config.evaluation.spare:
             tasks = with_spare(config, tasks)
+        if config.evaluation.structure:
+            tasks = with_structure(config, tasks)
         ranks.agree("the settings, tools or tasks", _digest(config, tasks))
         ranks.decide(partial(lead.check, tasks) if lead else _nothing)
 
@@ -165,7 +173,8 @@ class _Run:
             ranks,
         )
         if start == 0:
-            heldout.measure("test", 0)
+            for side in (STRUCTURE, "test"):
+                heldout.measure(side, 0)
             heldout.on_epoch(0, 0)
         if start < config.steps:  # else the run was killed after its last step
             with lead.worker() if lead else nullcontext():
@@ -173,7 +182,8 @@ class _Run:
             if not trainer.finished:
                 return None
         heldout.measure("validation", config.steps)
-        heldout.measure("test", config.steps)
+        for side in (STRUCTURE, "test"):
+            heldout.measure(side, config.steps)
         return lead.summary() if lead else {}
 
     def _runner(self, env: Environment, renderer: Renderer) -> Runner:

@@ -16,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 BASE = "base"  # category of a task that names none
 OVERALL = "overall"  # name of all categories together, in tables by category
+STRUCTURE = "structure"
+"""The side of held-out tasks with combinations of tools that no training task has."""
 
 
 def _tag(name: str) -> str:

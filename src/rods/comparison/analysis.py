@@ -10,7 +10,7 @@ import numpy as np
 
 from rods.comparison.bootstrap import Values, interval
 from rods.comparison.curves import first_reaching, mean_curve
-from rods.comparison.result import RunResult, rounded
+from rods.comparison.result import HeldOutTasks, RunResult, rounded
 from rods.evaluation.table import COMPLETE, PROGRESS
 
 STATIC, FRESH, LARGE, OWN = "static", "fresh", "offline-17k", "rods"
@@ -70,28 +70,46 @@ def contrast(one: Sequence[RunResult], other: Sequence[RunResult]) -> dict[str, 
         None if they have no seed in common, or in a category no task.
     """
     left, right = _paired(one, other)
-    tasks = _common([*left, *right])
-    if not left or not tasks:
+    found = _differences([run.test for run in left], [run.test for run in right])
+    if found is None:
         return None
-    found: dict[str, Any] = {}
+    structures = [run.structure for run in (*left, *right)]
+    more = [held for held in structures if held is not None]
+    if len(more) == len(structures):
+        found["structure"] = _differences(more[: len(left)], more[len(left) :])
+    named = {"arm": left[0].arm, "minus": right[0].arm, "seeds": len(left)}
+    return {**named, **found[COMPLETE], **found}
+
+
+def _differences(
+    left: Sequence[HeldOutTasks], right: Sequence[HeldOutTasks]
+) -> dict[str, Any] | None:
+    """The first minus the second, paired by place and task; None without common tasks."""
+    tasks = _common([*left, *right])
+    if not tasks:
+        return None
+    found: dict[str, Any] = {"tasks": sum(map(len, tasks.values()))}
     for column, place in COLUMNS.items():
         ours, theirs = _values(left, tasks, place), _values(right, tasks, place)
         found[column] = interval({name: ours[name] - theirs[name] for name in tasks})._asdict()
-    named = {"arm": left[0].arm, "minus": right[0].arm}
-    counted = {"seeds": len(left), "tasks": sum(map(len, tasks.values()))}
-    return {**named, **counted, **found[COMPLETE], **found}
+    return found
+
+
+def _levels(held: Sequence[HeldOutTasks]) -> dict[str, Any]:
+    """Means with intervals after training, and how many tasks they are of."""
+    tasks = _common(held)
+    found: dict[str, Any] = {"held_out_tasks": sum(map(len, tasks.values()))}
+    for column, place in COLUMNS.items():
+        found[column] = interval(_values(held, tasks, place))._asdict() if tasks else None
+    return found
 
 
 def _arm(name: str, arms: Arms, target: str | None) -> dict[str, Any]:
     runs = arms[name]
-    tasks = _common(runs)
-    found: dict[str, Any] = {
-        "seeds": len(runs),
-        "settings": list(runs[0].settings),
-        "held_out_tasks": sum(map(len, tasks.values())),
-    }
-    for column, place in COLUMNS.items():
-        found[column] = interval(_values(runs, tasks, place))._asdict() if tasks else None
+    found: dict[str, Any] = {"seeds": len(runs), "settings": list(runs[0].settings)}
+    found |= _levels([run.test for run in runs])
+    structures = [run.structure for run in runs if run.structure is not None]
+    found["structure"] = _levels(structures) if len(structures) == len(runs) else None
     before = [run.before for run in runs if run.before is not None]
     for column, place in COLUMNS.items():
         found[f"{column}_before"] = fmean(b[place] for b in before) if before else None
@@ -105,22 +123,22 @@ def _arm(name: str, arms: Arms, target: str | None) -> dict[str, Any]:
 
 
 def _values(
-    runs: Sequence[RunResult], tasks: Mapping[str, Sequence[str]], place: int
+    held: Sequence[HeldOutTasks], tasks: Mapping[str, Sequence[str]], place: int
 ) -> dict[str, Values]:
     """Category -> results of its tasks after training, shape [seeds, tasks]."""
     return {
-        name: np.array([[run.test[task][place] for task in ids] for run in runs], dtype=np.float64)
+        name: np.array([[one.tasks[task][place] for task in ids] for one in held], dtype=np.float64)
         for name, ids in tasks.items()
     }
 
 
-def _common(runs: Sequence[RunResult]) -> dict[str, list[str]]:
-    """Category -> the tasks that all runs have, sorted; {} if there are none in a category."""
-    if not runs:
+def _common(held: Sequence[HeldOutTasks]) -> dict[str, list[str]]:
+    """Category -> the tasks that all have, sorted; {} if there are none in a category."""
+    if not held:
         return {}
-    categories = sorted({name for run in runs for name in run.categories})
+    categories = sorted({name for one in held for name in one.categories})
     found = {
-        name: sorted(set.intersection(*(set(run.categories.get(name, ())) for run in runs)))
+        name: sorted(set.intersection(*(set(one.categories.get(name, ())) for one in held)))
         for name in categories
     }
     return found if all(found.values()) else {}

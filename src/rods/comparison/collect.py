@@ -15,6 +15,7 @@ from rods.comparison.result import (
     CurvePoint,
     EpochSignal,
     Families,
+    HeldOutTasks,
     Landing,
     Landings,
     RunResult,
@@ -32,7 +33,7 @@ from rods.report.record import Record
 from rods.store.measures import VALIDATION
 from rods.store.schema import Evaluation
 from rods.store.store import Store
-from rods.task import OVERALL, Task, by_category
+from rods.task import OVERALL, STRUCTURE, Task, by_category
 
 THIRDS = 3
 Side = Literal["test", "validation"]
@@ -56,12 +57,11 @@ def collect(run: PlannedRun) -> RunResult:
         with store.snapshot():
             record, lines = Record.read(store), store.measures.metrics()
             side = _side(run.folder, record.evaluations, summary["steps"])
-            measured = store.measures.of_tasks(side, summary["steps"])
+            measured = _measured(store, side, summary["steps"])
+            structure = _measured(store, STRUCTURE, summary["steps"])
     finally:
         store.close()
-    categories: dict[str, list[str]] = {}
-    for row in measured:
-        categories.setdefault(row.category, []).append(row.task_id)
+    assert measured is not None  # `_side` saw it
     played = [0, *accumulate(line["trajectories"] for line in lines)]  # up to each step
     return RunResult(
         arm=run.arm,
@@ -74,8 +74,8 @@ def collect(run: PlannedRun) -> RunResult:
         **{name: summary[name] for name in ("epochs", "wall_s", "synthesis_s")},
         tasks=len(record.by_task),
         side=side,
-        test={row.task_id: (row.progress, row.complete) for row in measured},
-        categories={name: tuple(ids) for name, ids in categories.items()},
+        test=measured,
+        structure=structure,
         before=overall(record.evaluations, side, 0),
         curve=_curve(record.evaluations, played),
         signal=_signal(record, played),
@@ -89,6 +89,18 @@ def collect(run: PlannedRun) -> RunResult:
         retired=summary["pool"]["retired"],
         attempts=summary["synthesis"]["attempts"],
     )
+
+
+def _measured(store: Store, side: str, step: int) -> HeldOutTasks | None:
+    """The results on a side after a step; None if it was not measured."""
+    rows = store.measures.of_tasks(side, step)
+    if not rows:
+        return None
+    categories: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        categories[row.category] = (*categories.get(row.category, ()), row.task_id)
+    tasks = {row.task_id: (row.progress, row.complete) for row in rows}
+    return HeldOutTasks(tasks=tasks, categories=categories)
 
 
 def _summary(folder: Path) -> dict[str, Any]:

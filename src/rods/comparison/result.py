@@ -115,6 +115,20 @@ class EpochSignal(NamedTuple):
     share: Share
 
 
+class HeldOutTasks(Setting):
+    """Results on held-out tasks: by task id, and the ids of each category."""
+
+    tasks: dict[str, Measured]
+    categories: dict[str, tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _categories_are_those_of_the_tasks(self) -> HeldOutTasks:
+        named = [task for tasks in self.categories.values() for task in tasks]
+        if not named or not all(self.categories.values()) or sorted(named) != sorted(self.tasks):
+            raise ValueError("tasks: each of them must be in one of the categories")
+        return self
+
+
 class RunResult(Setting):
     """The compact result of a run.
 
@@ -124,8 +138,8 @@ class RunResult(Setting):
         settings: all its `--set`.
         tasks: different training tasks that were played.
         side: the held-out side that `test` and `before` are of.
-        test: task id -> progress and share complete after the last step.
-        categories: category -> the ids of its tasks in `test`.
+        test: after the last step.
+        structure: of the side "structure" after the last step, if it was measured.
         before: means over categories before training; None if they were not measured.
         curve: the validation side during training.
         zones: of the run's complete groups.
@@ -150,8 +164,8 @@ class RunResult(Setting):
     synthesis_s: NonNegativeFloat
     tasks: NonNegativeInt
     side: Literal["test", "validation"]
-    test: dict[str, Measured]
-    categories: dict[str, tuple[str, ...]]
+    test: HeldOutTasks
+    structure: HeldOutTasks | None
     before: Measured | None
     curve: tuple[CurvePoint, ...]
     signal: tuple[EpochSignal, ...]
@@ -161,13 +175,6 @@ class RunResult(Setting):
     sizes: Sizes
     retired: dict[str, NonNegativeInt]
     attempts: dict[str, NonNegativeInt]
-
-    @model_validator(mode="after")
-    def _categories_are_those_of_the_tasks(self) -> RunResult:
-        named = [task for tasks in self.categories.values() for task in tasks]
-        if not named or not all(self.categories.values()) or sorted(named) != sorted(self.test):
-            raise ValueError("test: each of its tasks must be in one of the categories")
-        return self
 
     @property
     def name(self) -> str:

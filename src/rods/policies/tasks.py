@@ -24,9 +24,10 @@ from rods.synthesis.critique import Critic
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.meaning.learned import Learned
 from rods.synthesis.pipeline import Pipeline
-from rods.task import Task, by_category
+from rods.task import STRUCTURE, Task, by_category
 
 JOURNAL = "calls.jsonl"  # every call of the model, in the run's folder
+STRUCTURE_TRIES = 50  # for each task that is wanted
 PERIOD = 6  # of the user's own tasks, from one that validates, or tests, to the next
 
 
@@ -40,6 +41,7 @@ class TaskSides:
         notice: what a reader must know about the run's numbers, or "".
         pipeline_from: returns synthesis that learns structure, start states and values from the
             training tasks that it is given; None: the arm must be `static`.
+        structure: held-out tasks with combinations of tools that no training task has.
     """
 
     train: tuple[Task, ...]
@@ -49,11 +51,13 @@ class TaskSides:
     left_out: Mapping[str, str]
     notice: str = ""
     pipeline_from: Callable[[Sequence[Task]], Pipeline] | None = None
+    structure: tuple[Task, ...] = ()
 
     @property
     def sides(self) -> dict[str, tuple[Task, ...]]:
         """Tasks by the name of their side."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return found | ({STRUCTURE: self.structure} if self.structure else {})
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By side: how many tasks have each `note`, which says how a task was realised."""
@@ -164,6 +168,40 @@ def with_spare(config: Config, tasks: TaskSides) -> TaskSides:
     used = {task.id for task in choose_seeds(tasks.train, config)}
     spare = [task for task in tasks.train if task.id not in used]
     return replace(tasks, validation=(*tasks.validation, *spare))
+
+
+def with_structure(config: Config, tasks: TaskSides) -> TaskSides:
+    """The tasks with `evaluation.structure` more held-out tasks, the same in all runs.
+
+    They are made by program of the test tasks' start states and values. Each has a turn of several
+    calls whose combination of tools no turn of a training task has; equally many of each category.
+
+    Raises:
+        UserError: these tools have no synthesis, or it makes too few such tasks.
+    """
+    if tasks.pipeline_from is None:
+        raise UserError("evaluation.structure: these tools have no synthesis to make the tasks")
+    known = {combination for task in tasks.train for combination in _combinations(task)}
+    pipeline, rng = tasks.pipeline_from(tasks.test), random.Random("structure")
+    names = list(by_category(tasks.test))
+    each = -(-config.evaluation.structure // len(names))
+    made: dict[str, list[Task]] = {name: [] for name in names}
+    for _ in range(STRUCTURE_TRIES * config.evaluation.structure):
+        if all(len(found) == each for found in made.values()):
+            break
+        task = pipeline.fresh(rng, 0)
+        if len(made[task.category]) < each and not known.issuperset(_combinations(task)):
+            pipeline.learn(task)
+            made[task.category].append(task)
+    else:
+        raise UserError("evaluation.structure: too few tasks with new combinations can be made")
+    return replace(tasks, structure=tuple(task for found in made.values() for task in found))
+
+
+def _combinations(task: Task) -> set[frozenset[str]]:
+    """The tools of each turn that has several."""
+    tools = (frozenset(call.name for call in turn.ground_truth) for turn in task.turns)
+    return {found for found in tools if len(found) > 1}
 
 
 def check_endpoint(config: Config) -> None:
