@@ -13,13 +13,14 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
 from grpo import lora, micro, qwen2, trainer
 from rods.trainers import signal_trainer
 
-signal_trainer.CHUNK = 2  # so that a process with fewer rows to run would have fewer chunks
+CHUNK = 2  # rows; so that a process with fewer rows to run would have fewer chunks
 CASES = (("micro", "dapo"), ("qwen2, lora", "grpo"))  # a model and a loss
 K, ROWS = 4, 12
 MIXED, OTHER, LOSSY = [0.2, 0.4, 0.6, 0.6], [0.0, 1.0, 1.0, 1.0], [0.2, None, 0.6, 0.8]
@@ -61,7 +62,8 @@ def trained(name: str, loss: str, folder: Path) -> dict[str, torch.Tensor]:
         learning_rate=0.01,
         loss_type=loss,
     )
-    made.train()
+    with mock.patch.object(signal_trainer, "CHUNK", CHUNK):
+        made.train()
     return {name: weight.detach() for name, weight in made.model.named_parameters()}
 
 
