@@ -40,6 +40,7 @@ from rods.curriculum.pool import Event
 from rods.errors import UserError
 from rods.group import Group
 from rods.job_result import Spent
+from rods.presets import load_config
 from rods.report.record import Record
 from rods.store.account import Account
 from rods.store.schema import Fates, TaskMeasurement
@@ -452,6 +453,15 @@ def test_first_groups_and_families_by_hand() -> None:
     assert found.all == Landing(groups=2, mean=0.625, signal=0.5, in_zone=0.5)
     assert [third.groups for third in found.thirds] == [0, 1, 1]
     assert found.thirds[1] == Landing(groups=1, mean=0.25, signal=1.0, in_zone=1.0)
+
+
+def test_each_shipped_arm_is_a_configuration_and_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "compare.md").read_text("utf-8")
+    assert re.findall(r"^\| `([a-z0-9-]+)` \| ", page, re.MULTILINE) == list(shipped())
+    for name, setup in shipped().items():
+        config = load_config("micro", setup.set, arm=setup.arm)
+        assert config.arm == setup.arm, name
+        assert config != load_config("micro", arm="rods") or name in ("rods", "rods-variance")
 
 
 def test_the_test_side_is_read_once(runs: Runs, tmp_path: Path) -> None:

@@ -50,9 +50,9 @@ class PlannedRun(NamedTuple):
 
     def arguments(self) -> list[str]:
         """Of `rods`."""
-        told = ["train", "--run", str(self.folder), "--preset", self.preset]
-        told += ["--arm", self.setup.arm, "--seed", str(self.seed)]
-        return [*told, *(part for one in self.settings for part in ("--set", one)), "--json"]
+        named = ["train", "--run", str(self.folder), "--preset", self.preset]
+        named += ["--arm", self.setup.arm, "--seed", str(self.seed)]
+        return [*named, *(part for one in self.settings for part in ("--set", one)), "--json"]
 
     def command(self) -> list[str]:
         """The command of its process."""
