@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rods.job_result import ErrorText
 
-VERSION = 9  # 1 to 8 are older than release 0.1.0 and are not read
+VERSION = 10  # 1 to 9 are older than release 0.1.0 and are not read
 # The index `joined` includes the kind; otherwise SQLite reads the event to check it.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
