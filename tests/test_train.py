@@ -142,7 +142,7 @@ def test_a_run_killed_before_its_last_measurement_measures_the_trained_policy(
     (folder / "summary.json").unlink()
     store = Store(folder)
     with store.transaction():
-        store.db.write("DELETE FROM evaluations WHERE step = ?", STEPS)
+        store.db.write("DELETE FROM heldout WHERE step = ?", STEPS)
     store.close()
     whole = [e for e in runs.stored("whole")["evaluations"] if e.side == "test"]
     first, last = ([e[1:] for e in whole if e.step == step] for step in (0, STEPS))
