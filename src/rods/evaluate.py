@@ -93,8 +93,8 @@ class HeldOut:
 
     def _due(self, step: int) -> bool:
         assert self.store is not None
-        before = [s for s, _ in self.store.measures.validation(0) if s < step]
-        return not before or step - before[-1] >= self.config.evaluation.validation_every
+        last = self.store.measures.last_validation(step)
+        return last is None or step - last >= self.config.evaluation.validation_every
 
 
 def some_of_each(tasks: Sequence[Task], most: int | None) -> Sequence[Task]:

@@ -8,12 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from rods.config import Arm
-from rods.errors import UserError, first_problem
-from rods.files.plain_data import ReadError
-from rods.files.reading import Setting, parse_yaml, read_text
+from rods.errors import UserError
+from rods.files.reading import Setting, parse_yaml, read_checked
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -62,13 +61,7 @@ def read_arms(path: Path) -> Arms:
     Raises:
         UserError: it is unreadable or no such file; the message names file and field.
     """
-    text = read_text(path)
-    try:
-        return _ARMS.validate_python(parse_yaml(text))
-    except ReadError as error:
-        raise UserError(f"{path}: {error}") from None
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from None
+    return read_checked(path, parse_yaml, _ARMS.validate_python)
 
 
 def known_arms(file: Path | None) -> Arms:

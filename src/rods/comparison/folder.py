@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rods import __version__
 from rods.comparison.arms import ArmName, ArmSetup
 from rods.comparison.plan import Plan, PlannedRun
 from rods.comparison.result import RunResult, read_result, result_path, result_paths
-from rods.errors import UserError, first_problem
+from rods.errors import UserError
 from rods.files.output import Output
-from rods.files.plain_data import ReadError
-from rods.files.reading import Setting, parse_json, read_override, read_text
+from rods.files.reading import Setting, parse_json, read_checked, read_override
 
 FACTS, PAGE = "comparison.json", "report.html"
 
@@ -63,13 +60,7 @@ def _read_facts(folder: Path) -> Facts | None:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder}: holds something else; name a new folder by --out")
         return None
-    text = read_text(path)
-    try:
-        return Facts.model_validate(parse_json(text))
-    except ReadError as error:
-        raise UserError(f"{path}: {error}") from None
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from None
+    return read_checked(path, parse_json, Facts.model_validate)
 
 
 def _check_same(folder: Path, before: Facts, now: Facts) -> None:

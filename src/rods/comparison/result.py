@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from rods.comparison.arms import ArmName
-from rods.errors import UserError, first_problem
+from rods.errors import UserError
 from rods.files.output import Output
-from rods.files.plain_data import Author, ReadError
-from rods.files.reading import Setting, parse_json, read_text
+from rods.files.plain_data import Author
+from rods.files.reading import Setting, parse_json, read_checked
 from rods.group import Group, Signal
 
 LOW, HIGH = 0.25, 0.75  # the paper finds the means of variants' first groups within
@@ -207,13 +208,7 @@ def read_result(path: Path) -> RunResult:
     Raises:
         UserError: it is none; the message names file and field.
     """
-    text = read_text(path)
-    try:
-        found = RunResult.model_validate(parse_json(text, Author.RODS))
-    except ReadError as error:
-        raise UserError(f"{path}: {error}") from None
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from None
+    found = read_checked(path, partial(parse_json, author=Author.RODS), RunResult.model_validate)
     if path.name != result_path(path.parent, found.name).name:
         raise UserError(f"{path}: holds the result of {found.name}; rename the file")
     return found

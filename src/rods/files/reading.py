@@ -8,17 +8,18 @@ from __future__ import annotations
 import codecs
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from rods.errors import UserError
+from rods.errors import UserError, first_problem
 from rods.files import core_yaml
 from rods.files.plain_data import MOST_DEPTH, Author, Beyond, Pairs, Placed, ReadError, plain
 
+T = TypeVar("T")
 MOST_BYTES = 20_000_000
 CHUNK = 1 << 20
 MARK = "\ufeff"
@@ -71,6 +72,25 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         return decode(data)
     except ReadError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def read_checked(path: Path, parse: Callable[[str], Any], check: Callable[[Any], T]) -> T:
+    """The data of a user's file in its checked form.
+
+    Args:
+        parse: of a text to plain data; raises ReadError.
+        check: of plain data to its form; raises pydantic's ValidationError.
+
+    Raises:
+        UserError: it is unreadable or does not fit; the message names file and field.
+    """
+    text = read_text(path)
+    try:
+        return check(parse(text))
+    except ReadError as error:
+        raise UserError(f"{path}: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_problem(error)}") from None
 
 
 def parse_json(text: str, author: Author = Author.USER) -> Any:

@@ -55,8 +55,15 @@ class Measures:
 
     def validation(self, first: int) -> list[tuple[int, float]]:
         """Step and mean progress of each measurement of the validation side from a step on."""
-        rows = (row for row in self.heldout() if (row.side, row.category) == (VALIDATION, OVERALL))
-        return [(row.step, row.progress) for row in rows if row.step >= first]
+        query = """SELECT step, SUM(progress * episodes) / SUM(episodes) FROM heldout
+            WHERE side = ? AND step >= ? GROUP BY step ORDER BY step"""
+        return list(self.db.rows(query, VALIDATION, first))
+
+    def last_validation(self, before: int) -> int | None:
+        """The latest step before a step after which the validation side was measured, if any."""
+        query = "SELECT MAX(step) FROM heldout WHERE side = ? AND step < ?"
+        found: int | None = self.db.read(query, VALIDATION, before)[0][0]
+        return found
 
 
 def summed(rows: Sequence[TaskMeasurement]) -> list[Evaluation]:
