@@ -24,6 +24,7 @@ from rods.synthesis.llm.prompts import Model, ask
 from rods.synthesis.llm.refusals import Complaint, Refusal, Refusals, accepted
 from rods.synthesis.llm.tool_text import ToolText, clipped
 from rods.synthesis.llm.word_checks import MISSING, WordCheck, repeats, to_say
+from rods.synthesis.llm.words import LlmWords
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
@@ -320,38 +321,3 @@ def _copied(words: str, refused: Refusals, calls: Sequence[Call]) -> Complaint |
 def _shown(executed: Executed, index: int) -> list[str]:
     """The latest responses before a turn, cut."""
     return [clipped(text) for turn in executed.responses[:index] for text in turn][-SHOWN:]
-
-
-@dataclass
-class LlmWords:
-    """See `stages.Words`.
-
-    Args:
-        queries: the words of each turn.
-    """
-
-    grounder: LlmGrounder
-    executed: Executed
-    queries: list[str]
-    rng: random.Random
-    _answers: dict[tuple[int, str], str] = field(default_factory=dict)
-
-    def turn(self, index: int, missing: tuple[int, str] | None = None) -> str:
-        if missing is None:
-            return self.queries[index]
-        which, name = missing
-        before = self.queries[:index]
-        query, answer = self.grounder.without(self.executed, index, missing, before, self.rng)
-        self._answers[id(self.executed.calls[index][which]), name] = answer
-        return query
-
-    def stated(self, index: int) -> list[tuple[int, str]]:
-        return [
-            (which, name)
-            for which, call in enumerate(self.executed.calls[index])
-            for name, value in call.arguments.items()
-            if all(stated(leaf, self.queries[index]) for leaf in leaves(value))
-        ]
-
-    def answer(self, call: Call, parameter: str) -> str:
-        return self._answers[id(call), parameter]
