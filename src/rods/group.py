@@ -130,11 +130,11 @@ class GroupRewards(NamedTuple):
             return "rewards and outcomes must be lists or tuples of numbers"
         if outcomes is not None and len(outcomes) != len(rewards):
             return f"{len(outcomes)} outcomes for {len(rewards)} rewards"
-        if self.turns is not None and len(self.turns) != len(rewards):
-            return f"turns of {len(self.turns)} rollouts for {len(rewards)} rewards"
         if len(rewards) != size:
             hint = "give one for each rollout, and None for a rollout that was lost"
             return f"{len(rewards)} rewards of {size} rollouts; {hint}"
+        if self.turns is not None and len(self.turns) != len(rewards):
+            return f"turns of {len(self.turns)} rollouts for {len(rewards)} rewards"
         for reward, outcome in zip(rewards, rewards if outcomes is None else outcomes, strict=True):
             if reward is None:
                 continue
