@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import workshop
 from market import ENV, TOOLS, start, trace
 from rods.synthesis.meaning.data import MAX_NODES, STATE_NAMES, scan
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.keeping import with_equalities
 from rods.synthesis.meaning.learned import Learned, learned_from
 from rods.synthesis.meaning.pointing import SUPERLATIVE
-from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
+from rods.synthesis.meaning.purpose import reads_for_nothing
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.records import RecordPairs
 from rods.synthesis.meaning.references import ambiguous_references, references
+from rods.synthesis.meaning.undoing import undone_steps
 
 CUSTOMER = ("Show me the customer C0.", "get_customer('C0')")
 ORDERS = ("Open order W100 and order W101.", "[get_order('W100'), get_order('W101')]")
@@ -230,6 +232,39 @@ def test_reads_for_nothing() -> None:
     assert reads_for_nothing(asked) == [0]
     feeding = trace(CUSTOMER, ("Charge 30 to my visa.", "charge('card_00', 30)"))
     assert reads_for_nothing(feeding) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "calls", "at_fault"),
+    [
+        # A later state needs it: the note is written in the folder.
+        ("Write N1 where it belongs.", "[go_to('blue'), write_note('N1')]", []),
+        ("Write N1 where it belongs.", "[write_note('N1'), go_to('blue')]", [1]),
+        # A search for what is in one of the listed boxes; it ends where what it found is used.
+        ("Send me the vase.", "[all_boxes(), unpack('B1'), unpack('B2'), send('T22')]", []),
+        ("Send me the vase.", "[all_boxes(), unpack('B2'), unpack('B1'), send('T22')]", []),
+        ("Send me the vase.", "[all_boxes(), unpack('B2'), send('T22'), unpack('B1')]", [3]),
+        ("Send me the vase in B2.", "[all_boxes(), unpack('B1'), unpack('B2'), send('T22')]", [1]),
+        ("Send me the vase.", "[all_boxes(), unpack('B3'), unpack('B2'), send('T22')]", [1]),
+        # The words name the thing whose id it takes, or another one.
+        ("Send the oak chair. The vase next.", "[all_things(), weigh('T11'), send('T22')]", []),
+        ("Send the tin whistle.", "[all_things(), weigh('T11'), send('T22')]", [1]),
+        ("Send the oak chair.", "[all_things(), weigh('T11'), send('T11')]", [1]),
+        # Other words for what it does.
+        ("Which average did we reach?", "[all_marks(), mean([62.5, 71.5])]", []),
+        ("Which mark did we reach?", "[all_marks(), mean([62.5, 71.5])]", [1]),
+        # It works out an amount from what was shown, without the state.
+        ("Tell me the total.", "[all_marks(), put_together([62.5, 71.5])]", []),
+        ("Tell me the marks.", "[all_marks(), put_together([62.5, 71.5])]", [1]),
+        ("Tell me the total.", "[all_marks(), put_together([62.5, 99.5])]", [1]),
+        ("Tell me the total.", "[all_marks(), within([62.5, 71.5])]", [1]),
+        # It decides a condition.
+        ("If the lid is shut, write N1.", "[lid_details(), write_note('N1')]", []),
+        ("The lid is shut, so write N1.", "[lid_details(), write_note('N1')]", [0]),
+    ],
+)
+def test_what_reads_are_for(words: str, calls: str, at_fault: list[int]) -> None:
+    assert reads_for_nothing(workshop.trace(words, calls)) == at_fault
 
 
 def made_calls(made: Any) -> str:

@@ -25,11 +25,14 @@ class Ablation:
         affects: positions in `Task.calls` of later calls whose response differs without it.
         writes: whether the call itself changes the state.
         needed: whether the answer without it fails.
+        diverts: whether the state after some turn differs without it, as that of a file which is
+            written in another folder.
     """
 
     affects: frozenset[int]
     writes: bool
     needed: bool
+    diverts: bool
 
 
 def ablate(
@@ -48,7 +51,8 @@ def ablate(
     writes = [before != after for before, after in pairwise(states)]
     affected = [_affected(row, position, gold) for position, row in enumerate(rows)]
     needed = [not _passes(row, gold) for row in rows]
-    return [Ablation(*found) for found in zip(affected, writes, needed, strict=True)]
+    diverts = [any(outcome.matches is False for outcome in row) for row in rows]
+    return [Ablation(*found) for found in zip(affected, writes, needed, diverts, strict=True)]
 
 
 def _answered(

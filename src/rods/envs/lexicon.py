@@ -28,6 +28,18 @@ READING = re.compile(
     r"(get|list|show|view|display|find|search|check|estimate|read|compute)(?![a-z])"
 )
 GENERIC = frozenset({"id", "nam", "valu", "number", "typ", "list", "data", "result", "status"})
+# Everyday words that mean about the same, one group a line.
+ALIKE = (
+    "compare, comparison, contrast, juxtapose, difference, diff",
+    "average, mean",
+    "distance, how far",
+    "invoice, bill",
+    "watchlist, monitor",
+    "support, customer service, helpdesk",
+    "login, log in, sign in",
+    "directory, folder",
+    "calculate, compute, work out",
+)
 SUFFIXES = ("ations", "ation", "ings", "ing", "ions", "ion", "ies", "ed", "es", "s", "e", "y")
 
 
@@ -48,6 +60,18 @@ def stems(text: str) -> frozenset[str]:
     found = [stem(word.lower()) for word in WORD.findall(text[:MAX_TEXT])]
     pairs = (a + b for a, b in pairwise(found))
     return frozenset(w for w in found if w not in STOP).union(pairs)
+
+
+@lru_cache(maxsize=1)
+def _groups() -> tuple[frozenset[str], ...]:
+    """`ALIKE` as stems; the stems of a phrase are joined, as in `stems`."""
+    phrases = (group.split(", ") for group in ALIKE)
+    return tuple(frozenset("".join(map(stem, p.split())) for p in group) for group in phrases)
+
+
+def alike(said: frozenset[str]) -> frozenset[str]:
+    """Stems of other words that mean about the same as some of these stems."""
+    return frozenset[str]().union(*(group for group in _groups() if group & said))
 
 
 def words(text: str) -> frozenset[str]:

@@ -6,8 +6,8 @@ What the seed tasks show is needed for three of them; without it these refuse no
 from __future__ import annotations
 
 from rods.synthesis.case import Case
-from rods.synthesis.meaning.purpose import undone_steps
 from rods.synthesis.meaning.references import ambiguous_references
+from rods.synthesis.meaning.undoing import undone_steps
 
 
 def of_one_record(case: Case) -> bool:

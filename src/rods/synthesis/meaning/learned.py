@@ -9,11 +9,12 @@ from typing import Any
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
 from rods.synthesis.meaning.equalities import Equalities
-from rods.synthesis.meaning.purpose import reads_for_nothing, undone_steps
+from rods.synthesis.meaning.purpose import reads_for_nothing
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.records import RecordPairs
 from rods.synthesis.meaning.references import ambiguous_references
 from rods.synthesis.meaning.trace import CallTrace
+from rods.synthesis.meaning.undoing import undone_steps
 from rods.task import Task, ToolSpec
 
 

@@ -86,9 +86,13 @@ def _of_entry(
 
 def spoken_stems(words: str) -> frozenset[str]:
     """Stems of all words, and their beginnings: "Friday" also speaks for "Fri"."""
-    found: set[str] = set()
-    for start in range(0, min(len(words), MAX_WORDS), 400):
-        found |= stems(words[start : start + 400])
+    found = set(word_stems(words))
     for word in WORD.findall(words[:MAX_WORDS].lower()):
         found.update(word[:end] for end in range(3, len(word) + 1))
     return frozenset(found)
+
+
+def word_stems(words: str) -> frozenset[str]:
+    """Stems of all words, and of joined neighbours."""
+    starts = range(0, min(len(words), MAX_WORDS), 400)
+    return frozenset[str]().union(*(stems(words[start : start + 400]) for start in starts))

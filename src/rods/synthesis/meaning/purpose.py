@@ -1,159 +1,129 @@
-"""What steps are for: reads that nothing needs, and steps that undo each other."""
+"""What reads are for: reads that nothing needs."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from contextlib import closing
+from typing import Any
 
-from rods.envs.lexicon import GENERIC, READING, WORD, stem, stems
+from rods.errors import NoProcessError, UserError
 from rods.flows import find_links
-from rods.grounding import stated
+from rods.grounding import says, spellings
 from rods.provenance import Source, leaves
-from rods.synthesis.meaning.data import comparable
-from rods.synthesis.meaning.mentions import spoken_stems
+from rods.synthesis.meaning.asking import asked_for
+from rods.synthesis.meaning.data import Scan
 from rods.synthesis.meaning.trace import CallTrace
 
-ASKING = re.compile(
-    r"\?|\b(what|which|who|when|where|how|show|display|list|see|view|open|check|verify|confirm|review"
-    r"|tell|know|find|look|peek|search|get|give|fetch|retrieve|pull|read|peruse|extract|provide"
-    r"|report|inform|share|determine|ascertain|calculate|compute|work out|estimate|compar\w+|count"
-    r"|identify|obtain|acquire|furnish|details?|summary|specifics|particulars|information)\b",
+NAME = re.compile(r"[.\[]")  # ends the name of a parameter in a place, see `flows`
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+EXPRESSION = re.compile(r"[\d\s.,+\-*/%()]+")
+AMOUNT = re.compile(
+    r"\b(how (?:much|many)|totals?|sum|amounts?|differences?|altogether|balance|prices?|costs?)\b",
     re.IGNORECASE,
 )
-REMOVING = re.compile(r"(cancel|delete|remove|undo|revoke|discard|unfollow|rm|close)(?![a-z])")
-NAME = re.compile(r"[.\[]")  # ends the name of a parameter in a place, see `flows`
-MAX_NODES = 100_000  # of a state that are compared
-MAX_WRITTEN = 400  # characters by which items of lists are compared
-
-
-class Undone(NamedTuple):
-    """Two steps of which the later one undoes the earlier one.
-
-    Attributes:
-        first, second: positions of the two calls.
-        how: "restores" the state before the first, "removes" what it created, or "cancels" it.
-    """
-
-    first: int
-    second: int
-    how: Literal["restores", "removes", "cancels"]
 
 
 def reads_for_nothing(trace: CallTrace) -> list[int]:
-    """Positions of reads whose response feeds no later call and that the words do not ask for.
+    """Positions of reads that nothing needs.
 
-    A value that the words of the later call's turn state needs no read.
+    A read is needed if its response feeds a later call, if a later state differs without it, if the
+    words ask for it, if it works out an amount that the words speak of, or if it is part of a
+    search. A value that the words of the later call's turn state needs no read.
     """
-    feeding = {
-        link.producer
+    last_use = {
+        link.producer: link.consumer  # links are in the order of their consumers
         for link in find_links(trace.calls, trace.responses)
         if trace.sources[link.consumer][NAME.split(link.parameter)[0]] > Source.HERE
     }
+    reads = [position for position, role in enumerate(trace.roles) if role == "read"]
+    needed = {
+        position: last_use.get(position, len(trace.calls))
+        for position in reads
+        if position in last_use
+        or trace.ablations[position].diverts
+        or asked_for(trace, position)
+        or _works_out(trace, position)
+    }
     return [
         position
-        for position, call in enumerate(trace.calls)
-        if trace.roles[position] == "read"
-        and position not in feeding
-        and not asked_for(trace, position)
+        for position in reads
+        if position not in needed and not _searches(trace, position, needed)
     ]
 
 
-def asked_for(trace: CallTrace, position: int) -> bool:
-    """Whether the words of a call's turn ask for it.
+def _searches(trace: CallTrace, position: int, needed: Mapping[int, int]) -> bool:
+    """Whether a read looks for what a needed read of the same tool and turn finds.
 
-    They state a value that no other call of the turn takes, or they name what the tool is about: by
-    the last word of its name; or, with a word of asking, by any of these or two of its document.
+    Both take one of several values that an earlier response listed with nothing that tells them
+    apart, such as the ids of all orders, and the words do not state which one is needed. A search
+    ends where what it found is used.
+
+    Args:
+        needed: positions of needed reads, each with that of the last call that its response feeds.
     """
     call, turn = trace.calls[position], trace.turns[position]
-    words, tool = trace.words[turn], trace.tools[call.name]
-    others = {
-        str(leaf)
-        for at, other in enumerate(trace.calls)
-        if trace.turns[at] == turn and at != position
-        for leaf in leaves(other.arguments)
-    }
-    for name, value in call.arguments.items():
-        own = (leaf for leaf in leaves(value) if comparable(leaf) and str(leaf) not in others)
-        if any(stated(leaf, words, name, tool.parameters.get(name)) for leaf in own):
-            return True
-    said = spoken_stems(words)
-    topic = [stem(word.lower()) for word in WORD.findall(READING.sub("", tool.name))]
-    schemas = (str(schema.get("description", "")) for schema in tool.parameters.values())
-    document = (tool.description, *schemas, *tool.returns, *tool.returns.values())
-    about = frozenset[str]().union(*map(stems, document)) - GENERIC
-    if topic and topic[-1] in said - GENERIC:
-        return True
-    named = said.intersection(topic) - GENERIC
-    return bool(ASKING.search(words)) and (bool(named) or len(about & said) > 1)
+    return any(
+        _sought_together(trace, position, found)
+        for found, used in needed.items()
+        if trace.calls[found].name == call.name and trace.turns[found] == turn and position < used
+    )
 
 
-def undone_steps(trace: CallTrace) -> list[Undone]:
-    """Pairs of writes of one turn of which the later one undoes the earlier one."""
-    writing = [turn for turn, left in zip(trace.turns, trace.ablations, strict=True) if left.writes]
-    if len(writing) == len(set(writing)):  # no turn has two
-        return []
-    return [*_restored(trace), *_removed(trace)]
+def _sought_together(trace: CallTrace, position: int, found: int) -> bool:
+    other, shown = trace.calls[found].arguments, trace.shown[: min(position, found)]
+    unsaid = {name for name, source in trace.sources[found].items() if source > Source.HERE}
+    return any(
+        value != other[name] and any(_listed_together(one, value, other[name]) for one in shown)
+        for name, value in trace.calls[position].arguments.items()
+        if name in unsaid
+    )
 
 
-def _restored(trace: CallTrace) -> Iterator[Undone]:
-    states = trace.states
-    for second in range(1, len(trace.calls)):
-        if states[second] == states[second + 1]:
-            continue
-        for first in range(second - 1, trace.turns.index(trace.turns[second]) - 1, -1):
-            if states[first] != states[first + 1] and states[first] == states[second + 1]:
-                yield Undone(first, second, "restores")
-                break
+def _listed_together(shown: Scan, one: Any, two: Any) -> bool:
+    """Whether a response has two values in one list, alone or in records of one field."""
+    lists: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+    for entry in shown.entries:
+        for name, items in entry.lists.items():
+            lists[*entry.path, name] += items
+        if entry.place is not None and len(entry.fields) == 1 and not entry.lists:
+            lists[entry.path[:-1]] += entry.fields.values()
+    return any(one in values and two in values for values in lists.values())
 
 
-def _removed(trace: CallTrace) -> Iterator[Undone]:
-    states = [state.data for state in trace.states]
-    taken: set[tuple[int, int]] | None = None
-    for second, call in enumerate(trace.calls):
-        before, after = states[second], states[second + 1]
-        start = trace.turns.index(trace.turns[second])
-        writes = [i for i in range(start, second) if trace.states[i] != trace.states[i + 1]]
-        if not writes or trace.states[second] == trace.states[second + 1]:
-            continue
-        gone, added = new_parts(after, before), new_parts(before, after)
-        for first in writes:
-            created = new_parts(states[first], states[first + 1])
-            if trace.states[first] == trace.states[second + 1]:
-                continue  # restored
-            if created & gone and not added:
-                yield Undone(first, second, "removes")
-            elif created and REMOVING.match(call.name):
-                if taken is None:
-                    links = find_links(trace.calls, trace.responses)
-                    taken = {(link.producer, link.consumer) for link in links}
-                if (first, second) in taken:
-                    yield Undone(first, second, "cancels")
+def _works_out(trace: CallTrace, position: int) -> bool:
+    """Whether a read computes an amount that the words speak of, from numbers shown before.
+
+    A computation needs no state: it gives the same in a task without a start state.
+    """
+    call, words = trace.calls[position], trace.words[trace.turns[position]]
+    numbers = [*_numbers(call.arguments)]
+    if len(numbers) < 2 or not AMOUNT.search(words):
+        return False
+    known = "\n".join((words, *trace.flat[:position]))
+    if not all(any(says(known, text) for text in spellings(number)) for number in numbers):
+        return False
+    return _without_state(trace, position) == trace.flat[position]
 
 
-def new_parts(before: Any, after: Any) -> set[tuple[str, ...]]:
-    """Paths to what a state has and the one before it had not: keys, and items of lists."""
-    found: set[tuple[str, ...]] = set()
-    stack: list[tuple[tuple[str, ...], Any, Any]] = [((), before, after)]
-    left = MAX_NODES
-    while stack and left > 0:
-        path, old, new = stack.pop()
-        left -= 1
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found.update((*path, str(key)) for key in new.keys() - old.keys())
-            both = [key for key in new if key in old]
-            stack += [((*path, str(key)), old[key], new[key]) for key in both]
-        elif isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
-            stack += [((*path, str(i)), *pair) for i, pair in enumerate(zip(old, new, strict=True))]
-        elif isinstance(old, list) and isinstance(new, list):
-            more = Counter(_written(i) for i in new) - Counter(_written(i) for i in old)
-            found.update((*path, item) for item in more)
-    return found
+def _numbers(value: Any) -> Iterator[int | float]:
+    """The numbers among the scalars of a value, and those of expressions such as "2.5 + 30"."""
+    for leaf in leaves(value):
+        if isinstance(leaf, str) and EXPRESSION.fullmatch(leaf):
+            texts = NUMBER.findall(leaf)
+            yield from (float(text) if "." in text else int(text) for text in texts)
+        elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
+            yield leaf
 
 
-def _written(item: Any) -> str:
+def _without_state(trace: CallTrace, position: int) -> str | None:
+    """The response to a call in a task without a start state, or None if there is no such task."""
+    bare = trace.task.model_copy(update={"start": {}})
     try:
-        return repr(item)[:MAX_WRITTEN]
-    except RecursionError:
-        return ""
+        with closing(trace.env.open(bare)) as session:
+            return session.call(trace.calls[position]).text
+    except NoProcessError:
+        raise
+    except UserError:
+        return None
