@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import meaning
+import planted_reads
 from rods.envs.load import load_environment
 from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
@@ -69,3 +70,18 @@ def test_unusable_input(
         assert run(monkeypatch, *args) == 2
         error = capsys.readouterr().err
         assert named in error and len(error.splitlines()) == 1
+
+
+def test_planted_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "t.jsonl"
+    write_tasks(file, clinic_tasks())
+    options = (file, "--env", CLINIC, "--tasks", SEEDS, "--each", 3, "--verbose")
+    monkeypatch.setattr(sys, "argv", ["planted_reads.py", *map(str, options)])
+    planted_reads.main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.rsplit(maxsplit=4) for line in lines if line.endswith(" found")]
+    assert [row[0] for row in rows] == [*planted_reads.KINDS]
+    planted, found = (sum(int(row[column]) for row in rows) for column in (1, 3))
+    assert planted > 0 and len(lines) == len(rows) + planted - found
