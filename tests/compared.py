@@ -49,6 +49,7 @@ def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult
         "variants": {"all": NOTHING, "thirds": (NOTHING, NOTHING, NOTHING)},
         "families": {"counts": (), "seeds": 8},
         "sizes": {"seeds": {"base": {"tasks": 8, "turns": 3.0, "calls": 5.0}}, "variants": {}},
+        "forecasts": (),
         "retired": {},
         "attempts": {},
     }

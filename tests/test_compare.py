@@ -23,12 +23,14 @@ from compared import held_out, result, written
 from rods.comparison.analysis import analyse, contrast, pairs
 from rods.comparison.arms import ArmSetup, chosen, known_arms, shipped
 from rods.comparison.bootstrap import interval
+from rods.comparison.calibration import calibrations, joined
 from rods.comparison.collect import collect, families, landings
 from rods.comparison.curves import first_reaching, mean_curve
 from rods.comparison.folder import FACTS, begin, open_runs
 from rods.comparison.page import render
 from rods.comparison.plan import Plan, PlannedRun, plan, read_seeds
 from rods.comparison.result import (
+    Calibration,
     CurvePoint,
     Families,
     Landing,
@@ -133,6 +135,18 @@ def test_which_contrasts() -> None:
     ]
 
 
+def calibration(least: float, groups: int, signal: float) -> Calibration:
+    """A bin whose forecasts are 0.95 and 0.5."""
+    return Calibration(
+        least=least,
+        groups=groups,
+        expected_signal=0.95,
+        signal=signal,
+        expected_mean=0.5,
+        mean=0.25,
+    )
+
+
 def three_arms() -> list[RunResult]:
     """Complete: static 0.2, fresh 0.6, rods 0.5, in both seeds."""
     slow = (CurvePoint(0, 0, 0.1, 0.1), CurvePoint(10, 1000, 0.1, 0.3))
@@ -148,6 +162,9 @@ def three_arms() -> list[RunResult]:
             "tasks": 8 + seed,
             "variants": {"all": landed, "thirds": (landed, {"groups": 0}, {"groups": 0})},
             "families": {"counts": (3, 1)[: 2 - seed], "seeds": 8},
+            "zones": {"boundary": {"groups": 1 + 2 * seed, "variance": 0.1 + 0.1 * seed}},
+            "retired": {"mastered": 4} if seed else {},
+            "forecasts": (calibration(0.9, 1 + seed, seed / 2),),
         }
         found.append(result("rods", seed, {"base": [0.5, 0.5]}, **changes))
     return found
@@ -161,6 +178,10 @@ def test_analysis_by_hand() -> None:
     assert rods["way_to_fresh"] == {"progress": 0.75, "complete": 0.75}
     assert rods["reaches"] == {"arm": "fresh", "complete": 0.5, "trajectories": 400}
     assert rods["variants"] == {"groups": 4, "mean": 0.5, "signal": 0.5, "in_zone": 1.0}
+    assert rods["zones"] == {"boundary": {"groups": 4, "variance": 0.175}}
+    assert rods["retired"] == {"mastered": 2} and static["retired"] == {}
+    (found_bin,) = rods["forecasts"]
+    assert (found_bin["groups"], found_bin["signal"]) == (3, 0.333333)
     assert static["variants"]["signal"] is None
     assert static["reaches"]["trajectories"] is None
     assert fresh["reaches"] is None and fresh["way_to_fresh"] is None
@@ -226,7 +247,13 @@ def test_the_page_has_tables_and_figures() -> None:
     assert lines[0]["y"] == [0.1, 0.3] and lines[0]["x"] == [0, 1000]
     (family,) = drawn["families"]["data"]
     assert (family["x"], family["y"]) == ([1, 2], [3, 0.5])
-    for text in ("<td>0.500</td>", "<td>[+0.300, +0.300]</td>", "<td>1,100*</td>", "<td>25%</td>"):
+    for text in (
+        "<td>0.500</td>",
+        "<td>[+0.300, +0.300]</td>",
+        "<td>1,100*</td>",
+        "<td>25%</td>",
+        "<td>mastered</td>",
+    ):
         assert text in page, text
 
 
@@ -453,6 +480,28 @@ def test_first_groups_and_families_by_hand() -> None:
     assert found.all == Landing(groups=2, mean=0.625, signal=0.5, in_zone=0.5)
     assert [third.groups for third in found.thirds] == [0, 1, 1]
     assert found.thirds[1] == Landing(groups=1, mean=0.25, signal=1.0, in_zone=1.0)
+
+
+def test_calibration_of_forecasts_by_hand() -> None:
+    """Two in one bin, one in another; a variant that was not played to its end is left out."""
+    firsts = {
+        "a": Group("a", "base", (1.0, 0.0), 1, 3),
+        "b": Group("b", "base", (1.0, 1.0), 1, 3),
+        "c": Group("c", "base", (0.0, 0.0), 1, 4),
+    }
+    lines = [
+        {"forecasts": {"a": [0.5, 0.95], "b": [0.7, 0.9]}},
+        {},
+        {"forecasts": {"c": [0.9, 0.1], "d": [0.9, 0.95]}},
+    ]
+    low, high = calibrations(lines, firsts)
+    assert (low.least, low.groups, low.signal, low.mean) == (0.0, 1, 0.0, 0.0)
+    assert (high.least, high.groups, high.signal, high.mean) == (0.9, 2, 0.5, 0.75)
+    assert high.expected_signal == pytest.approx(0.925)
+    assert high.expected_mean == pytest.approx(0.6)
+    assert calibrations([], firsts) == ()
+    both = joined([(low, high), (high,)])
+    assert [(one.least, one.groups) for one in both] == [(0.0, 1), (0.9, 4)]
 
 
 def test_each_shipped_arm_is_a_configuration_and_is_documented() -> None:

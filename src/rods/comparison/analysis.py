@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rods.comparison.bootstrap import Values, interval
+from rods.comparison.calibration import joined
 from rods.comparison.curves import first_reaching, mean_curve
 from rods.comparison.result import HeldOutTasks, RunResult, rounded
 from rods.evaluation.table import COMPLETE, PROGRESS
@@ -116,6 +117,9 @@ def _arm(name: str, arms: Arms, target: str | None) -> dict[str, Any]:
     found |= {column: _mean(getattr(run, column) for run in runs) for column in MEANS}
     return found | {
         "variants": _variants(runs),
+        "zones": _zones(runs),
+        "retired": _counts([run.retired for run in runs]),
+        "forecasts": [one.model_dump() for one in joined([run.forecasts for run in runs])],
         "unequal_budget": _unequal(runs, arms.get(STATIC)),
         "reaches": _reaches(name, arms, target),
         "way_to_fresh": _way(name, arms),
@@ -174,6 +178,23 @@ def _variants(runs: Sequence[RunResult]) -> dict[str, Any]:
         values = [value for one in whole if (value := getattr(one, name)) is not None]
         found[name] = fmean(values) if values else None
     return found
+
+
+def _zones(runs: Sequence[RunResult]) -> dict[str, Any]:
+    """By zone: the groups, and the mean variance of their outcomes, of all seeds together."""
+    found = {}
+    for zone in sorted({name for run in runs for name in run.zones}):
+        some = [run.zones[zone] for run in runs if zone in run.zones]
+        groups = sum(one.groups for one in some)
+        variance = sum(one.groups * one.variance for one in some) / groups
+        found[zone] = {"groups": groups, "variance": variance}
+    return found
+
+
+def _counts(found: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """The mean over seeds of each count; a name that a seed lacks counts 0."""
+    names = sorted({name for counts in found for name in counts})
+    return {name: fmean(counts.get(name, 0) for counts in found) for name in names}
 
 
 def _reaches(name: str, arms: Arms, target: str | None) -> dict[str, Any] | None:

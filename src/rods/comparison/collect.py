@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from rods import __version__
+from rods.comparison.calibration import calibrations
 from rods.comparison.plan import PlannedRun
 from rods.comparison.result import (
     CurvePoint,
@@ -86,6 +87,7 @@ def collect(run: PlannedRun) -> RunResult:
             seeds=_sizes(record.tasks[i] for i in record.tasks if i in record.seeds),
             variants=_sizes(record.tasks[i] for i in record.generated),
         ),
+        forecasts=calibrations(lines, record.firsts),
         retired=summary["pool"]["retired"],
         attempts=summary["synthesis"]["attempts"],
     )

@@ -37,6 +37,7 @@ def render(results: Sequence[RunResult], found: Mapping[str, Any]) -> str:
     arms = by_arm(results)
     sections = figures.sections(arms)
     runs = [run for some in arms.values() for run in some]
+    zones = text.zone_rows(found)
     return fill(
         Path(__file__).with_name("page.html.j2"),
         {"figures": {s.key: s.figure.to_plotly_json() for s in sections}},
@@ -55,6 +56,15 @@ def render(results: Sequence[RunResult], found: Mapping[str, Any]) -> str:
                 f"In zone: mean outcome within [{LOW}, {HIGH}].",
                 LANDINGS,
                 [row for run in runs for row in _landing_rows(run)],
+            ),
+            ("Variance by zone", "Of complete groups, all seeds together.", text.ZONES, zones),
+            ("Why variants retired", "Means over seeds.", text.RETIRED, text.retired_rows(found)),
+            (
+                "Forecasts of first groups",
+                "Variants by the forecast probability that their first group has signal, and what"
+                " these groups had; all seeds together.",
+                text.FORECASTS,
+                text.forecast_rows(found),
             ),
             (
                 "Settings",

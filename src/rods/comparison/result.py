@@ -78,6 +78,26 @@ class Families(Setting):
     seeds: NonNegativeInt
 
 
+class Calibration(Setting):
+    """Variants whose forecast signal lies in one bin, with their first complete groups.
+
+    Attributes:
+        least: the lower edge of the bin.
+        groups: how many.
+        expected_signal: mean of the forecast probabilities that a group has signal.
+        signal: share of the groups that have.
+        expected_mean: mean of the forecast mean outcomes.
+        mean: of the groups' mean outcomes.
+    """
+
+    least: Share
+    groups: NonNegativeInt
+    expected_signal: Share
+    signal: Share
+    expected_mean: Share
+    mean: Share
+
+
 class Size(Setting):
     """How long some tasks are: mean numbers of turns and of ground-truth calls."""
 
@@ -145,6 +165,7 @@ class RunResult(Setting):
         curve: the validation side during training.
         zones: of the run's complete groups.
         variants: the tasks that the run made and played.
+        forecasts: how right the forecasts of the variants' first groups were; empty without.
         retired: reason -> tasks.
         attempts: synthesis attempts by outcome.
         wall_s: seconds of the training steps.
@@ -174,6 +195,7 @@ class RunResult(Setting):
     variants: Landings
     families: Families
     sizes: Sizes
+    forecasts: tuple[Calibration, ...]
     retired: dict[str, NonNegativeInt]
     attempts: dict[str, NonNegativeInt]
 

@@ -8,6 +8,17 @@ from typing import Any
 ARMS = ("arm", "seeds", "complete", "95 %", "progress", "95 %")
 COSTS = ("arm", "signal", "tasks", "trajectories", "tokens", "minutes")
 CONTRASTS = ("difference", "seeds", "complete", "95 %", "progress", "95 %")
+ZONES = ("arm", "zone", "groups", "variance of the outcomes")
+RETIRED = ("arm", "reason", "variants")
+FORECASTS = (
+    "arm",
+    "forecast signal",
+    "first groups",
+    "forecast",
+    "signal",
+    "forecast mean",
+    "mean",
+)
 READ = (
     "Complete: share of held-out episodes with every turn passed; progress: mean share of turns"
     " passed; both after training, as the mean of the categories."
@@ -61,6 +72,41 @@ def contrast_rows(found: Mapping[str, Any]) -> list[Row]:
             *_estimate(one["progress"], "+"),
         ]
         for one in found["contrasts"].values()
+    ]
+
+
+def zone_rows(found: Mapping[str, Any]) -> list[Row]:
+    """The cells of `ZONES`, a row for each zone of each arm."""
+    return [
+        [name, zone, f"{one['groups']:,}", f"{one['variance']:.4f}"]
+        for name, arm in found["arms"].items()
+        for zone, one in arm["zones"].items()
+    ]
+
+
+def retired_rows(found: Mapping[str, Any]) -> list[Row]:
+    """The cells of `RETIRED`, a row for each reason of each arm; means over seeds."""
+    return [
+        [name, reason, f"{count:,.1f}"]
+        for name, arm in found["arms"].items()
+        for reason, count in arm["retired"].items()
+    ]
+
+
+def forecast_rows(found: Mapping[str, Any]) -> list[Row]:
+    """The cells of `FORECASTS`, a row for each bin of each arm, all seeds together."""
+    return [
+        [
+            name,
+            f"{one['least']:.1f} or more",
+            f"{one['groups']:,}",
+            _share(one["expected_signal"]),
+            _share(one["signal"]),
+            f"{one['expected_mean']:.2f}",
+            f"{one['mean']:.2f}",
+        ]
+        for name, arm in found["arms"].items()
+        for one in arm["forecasts"]
     ]
 
 
