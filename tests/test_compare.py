@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -255,6 +256,18 @@ def test_the_page_has_tables_and_figures() -> None:
         "<td>mastered</td>",
     ):
         assert text in page, text
+
+
+def test_figures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path / "out", *three_arms())
+    script = Path(__file__).parents[1] / "experiments" / "comparison_figures.py"
+    monkeypatch.setattr("sys.argv", [str(script), str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 0
+    made = {path.stem: path.read_bytes()[:4] for path in folder.glob("*.png")}
+    names = ("arms", "calibration", "complete", "landings", "signal")
+    assert made == dict.fromkeys(names, b"\x89PNG")
 
 
 def test_new_structures_are_compared_beside() -> None:
