@@ -282,6 +282,9 @@ def test_new_structures_are_compared_beside() -> None:
     difference = found["contrasts"]["rods-static"]
     assert difference["mean"] == 0.0 and difference["structure"]["complete"]["mean"] == 0.1
     assert found["arms"]["rods"]["structure"]["complete"]["mean"] == 0.2
+    page = render(runs, found)
+    assert '<th scope="row">rods - static</th><td>+0.100</td>' in page
+    assert '<th scope="row">rods</th><td>base</td><td>8</td><td>3.0</td><td>5.0</td>' in page
     some = analyse([*runs[:3], result("rods", 1, {"a": [0.5, 0.5]})])
     assert some["arms"]["rods"]["structure"] is None
     assert "structure" not in some["contrasts"]["rods-static"]

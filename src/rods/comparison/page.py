@@ -57,6 +57,18 @@ def render(results: Sequence[RunResult], found: Mapping[str, Any]) -> str:
                 LANDINGS,
                 [row for run in runs for row in _landing_rows(run)],
             ),
+            (
+                "New combinations of tools",
+                "Held-out tasks with combinations of tools that no training task has.",
+                text.STRUCTURE,
+                text.structure_rows(found),
+            ),
+            (
+                "Sizes of tasks",
+                "Means of the first random seed.",
+                text.SIZES,
+                [row for name, some in arms.items() for row in _size_rows(name, some[0])],
+            ),
             ("Variance by zone", "Of complete groups, all seeds together.", text.ZONES, zones),
             ("Why variants retired", "Means over seeds.", text.RETIRED, text.retired_rows(found)),
             (
@@ -75,6 +87,10 @@ def render(results: Sequence[RunResult], found: Mapping[str, Any]) -> str:
         ],
         sections=sections,
     )
+
+
+def _size_rows(name: str, run: RunResult) -> list[list[str]]:
+    return text.size_rows(name, run.sizes.seeds, run.sizes.variants)
 
 
 def _landing_rows(run: RunResult) -> list[list[str]]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rods.comparison.result import Size
+
 ARMS = ("arm", "seeds", "complete", "95 %", "progress", "95 %")
 COSTS = ("arm", "signal", "tasks", "trajectories", "tokens", "minutes")
 CONTRASTS = ("difference", "seeds", "complete", "95 %", "progress", "95 %")
+STRUCTURE = ("arm or difference", "complete", "95 %", "progress", "95 %")
+SIZES = ("arm", "category", "seed tasks", "turns", "calls", "variants", "turns", "calls")
 ZONES = ("arm", "zone", "groups", "variance of the outcomes")
 RETIRED = ("arm", "reason", "variants")
 FORECASTS = (
@@ -75,6 +79,28 @@ def contrast_rows(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def structure_rows(found: Mapping[str, Any]) -> list[Row]:
+    """The cells of `STRUCTURE`: arms and differences on new combinations of tools, if measured."""
+    arms = [(name, arm["structure"], "") for name, arm in found["arms"].items()]
+    pairs = [
+        (f"{one['arm']} - {one['minus']}", one.get("structure"), "+")
+        for one in found["contrasts"].values()
+    ]
+    return [
+        [name, *_estimate(one["complete"], sign), *_estimate(one["progress"], sign)]
+        for name, one, sign in (*arms, *pairs)
+        if one
+    ]
+
+
+def size_rows(arm: str, seeds: Mapping[str, Size], variants: Mapping[str, Size]) -> list[Row]:
+    """The cells of `SIZES` of one run, a row for each category."""
+    return [
+        [arm, name, *_size(seeds.get(name)), *_size(variants.get(name))]
+        for name in sorted({*seeds, *variants})
+    ]
+
+
 def zone_rows(found: Mapping[str, Any]) -> list[Row]:
     """The cells of `ZONES`, a row for each zone of each arm."""
     return [
@@ -138,6 +164,13 @@ def _estimate(found: Mapping[str, Any] | None, sign: str) -> tuple[str, str]:
     mean, low, high = (found[key] for key in ("mean", "low", "high"))
     bounds = "-" if low is None else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
     return f"{mean:{sign}.3f}", bounds
+
+
+def _size(found: Size | None) -> tuple[str, str, str]:
+    """The tasks, and their mean numbers of turns and calls."""
+    if found is None:
+        return "0", "-", "-"
+    return f"{found.tasks:,}", f"{found.turns:.1f}", f"{found.calls:.1f}"
 
 
 def _share(value: float | None) -> str:
