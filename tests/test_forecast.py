@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from math import comb
 from pathlib import Path
 from statistics import fmean
@@ -181,6 +182,26 @@ def test_the_surplus_is_made_and_the_best_are_admitted(tmp_path: Path) -> None:
         loop.store.close()
     (made, joined), (more, still) = counted
     assert joined == still and more > made
+
+
+def test_few_parent_tasks_have_several_variants(tmp_path: Path) -> None:
+    """Of two parent tasks at most four variants each are made; the runs are the same again."""
+    found = []
+    for name, surplus in (("one", 4.0), ("two", 4.0), ("few", 1.0)):
+        config = make_config(
+            1,
+            boundary={"rule": "random", "quota": 2, "cooldown": 0},
+            pool={"beta": 1.0, "p_max": 40, "forecast": True, "burn_in": 0.0, "hard": 0.0},
+            synthesis={"surplus": surplus, "patience": 9},
+        )
+        loop = begin(config, tmp_path / name)
+        go(loop, 9)
+        parents = Counter(t.parent for t in loop.store.tasks().values() if t.parent)
+        jobs = Counter(job for (job,) in loop.store.db.read("SELECT task_id FROM jobs"))
+        found.append((sorted(loop.store.tasks()), max(parents[p] / jobs[p] for p in parents)))
+        loop.store.close()
+    assert found[0] == found[1]
+    assert found[2][1] == 1 < found[0][1] <= 4
 
 
 def test_forecasts_are_of_use() -> None:

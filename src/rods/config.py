@@ -122,7 +122,11 @@ class SynthesisConfig(Setting):
     )
     feedback: bool = Field(True, description="an attempt learns from those that failed before it")
     surplus: float = Field(
-        1.0, ge=1, le=10, description="candidates that are made for each place in the pool"
+        1.0,
+        ge=1,
+        le=10,
+        description="candidates that are made for each place in the pool, and at most of one parent"
+        " task at a time",
     )
     patience: int = Field(
         1, ge=0, description="epochs after its choice in which a parent task may be varied"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from traceback import TracebackException
 from types import MappingProxyType
@@ -63,6 +64,27 @@ class JobResult(NamedTuple):
     error: ErrorText | None = None
     passed: Mapping[str, int] = MappingProxyType({})
     refused: Sequence[dict[str, Any]] = ()
+
+
+def joined(results: Sequence[JobResult]) -> JobResult:
+    """The results of a job that made several variants one after the other.
+
+    Its outcome is that of the first one, or "error" if one of them ended so; what was made before
+    an error is kept. Offline counts (`passed`, `refused`) are those of the first.
+    """
+    first, last = results[0], results[-1]
+    funnel: Counter[str] = Counter()
+    for result in results:
+        funnel.update(result.funnel)
+    return first._replace(
+        outcome=first.outcome if last.error is None else last.outcome,
+        variants=[task for result in results for task in result.variants],
+        funnel=funnel,
+        failures=[failure for result in results for failure in result.failures],
+        seconds=sum(result.seconds for result in results),
+        spent=Spent(*map(sum, zip(*(result.spent for result in results), strict=True))),
+        error=last.error,
+    )
 
 
 def error_text(error: Exception) -> ErrorText:

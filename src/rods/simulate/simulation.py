@@ -95,9 +95,11 @@ class Simulation:
         index = loop.epoch.number
         producer = Producer(self.store, self.synthesis, self.config, _fail)
         missing = loop.curriculum.room() - loop.queue.counts(index)[1]
-        for job in loop.queue.open_jobs(index):
+        jobs = loop.queue.open_jobs(index)
+        for place, job in enumerate(jobs):
             if missing > 0 and job.epoch <= index - self.latency:
-                missing -= producer.do(job, loop.step)
+                most = producer.share(missing, len(jobs) - place)
+                missing -= producer.do(job, loop.step, most)
 
     def _point(self) -> Point:
         pool, tally = self.loop.curriculum.pool, self.tally

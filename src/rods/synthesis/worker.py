@@ -12,11 +12,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from rods.config import Config
 from rods.errors import UserError, log_notice
-from rods.job_result import ErrorText
+from rods.job_result import ErrorText, JobResult, joined
 from rods.stages import Stage
 from rods.store.schema import Job
 from rods.store.store import Store
@@ -48,6 +49,7 @@ class Producer:
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
         self.random_seed, self.notice = config.seed, notice
+        self.each = ceil(config.synthesis.surplus)  # variants of a parent task, at most
         self.tasks_per_step = config.rollout.tasks_per_step
         self.errors = ErrorCounter(config.synthesis.errors)
         self.queue.patience = config.synthesis.patience
@@ -60,30 +62,49 @@ class Producer:
     def fill(self, target: int, epoch: int, step: int) -> None:
         """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
         missing = target - self.queue.counts(epoch)[1]
-        for job in self.queue.open_jobs(epoch) if missing > 0 else ():
+        jobs = self.queue.open_jobs(epoch) if missing > 0 else []
+        for place, job in enumerate(jobs):
             if missing <= 0 or self.errors.gave_up:
                 break
-            missing -= self.do(job, step)
+            missing -= self.do(job, step, self.share(missing, len(jobs) - place))
 
-    def do(self, job: Job, step: int) -> int:
+    def share(self, missing: int, jobs: int) -> int:
+        """Variants that one of some open jobs should make, so that all parent tasks have some."""
+        return max(1, min(self.each, ceil(missing / max(1, jobs))))
+
+    def do(self, job: Job, step: int, most: int = 1) -> int:
         """Do one job, see `do_job`; returns how many candidates it made.
 
         Args:
             step: the one that the candidates belong to.
+            most: variants that are made; the first failure ends the job.
 
         Raises:
             UserError: the store cannot be written.
         """
         self.queue.take(job)
-        rng = random.Random(f"{self.random_seed} {job.step} {job.task_id}")
+        made = [self._made(job, 0)]
+        while len(made) < most and made[-1].variants:
+            made.append(self._made(job, len(made)))
+        result = joined(made)
+        self.queue.finish(job, result, step)
+        self._count(result.error)
+        return len(result.variants)
+
+    def _made(self, job: Job, number: int) -> JobResult:
+        """A variant of the job's parent task, which is learned, so that the next one is another.
+
+        Args:
+            number: of the variant in the job.
+        """
+        further = f" {number}" if number else ""
+        rng = random.Random(f"{self.random_seed} {job.step} {job.task_id}{further}")
         result = do_job(self.synthesis, map(self.queue.parent, [job]), rng, job.epoch + 1)
         if result.variants and self.store.has_task(result.variants[0].id):
             result = result._replace(outcome=KNOWN, variants=[])
-        self.queue.finish(job, result, step)
         for task in result.variants:
             self.synthesis.learn(task)
-        self._count(result.error)
-        return len(result.variants)
+        return result
 
     def fresh(self, stage: Stage, epoch: int, seeds: int) -> Iterator[Task]:
         """The tasks of an epoch of the arm `fresh`: as many as there are seeds, in whole steps.
@@ -185,7 +206,8 @@ class SynthesisWorker:
                     break
                 time.sleep(self.pause)
                 continue
-            made = producer.do(job, self.store.last_step())
+            most = producer.share(count.bound - waiting, jobs)
+            made = producer.do(job, self.store.last_step(), most)
             count = count._replace(
                 jobs=count.jobs + 1,
                 candidates=count.candidates + made,
