@@ -524,9 +524,9 @@ def test_each_shipped_arm_is_a_configuration_and_is_documented() -> None:
     page = (Path(__file__).parents[1] / "docs" / "compare.md").read_text("utf-8")
     assert re.findall(r"^\| `([a-z0-9-]+)` \| ", page, re.MULTILINE) == list(shipped())
     for name, setup in shipped().items():
-        config = load_config("micro", setup.set, arm=setup.arm)
+        config = load_config("comparison", setup.set, arm=setup.arm)
         assert config.arm == setup.arm, name
-        assert config != load_config("micro", arm="rods") or name in ("rods", "rods-variance")
+        assert (config == load_config("comparison", arm="rods")) == (name == "rods"), name
 
 
 def test_the_test_side_is_read_once(runs: Runs, tmp_path: Path) -> None:
