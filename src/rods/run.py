@@ -67,7 +67,7 @@ def train(
     check_endpoint(config)
     fresh = not os.path.exists(folder)  # unlike Path.exists, raises no error for an impossible name
     opened: list[Store] = []
-    ranks.decide(lambda: opened.append(_open(config, folder)))
+    ranks.decide(lambda: opened.append(open_store(config, folder)))
     store = opened[0] if opened else None
     lead = Lead(config, folder, store, watch) if store else None
     try:
@@ -89,7 +89,7 @@ def train(
             store.close()
 
 
-def _open(config: Config, folder: Path) -> Store:
+def open_store(config: Config, folder: Path) -> Store:
     """The store of this run.
 
     Raises:

@@ -145,7 +145,7 @@ def load_policy(
     check_positions(model.config, config)
     # TRL loads the reference of the KL term by this name; a checkpoint would be another one.
     model.config._name_or_path = folder_of(settings.model)
-    identity = _identity(renderer, tokenizer, "" if whole else weights_digest(model))
+    identity = identity_of(renderer, tokenizer, "" if whole else weights_digest(model))
     if settings.lora is not None:
         torch.manual_seed(config.seed)
         model = add_adapters(model, settings.lora, label)
@@ -172,7 +172,7 @@ def load_policy(
     )
 
 
-def _identity(renderer: ChatRenderer, tokenizer: Any, weights: str) -> str:
+def identity_of(renderer: ChatRenderer, tokenizer: Any, weights: str) -> str:
     """Identifies what writes for the model, and its frozen weights."""
     known = [renderer.facts, tokenizer.backend_tokenizer.to_str(), weights]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

@@ -1,0 +1,177 @@
+"""Starts a run on verl: checks the installation and the cluster, then runs verl's trainer on Ray."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rods.config import Config
+from rods.errors import UserError, shown
+from rods.extras import BENCHMARK, installed, require
+from rods.policies.model import settings_of
+from rods.trainers.verl.config import Cluster, verl_config
+
+TRIED = ("0.9.1",)
+"""The versions of verl whose private parts `rods.trainers.verl.engine` was tried with."""
+PACKAGES = ("ray", "verl", "transfer_queue", "trl")
+REASON = 300  # characters of an error that are shown
+
+
+def check_installed() -> None:
+    """Refuse an environment without verl, or with a version that was not tried.
+
+    Raises:
+        UserError: naming the package.
+    """
+    for name in PACKAGES:
+        require(name)
+    version = installed("verl")
+    if version not in TRIED:
+        tried = ", ".join(TRIED)
+        raise UserError(f"verl {version} was not tried; install verl {tried} (make cluster)")
+
+
+def train(config: Config, folder: Path, cluster: Cluster) -> None:
+    """Run the closed loop in `folder` on verl, or resume it. The summary is in the folder then.
+
+    Raises:
+        UserError: verl or Ray is missing or of another version, the cluster has too few GPUs, the
+            folder is in use or holds another run, a server or an actor died, or something else
+            that a person can mend.
+    """
+    check_installed()
+    if config.environment.name == "bfcl":
+        require(*BENCHMARK)
+    from rods.policies.causal_model import folder_of
+
+    made = verl_config(config, folder, cluster, folder_of(settings_of(config).model))
+    made.rods.host = socket.gethostname()
+    with _readable_errors(folder):
+        _run(made, cluster)
+
+
+def _run(made: Any, cluster: Cluster) -> None:
+    import ray
+    from verl.trainer.main_ppo import run_ppo
+
+    began = not ray.is_initialized()
+    if began:
+        _connect(made, cluster)
+    try:
+        check_gpus(made.trainer.n_gpus_per_node * made.trainer.nnodes)
+        run_ppo(made, _runner())
+    finally:
+        if began:
+            ray.shutdown()
+
+
+def _connect(made: Any, cluster: Cluster) -> None:
+    """Start Ray on this machine, or join a cluster."""
+    import ray
+    from omegaconf import OmegaConf
+    from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
+
+    given = OmegaConf.to_container(made.ray_kwargs.ray_init, resolve=True)
+    asked = {name: value for name, value in given.items() if value is not None}
+    own = {k: v for k, v in (asked.pop("runtime_env", None) or {}).items() if v is not None}
+    runtime: dict[str, Any] = get_ppo_ray_runtime_env(made)
+    variables = {"TRANSFER_QUEUE_ENABLE": "1", **own.pop("env_vars", {})}
+    runtime |= {**own, "env_vars": {**runtime.get("env_vars", {}), **variables}}
+    if cluster.address:
+        asked = {"address": cluster.address}
+    else:  # Ray would write a token into the home folder
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        asked = {"include_dashboard": False, **asked}
+    try:
+        ray.init(**asked, runtime_env=runtime)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        where = cluster.address or "on this machine"
+        raise UserError(f"Ray {where}: {shown(str(error), REASON)}") from None
+
+
+def check_gpus(wanted: int) -> None:
+    """Refuse a cluster with fewer GPUs than the run trains on; verl would wait for them.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    import ray
+
+    there = int(ray.cluster_resources().get("GPU", 0))
+    if there < wanted:
+        nodes = len(ray.nodes())
+        raise UserError(
+            f"hardware.gpus: the run trains on {wanted} GPUs, and Ray has {there} on {nodes} nodes"
+        )
+
+
+def _runner() -> Any:
+    """verl's task runner with our trainer, on this node: the store is a file of it."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    from verl.trainer.main_ppo import TaskRunnerV1
+
+    here = ray.get_runtime_context().get_node_id()
+    runner = ray.remote(runner_class(TaskRunnerV1.__ray_metadata__.modified_class))
+    return runner.options(scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False))
+
+
+def runner_class(base: Any) -> Any:
+    """A task runner that knows our trainer and runs only on the node of the store."""
+
+    class RodsRunner(base):  # type: ignore[misc]
+        def run(self, config: Any) -> None:
+            import rods.trainers.verl.engine  # noqa: F401  # registers the trainer
+
+            check_host(config.rods.host)
+            super().run(config)
+
+    return RodsRunner
+
+
+def check_host(host: str) -> None:
+    """Refuse a driver on another machine than the one that started the run.
+
+    Raises:
+        UserError: naming both.
+    """
+    here = socket.gethostname()
+    if here != host:
+        message = f"the driver runs on {here}, and the run folder is on {host}"
+        raise UserError(f"{message}; start the run on the machine where its folder is")
+
+
+@contextmanager
+def _readable_errors(folder: Path) -> Iterator[None]:
+    """One line for what can be mended or resumed.
+
+    Raises:
+        UserError: instead of an error of Ray, of the driver, or of an actor.
+    """
+    import ray
+
+    try:
+        yield
+    except UserError as error:  # Ray adds the traceback of the other process to its text
+        cause = getattr(error, "cause", error)
+        raise UserError(str(cause)) from None
+    except ray.exceptions.RayTaskError as error:
+        cause = _root(error)
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from None
+        raise
+    except ray.exceptions.RayActorError as error:
+        why = shown(str(error), REASON)
+        message = f"a process of the run has died ({why}); the same command resumes the run"
+        raise UserError(f"{folder}: {message}") from None
+
+
+def _root(error: Any) -> Any:
+    """The exception that an actor raised, through the actors that passed it on."""
+    while getattr(error, "cause", None) is not None:
+        error = error.cause
+    return error
