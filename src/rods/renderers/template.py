@@ -8,6 +8,7 @@ the conversation, and no id of the conversation is computed again.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -21,6 +22,8 @@ from rods.task import Call
 
 Chat = Sequence[Mapping[str, Any]]
 SHIPPED = Path(__file__).parent / "templates"
+COPY = Path(sys.prefix) / "share" / "trl" / "trl"
+"""TRL's files where they cannot be imported: verl fails if it finds TRL."""
 OTHER_STOPS = ("<|eom_id|>", "<|endoftext|>", "<|end_of_text|>")
 """Other tokens with which models end an answer."""
 CALL = Call(name="dummy_tool", arguments={"text": "dummy"})
@@ -40,9 +43,18 @@ def known_templates() -> dict[str, str]:
     Raises:
         UserError: TRL is not installed.
     """
-    folders = (package_folder("trl") / "chat_templates", SHIPPED)
+    folders = (_trl() / "chat_templates", SHIPPED)
     files = [file for folder in folders for file in folder.glob("*.jinja")]
     return {file.stem: file.read_text(encoding="utf-8") for file in files}
+
+
+def _trl() -> Path:
+    """The folder of TRL's package, or of its copy for an environment in which it is not installed.
+
+    Raises:
+        UserError: there is neither.
+    """
+    return COPY if COPY.exists() else package_folder("trl")
 
 
 class ChatTemplate:

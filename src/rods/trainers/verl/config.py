@@ -21,7 +21,6 @@ from rods.trainers.checkpoints import FOLDER
 from rods.trainers.verl.row import AGENT, NOTHING, TRAIN
 
 LOSSES = {"grpo": "seq-mean-token-mean", "dapo": "token-mean", "dr_grpo": "seq-mean-token-sum-norm"}
-TRACKERS = {"wandb": "wandb", "tensorboard": "tensorboard", "mlflow": "mlflow"}
 SEEDS = {"vllm": "seed", "sglang": "sampling_seed"}
 """What the servers call the random seed of a request."""
 PROMPT_SHARE = 4  # a quarter of the token budget, as in EnvTuning: 8192 of 32768 tokens
@@ -100,7 +99,7 @@ def _trainer(config: Config, folder: Path, gpus: int, nodes: int) -> dict[str, A
         critic_warmup=0,
         project_name="rods",
         experiment_name=config.run_name or folder.absolute().name,
-        logger=["console", *map(_tracker, config.report_to)],
+        logger=["console", *config.report_to],
         use_v1=True,
     ) | {"trainer.v1.trainer_mode": AGENT}
 
@@ -166,7 +165,10 @@ def _rollout(config: Config, model: ModelSettings, cluster: Cluster) -> dict[str
         calculate_log_probs=True,
         log_prob_micro_batch_size_per_gpu=config.optimizer.microbatch,
     ) | _under(
-        "actor_rollout_ref.rollout.agent", num_workers=cluster.workers, default_agent_loop=AGENT
+        "actor_rollout_ref.rollout.agent",
+        num_workers=cluster.workers,
+        default_agent_loop=AGENT,
+        agent_loop_config_path=str(Path(__file__).with_name("agent.yaml")),
     )
 
 
@@ -189,12 +191,6 @@ def _model_of(config: Config) -> ModelSettings:
     return settings_of(config)
 
 
-def _tracker(name: str) -> str:
-    if name not in TRACKERS:
-        raise UserError(f"report_to: verl has no tracker {name}; it has {', '.join(TRACKERS)}")
-    return TRACKERS[name]
-
-
 def _under(path: str, **values: Any) -> dict[str, Any]:
     return {f"{path}.{name}": value for name, value in values.items()}
 
@@ -206,7 +202,8 @@ def verl_config(config: Config, folder: Path, cluster: Cluster, place: str) -> A
         place: folder or name of the model.
 
     Raises:
-        UserError: see `settings`; this version of verl has no such setting; an override is unusable.
+        UserError: see `settings`; this version of verl has no such setting; an override cannot be
+            used.
     """
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf, open_dict
@@ -221,6 +218,7 @@ def verl_config(config: Config, folder: Path, cluster: Cluster, place: str) -> A
             {
                 "config": config.model_dump_json(),
                 "folder": str(folder.absolute()),
+                "host": "",  # of the store; set where the run is started
                 "seed": config.seed,
                 "seeds": SEEDS.get(cluster.rollout, "seed") if cluster.seeded else None,
             }

@@ -20,7 +20,7 @@ from rods.lead import Lead, Watch
 from rods.policies.causal_model import identity_of
 from rods.policies.model_tasks import ModelTasks
 from rods.policies.registry import kind_of
-from rods.policies.tasks import with_spare, with_structure
+from rods.policies.tasks import TaskSides, with_spare, with_structure
 from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, group_of
 from rods.run import open_store
@@ -88,18 +88,18 @@ class Driver:
     def _begin(self, policy: Callable[[int, int], Policy]) -> None:
         config, watch = self.config, self.watch
         self.lead = Lead(config, self.folder, self.store, watch)
-        tasks = kind_of(config.policy.name).tasks(config, watch.working)
-        if not isinstance(tasks, ModelTasks):
-            raise UserError(f"policy.name: {config.policy.name}: verl trains the policy model only")
+        tasks: TaskSides = kind_of(config.policy.name).tasks(config, watch.working)
+        assert isinstance(tasks, ModelTasks)  # the configuration for verl refuses other kinds
+        identity = identity_of(tasks.renderer, tasks.tokenizer, "")
         if config.evaluation.spare:
-            tasks = with_spare(config, tasks)  # type: ignore[assignment]  # keeps the class
+            tasks = with_spare(config, tasks)
         if config.evaluation.structure:
-            tasks = with_structure(config, tasks)  # type: ignore[assignment]
+            tasks = with_structure(config, tasks)
         self.lead.check(tasks)
         drop_torn_checkpoints(self.folder, VERL)
         self.checkpoint = latest_checkpoint(self.folder, VERL)
         self.step = checkpoint_step(self.checkpoint)
-        self.lead.begin(tasks, self.step, identity_of(tasks.renderer, tasks.tokenizer, ""))
+        self.lead.begin(tasks, self.step, identity)
         self.loop = self.lead.loop
         self.loop.until = config.steps
         self.player = Player(config)

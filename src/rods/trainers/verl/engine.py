@@ -106,7 +106,8 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
         data = tq.kv_batch_get(
             keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"]
         )
-        results = [Result.read(extra[KEY]) for extra in data["extra_fields"].tolist()]
+        extras = [getattr(extra, "data", extra) for extra in data["extra_fields"]]
+        results = [Result.read(extra[KEY]) for extra in extras]
         found = self.driver.observe(results)
         places = dict(zip(batch.keys, results, strict=True))
         lost = [key for key, r in places.items() if (r.place, r.session) in found.lost]
@@ -125,9 +126,7 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
         keys = [key for key in batch.keys if key in self._quiet]
         if keys:
             names = ["advantages", "returns"]
-            data = tq.kv_batch_get(
-                keys=keys, partition_id=batch.partition_id, select_fields=names
-            )
+            data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=names)
             zero = {name: torch.zeros_like(data[name]) for name in names}
             tq.kv_batch_put(
                 keys=keys,

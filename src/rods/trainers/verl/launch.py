@@ -1,4 +1,4 @@
-"""Starts a run on verl: checks the installation and the cluster, then runs verl's trainer on Ray."""
+"""Starts a run on verl: checks the installation and the cluster, then runs its trainer on Ray."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from rods.config import Config
 from rods.errors import UserError, shown
 from rods.extras import BENCHMARK, installed, require
 from rods.policies.model import settings_of
+from rods.renderers.template import COPY
 from rods.trainers.verl.config import Cluster, verl_config
 
 TRIED = ("0.9.1",)
 """The versions of verl whose private parts `rods.trainers.verl.engine` was tried with."""
-PACKAGES = ("ray", "verl", "transfer_queue", "trl")
+PACKAGES = ("ray", "verl", "transfer_queue")
 REASON = 300  # characters of an error that are shown
 
 
@@ -29,6 +31,10 @@ def check_installed() -> None:
     """
     for name in PACKAGES:
         require(name)
+    if find_spec("trl") is not None:
+        copy = f"pip install --no-deps --target {COPY.parent} trl==1.16.0"
+        why = "verl imports TRL if it finds it, and fails; only TRL's chat templates are needed"
+        raise UserError(f"{why}: pip uninstall trl; {copy}")
     version = installed("verl")
     if version not in TRIED:
         tried = ", ".join(TRIED)
@@ -46,7 +52,7 @@ def train(config: Config, folder: Path, cluster: Cluster) -> None:
     check_installed()
     if config.environment.name == "bfcl":
         require(*BENCHMARK)
-    from rods.policies.causal_model import folder_of
+    from rods.policies.gguf import folder_of
 
     made = verl_config(config, folder, cluster, folder_of(settings_of(config).model))
     made.rods.host = socket.gethostname()

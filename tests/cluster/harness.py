@@ -1,0 +1,107 @@
+"""What lets verl's real trainer run on a machine without GPUs. Part of the tests only.
+
+verl imports this module in each of its processes (`VERL_USE_EXTERNAL_MODULES`). It adds a platform
+whose device is the CPU, and a rollout server that has the weights of the trainer but writes what a
+script says. The log-probabilities are those of the weights, so that training is real.
+"""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from verl.plugin.platform import PlatformBase, PlatformRegistry
+
+NAME = "scripted"
+
+
+class NoDevice(SimpleNamespace):
+    """Stands for `torch.cuda`: every function of it does nothing and returns 0."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name == "mem_get_info":
+            return lambda *_: (1, 1)
+        if name == "get_device_name":
+            return lambda *_: "CPU"
+        return lambda *_, **__: 0
+
+
+@PlatformRegistry.register(platform="pretended")
+class PretendedPlatform(PlatformBase):
+    """The CPU, which Ray counts as GPUs."""
+
+    device_name = "cpu"
+    vendor_name = "nvidia"
+    device_module: Any = NoDevice()
+
+    def is_available(self) -> bool:
+        return True
+
+    def current_device(self) -> Any:
+        return torch.device("cpu")
+
+    def device_count(self) -> int:
+        return 1
+
+    def communication_backend_name(self) -> str:
+        return "gloo"
+
+    def visible_devices_envvar(self) -> str:
+        return "CUDA_VISIBLE_DEVICES"
+
+    def ray_resource_name(self) -> str:
+        return "GPU"
+
+    def ray_noset_envvars(self) -> list[str]:
+        return ["RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"]
+
+    def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
+        return None, None
+
+    def is_ipc_supported(self) -> bool:
+        return False
+
+    def set_device(self, *_: Any) -> None: ...
+    def synchronize(self, *_: Any) -> None: ...
+    def manual_seed(self, *_: Any) -> None: ...
+    def manual_seed_all(self, *_: Any) -> None: ...
+    def set_allocator_settings(self, *_: Any) -> None: ...
+    def empty_cache(self) -> None: ...
+    def nvtx_range(self, msg: str) -> Any: ...
+    def profiler_start(self) -> None: ...
+    def profiler_stop(self) -> None: ...
+    def cudart(self) -> None: ...
+
+
+def by_gloo(init: Any) -> Any:
+    """torch refuses "cpu:gloo,cpu:gloo", which verl's names for the CPU add up to."""
+
+    def init_process_group(backend: Any = None, *more: Any, **named: Any) -> Any:
+        return init("gloo", *more, **named)
+
+    return init_process_group
+
+
+if os.environ.get("VERL_PLATFORM") == "pretended":
+    torch.distributed.init_process_group = by_gloo(torch.distributed.init_process_group)
+
+
+def _register() -> None:
+    """Modules of verl that need all of verl are imported when they are first asked for."""
+    from verl.workers.rollout import base, replica
+
+    base._ROLLOUT_REGISTRY[(NAME, "async")] = "replica.ScriptedAdapter"
+
+    def load() -> Any:
+        from replica import ScriptedReplica
+
+        return ScriptedReplica
+
+    replica.RolloutReplicaRegistry.register(NAME, load)
+
+
+_register()
