@@ -12,7 +12,7 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.renderers.template import known_templates
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-VOCABULARY, POSITIONS = 3000, 16_384
+VOCABULARY, POSITIONS = 12_000, 16_384
 
 
 def save_model(folder: Path) -> None:

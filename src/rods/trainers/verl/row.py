@@ -20,8 +20,8 @@ from rods.task import Task
 AGENT = "rods"
 """The name under which verl finds our agent loop, and our trainer."""
 TRAIN, NOTHING = "rods://train", "rods://nothing"
-"""Names of the training data, and of the validation data, which is empty: RODS measures its held-out
-tasks itself."""
+"""Names of the training data, and of the validation data. The latter is empty: RODS measures its
+held-out tasks itself."""
 KEY = "rods"
 """The entry of verl's extra fields that holds the result."""
 MOST_TEXT = 40_000  # characters of a conversation that travel

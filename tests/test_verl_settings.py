@@ -1,0 +1,64 @@
+"""What verl is asked for, without verl."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rods.errors import UserError
+from rods.presets import load_config
+from rods.trainers.verl.config import Cluster, settings
+
+FOLDER = Path("/runs/one")
+
+
+def asked(*changes: str, preset: str = "qwen3-4b", **cluster: Any) -> dict[str, Any]:
+    return settings(load_config(preset, changes), FOLDER, Cluster(**cluster))
+
+
+def test_the_paper_s_values_reach_verl() -> None:
+    found = asked()
+    assert found["algorithm.adv_estimator"] == "grpo"
+    assert found["actor_rollout_ref.rollout.n"] == 16
+    assert found["data.train_batch_size"] == found["actor_rollout_ref.actor.ppo_mini_batch_size"]
+    assert found["actor_rollout_ref.actor.clip_ratio_high"] == 0.28
+    assert found["actor_rollout_ref.actor.loss_agg_mode"] == "seq-mean-token-mean"
+    assert (found["data.max_prompt_length"], found["data.max_response_length"]) == (8192, 24576)
+    assert found["actor_rollout_ref.actor.use_kl_loss"] is True
+    assert found["trainer.default_local_dir"] == "/runs/one/checkpoints"
+    assert found["data.shuffle"] is False and found["data.dataloader_num_workers"] == 0
+
+
+def test_gpus_are_divided_among_nodes() -> None:
+    found = asked(nodes=2)
+    assert (found["trainer.nnodes"], found["trainer.n_gpus_per_node"]) == (2, 4)
+
+
+def test_adapters_reach_verl() -> None:
+    found = asked("policy.lora={rank: 8, alpha: 16}")
+    assert found["actor_rollout_ref.model.lora_rank"] == 8
+    assert found["actor_rollout_ref.model.target_modules"] == "all-linear"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cluster", "message"),
+    [
+        (["optimizer.schedule=linear"], {}, "optimizer.schedule"),
+        (["policy.revision=abc"], {}, "policy.revision"),
+        (["policy.lora={dropout: 0.1}"], {}, "policy.lora.dropout"),
+        ([], {"nodes": 3}, "hardware.gpus"),
+        ([], {"rollout": "other"}, "--rollout other"),
+    ],
+)
+def test_what_verl_does_not_have_is_refused(
+    changes: list[str], cluster: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        asked(*changes, **cluster)
+
+
+def test_another_kind_of_policy_is_refused() -> None:
+    with pytest.raises(UserError, match=r"policy\.name"):
+        asked(preset="tiny")
