@@ -51,6 +51,10 @@ class Script:
             text = actions(request, task)[said]
         return [*self._tokenizer.encode(text, add_special_tokens=False), self._end]
 
+    def give(self, step: int, place: int, task: Task) -> None:
+        """The task at this place of a step, if the store has gone on since."""
+        self._tasks[step, place] = task
+
     @property
     def _end(self) -> int:
         return int(self._tokenizer.eos_token_id)

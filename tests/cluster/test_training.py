@@ -6,17 +6,23 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 import pytest
-from script import right
+from drive import settings
+from script import Script
 
-from rods.group import Group
+from rods.config import Config
+from rods.policies.causal_model import load_writer
+from rods.policies.model import settings_of
+from rods.rollout.policy import Generation, Sampling
+from rods.rollout.synchronous import run_coroutine
 from rods.store.store import Store
-from rods.task import Task
+from rods.trainers.verl.player import Player
+from rods.trainers.verl.row import Order
 
 pytestmark = pytest.mark.cluster
 HERE = Path(__file__).parent
@@ -40,6 +46,9 @@ def drive(folder: Path, steps: int) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import os
+    if os.environ.get("DONE"):
+        return Path(os.environ["DONE"])
     folder = tmp_path_factory.mktemp("cluster") / "run"
     done = drive(folder, STEPS)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
@@ -62,23 +71,31 @@ def test_every_group_of_every_epoch_is_seen_once(run: Path) -> None:
         assert Counter(seen[epoch]) == Counter(ids[:most]) or epoch == max(epochs)
 
 
-def test_the_rewards_are_those_of_the_script(run: Path) -> None:
-    """So the calls were made, the turns were judged, and the floats came through unchanged."""
+class Said:
+    """The script as a policy in this process."""
+
+    def __init__(self, script: Script, name: str) -> None:
+        self.script, self.name = script, name
+
+    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
+        made = self.script.action(self.name, list(ids))[: sampling.max_tokens]
+        return Generation(made, [0.0] * len(made))
+
+
+@pytest.mark.parametrize("step", [1, STEPS])
+def test_the_rewards_are_those_of_the_same_episodes_in_one_process(run: Path, step: int) -> None:
     with stored(run) as store:
-        groups, tasks = store.groups(), store.tasks([g.task_id for g in store.groups()])
+        groups = [group for group in store.groups() if group.step == step]
+        tasks = store.tasks([group.task_id for group in groups])
+    config = Config.model_validate(settings(run.parent / "model", STEPS))
+    player = Player(config)
+    script = Script(load_writer(settings_of(config))[0], run)
     for place, group in enumerate(groups):
-        assert list(group.rewards) == expected(group, tasks[group.task_id], place % 4)
-
-
-def expected(group: Group, task: Task, place: int) -> list[float]:
-    """The progress of the script's rollouts, each of whose turns is judged alone."""
-    found = []
-    for session in range(4):
-        name = f"{SEED}-{group.step}-{place}-{session}-0"
-        turns = enumerate(task.turns)
-        passed = [not t.ground_truth or right(name, task.id, n) for n, t in turns]
-        found.append(fmean(passed))
-    return found
+        order = Order(tasks[group.task_id], place, step, "progress", False)
+        script.give(step, place, order.task)
+        named = [Said(script, f"{SEED}-{step}-{place}-{k}-0") for k in range(4)]
+        played = [run_coroutine(partial(player.play, order, policy)) for policy in named]
+        assert [rollout.progress for rollout in played] == list(group.rewards)
 
 
 def test_the_boundary_chooses_parents_and_variants_are_played(run: Path) -> None:

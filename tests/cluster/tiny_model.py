@@ -12,7 +12,7 @@ from rods.envs.bfcl_data import benchmark_tasks, tool_specs
 from rods.renderers.template import known_templates
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-VOCABULARY, POSITIONS = 12_000, 16_384
+VOCABULARY, POSITIONS = 3000, 16_384
 
 
 def save_model(folder: Path) -> None:
@@ -36,8 +36,8 @@ def save_model(folder: Path) -> None:
     ).save_pretrained(folder)
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=len(tokenizer.get_vocab()), hidden_size=32, intermediate_size=64,
-        num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        vocab_size=len(tokenizer.get_vocab()), hidden_size=16, intermediate_size=32,
+        num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1,
         max_position_embeddings=POSITIONS, eos_token_id=tokenizer.token_to_id("<|im_end|>"),
         pad_token_id=tokenizer.token_to_id("<|endoftext|>"), tie_word_embeddings=False,
     )  # fmt: skip

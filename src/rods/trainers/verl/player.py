@@ -20,7 +20,7 @@ from rods.errors import UserError
 from rods.policies.causal_model import load_writer
 from rods.policies.model import settings_of
 from rods.rollout.episode import EpisodeLimits
-from rods.rollout.policy import Generation, Sampling
+from rods.rollout.policy import Generation, Policy, Sampling
 from rods.rollout.rollout import Rollout
 from rods.rollout.runner import Runner
 from rods.trainers.verl.row import Order
@@ -102,7 +102,7 @@ class Player:
         )
         self._hinter = Hinter()
 
-    async def play(self, order: Order, policy: ServerPolicy) -> Rollout:
+    async def play(self, order: Order, policy: Policy) -> Rollout:
         """One episode.
 
         All episodes that are played at the same time are of one step, and so of one stage.
