@@ -8,7 +8,7 @@ SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-slow lint types unit clean
+.PHONY: install demo test test-slow cluster lint types unit clean
 
 install: $(VENV)/.installed
 
@@ -52,5 +52,20 @@ unit: install
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 
+# verl pins other versions of the libraries, so it has an environment of its own. TRL is not installed
+# there, because verl fails if it finds TRL; its chat templates are read from a copy.
+CLUSTER := .venv-verl
+$(CLUSTER)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet --upgrade pip
+	$(CLUSTER)/bin/python -m pip install --quiet "torch==2.13.*"
+	$(CLUSTER)/bin/python -m pip install --quiet -e ".[verl]" "pytest>=9.0"
+	$(CLUSTER)/bin/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23
+	$(CLUSTER)/bin/python -m pip install --quiet --no-deps --target $(CLUSTER)/share/trl trl==1.16.0
+	touch $@
+
+cluster: $(CLUSTER)/.installed
+	$(CLUSTER)/bin/python -m pytest -m cluster --confcutdir=tests/cluster tests/cluster
+
 clean:
-	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLUSTER) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Server:
         self, prompt_ids: Any, sampling_params: dict[str, Any], request_id: str, **_: Any
     ) -> TokenOutput:
         prompt = [int(i) for i in prompt_ids]
+        self._fail(int(request_id.split("-")[1]))
         ids = self.script.action(request_id, prompt)[: sampling_params["max_tokens"]]
         with torch.no_grad():
             hidden = self.model.model(torch.tensor([prompt + ids])).last_hidden_state
@@ -68,6 +70,14 @@ class Server:
             stop_reason="completed",
             extra_fields={"global_steps": self.step},
         )
+
+    def _fail(self, step: int) -> None:
+        """Fail as a test asks for, such as "dies 2": in step 2."""
+        what, _, when = os.environ.get("RODS_CLUSTER_FAULT", "").partition(" ")
+        if when and step == int(when):
+            if what == "dies":
+                os._exit(1)
+            raise RuntimeError("the script is torn")
 
     async def wake_up(self, **_: Any) -> None: ...
     async def sleep(self) -> None: ...
@@ -82,8 +92,6 @@ class ScriptedReplica(RolloutReplica):
     """One server for each process that trains."""
 
     async def launch_servers(self) -> None:
-        import os
-
         model = self.model_config["path"]
         actor = Server.options(name=server_name(self.replica_rank))
         server = actor.remote(model, os.environ["RODS_CLUSTER_RUN"])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+from cluster_runs import STEPS, stored
 from drive import settings
 from script import Script
 
@@ -20,39 +18,11 @@ from rods.policies.causal_model import load_writer
 from rods.policies.model import settings_of
 from rods.rollout.policy import Generation, Sampling
 from rods.rollout.synchronous import run_coroutine
-from rods.store.store import Store
 from rods.trainers.verl.player import Player
 from rods.trainers.verl.row import Order
 
 pytestmark = pytest.mark.cluster
-HERE = Path(__file__).parent
-STEPS, SEED = 8, 0
-MINUTES = 10
-
-
-@contextmanager
-def stored(folder: Path) -> Iterator[Store]:
-    store = Store(folder, role="reader")
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def drive(folder: Path, steps: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(HERE / "drive.py"), str(folder), str(steps)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=MINUTES * 60)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import os
-    if os.environ.get("DONE"):
-        return Path(os.environ["DONE"])
-    folder = tmp_path_factory.mktemp("cluster") / "run"
-    done = drive(folder, STEPS)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return folder
+SEED = 0
 
 
 def test_every_group_of_every_epoch_is_seen_once(run: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ray.exceptions import RayActorError
 from verl.experimental.agent_loop.agent_loop import (
     AgentLoopBase,
     AgentLoopMetrics,
@@ -15,9 +16,10 @@ from verl.experimental.agent_loop.agent_loop import (
     register,
 )
 
+from rods.errors import UserError, shown
 from rods.rollout.rollout import Rollout
 from rods.trainers.verl.player import Answer, ServerPolicy, player_of
-from rods.trainers.verl.row import AGENT, KEY, Order, Result
+from rods.trainers.verl.row import AGENT, KEY, MOST_ERROR, Order, Result
 
 FIXED = ("top_p", "top_k", "repetition_penalty")
 
@@ -37,6 +39,9 @@ class RodsAgent(AgentLoopBase):  # type: ignore[misc]  # verl has no types
             fixed = {key: sampling_params[key] for key in FIXED if key in sampling_params}
             policy = ServerPolicy(self._ask, name, fixed, ours.seeds)
             rollout = await player.play(order, policy)
+        except RayActorError as error:
+            died = UserError(f"a rollout server has died ({shown(str(error), MOST_ERROR // 2)})")
+            return _output(None, 0.0, Result.failed(place, session, died))
         except Exception as error:
             return _output(None, 0.0, Result.failed(place, session, error))
         result, reward = Result(place, session, rollout), rollout.reward(order.reward)

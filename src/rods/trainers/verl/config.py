@@ -101,7 +101,11 @@ def _trainer(config: Config, folder: Path, gpus: int, nodes: int) -> dict[str, A
         experiment_name=config.run_name or folder.absolute().name,
         logger=["console", *config.report_to],
         use_v1=True,
-    ) | {"trainer.v1.trainer_mode": AGENT}
+    ) | {
+        "trainer.v1.trainer_mode": AGENT,
+        "trainer.v1.sampler.custom_sampler.path": "pkg://rods.trainers.verl.engine",
+        "trainer.v1.sampler.custom_sampler.name": "WatchedBuffer",
+    }
 
 
 def _actor(config: Config, model: ModelSettings) -> dict[str, Any]:

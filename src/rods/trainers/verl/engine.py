@@ -10,6 +10,8 @@ Tried with verl 0.9.1. What is private there, and what we rely on:
   when all processes have written; `_load_checkpoint()` sets `global_steps`, and reads the state of
   the data reader from `data.pt` if there is one.
 - `PPOTrainer.trainer_mode` decides whether batches are of one step; any name but "sync" means no.
+- `ReplayBuffer._wait_for_next_poll` is called while verl waits for rollouts, every two seconds. It
+  waits for ever if a process that plays has died, so that is noticed here.
 - `transfer_queue.kv_batch_get` and `kv_batch_put` read and overwrite fields of rows by key.
 
 Imported only where verl is installed, and in the driver only.
@@ -17,25 +19,69 @@ Imported only where verl is installed, and in the driver only.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 import transfer_queue as tq
 from tensordict import TensorDict
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from rods.config import Config
-from rods.errors import UserError
+from rods.errors import UserError, shown
 from rods.trainers.verl.driver import Driver
 from rods.trainers.verl.player import Answer, ServerPolicy
-from rods.trainers.verl.row import AGENT, KEY, Result
+from rods.trainers.verl.row import AGENT, KEY, MOST_ERROR, Result
 from rods.trainers.verl.watch import Lines
 
 LOGS = {"loss": "actor/pg_loss", "grad_norm": "actor/grad_norm"}
 """Our names of values that verl logs."""
 PLAIN = {"top_p": 1.0, "top_k": -1, "repetition_penalty": 1.0}
+
+
+class WatchedBuffer(ReplayBuffer):  # type: ignore[misc]  # verl has no types
+    """verl's own buffer, which is told if a process that plays has died.
+
+    Attributes:
+        check: called every two seconds while rollouts are awaited.
+    """
+
+    check: Callable[[], None] | None = None
+
+    def _wait_for_next_poll(self, *arguments: Any) -> Any:
+        if self.check is not None:
+            self.check()
+        return super()._wait_for_next_poll(*arguments)
+
+
+class Alive:
+    """Whether the processes that play are alive, by a message to each that is still unanswered."""
+
+    def __init__(self, workers: Sequence[Any]) -> None:
+        self._workers = workers
+        self._asked = [worker.__ray_ready__.remote() for worker in workers]
+
+    def check(self) -> None:
+        """Ask again where the last message was answered.
+
+        Raises:
+            UserError: one has died.
+        """
+        answered, _ = ray.wait(self._asked, num_returns=len(self._asked), timeout=0)
+        for place, asked in enumerate(self._asked):
+            if asked not in answered:
+                continue
+            try:
+                ray.get(asked)
+            except ray.exceptions.RayActorError as error:
+                why = shown(str(error), MOST_ERROR)
+                message = f"a process that plays episodes has died ({why})"
+                raise UserError(f"{message}; the same command resumes the run") from None
+            self._asked[place] = self._workers[place].__ray_ready__.remote()
 
 
 @register_trainer(AGENT)
@@ -68,6 +114,7 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
 
     def fit(self, agent_loop_manager: Any) -> None:
         """Train to the last step, then measure and write the summary."""
+        self.replay_buffer.check = Alive(agent_loop_manager.agent_loop_workers).check
         try:
             with self.driver.worker():
                 super().fit(agent_loop_manager)
@@ -109,7 +156,10 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
         extras = [getattr(extra, "data", extra) for extra in data["extra_fields"]]
         results = [Result.read(extra[KEY]) for extra in extras]
         found = self.driver.observe(results)
-        places = dict(zip(batch.keys, results, strict=True))
+        # verl has them in the order in which they ended; sums of floats depend on it.
+        order = sorted(range(len(results)), key=lambda i: (results[i].place, results[i].session))
+        batch.reorder(order)
+        places = dict(zip(batch.keys, (results[i] for i in order), strict=True))
         lost = [key for key, r in places.items() if (r.place, r.session) in found.lost]
         silent = [key for key, r in places.items() if r.place in found.silent]
         self._quiet = dict.fromkeys([*lost, *silent], True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from rods.errors import shown
+from rods.errors import UserError, shown
 from rods.rollout.episode import Ending
 from rods.rollout.messages import Conversation
 from rods.rollout.rollout import Rollout
@@ -105,7 +105,8 @@ class Result(NamedTuple):
     @classmethod
     def failed(cls, place: int, session: int, error: BaseException) -> Result:
         """Of a rollout whose policy, and not whose environment, failed."""
-        why = shown(f"{type(error).__name__}: {error}", MOST_ERROR)
+        named = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        why = shown(f"{named}{error}", MOST_ERROR)
         return cls(place, session, None, why)
 
     def plain(self) -> dict[str, Any]:

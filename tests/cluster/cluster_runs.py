@@ -1,0 +1,81 @@
+"""Starts, kills and reads runs on verl."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rods.store.store import Store
+
+HERE = Path(__file__).parent
+STEPS = 8
+MINUTES = 10
+
+
+@contextmanager
+def stored(folder: Path) -> Iterator[Store]:
+    """The store of a run, to read."""
+    store = Store(folder, role="reader")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def drive(folder: Path, steps: int = STEPS, **more: str) -> subprocess.CompletedProcess[str]:
+    """Train to the last step, and wait."""
+    with started(folder, steps, **more) as process:
+        out, _ = process.communicate(timeout=MINUTES * 60)
+    return subprocess.CompletedProcess(process.args, process.returncode, out)
+
+
+@contextmanager
+def started(folder: Path, steps: int = STEPS, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A run in processes of its own, which are killed at the end.
+
+    Args:
+        more: environment variables.
+    """
+    command = [sys.executable, str(HERE / "drive.py"), str(folder), str(steps)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    variables = {**os.environ, **more}
+    process = subprocess.Popen(command, start_new_session=True, env=variables, **pipes)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def processes(process: subprocess.Popen[str], title: str = "") -> Iterator[int]:
+    """The ids of all processes of a run's session, or of those with this word in their title."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            line = Path("/proc", name, "cmdline").read_text()
+            if os.getsid(int(name)) == process.pid and title in line:
+                yield int(name)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL for all processes of a run's session."""
+    for pid in processes(process):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def kill_in_step(folder: Path, step: int) -> None:
+    """Begin or continue a run, and kill all of its processes while this step is in progress."""
+    file = folder / "metrics.jsonl"
+    with started(folder) as process:
+        end = time.monotonic() + MINUTES * 60
+        while not (file.exists() and len(file.read_text().splitlines()) >= step - 1):
+            assert process.poll() is None, process.communicate()[0][-4000:]
+            assert time.monotonic() < end, "the step was not reached"
+            time.sleep(0.2)
+        time.sleep(1)

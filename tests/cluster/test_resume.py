@@ -1,0 +1,45 @@
+"""A run on verl that was killed and continued ends like one that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cluster_runs import STEPS, drive, kill_in_step, stored
+
+pytestmark = pytest.mark.cluster
+KILLS = (2, 5, 8)
+"""Steps: before the first checkpoint, one step after a checkpoint, and in the last step."""
+
+
+def history(folder: Path) -> dict[str, Any]:
+    with stored(folder) as store:
+        return {
+            "groups": store.groups(),
+            "events": store.events(),
+            "epochs": store.db.read("SELECT * FROM epochs ORDER BY epoch"),
+        }
+
+
+def weights(folder: Path, rank: int) -> dict[str, Any]:
+    name = f"checkpoints/global_step_{STEPS}/actor/model_world_size_2_rank_{rank}.pt"
+    found = torch.load(folder / name, weights_only=False)
+    return {key: getattr(value, "_local_tensor", value) for key, value in found.items()}
+
+
+def test_a_run_that_was_killed_three_times_ends_like_one_that_was_not(
+    run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    for step in KILLS:
+        kill_in_step(folder, step)
+    done = drive(folder)
+    assert done.returncode == 0, done.stdout[-8000:]
+    assert history(folder) == history(run)
+    for rank in (0, 1):
+        there, here = weights(run, rank), weights(folder, rank)
+        assert there.keys() == here.keys()
+        for key, value in there.items():
+            assert torch.equal(value, here[key]), key
