@@ -173,7 +173,7 @@ class Driver:
         due = {(i, k) for i in range(rollout.tasks_per_step) for k in range(rollout.group_size)}
         came = [(result.place, result.session) for result in results]
         if len(came) != len(due) or set(came) != due:
-            message = f"{len(set(came) & due)} of the {len(due)} rollouts came back"
+            message = f"{len(came)} results came back for {len(due)} rollouts"
             raise UserError(f"step {step}: {message}; the same command resumes the run")
 
     def report(self, logs: Mapping[str, float]) -> dict[str, float]:
