@@ -105,8 +105,11 @@ def test_groups_reach_the_loop_once_and_the_update_learns_what_is_silent(opened:
         (lambda found: [*found, found[0]], "9 results came back for 8 rollouts"),
         (
             lambda found: (
-                [Result.failed(0, 0, InterruptedError()), *found[2:]]
-                + [Result.failed(1, 0, RuntimeError("torn"))]
+                [
+                    Result.failed(0, 0, InterruptedError()),
+                    *found[2:],
+                    Result.failed(1, 0, RuntimeError("torn")),
+                ]
             ),
             "2 of 8 rollouts failed: RuntimeError: torn",
         ),

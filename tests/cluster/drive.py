@@ -37,7 +37,7 @@ def settings(model: Path, steps: int) -> dict[str, Any]:
         "pool": {"seeds": 8, "p_max": 8, "beta": 0.5, "burn_in": 0.0, "hard": 0.0},
         "synthesis": {"mode": "inline"},
         "optimizer": {"learning_rate": 1e-3, "microbatch": 2},
-        "evaluation": {"test_samples": 0, "validation_every": 0, "tasks": 0},
+        "evaluation": {"test_samples": 1, "validation_every": 1, "tasks": 2},
         "environment": {"limits": {"workers": 1}},
         "hardware": {"gpus": RANKS},
         "policy": {

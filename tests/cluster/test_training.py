@@ -85,6 +85,15 @@ def test_metrics_and_summary_are_written(run: Path) -> None:
     assert json.loads((run / "summary.json").read_text())["steps"] == STEPS
 
 
+def test_held_out_tasks_are_measured_by_the_servers(run: Path) -> None:
+    with stored(run) as store:
+        found = store.measures.heldout()
+    assert {(row.side, row.step) for row in found} >= {
+        ("test", 0), ("test", STEPS), ("validation", 0), ("validation", 2), ("validation", STEPS),
+    }  # fmt: skip
+    assert all(0 <= row.progress < 1 for row in found)  # the script does not know them
+
+
 def test_only_the_latest_checkpoints_are_kept(run: Path) -> None:
     found = sorted(p.name for p in (run / "checkpoints").glob("global_step_*"))
     assert found == ["global_step_6", "global_step_8"]
