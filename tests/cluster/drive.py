@@ -10,6 +10,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RANKS = 2
 OVERRIDES = (
+    "actor_rollout_ref.rollout.name=scripted",
     "actor_rollout_ref.rollout.full_determinism=true",  # the server gets the episode's name
     "actor_rollout_ref.actor.use_torch_compile=false",
     "actor_rollout_ref.actor.fsdp_config.use_torch_compile=false",
@@ -75,7 +76,7 @@ def main(folder: Path, steps: int) -> None:
     if not model.exists():
         save_model(model)
     config = Config.model_validate(settings(model, steps))
-    cluster = Cluster(rollout="scripted", workers=2, overrides=OVERRIDES)
+    cluster = Cluster(workers=2, overrides=OVERRIDES)
     try:
         train(config, folder, cluster)
     except UserError as error:

@@ -30,7 +30,7 @@ def last_line(text: str) -> str:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("dies 3", "step 3: .* rollouts failed: a rollout server has died"),
+        ("dies 3", "a process of the run has died .*scripted_server"),
         ("raises 3", "step 3: .* rollouts failed: .*the script is torn"),
     ],
 )

@@ -150,7 +150,7 @@ def _actor(config: Config, model: ModelSettings) -> dict[str, Any]:
 
 def _rollout(config: Config, model: ModelSettings, cluster: Cluster) -> dict[str, Any]:
     rollout, vllm = config.rollout, model.vllm
-    if cluster.rollout not in SEEDS and not cluster.overrides:
+    if cluster.rollout not in SEEDS:
         raise UserError(f"--rollout {cluster.rollout}: choose one of {', '.join(SEEDS)}")
     return _under(
         "actor_rollout_ref.rollout",
@@ -224,7 +224,7 @@ def verl_config(config: Config, folder: Path, cluster: Cluster, place: str) -> A
                 "folder": str(folder.absolute()),
                 "host": "",  # of the store; set where the run is started
                 "seed": config.seed,
-                "seeds": SEEDS.get(cluster.rollout, "seed") if cluster.seeded else None,
+                "seeds": SEEDS[cluster.rollout] if cluster.seeded else None,
             }
         )
     return found

@@ -192,15 +192,14 @@ def _readable_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:  # Ray adds the traceback of the other process to its text
-        cause = getattr(error, "cause", error)
-        raise UserError(str(cause)) from None
-    except ray.exceptions.RayTaskError as error:
+        raise UserError(str(_root(error))) from None
+    except ray.exceptions.RayError as error:
         cause = _root(error)
         if isinstance(cause, UserError):
             raise UserError(str(cause)) from None
-        raise
-    except ray.exceptions.RayActorError as error:
-        why = shown(str(error), REASON)
+        if not isinstance(cause, ray.exceptions.RayActorError):
+            raise
+        why = shown(str(cause), REASON)
         message = f"a process of the run has died ({why}); the same command resumes the run"
         raise UserError(f"{folder}: {message}") from None
 
