@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rods.store.store import Store
 
@@ -26,6 +27,16 @@ def stored(folder: Path) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def history(folder: Path) -> dict[str, Any]:
+    """All that a run did with its pool."""
+    with stored(folder) as store:
+        return {
+            "groups": store.groups(),
+            "events": store.events(),
+            "epochs": store.db.read("SELECT * FROM epochs ORDER BY epoch"),
+        }
 
 
 def drive(folder: Path, steps: int = STEPS, **more: str) -> subprocess.CompletedProcess[str]:

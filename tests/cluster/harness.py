@@ -105,3 +105,26 @@ def _register() -> None:
 
 
 _register()
+
+
+def lose(step: int) -> None:
+    """The environment loses the second rollout of the first task of a step."""
+    from rods.rollout.episode import Ending
+    from rods.rollout.policy import Policy
+    from rods.rollout.rollout import Rollout
+    from rods.trainers.verl.player import Player
+    from rods.trainers.verl.row import Order
+
+    play = Player.play
+
+    async def losing(self: Player, order: Order, policy: Policy) -> Rollout:
+        rollout = await play(self, order, policy)
+        if (order.step, order.place) != (step, 0) or not policy._name.endswith("-0-1"):  # type: ignore[attr-defined]
+            return rollout
+        return rollout._replace(ending=Ending.ENVIRONMENT_FAILURE, failure="lost by the test")
+
+    Player.play = losing  # type: ignore[method-assign]
+
+
+if os.environ.get("RODS_CLUSTER_FAULT", "").startswith("loses "):
+    lose(int(os.environ["RODS_CLUSTER_FAULT"].split()[1]))

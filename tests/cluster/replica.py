@@ -77,7 +77,8 @@ class Server:
         if when and name.split("-")[1] == when:
             if what == "dies":
                 os._exit(1)
-            raise RuntimeError("the script is torn")
+            if what == "raises":
+                raise RuntimeError("the script is torn")
 
     async def wake_up(self, **_: Any) -> None: ...
     async def sleep(self) -> None: ...

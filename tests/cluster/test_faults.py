@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -45,6 +46,19 @@ def test_a_failed_server_is_named_and_the_run_can_be_continued(
         assert store.last_step() == 2
     if fault.startswith("dies"):
         assert drive(folder, 3).returncode == 0
+
+
+def test_a_rollout_that_the_environment_lost_leaves_its_group(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = drive(folder, 2, RODS_CLUSTER_FAULT="loses 1")
+    assert done.returncode == 0, done.stdout[-4000:]
+    with stored(folder) as store:
+        groups = store.groups()
+        lines = store.measures.metrics()
+    assert [len(group.rewards) for group in groups] == [3, 4, 4, 4, 4, 4, 4, 4]
+    assert not groups[0].complete
+    assert list(lines[0]["failures"].values()) == ["lost by the test"]
+    assert all(math.isfinite(line["loss"]) for line in lines)
 
 
 def test_a_dead_player_is_named(tmp_path: Path) -> None:

@@ -7,20 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from cluster_runs import STEPS, drive, kill_in_step, stored
+from cluster_runs import STEPS, drive, history, kill_in_step
 
 pytestmark = pytest.mark.cluster
 KILLS = (2, 5, 8)
 """Steps: before the first checkpoint, one step after a checkpoint, and in the last step."""
-
-
-def history(folder: Path) -> dict[str, Any]:
-    with stored(folder) as store:
-        return {
-            "groups": store.groups(),
-            "events": store.events(),
-            "epochs": store.db.read("SELECT * FROM epochs ORDER BY epoch"),
-        }
 
 
 def weights(folder: Path, rank: int) -> dict[str, Any]:

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
 from cluster_runs import STEPS, stored
-from drive import settings
-from script import Script
-
-from rods.config import Config
-from rods.policies.causal_model import load_writer
-from rods.policies.model import settings_of
-from rods.rollout.policy import Generation, Sampling
-from rods.rollout.synchronous import run_coroutine
-from rods.trainers.verl.player import Player
-from rods.trainers.verl.row import Order
 
 pytestmark = pytest.mark.cluster
-SEED = 0
 
 
 def test_every_group_of_every_epoch_is_seen_once(run: Path) -> None:
@@ -39,33 +26,6 @@ def test_every_group_of_every_epoch_is_seen_once(run: Path) -> None:
     for epoch, ids in epochs.items():
         most = len(ids) // 4 * 4
         assert Counter(seen[epoch]) == Counter(ids[:most]) or epoch == max(epochs)
-
-
-class Said:
-    """The script as a policy in this process."""
-
-    def __init__(self, script: Script, name: str) -> None:
-        self.script, self.name = script, name
-
-    async def generate(self, ids: Sequence[int], sampling: Sampling) -> Generation:
-        made = self.script.action(self.name, list(ids))[: sampling.max_tokens]
-        return Generation(made, [0.0] * len(made))
-
-
-@pytest.mark.parametrize("step", [1, STEPS])
-def test_the_rewards_are_those_of_the_same_episodes_in_one_process(run: Path, step: int) -> None:
-    with stored(run) as store:
-        groups = [group for group in store.groups() if group.step == step]
-        tasks = store.tasks([group.task_id for group in groups])
-    config = Config.model_validate(settings(run.parent / "model", STEPS))
-    player = Player(config)
-    script = Script(load_writer(settings_of(config))[0], run)
-    for place, group in enumerate(groups):
-        order = Order(tasks[group.task_id], place, step, "progress", False)
-        script.give(step, place, order.task)
-        named = [Said(script, f"{SEED}-{step}-{place}-{k}-0") for k in range(4)]
-        played = [run_coroutine(partial(player.play, order, policy)) for policy in named]
-        assert [rollout.progress for rollout in played] == list(group.rewards)
 
 
 def test_the_boundary_chooses_parents_and_variants_are_played(run: Path) -> None:
