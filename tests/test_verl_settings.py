@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,25 @@ def test_what_verl_does_not_have_is_refused(
 def test_another_kind_of_policy_is_refused() -> None:
     with pytest.raises(UserError, match=r"policy\.name"):
         asked(preset="tiny")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "slime"], "--engine slime: choose one of trl, verl"),
+        (["--nodes", "2"], "--nodes, --ray, --rollout and --verl need --engine verl"),
+        (["--verl", "a.b=1"], "--nodes, --ray, --rollout and --verl need --engine verl"),
+    ],
+)
+def test_options_of_the_engine(rods, options: list[str], message: str, tmp_path: Path) -> None:
+    done = rods("train", "--run", str(tmp_path / "run"), *options)
+    assert done.code == 2 and message in done.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(find_spec("verl") is not None, reason="verl is installed")
+def test_a_missing_verl_is_named_before_anything_is_written(rods, tmp_path: Path) -> None:
+    done = rods("train", "--run", str(tmp_path / "run"), "--engine", "verl", "--preset", "qwen3-4b")
+    assert done.code == 2
+    assert "ray is not installed: make cluster makes the environment .venv-verl" in done.err
+    assert not (tmp_path / "run").exists()
