@@ -60,6 +60,12 @@ def test_an_error_travels_as_one_line() -> None:
     assert Result.failed(2, 1, UserError("no room")).error == "no room"
 
 
+def test_what_another_process_raised_is_named_and_not_its_traceback() -> None:
+    passed_on = RuntimeError("a long traceback")
+    passed_on.cause = ValueError("torn")  # type: ignore[attr-defined]  # as Ray does
+    assert Result.failed(0, 0, passed_on).error == "ValueError: torn"
+
+
 class Asked:
     """A server that answers what it is told."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Server:
         self, prompt_ids: Any, sampling_params: dict[str, Any], request_id: str, **_: Any
     ) -> TokenOutput:
         prompt = [int(i) for i in prompt_ids]
-        self._fail(request_id)
+        await self._fail(request_id)
         ids = self.script.action(request_id, prompt)[: sampling_params["max_tokens"]]
         with torch.no_grad():
             hidden = self.model.model(torch.tensor([prompt + ids])).last_hidden_state
@@ -71,12 +72,14 @@ class Server:
             extra_fields={"global_steps": self.step},
         )
 
-    def _fail(self, name: str) -> None:
+    async def _fail(self, name: str) -> None:
         """Fail as a test asks for, such as "dies 2": in step 2."""
         what, _, when = os.environ.get("RODS_CLUSTER_FAULT", "").partition(" ")
         if when and name.split("-")[1] == when:
             if what == "dies":
                 os._exit(1)
+            if what == "hangs":
+                await asyncio.sleep(1000)
             if what == "raises":
                 raise RuntimeError("the script is torn")
 

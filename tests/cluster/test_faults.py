@@ -63,8 +63,9 @@ def test_a_rollout_that_the_environment_lost_leaves_its_group(tmp_path: Path) ->
 
 def test_a_dead_player_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with started(folder, 3) as process:
+    with started(folder, 3, RODS_CLUSTER_FAULT="hangs 2") as process:
         _until(lambda: (folder / "metrics.jsonl").exists() and _lines(folder) >= 1)
+        time.sleep(15)  # the second step is played
         for pid in processes(process, "AgentLoopWorker"):
             os.kill(pid, signal.SIGKILL)
         out, _ = process.communicate(timeout=120)

@@ -105,6 +105,8 @@ class Result(NamedTuple):
     @classmethod
     def failed(cls, place: int, session: int, error: BaseException) -> Result:
         """Of a rollout whose policy, and not whose environment, failed."""
+        while isinstance(cause := getattr(error, "cause", None), Exception):
+            error = cause  # Ray passes on what another process raised, with its traceback as text
         named = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         why = shown(f"{named}{error}", MOST_ERROR)
         return cls(place, session, None, why)
