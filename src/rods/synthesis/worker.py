@@ -87,7 +87,11 @@ class Producer:
         while len(made) < most and made[-1].variants:
             made.append(self._made(job, len(made)))
         result = joined(made)
-        self.queue.finish(job, result, step)
+        try:
+            self.queue.finish(job, result, step)
+        except BaseException:
+            self.synthesis.forget([task.id for task in result.variants])  # they are not stored
+            raise
         self._count(result.error)
         return len(result.variants)
 
