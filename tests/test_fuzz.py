@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fuzz
+from rods.envs.calls import STOPPED
 
 
 @pytest.mark.slow
@@ -18,5 +19,6 @@ def test_the_corpus_does_no_harm(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout.endswith("harmless\n"), done.stdout + done.stderr
     counts = json.loads(out.read_text())
     assert counts["strings"] >= counts["corpus"] + 300 > 400
-    assert counts["call: time limit"] >= 2  # the doubled trees did hang
+    stopped = sum(counts.get(f"call: {limit.value}", 0) for limit in STOPPED)
+    assert stopped >= 2  # the doubled trees; a slow machine may reach another limit first
     assert counts["honest episodes harmed"] == counts["processes left"] == 0
