@@ -79,8 +79,10 @@ def test_options_of_the_engine(rods, options: list[str], message: str, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(find_spec("verl") is not None, reason="verl is installed")
-def test_a_missing_verl_is_named_before_anything_is_written(rods, tmp_path: Path) -> None:
+def test_a_missing_verl_is_named_before_anything_is_written(
+    rods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rods.extras.find_spec", lambda n: None if n == "ray" else find_spec(n))
     done = rods("train", "--run", str(tmp_path / "run"), "--engine", "verl", "--preset", "qwen3-4b")
     assert done.code == 2
     assert "ray is not installed: make cluster makes the environment .venv-verl" in done.err
