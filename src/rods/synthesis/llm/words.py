@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rods.grounding import stated
 from rods.provenance import leaves
 from rods.synthesis.stages import Executed
 from rods.task import Call
 
-
-class Splitting(Protocol):
-    """Words a turn again without one of its values."""
-
-    def without(
-        self,
-        executed: Executed,
-        index: int,
-        missing: tuple[int, str],
-        before: list[str],
-        rng: random.Random,
-    ) -> tuple[str, str]: ...
+if TYPE_CHECKING:  # it makes them
+    from rods.synthesis.llm.grounder import LlmGrounder
 
 
 @dataclass
@@ -34,7 +24,7 @@ class LlmWords:
         queries: the words of each turn.
     """
 
-    grounder: Splitting
+    grounder: LlmGrounder
     executed: Executed
     queries: list[str]
     rng: random.Random
