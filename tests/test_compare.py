@@ -258,16 +258,43 @@ def test_the_page_has_tables_and_figures() -> None:
         assert text in page, text
 
 
-def test_figures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = written(tmp_path / "out", *three_arms())
-    script = Path(__file__).parents[1] / "experiments" / "comparison_figures.py"
+def experiment(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a script of experiments/ on the folder of a comparison; its exit code."""
+    script = Path(__file__).parents[1] / "experiments" / name
     monkeypatch.setattr("sys.argv", [str(script), str(folder)])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(script), run_name="__main__")
-    assert ended.value.code == 0
+    return ended.value.code
+
+
+def test_figures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path / "out", *three_arms())
+    assert experiment("comparison_figures.py", folder, monkeypatch) == 0
     made = {path.stem: path.read_bytes()[:4] for path in folder.glob("*.png")}
     names = ("arms", "calibration", "complete", "landings", "signal")
     assert made == dict.fromkeys(names, b"\x89PNG")
+
+
+def test_claims_of_the_paper(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = [result("offline-17k", s, {"base": [0.55, 0.55]}) for s in (0, 1)]
+    more += [result("envtuning", s, {"base": [0.6 - s * 0.2, 0.6]}) for s in (0, 1)]
+    more += [result("rods-no-feedback", s, {"base": [0.5, 0.5]}) for s in (0, 1)]
+    more += [result("rods-no-retirement", 0, {"base": [0.1, 0.1]})]
+    folder = written(tmp_path / "out", *three_arms(), *more)
+    assert experiment("paper_claims.py", folder, monkeypatch) == 0
+    told = capsys.readouterr().out
+    for text in (
+        "rods - static | +6.00 | +30.0 [+30.0, +30.0] | 2 | agree |",
+        "rods - offline-17k | -0.50 | -5.0 [-5.0, -5.0] | 2 | disagree |",
+        "rods - rods-no-feedback | +2.13 | +0.0 [+0.0, +0.0] | 2 | disagree |",
+        "rods - rods-no-retirement | +3.38 | not run | - | cannot tell |",
+        "rods - fresh | - | -10.0 [-10.0, -10.0] | 2 | disagree |",
+        "rods - rods-binary | +3.25 | not run | - | cannot tell |",
+    ):
+        assert text in told, told
+    (wide,) = (line for line in told.splitlines() if "rods - envtuning" in line)
+    assert wide.endswith("| cannot tell |") and "| -5.0 [" in wide
+    assert experiment("paper_claims.py", tmp_path / "none", monkeypatch) == 2
 
 
 def test_new_structures_are_compared_beside() -> None:
