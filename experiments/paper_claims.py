@@ -67,6 +67,7 @@ OURS = (
     Claim("variants with other tools, not other values only", "rods", "rods-renaming", None),
     Claim("forecasts", "rods", "rods-no-forecast", None),
     Claim("the limit for families", "rods", "rods-no-family-share", None),
+    Claim("rest of seed tasks without signal", "rods", "rods-no-rest", None),
     Claim("the rule: advantage, not variance", "rods", "rods-variance", None),
     Claim("the rule: advantage, not the posterior", "rods", "rods-posterior", None),
     Claim("more human seed tasks are worth more than synthesis", "fresh-all", "fresh", None),
