@@ -8,7 +8,7 @@ SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-slow cluster lint types unit clean
+.PHONY: install demo test test-slow cluster docs lint types unit clean
 
 install: $(VENV)/.installed
 
@@ -39,9 +39,11 @@ demo: $(VENV)/.run
 
 test: lint types unit
 
+# Of docs the modules only: the code on the pages is laid out for their readers.
+PYTHON_FILES := src tests examples experiments benchmarks docs/reference
 lint: install
-	$(BIN)/ruff check src tests examples experiments benchmarks
-	$(BIN)/ruff format --check src tests examples experiments benchmarks
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
 
 types: install
 	$(BIN)/mypy
@@ -51,6 +53,18 @@ unit: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# The documentation as a site, which needs neither torch nor a network to be built or read. A warning
+# is an error.
+SITE := docs/_build/html
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs/reference docs $(SITE)
+	@echo $(SITE)/index.html
+
+$(VENV)/.docs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e ".[docs]"
+	touch $@
 
 # verl pins other versions of the libraries, so it has an environment of its own. TRL is not installed
 # there, because verl fails if it finds TRL; its chat templates are read from a copy.
@@ -68,4 +82,4 @@ cluster: $(CLUSTER)/.installed
 	$(CLUSTER)/bin/python -m pytest -m cluster --confcutdir=tests/cluster tests/cluster
 
 clean:
-	rm -rf $(VENV) $(CLUSTER) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLUSTER) $(SITE) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

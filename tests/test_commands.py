@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LINTED = ("src", "tests", "examples", "experiments", "benchmarks")
+LINTED = ("src", "tests", "examples", "experiments", "benchmarks", "docs/reference")
 
 
 def test_the_lint_does_not_see_what_a_run_leaves(tmp_path: Path) -> None:

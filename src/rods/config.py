@@ -20,18 +20,18 @@ Tracker = Literal["trackio", "wandb", "tensorboard", "mlflow"]
 class RolloutConfig(Setting):
     """Groups and episodes."""
 
-    group_size: int = Field(16, ge=2, description="K, rollouts of a task")
-    tasks_per_step: int = Field(32, ge=1)
-    temperature: float = Field(1.0, gt=0)
+    group_size: int = Field(16, ge=2, description="K, the rollouts of each task of a step")
+    tasks_per_step: int = Field(32, ge=1, description="tasks of a training step, a group of each")
+    temperature: float = Field(1.0, gt=0, description="of the sampling in training")
     dynamic: int = Field(
         0,
         ge=0,
         description="batches played at most until all groups of an update have signal (DAPO);"
         " 0: each batch is an update",
     )
-    attempts: int = Field(5, ge=1, description="at each turn of the user")
-    token_budget: int = Field(512, ge=64, description="tokens of an episode")
-    action_tokens: int = Field(96, ge=8, description="tokens of one action")
+    attempts: int = Field(5, ge=1, description="most actions with calls at each turn of the user")
+    token_budget: int = Field(512, ge=64, description="most tokens of an episode")
+    action_tokens: int = Field(96, ge=8, description="most tokens of one action")
 
     @property
     def rows(self) -> int:
@@ -57,11 +57,15 @@ class EnvironmentConfig(Setting):
 class BoundaryConfig(Setting):
     """Zones and the choice of parent tasks; quota and cooldown have no published value."""
 
-    rule: Literal["mean", "variance", "advantage", "posterior", "random"] = "mean"
-    low: float = Field(0.20, ge=0, le=1)
-    high: float = Field(0.85, ge=0, le=1)
-    quota: int = Field(4, ge=1, description="M_tau, parent tasks of a category and step")
-    cooldown: int = Field(13, ge=0, description="c, in steps")
+    rule: Literal["mean", "variance", "advantage", "posterior", "random"] = Field(
+        "mean", description="which tasks are at the boundary; docs/pool.md compares the rules"
+    )
+    low: float = Field(0.20, ge=0, le=1, description="least mean outcome at the boundary")
+    high: float = Field(0.85, ge=0, le=1, description="highest mean outcome at the boundary")
+    quota: int = Field(4, ge=1, description="M_tau, most parent tasks of a category and step")
+    cooldown: int = Field(
+        13, ge=0, description="c, steps in which a task that was chosen is not chosen again"
+    )
     family_cooldown: bool = Field(
         False, description="the cooldown is of all tasks that descend from one seed task"
     )
@@ -93,9 +97,13 @@ class PoolConfig(Setting):
         1.0, gt=0, le=1, description="most of P_max that variants of one seed task may take"
     )
     burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
-    mastered: float = Field(0.95, ge=0, le=1)
-    hard: float = Field(0.20, ge=0, le=1)
-    stale_epochs: int | None = Field(None, ge=1, description="None: age alone retires nothing")
+    mastered: float = Field(
+        0.95, ge=0, le=1, description="a variant with a higher mean outcome retires"
+    )
+    hard: float = Field(0.20, ge=0, le=1, description="a variant with a lower mean outcome retires")
+    stale_epochs: int | None = Field(
+        None, ge=1, description="age at which a variant retires; null: age alone retires nothing"
+    )
     rest_epochs: int = Field(
         0, ge=0, description="epochs that a seed task without signal rests; 0 as in the paper"
     )
@@ -148,16 +156,24 @@ class SynthesisConfig(Setting):
 class OptimizerConfig(Setting):
     """Passed to the trainer."""
 
-    learning_rate: float = Field(1e-6, gt=0)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    learning_rate: float = Field(1e-6, gt=0, description="of AdamW, after the warm-up")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="how the learning rate falls to 0 at the last step, if it falls"
+    )
     warmup_steps: int = Field(
         0, ge=0, description="steps over which the rate rises to its full value"
     )
-    clip_low: float = Field(0.2, gt=0)
-    clip_high: float = Field(0.28, gt=0)
-    loss: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
-    kl: float = Field(0.0, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
+    clip_low: float = Field(0.2, gt=0, description="the ratio of probabilities is at least 1 - it")
+    clip_high: float = Field(0.28, gt=0, description="the ratio of probabilities is at most 1 + it")
+    loss: Literal["grpo", "dapo", "dr_grpo"] = Field(
+        "dapo",
+        description="mean over tokens: of each rollout first (grpo), of all rollouts together"
+        " (dapo), or the sum divided by the most tokens that a rollout may have (dr_grpo)",
+    )
+    kl: float = Field(
+        0.0, ge=0, description="weight of the divergence from the model that the run began with"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
     max_norm: float = Field(1.0, gt=0, description="of the gradient, which is scaled down to it")
     microbatch: int = Field(16, ge=1, description="rollouts in one forward pass of each process")
 
@@ -171,7 +187,9 @@ class EvaluationConfig(Setting):
     validation_every: int = Field(
         1, ge=0, description="least steps between curve points, which are at epochs' ends; 0: none"
     )
-    validation_samples: int = Field(1, ge=1)
+    validation_samples: int = Field(
+        1, ge=1, description="episodes of each validation task in a measurement"
+    )
     structure: int = Field(
         0,
         ge=0,
@@ -181,7 +199,7 @@ class EvaluationConfig(Setting):
         False, description="training tasks that are no seed tasks of the run validate too"
     )
     tasks: int | None = Field(
-        None, ge=0, description="most of each side, alike of each category; None: all, 0: none"
+        None, ge=0, description="most of each side, alike of each category; null: all, 0: none"
     )
 
 
@@ -209,14 +227,18 @@ class HardwareConfig(Setting):
 class Config(Setting):
     """One run of the closed loop."""
 
-    preset: str = "custom"
-    arm: Arm = "rods"
-    seed: int = Field(0, ge=0)
-    steps: int = Field(60, ge=1)
-    checkpoint_steps: int = Field(4, ge=1)
+    preset: str = Field("custom", description="name of the shipped configuration")
+    arm: Arm = Field(
+        "rods",
+        description="rods: variants of tasks at the boundary; static: seed tasks only;"
+        " fresh: a new task for each group",
+    )
+    seed: int = Field(0, ge=0, description="random seed, from which all random choices follow")
+    steps: int = Field(60, ge=1, description="training steps of the run")
+    checkpoint_steps: int = Field(4, ge=1, description="steps between two checkpoints")
     report_to: tuple[Tracker, ...] = Field((), description="trackers, through TRL")
-    run_name: str | None = Field(None, description="in the trackers; None: the folder's name")
-    stages: tuple[Stage, ...] = (Stage(),)
+    run_name: str | None = Field(None, description="in the trackers; null: the folder's name")
+    stages: tuple[Stage, ...] = Field((Stage(),), description="stages of training, in their order")
     environment: EnvironmentConfig = EnvironmentConfig()
     rollout: RolloutConfig = RolloutConfig()
     boundary: BoundaryConfig = BoundaryConfig()

@@ -5,9 +5,11 @@
     step = loop.save()         # store it with the policy's checkpoint
     loop.load(step)            # back to the state of that checkpoint
 
-The loop begins and ends epochs itself. All changes are on disk before a call returns. Departure
-from the paper: synthesis may also run inline, at an epoch's end, so that a run can be repeated. The
-arms "static" and "fresh" are this loop too.
+The loop begins and ends epochs itself. All changes are on disk before a call returns. The arms
+"static" and "fresh" are this loop too.
+
+Departure from the paper: synthesis may also run inline, at an epoch's end, so that a run can be
+repeated.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """The complexity profile Phi of a task: what a variant must keep (paper section 6).
 
-The paper publishes no extractor, no distance and no threshold. Here Phi is computed from the
-executed ground truth. Its graph has a node for each turn and each call. A call's label is its class
-and its role by effect: it writes if it changes the state, opens if it changes only later responses
-(a change of folder), else it reads. Edges between calls are labelled "value" (an earlier response
-produced an argument that no argument had before), else "state" (the later response differs without
-the earlier call, and no call between them explains it), else "order" (one follows the other). Phi
-also has the category, the turns that refer to earlier ones for a value, and the number of arguments
-that only responses state. The tool that a node calls is not part of Phi.
+Open in the paper: it publishes no extractor, no distance and no threshold. Here Phi is a labelled
+graph that is computed from the executed ground truth, with a distance.
+
+The graph has a node for each turn and each call. A call's label is its class and its role by
+effect: it writes if it changes the state, opens if it changes only later responses (a change of
+folder), else it reads. Edges between calls are labelled "value" (an earlier response produced an
+argument that no argument had before), else "state" (the later response differs without the earlier
+call, and no call between them explains it), else "order" (one follows the other). Phi also has the
+category, the turns that refer to earlier ones for a value, and the number of arguments that only
+responses state. The tool that a node calls is not part of Phi.
 
 The order edges make the call order the only topological order, so two graphs are isomorphic if and
 only if they are equal when read in that order.

@@ -1,7 +1,7 @@
 """Stages of the curriculum, and when training moves on to the next one.
 
-EnvTuning (arXiv 2510.10197) moves on when the validation has reached a plateau and the gradient
-norm is stable. It publishes no numbers; those here are ours.
+Open in EnvTuning: it (arXiv 2510.10197) moves on when the validation has reached a plateau and the
+gradient norm is stable, and publishes no numbers. The numbers here are ours.
 """
 
 from __future__ import annotations
@@ -52,12 +52,16 @@ class Plateau(Setting):
 class Stage(Setting):
     """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
 
-    reward: RewardName = "progress"
-    categories: tuple[Category, ...] = Field((), description="none named: all that there are")
-    expand: bool = True
+    reward: RewardName = Field(
+        "progress", description="what the policy is trained on; docs/reward.md defines each"
+    )
+    categories: tuple[Category, ...] = Field(
+        (), description="that it trains on; none named: all that there are"
+    )
+    expand: bool = Field(True, description="variants are made and injected")
     hints: bool = Field(False, description="failed calls are shown with a hint, after EnvTuning")
     epochs: int | None = Field(
-        None, ge=1, description="at most; None: until the plateau, or the last step of the run"
+        None, ge=1, description="at most; null: until the plateau, or the last step of the run"
     )
     until: float | None = Field(
         None, gt=0, lt=1, description="share of the run's steps after which it ends, between epochs"

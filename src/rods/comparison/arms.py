@@ -28,17 +28,13 @@ ArmName = Annotated[str, AfterValidator(_name)]
 
 
 class ArmSetup(Setting):
-    """One arm.
+    """One arm: a name, and what `rods train` is called with."""
 
-    Attributes:
-        text: what it is, in one line.
-        arm: `--arm` of `rods train`.
-        set: settings as `key=value`. They take precedence over the comparison's own.
-    """
-
-    text: str
-    arm: Arm
-    set: tuple[str, ...] = Field(())
+    text: str = Field(description="what the arm is, in one line")
+    arm: Arm = Field(description="--arm of rods train")
+    set: tuple[str, ...] = Field(
+        (), description="settings as key=value; they take precedence over the comparison's own"
+    )
 
     def same(self, other: ArmSetup) -> bool:
         """Whether both configure the same runs."""

@@ -4,6 +4,7 @@ Departure from the paper: its rule, by the mean of the latest group, is one of s
 reward for each turn a group can be constant in between (every rollout fails at the same turn): its
 mean says boundary, but its advantages are zero. The rule that uses all groups of a task is in
 `rods.curriculum.posterior`.
+
 A task's zone follows from its verified outcomes (`Group.verified`). Whether its next group will
 have signal is judged by the rewards that are trained on; `posterior` judges it by the outcomes too,
 since it forecasts only these.

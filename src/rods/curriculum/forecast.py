@@ -1,4 +1,7 @@
-"""Forecasts whether a task will have signal before anybody plays it. Not in the paper.
+"""Forecasts whether a task will have signal before anybody plays it.
+
+Not in the paper: with a forecast more candidates than fit are made, and those whose first group
+will most likely have signal are admitted (`pool.forecast`).
 
 Each rollout brings a verdict for each turn, so each group is K trials of each of its turns. A
 logistic model learns how the chance that a turn passes depends on what the turn asks for. It is

@@ -1,10 +1,12 @@
 """A posterior over each task's outcomes, from all its groups; recent groups count more.
 
-This rule is not in the paper. One group of K = 16 is a noisy measurement of a quantity that
-changes, and the other rules use the latest group only. Here a task's outcomes follow an unknown
-distribution over their possible values, with a Dirichlet posterior: each rollout adds one to the
-weight of its outcome, and all weights are multiplied by `memory` for each epoch. Then all that the
-pool needs has a closed form, for binary outcomes and for those by turn:
+Not in the paper: this rule. One group of K = 16 is a noisy measurement of a quantity that changes,
+and the other rules use the latest group only.
+
+A task's outcomes follow an unknown distribution over their possible values, with a Dirichlet
+posterior: each rollout adds one to the weight of its outcome, and all weights are multiplied by
+`memory` for each epoch. Then all that the pool needs has a closed form, for binary outcomes and for
+those by turn:
 
 - the expected mean, sum_v a_v v / A, with weights a_v and A = sum_v a_v;
 - the expected variance of the outcomes, A / (A + 1) * (E[v^2] - E[v]^2), which ranks parent tasks;

@@ -3,7 +3,7 @@
 Tasks are judged when their groups are observed, so the end of an epoch costs O(verdicts + resting
 tasks); a rule that forecasts also looks at each live task.
 
-Departures from the paper:
+Departure from the paper: three rules are added.
 
 - With a rule that uses the signal, a generated task whose next group is expected to have no signal
   retires too ("no signal").

@@ -1,7 +1,11 @@
 """Chooses parent tasks for variants by the groups of a training step (paper section 5).
 
-Departure from the paper: it only says that quotas keep the task types balanced. Here places that a
-category cannot fill are counted, and may be given to the best tasks of other categories.
+Open in the paper: the quota of a category, the cooldown, whether variants may be chosen, and what
+becomes of places that a category cannot fill. Here variants may be chosen like seed tasks; such
+places are counted, and may be given to the best tasks of other categories.
+
+Not in the paper: the cooldown may be of families (`boundary.family_cooldown`), and tasks of a
+family that has its share of the pool are not chosen (`pool.family_share`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class EndpointConfig(Setting):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(description="base URL, such as http://127.0.0.1:8000/v1")
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, description="the server's name of the model")
     key_env: str = Field("OPENAI_API_KEY", description="NAME of the variable that holds the key")
     temperature: float = Field(1.0, ge=0, description="paper, appendix J")
     top_p: float = Field(0.7, gt=0, le=1, description="paper, appendix J")
@@ -33,8 +33,8 @@ class EndpointConfig(Setting):
     parallel: int = Field(64, ge=1, le=1024, description="requests under way at once")
     structured: Structured = Field("auto", description="how the form of an answer is asked for")
     journal_prompts: bool = Field(False, description="synthesis: the journal holds the prompts")
-    price_in: float = Field(0.0, ge=0, description="of a million tokens")
-    price_out: float = Field(0.0, ge=0, description="of a million tokens")
+    price_in: float = Field(0.0, ge=0, description="price of a million tokens of prompts")
+    price_out: float = Field(0.0, ge=0, description="price of a million tokens of answers")
 
     @field_validator("url")
     @classmethod

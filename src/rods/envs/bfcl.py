@@ -1,8 +1,10 @@
 """BFCL's eight simulators as sessions, driven by parsed calls and never by eval.
 
-Departures from the official executor, none of which changes a verdict on ordinary calls: no shared
-instances, fresh mutable defaults for each call, separate long-context tables for each session, and
-the changes of `bfcl_mends`. Calls run in this process without a time limit; `guard` adds one.
+Departure from BFCL: other than its official executor it has no shared instances, fresh mutable
+defaults for each call, separate long-context tables for each session, and the changes of
+`bfcl_mends`. None of this changes a verdict on ordinary calls.
+
+Calls run in this process without a time limit; `guard` adds one.
 """
 
 from __future__ import annotations

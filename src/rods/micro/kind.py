@@ -18,17 +18,17 @@ if TYPE_CHECKING:  # the configuration imports this module for the settings alon
 class MicroSettings(PolicySettings):
     """Size of the model and how it is pretrained."""
 
-    width: int = Field(112, ge=8)
-    layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
+    width: int = Field(112, ge=8, description="of the model, a multiple of twice the heads")
+    layers: int = Field(2, ge=1, description="of the model")
+    heads: int = Field(4, ge=1, description="of each layer's attention")
     indices: int = Field(200, ge=8, le=200, description="base indices of the benchmark to use")
     longer: float = Field(
         0.3, ge=0, le=1, description="share of dialogues of up to 3 turns of 3 calls"
     )
     dialogues: int = Field(30_000, ge=100, description="short dialogues made for pretraining")
     tokens: int = Field(3_200_000, ge=1_000, description="training tokens in all")
-    batch_tokens: int = Field(2_048, ge=64)
-    learning_rate: float = Field(4e-3, gt=0)
+    batch_tokens: int = Field(2_048, ge=64, description="tokens of one update in pretraining")
+    learning_rate: float = Field(4e-3, gt=0, description="of the pretraining")
     seed: int = Field(0, description="random seed of the pretraining, apart from the run's")
 
     @model_validator(mode="after")

@@ -26,9 +26,9 @@ Generator = Literal["transformers", "trl", "trl_continuous", "vllm_colocate", "v
 class LoraSettings(Setting):
     """Adapters that are trained while the model's own weights are frozen."""
 
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: int = Field(16, ge=1, description="of the adapters' matrices")
+    alpha: int = Field(32, ge=1, description="the adapters' output is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapters' input in training")
     targets: tuple[str, ...] = Field(
         (ALL_LINEAR,), min_length=1, description="names of linear layers, or all-linear"
     )
@@ -57,7 +57,7 @@ class VllmSettings(Setting):
 class ModelSettings(PolicySettings):
     """Which model is trained and how it is written to, held and sampled from."""
 
-    name: str = "model"
+    name: str = Field("model", description="the kind of policy")
     model: str = Field(
         min_length=1, description="a folder, a name on the hub, a .gguf file, or package:NAME"
     )
@@ -69,7 +69,7 @@ class ModelSettings(PolicySettings):
         " trained are float32",
     )
     gradient_checkpointing: bool = Field(True, description="less memory, a third more time")
-    lora: LoraSettings | None = Field(None, description="None: all weights are trained")
+    lora: LoraSettings | None = Field(None, description="null: all weights are trained")
     generation: Generator = Field("transformers", description="what samples the actions")
     rows: int = Field(64, ge=1, description="most episodes in one batch of `transformers`")
     vllm: VllmSettings = VllmSettings()

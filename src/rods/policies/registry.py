@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pydantic import Field
+
 from rods.errors import UserError
 from rods.files.reading import Setting
 from rods.imports import import_class, problem
@@ -33,7 +35,7 @@ each is given the random seed of its first episode."""
 class PolicySettings(Setting):
     """Settings of a kind of policy; a kind with more settings subclasses this."""
 
-    name: str = DEFAULT
+    name: str = Field(DEFAULT, description="micro, model, or your own package.module:Class")
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The episode state machine: user turn -> calls -> observations -> verdict -> next turn.
 
-Departures from EnvTuning's public code: progress is always divided by all N turns, and a turn ends
-directly after its last attempt, not at the next action.
+Departure from EnvTuning: progress is always divided by all N turns (its public code divides by the
+turns that were reached), and a turn ends directly after its last attempt, not at the next action.
 """
 
 from __future__ import annotations

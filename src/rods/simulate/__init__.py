@@ -1,1 +1,4 @@
-"""A simulated learner that drives the real loop, for choosing parameters (docs/simulate.md)."""
+"""A simulated learner that drives the real loop, for choosing parameters (docs/simulate.md).
+
+Not in the paper: the simulator.
+"""

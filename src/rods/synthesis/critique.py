@@ -1,7 +1,7 @@
 """Stage IV, critique: a task that fails a gate is refused, whether a program or a model made it.
 
-Departure from the paper: the gates are code and come first. A model may judge tasks that passed
-them, and it can only refuse.
+Departure from the paper: a judge is optional. The gates, which are code, come first; a model may
+judge tasks that passed them, and it can only refuse.
 """
 
 from __future__ import annotations

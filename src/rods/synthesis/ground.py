@@ -1,6 +1,8 @@
 """Stage III, ground: executed calls become the user's words.
 
-Departure from the paper: wording by templates. A value from a response is referred to ("the last
+Departure from the paper: the words come from templates, without a model.
+
+A value from a response is referred to ("the last
 order id") if the reference is unambiguous; otherwise it is stated. The same holds for a value that
 the user stated in an earlier turn ("the same file name"), in turns that should refer back. The
 plain voice has one phrase for each call. The sentence voice has whole sentences and quoted texts,

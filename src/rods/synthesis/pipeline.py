@@ -2,6 +2,9 @@
 
 Each stage is an object; it may work by program or by a model. What a failed attempt showed is used
 by the next one (`failures`). After its last attempt a parent is given up.
+
+Open in the paper: whether a task is augmented before or after its critique. Here it is before, so
+that the task that was judged is the one that is trained on.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Stage I, plan: the tools of each turn, so that the parent's profile is kept.
 
-Departure from the paper: by program, without a model. Calls that depend on each other are replaced
-as a whole by calls that depend on each other in the same way in some seed task. A call without
-dependencies may be any tool of its class and role. The last attempt keeps the parent's tools. A
-parent with more turns than a task may have is cut to as many turns as allowed, with the augmented
+Departure from the paper: a program makes the plan, without a model. Calls that depend on each other
+are replaced as a whole by calls that depend on each other in the same way in some seed task. A call
+without dependencies may be any tool of its class and role. The last attempt keeps the parent's
+tools.
+
+A parent with more turns than a task may have is cut to as many turns as allowed, with the augmented
 one among them.
 """
 

@@ -4,6 +4,9 @@ The supervisor is a thread that never uses the store, so the trainer neither wai
 nor fails with it. The worker writes a line of JSON to its standard output for each job, and
 messages for a person as {"notice": line}. It ends when its standard input closes, so it also ends
 with a trainer that was killed.
+
+Not in the paper: the worker pauses when as many candidates wait as the next end of an epoch can
+admit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Dynamic sampling of DAPO (arXiv 2503.14476, section 3.2): all groups of a batch have signal.
 
 Groups without signal teach nothing, so more batches are played by the same weights until the groups
-with signal fill one. Departure from DAPO: a batch that is played counts as a training step, whether
+with signal fill one.
+
+Departure from DAPO: a batch that is played counts as a training step, whether
 or not it ends in an update, so that runs of equal length have equally many trajectories.
 """
 

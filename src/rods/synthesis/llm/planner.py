@@ -1,13 +1,15 @@
 """Stage I by a model: a story first, then the functions of each turn.
 
 As in the paper the model sees the parent's classes, queries and functions, high-level functions
-before bottom-level ones, and all earlier failures with advice. Departure: the prompt describes turn
-by turn the structure that must be kept, since the gates will measure it.
+before bottom-level ones, and all earlier failures with advice. High-level functions are chains of
+calls in which values flow; the system expands them into calls.
 
-High-level functions are chains of calls in which values flow; the system expands them into calls.
-The paper's catalogue is not published. This one is learned from the fragments of the seed tasks: a
-fragment in which values flow from each call into the last one becomes a function. So the user's own
-environments have such functions too.
+Departure from the paper: the prompt describes turn by turn the structure that must be kept, since
+the gates will measure it.
+
+Open in the paper: the catalogue of high-level functions. This one is learned from the fragments of
+the seed tasks: a fragment in which values flow from each call into the last one becomes a function.
+So the user's own environments have such functions too.
 """
 
 from __future__ import annotations

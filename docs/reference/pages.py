@@ -1,0 +1,20 @@
+"""Completes a page: the text of a part of the reference stands where the page names it."""
+
+from __future__ import annotations
+
+import re
+
+from reference import commands, departures, settings
+
+PARTS = {"settings": settings.text, "commands": commands.text, "departures": departures.text}
+PLACE = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
+
+
+def complete(page: str) -> str:
+    """The page with each part in its place.
+
+    Raises:
+        KeyError: there is no such part.
+        Undescribed: see `settings.text`.
+    """
+    return PLACE.sub(lambda place: PARTS[place[1]](), page)
