@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from accepted import accepted
 from commandline import RODS, Done, refused
 from doubles import make_task
+from reference.commands import names
 from rods.cli.commands import app
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.files.tasks import read_tasks, write_tasks
@@ -159,18 +162,22 @@ def test_help(rods, command: str) -> None:
     assert f"rods {command} [OPTIONS]" in " ".join(done.out.split())
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "envs check"])
-def test_help_ends_with_an_example(rods, command: str) -> None:
+@pytest.mark.parametrize("command", names())
+def test_help_ends_with_an_example_that_is_accepted(
+    rods, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = rods(*command.split(), "--help").out
-    *options, example = shown.splitlines()
-    assert example.startswith(f"  Example: rods {command} ")
-    used = re.findall(r"--[a-z]+", example)
-    assert all(any(line.startswith(f"  {name} ") for line in options) for name in used)
+    example = shown.rstrip().splitlines()[-1].strip()
+    assert example.startswith(f"Example: rods {command}".rstrip() + " ")
+    monkeypatch.chdir(tmp_path)
+    accepted(monkeypatch, *shlex.split(example)[2:])
 
 
 def test_all_commands_are_there(rods) -> None:
     assert set(COMMANDS) >= {"train", "report", "score", "synth", "verify", "doctor"}
-    assert all(command in rods("--help").out for command in COMMANDS)
+    *shown, _, _ = rods("--help").out.splitlines()
+    assert all(any(line.startswith(f"  {name} ") for line in shown) for name in COMMANDS)
+    assert not [line for line in shown if line.endswith("...") and "Usage" not in line], "too long"
 
 
 @pytest.mark.parametrize(

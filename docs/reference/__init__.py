@@ -1,1 +1,1 @@
-"""The parts of the site that are made from the code: settings, commands, departures."""
+"""The parts of the site that are made from the code: settings, commands, departures, suites."""

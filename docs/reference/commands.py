@@ -23,7 +23,8 @@ def names(group: typer.Typer = app, above: str = "") -> Iterator[str]:
 def shown(name: str) -> str:
     """What `--help` prints."""
     app.rich_markup_mode = None  # as where the output is no terminal
-    result = CliRunner().invoke(app, [*name.split(), "--help"], prog_name="rods")
+    runner = CliRunner(env={"COLUMNS": "82"})  # the same lines on every terminal
+    result = runner.invoke(app, [*name.split(), "--help"], prog_name="rods")
     assert result.exit_code == 0, result.output
     return result.output.strip()
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 
-from reference import commands, departures, settings
+from reference import commands, departures, settings, suites
 
-PARTS = {"settings": settings.text, "commands": commands.text, "departures": departures.text}
+PARTS = {
+    "settings": settings.text,
+    "commands": commands.text,
+    "departures": departures.text,
+    "suites": suites.text,
+}
 PLACE = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
 
 
@@ -15,6 +20,6 @@ def complete(page: str) -> str:
 
     Raises:
         KeyError: there is no such part.
-        Undescribed: see `settings.text`.
+        UndescribedError: the code says nothing about what a part lists.
     """
     return PLACE.sub(lambda place: PARTS[place[1]](), page)

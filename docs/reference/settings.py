@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel
 
+from reference.errors import UndescribedError
 from rods.comparison.arms import ArmSetup
 from rods.config import Config
 from rods.endpoint.config import EndpointConfig
@@ -54,10 +55,6 @@ ALL: dict[str, tuple[str, type[BaseModel], str]] = {  # a note, the settings, wh
 }
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 NAMES = {"object": "mapping", "string": "text", "boolean": "`true`, `false`", "null": "`null`"}
-
-
-class UndescribedError(Exception):
-    """A setting or a section has no description."""
 
 
 class Section(NamedTuple):

@@ -15,14 +15,17 @@ from rods.cli import comparison, environments, evaluation, synth, tasks, trainin
 from rods.errors import OutputError, RepeatedError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
+TRAIN = "rods train --run runs/demo --preset micro --seed 0"
+CHECK = "rods envs check package.module:Class --tasks tasks.yaml"
 app = typer.Typer(
     help="Reward-driven online data synthesis for multi-turn tool-use agents.",
+    epilog=f"Example: {TRAIN}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a terminal
-    training.train: "rods train --run runs/demo --preset micro --seed 0",
+    training.train: TRAIN,
     training.report: "rods report runs/demo",
     comparison.compare: "rods compare --arms static,rods --seeds 0,1,2 --out results/arms",
     evaluation.eval: "rods eval --endpoint URL --model NAME --limit 20 --out runs/eval",
@@ -38,8 +41,9 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
 }
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(alone()(command))
-envs_app = typer.Typer(help="Your own environments.", no_args_is_help=True)
-CHECK = "rods envs check package.module:Class --tasks tasks.yaml"
+envs_app = typer.Typer(
+    help="Your own environments.", epilog=f"Example: {CHECK}", no_args_is_help=True
+)
 envs_app.command("check", epilog=f"Example: {CHECK}")(alone()(environments.check))
 app.add_typer(envs_app, name="envs")
 

@@ -46,7 +46,7 @@ def compare(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train several configurations with the same random seeds; compare held-out results."""
+    """Compare configurations of training. Each is trained with the same random seeds."""
     from rods.comparison.folder import read_results
 
     if report is not None:

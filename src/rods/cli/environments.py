@@ -97,7 +97,7 @@ def audit(
 def play(
     task: Annotated[str, typer.Argument(help="Official id, such as multi_turn_base_3.")],
 ) -> None:
-    """Play a task yourself: each line is an attempt with calls, an empty line ends the turn."""
+    """Play a task yourself. Each line is an attempt with calls; an empty line ends the turn."""
     from rods.envs.bfcl import BfclEnvironment
     from rods.envs.bfcl_data import benchmark_tasks
     from rods.envs.guard import GuardedEnvironment

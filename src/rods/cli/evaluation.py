@@ -100,7 +100,7 @@ def eval(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Evaluate a model on tasks; continue an evaluation that was interrupted."""
+    """Evaluate a model on tasks. The same command continues the evaluation."""
     if show is not None:
         _show(show, task, as_json=as_json)
         return

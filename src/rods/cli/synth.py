@@ -88,7 +88,7 @@ def synth(
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make verified variants of seed tasks: into a file, or as the synthesis worker of a run."""
+    """Make verified variants of seed tasks. They go into a file, or into a run that trains."""
     if follow is not None:
         _follow(follow, supervised=supervised, as_json=as_json)
         return

@@ -25,7 +25,7 @@ def verify(
     seeds: SidesOption = "train",
     as_json: JsonFlag = False,
 ) -> None:
-    """Run every gate again on tasks from a file, or on the synthetic tasks of a run."""
+    """Run every gate again on the tasks of a file or of a run."""
     from rods.files.tasks import read_tasks
     from rods.synthesis.critique import verify_tasks
     from rods.synthesis.inputs import inputs_of
@@ -57,7 +57,7 @@ def export(
     env: EnvOption = "bfcl",
     as_json: JsonFlag = False,
 ) -> None:
-    """Write tasks as files for the official checker, for trainers, or as a table."""
+    """Write tasks for the official checker, trainers or tables."""
     from rods.export.folder import export as export_tasks
 
     tasks, left = export_tasks(file, form, out, env)
@@ -78,7 +78,7 @@ def profile(
     tasks: SeedFile = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the complexity profile of tasks, or the distance between two tasks."""
+    """Show the profiles of tasks, or the distance between two."""
     from rods.profile import distance
     from rods.profile import profile as profile_of
     from rods.synthesis.inputs import inputs_of, named_tasks

@@ -52,7 +52,7 @@ def train(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train with the closed loop and write the report; continue a run that was interrupted."""
+    """Train with the closed loop and write the report. The same command continues the run."""
     if arm not in get_args(Arm):
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
     own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
@@ -198,7 +198,7 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="Write a page with figures: FILE.html.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Compare settings before training: a simulated learner in the real loop."""
+    """Compare settings before training. A simulated learner drives the real loop."""
     from rods.simulate.page import render
     from rods.simulate.study import plan
     from rods.simulate.summary import HEADER, READ, cells, summarise
