@@ -113,7 +113,7 @@ def growth(seeds: int, *settings: str) -> list[tuple[int, int, int]]:
 
 
 def test_growth_of_the_pool() -> None:
-    """Paper section 8: from 400 with beta = 20 %: +80, +96, +115, then what P_max leaves."""
+    """In the paper: from 400 with beta = 20 %: +80, +96, +115, then what P_max leaves."""
     paper = growth(400, "steps=130")
     assert [tasks for tasks, _, _ in paper][:6] == [400, 480, 576, 691, 800, 800]
     assert [steps for _, _, steps in paper][:5] == [12, 15, 18, 21, 25]

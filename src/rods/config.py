@@ -48,7 +48,9 @@ class EnvironmentConfig(Setting):
     """The tools and where calls run. The agent's go through the guard unless `guarded` is off."""
 
     name: str = Field("bfcl", description="bfcl, or package.module:Class, joined by commas")
-    tasks: str | None = Field(None, description="YAML or JSON lines of tasks, for own classes")
+    tasks: str | None = Field(
+        None, description="file of tasks for your own classes, YAML or JSON lines"
+    )
     guarded: bool = Field(True, description="calls run in worker processes that can be killed")
     limits: CallLimits = CallLimits()
     bounds: Bounds = Bounds()
@@ -78,7 +80,7 @@ class BoundaryConfig(Setting):
 
 
 class PoolConfig(Setting):
-    """Lifecycle of variants (paper section 8)."""
+    """How variants join the pool, stay in it and leave it."""
 
     seeds: int = Field(400, ge=1, description="seed tasks in the pool")
     offline: int = Field(
@@ -89,14 +91,22 @@ class PoolConfig(Setting):
     )
     sampling: Literal["uniform", "priority"] = Field(
         "uniform",
-        description="an epoch has each task once, or tasks drawn by the boundary rule's priority",
+        description="uniform: an epoch has each task once; priority: tasks are drawn by the"
+        " boundary rule's priority",
     )
-    beta: float = Field(0.20, ge=0, le=1, description="most injected an epoch, of the active pool")
+    beta: float = Field(
+        0.20,
+        ge=0,
+        le=1,
+        description="most that an epoch's end injects, as a share of the active pool",
+    )
     p_max: int = Field(400, ge=0, description="most variants that are active")
     family_share: float = Field(
         1.0, gt=0, le=1, description="most of P_max that variants of one seed task may take"
     )
-    burn_in: float = Field(0.20, ge=0, le=1, description="least mean outcome of the first group")
+    burn_in: float = Field(
+        0.20, ge=0, le=1, description="least mean outcome of a variant's first group"
+    )
     mastered: float = Field(
         0.95, ge=0, le=1, description="a variant with a higher mean outcome retires"
     )
@@ -123,7 +133,7 @@ class SynthesisConfig(Setting):
         " tasks, or all training tasks",
     )
     mode: Literal["background", "inline"] = Field(
-        "background", description="a separate process, or at each epoch's end"
+        "background", description="background: in a process of its own; inline: at each epoch's end"
     )
     replan: bool = Field(
         True, description="variants may have other tools than the parent task; false: other values"
@@ -142,19 +152,23 @@ class SynthesisConfig(Setting):
     waiting: int = Field(
         0, ge=0, description="candidates at which a worker pauses; 0: as many as can join"
     )
-    restarts: int = Field(5, ge=0, description="of the worker in a row, until it is given up")
-    job_seconds: float = Field(
-        600.0, gt=0, description="after which a worker without a report is replaced"
+    restarts: int = Field(
+        5, ge=0, description="restarts of the worker in a row after which synthesis is given up"
     )
-    errors: int = Field(10, ge=1, description="in a row, after which synthesis is given up")
-    endpoint: str | None = Field(None, description="YAML of an OpenAI-compatible model, if any")
+    job_seconds: float = Field(
+        600.0, gt=0, description="seconds without a report after which a worker is replaced"
+    )
+    errors: int = Field(10, ge=1, description="errors in a row after which synthesis is given up")
+    endpoint: str | None = Field(
+        None, description="file of an endpoint whose model does stages; null: programs do all"
+    )
     stages: tuple[Literal["plan", "execute", "ground", "judge"], ...] = Field(
-        ("plan", "execute", "ground", "judge"), description="what that model does"
+        ("plan", "execute", "ground", "judge"), description="stages that the endpoint's model does"
     )
 
 
 class OptimizerConfig(Setting):
-    """Passed to the trainer."""
+    """How the policy is updated. Passed to the trainer."""
 
     learning_rate: float = Field(1e-6, gt=0, description="of AdamW, after the warm-up")
     schedule: Literal["constant", "linear", "cosine"] = Field(
@@ -174,7 +188,7 @@ class OptimizerConfig(Setting):
         0.0, ge=0, description="weight of the divergence from the model that the run began with"
     )
     weight_decay: float = Field(0.0, ge=0, description="of AdamW")
-    max_norm: float = Field(1.0, gt=0, description="of the gradient, which is scaled down to it")
+    max_norm: float = Field(1.0, gt=0, description="norm to which a larger gradient is scaled down")
     microbatch: int = Field(16, ge=1, description="rollouts in one forward pass of each process")
 
 

@@ -1,4 +1,4 @@
-"""The complexity profile Phi of a task: what a variant must keep (paper section 6).
+"""The complexity profile Phi of a task: what a variant must keep.
 
 Open in the paper: it publishes no extractor, no distance and no threshold. Here Phi is a labelled
 graph that is computed from the executed ground truth, with a distance.

@@ -1,4 +1,4 @@
-"""Traces of ground truths, verdicts on turns and rewards (paper section 4, EnvTuning's definition).
+"""Traces of ground truths, verdicts on turns and rewards, as EnvTuning and the paper define them.
 
 Progress is R_P = (1/N) * sum_t state_t * exec_t over all N scripted turns, reached or not. Each
 turn is compared with the ground truth of all turns up to it, whatever the agent did before. The

@@ -24,10 +24,12 @@ class Plateau(Setting):
 
     window: int = Field(3, ge=1, description="latest measurements, none of which is a gain")
     gain: float = Field(
-        0.01, ge=0, le=1, description="rise of the validation's mean progress that is one"
+        0.01, ge=0, le=1, description="rise of the validation's mean progress that counts as a gain"
     )
     spread: float = Field(
-        0.5, ge=0, description="most that the gradient norms between them differ, by their mean"
+        0.5,
+        ge=0,
+        description="most that the gradient norms between them differ, as a share of their mean",
     )
 
     def reached(self, curve: Sequence[tuple[int, float]], norms: Mapping[int, float]) -> bool:
@@ -50,7 +52,7 @@ class Plateau(Setting):
 
 
 class Stage(Setting):
-    """A stage of the curriculum (paper section 3: format -> base -> all with expansion)."""
+    """A stage of the curriculum (in the paper: format, then base, then all with expansion)."""
 
     reward: RewardName = Field(
         "progress", description="what the policy is trained on; docs/reward.md defines each"

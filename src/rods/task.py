@@ -31,7 +31,7 @@ def _tag(name: str) -> str:
 
 
 Category = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_tag)]
-"""The name of a kind of task (paper section 2, tau); every printable name is valid."""
+"""The name of a kind of task (the paper's tau); every printable name is valid."""
 
 
 class Frozen(BaseModel):

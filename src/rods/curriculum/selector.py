@@ -1,4 +1,4 @@
-"""Chooses parent tasks for variants by the groups of a training step (paper section 5).
+"""Chooses parent tasks for variants by the groups of a training step.
 
 Open in the paper: the quota of a category, the cooldown, whether variants may be chosen, and what
 becomes of places that a category cannot fill. Here variants may be chosen like seed tasks; such

@@ -25,13 +25,16 @@ class EndpointConfig(Setting):
     url: str = Field(description="base URL, such as http://127.0.0.1:8000/v1")
     model: str = Field(min_length=1, description="the server's name of the model")
     key_env: str = Field("OPENAI_API_KEY", description="NAME of the variable that holds the key")
-    temperature: float = Field(1.0, ge=0, description="paper, appendix J")
-    top_p: float = Field(0.7, gt=0, le=1, description="paper, appendix J")
+    temperature: float = Field(1.0, ge=0, description="of the sampling (paper, appendix J)")
+    top_p: float = Field(0.7, gt=0, le=1, description="of the sampling (paper, appendix J)")
     max_tokens: int = Field(1024, ge=1, description="tokens of an answer")
     timeout: float = Field(60.0, gt=0, description="seconds of one request in total")
     retries: int = Field(3, ge=1, description="tries of one request")
     parallel: int = Field(64, ge=1, le=1024, description="requests under way at once")
-    structured: Structured = Field("auto", description="how the form of an answer is asked for")
+    structured: Structured = Field(
+        "auto",
+        description="how an answer's form is asked for; auto: schema, or tags if it is refused",
+    )
     journal_prompts: bool = Field(False, description="synthesis: the journal holds the prompts")
     price_in: float = Field(0.0, ge=0, description="price of a million tokens of prompts")
     price_out: float = Field(0.0, ge=0, description="price of a million tokens of answers")

@@ -66,8 +66,10 @@ class CallError(ValueError):
 class CallLimits(Setting):
     """Limits of one call."""
 
-    seconds: float = Field(1.0, gt=0, le=3600, description="wall time of one call")
-    megabytes: int = Field(512, ge=64, description="memory of a worker beyond its start")
+    seconds: float = Field(1.0, gt=0, le=3600, description="most seconds of one call")
+    megabytes: int = Field(
+        512, ge=64, description="most memory of a worker beyond what it starts with"
+    )
     workers: int = Field(1, ge=1, le=256, description="processes; sessions are spread over them")
 
 

@@ -37,13 +37,13 @@ class LoraSettings(Setting):
 class VllmSettings(Setting):
     """TRL's connection to vLLM, or its engine in this process."""
 
-    url: str = Field("http://localhost:8000", description="of vllm_server")
+    url: str = Field("http://localhost:8000", description="address of the server, for vllm_server")
     group_port: int = Field(51216, ge=1, le=65535, description="through which weights are sent")
     start_seconds: float = Field(240.0, gt=0, description="most to wait for the server")
     memory_share: float = Field(
-        0.3, gt=0, le=1, description="of the GPU's memory, of vllm_colocate"
+        0.3, gt=0, le=1, description="share of the GPU's memory, for vllm_colocate"
     )
-    tensor_parallel: int = Field(1, ge=1, description="GPUs of one engine, of vllm_colocate")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs of one engine, for vllm_colocate")
     sleep: bool = Field(False, description="the engine frees its memory while weights are updated")
 
     @field_validator("url")
@@ -61,14 +61,17 @@ class ModelSettings(PolicySettings):
     model: str = Field(
         min_length=1, description="a folder, a name on the hub, a .gguf file, or package:NAME"
     )
-    revision: str | None = Field(None, description="of a name on the hub")
+    revision: str | None = Field(None, description="branch, tag or commit of a name on the hub")
     renderer: RendererSettings = RendererSettings()
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="of the arithmetic; auto: bfloat16 where the GPU has it. Weights that are"
-        " trained are float32",
+        description="type of numbers in computations; auto: bfloat16 where the GPU has it. Weights"
+        " that are trained are float32",
     )
-    gradient_checkpointing: bool = Field(True, description="less memory, a third more time")
+    gradient_checkpointing: bool = Field(
+        True,
+        description="layers are computed again for the gradient: less memory, a third more time",
+    )
     lora: LoraSettings | None = Field(None, description="null: all weights are trained")
     generation: Generator = Field("transformers", description="what samples the actions")
     rows: int = Field(64, ge=1, description="most episodes in one batch of `transformers`")

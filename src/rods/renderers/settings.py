@@ -28,7 +28,9 @@ class RendererSettings(Setting):
     chat_template_kwargs: dict[str, JsonValue] = Field(
         {}, description="variables of the template, such as enable_thinking"
     )
-    tool_docs: ToolDocs = Field("full", description="short: names, types and one sentence")
+    tool_docs: ToolDocs = Field(
+        "full", description="documents of tools in the prompt; short: names, types and one sentence"
+    )
     examples: int = Field(
         0, ge=0, description="tools whose call the prompt shows; not with native calls"
     )

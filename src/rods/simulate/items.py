@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rods.errors import UserError
 from rods.task import Task
 
-TURNS = 5  # most turns of a task (paper section 7)
+TURNS = 5  # most turns of a task, as in the paper
 SKILLS = 2  # most skills that a turn needs
 ENVIRONMENT = "simulated"
 ORIGIN = "simulated"

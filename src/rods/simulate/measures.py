@@ -9,7 +9,7 @@ import numpy as np
 from rods.simulate.items import Rows
 from rods.simulate.learner import Floats, Ints, Learner, chances, complete, expected
 
-MASTERED = 0.95  # expected reward from which on a task counts as mastered (paper section 8)
+MASTERED = 0.95  # expected reward from which on a task counts as mastered, as in the paper
 CHUNK = 65_536  # tasks that are computed together
 
 

@@ -4,8 +4,8 @@
 steps of 24 tasks x K = 8 from 48 seed tasks: how fast groups lose their signal, and how held-out
 progress changes, with the seed tasks alone and with a new task for each group. "Paper" means fitted
 to its Qwen3-4B: complete held-out tasks by category, before training and after training on 400 seed
-tasks (section 10). docs/simulate.md has the fits. Constants without a source are marked as chosen:
-they are plausible, and a conclusion that depends on them is not valid.
+tasks. docs/simulate.md has the fits. Constants without a source are marked as chosen: they are
+plausible, and a conclusion that depends on them is not valid.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class WorldSettings(Setting):
     """The population of tasks, and the learner's ability before training. Units are logits."""
 
     tools: int = Field(16, ge=1, le=64, description="families of tools; chosen")
-    depths: int = Field(4, ge=1, le=4, description="of dependency, within a family; chosen")
+    depths: int = Field(4, ge=1, le=4, description="depths of dependency within a family; chosen")
     level: float = Field(
         0.1, ge=-20, le=20, description="ability of the base model (paper; micro: -0.25)"
     )
     deeper: float = Field(0.25, ge=0, le=9, description="ability lost for each depth; chosen")
     tool_spread: float = Field(0.25, ge=0, le=9, description="of ability over families; chosen")
-    skill_spread: float = Field(0.25, ge=0, le=9, description="of ability within one; chosen")
+    skill_spread: float = Field(0.25, ge=0, le=9, description="of ability within a family; chosen")
     task_spread: float = Field(4.4, ge=0, le=9, description="of difficulty over tasks (micro)")
-    turn_spread: float = Field(2.7, ge=0, le=9, description="within a task (micro)")
+    turn_spread: float = Field(2.7, ge=0, le=9, description="of difficulty within a task (micro)")
     later: float = Field(0.4, ge=0, le=9, description="difficulty that a turn adds; chosen")
     harder: dict[Category, Annotated[float, Field(ge=0, le=9, strict=True)]] = Field(
         {BASE: 0.0, MISS_FUNC: 0.7, MISS_PARAM: 2.4, LONG_CONTEXT: 0.2},
@@ -50,14 +50,14 @@ class WorldSettings(Setting):
 class LearnerSettings(Setting):
     """How the learner changes. Rates are logits for a full unit of GRPO's gradient."""
 
-    rate: float = Field(0.5, ge=0, le=100, description="of skills (paper; micro: 0.35)")
+    rate: float = Field(0.5, ge=0, le=100, description="rate of skills (paper; micro: 0.35)")
     headroom: float = Field(
         5.5, gt=0, le=100, description="most that a skill gains (paper; micro: 3.3)"
     )
     skill_fades: float = Field(
         25_000, gt=0, description="groups until an unused skill keeps 1/e of its gain; chosen"
     )
-    item_rate: float = Field(12.5, ge=0, le=100, description="of an item's memory (micro)")
+    item_rate: float = Field(12.5, ge=0, le=100, description="rate of an item's memory (micro)")
     item_most: float = Field(8.0, gt=0, le=100, description="most that is remembered (micro)")
     item_fades: float = Field(
         8_500, gt=0, description="groups until an item's memory keeps 1/e (micro)"
@@ -69,7 +69,9 @@ class VariantSettings(Setting):
 
     success: float = Field(0.9, ge=0, le=1, description="share of jobs with a variant; chosen")
     replaced: float = Field(0.3, ge=0, le=1, description="skills that change tool; chosen")
-    jitter: float = Field(0.5, ge=0, le=9, description="of difficulty around the parent's; chosen")
+    jitter: float = Field(
+        0.5, ge=0, le=9, description="spread of difficulty around the parent's; chosen"
+    )
     latency: int = Field(0, ge=0, le=100, description="epochs until variants are ready")
 
 

@@ -15,7 +15,7 @@ from rods.synthesis.meaning.trace import CallTrace
 
 @dataclass(frozen=True)
 class TaskLimits:
-    """Limits of a synthetic task (paper, section 7, IV; the distance is ours).
+    """Limits of a synthetic task (paper, appendix G; the distance is ours).
 
     Attributes:
         string: characters of a string in an argument.

@@ -1,6 +1,6 @@
 """The types of failure in synthesis, the advice for each, and the history of a parent's attempts.
 
-The twelve types and their advice are the paper's (section 7, error taxonomy).
+The twelve types and their advice are the paper's (appendix E).
 
 Not in the paper: two more types, "critique_rejected", for tasks that a gate or the judge refuses,
 which the paper counts separately, and "model_failed", for an endpoint without a usable answer.
