@@ -103,6 +103,7 @@ def test_each_command_is_accepted(
         accepted(monkeypatch, *of_rods(command)[1:])
 
 
+FIRST = {c.line: c.page for c in reversed(COMMANDS)}  # training is run once for all pages
 PAGES_RUN = sorted({c.page for c in COMMANDS if c.words[0] == "rods" and not why_read(c.line)})
 
 
@@ -116,7 +117,7 @@ def test_the_commands_of_a_page_run_in_their_order(page: str, tmp_path: Path) ->
             [RODS, "synth", "--count", "4", "--out", "tasks.jsonl"], cwd=folder, check=True
         )
     for command in (c for c in COMMANDS if c.page == page and c.words[0] == "rods"):
-        if why_read(command.line):
+        if why_read(command.line) or ("train" in command.words and page != FIRST[command.line]):
             continue
         if "export" in command.words:
             shutil.rmtree(folder / "exported", ignore_errors=True)

@@ -108,7 +108,7 @@ def test_a_list_belongs_to_its_departure() -> None:
     text = "Rules.\n\nDeparture from the paper: two.\n\n- One.\n- Two.\n\nMore."
     assert departures.SAID.findall(text) == [("Departure from the paper", "two.\n\n- One.\n- Two.")]
     admission = departures.text().split("- **`rods.curriculum.admission`.** ")[1]
-    assert admission.startswith("It injects first and then prunes")
+    assert admission.startswith("There variants are injected first")
 
 
 def test_each_suite_says_what_it_shows(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 nitpicky = True
 html_use_index = False
+smartquotes = False  # an option is --no-deps
 
 
 def _read(app: Sphinx, name: str, source: list[str]) -> None:

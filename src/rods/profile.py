@@ -1,7 +1,7 @@
 """The complexity profile Phi of a task: what a variant must keep.
 
-Open in the paper: it publishes no extractor, no distance and no threshold. Here Phi is a labelled
-graph that is computed from the executed ground truth, with a distance.
+Open in the paper: how the profile is extracted, its distance, and the threshold. Here Phi is a
+labelled graph that is computed from the executed ground truth, with a distance.
 
 The graph has a node for each turn and each call. A call's label is its class and its role by
 effect: it writes if it changes the state, opens if it changes only later responses (a change of

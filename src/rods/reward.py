@@ -4,8 +4,8 @@ Progress is R_P = (1/N) * sum_t state_t * exec_t over all N scripted turns, reac
 turn is compared with the ground truth of all turns up to it, whatever the agent did before. The
 ground truth is deterministic, so its trace is computed once for each task.
 
-Departure from BFCL: its official checker ignores turns without ground truth. As in the paper an
-agent that makes no call in such a turn gets 1, and any call gives 0.
+Departure from BFCL: the official checker ignores turns without ground truth. Here, as in the paper,
+such a turn passes if the agent makes no call in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stages of the curriculum, and when training moves on to the next one.
 
-Open in EnvTuning: it (arXiv 2510.10197) moves on when the validation has reached a plateau and the
-gradient norm is stable, and publishes no numbers. The numbers here are ours.
+Open in EnvTuning: the numbers of a plateau. EnvTuning (arXiv 2510.10197) moves on when the
+validation has reached one and the gradient norm is stable. The numbers here are ours.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ The limit is exact: beta is the decimal that was typed. The fraction of a task t
 end of an epoch is carried over to the next end; otherwise a pool of fewer than 1 / beta tasks would
 never grow. A whole place that no candidate used is not carried over.
 
-Departure from the paper: it injects first and then prunes the pool to P_max. Here the tasks of
-least value are pruned first, so P_max holds at every moment. As in the paper, tasks that were not
-tried yet are never pruned.
+Departure from the paper: there variants are injected first, and then the pool is pruned to P_max.
+Here the tasks of least value are pruned first, so P_max holds at every moment. As in the paper,
+tasks that were not tried yet are never pruned.
 """
 
 from __future__ import annotations

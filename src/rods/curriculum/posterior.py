@@ -1,7 +1,7 @@
 """A posterior over each task's outcomes, from all its groups; recent groups count more.
 
-Not in the paper: this rule. One group of K = 16 is a noisy measurement of a quantity that changes,
-and the other rules use the latest group only.
+Not in the paper: a boundary rule that uses all groups of a task. One group of K = 16 is a noisy
+measurement of a quantity that changes, and the other rules use the latest group only.
 
 A task's outcomes follow an unknown distribution over their possible values, with a Dirichlet
 posterior: each rollout adds one to the weight of its outcome, and all weights are multiplied by

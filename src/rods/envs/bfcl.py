@@ -1,7 +1,7 @@
 """BFCL's eight simulators as sessions, driven by parsed calls and never by eval.
 
-Departure from BFCL: other than its official executor it has no shared instances, fresh mutable
-defaults for each call, separate long-context tables for each session, and the changes of
+Departure from BFCL: unlike in its official executor no instances are shared, mutable defaults are
+fresh for each call, each session has its own long-context tables, and the simulators are changed by
 `bfcl_mends`. None of this changes a verdict on ordinary calls.
 
 Calls run in this process without a time limit; `guard` adds one.

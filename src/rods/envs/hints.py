@@ -1,6 +1,6 @@
 """Actionable hints on failed calls (the environment augmentation of EnvTuning, arXiv 2510.10197).
 
-Departure from EnvTuning: it has a model write the hints for each tool beforehand. Here they are
+Departure from EnvTuning: there a model writes the hints for each tool beforehand. Here they are
 computed, for any environment, from the tools' documents and the live state.
 
 The ground truth is no input, and a hint names only values that the agent has seen: see

@@ -3,9 +3,10 @@
 Each gate finds one kind of fault and belongs to the stage that causes it. Gates are code, and no
 judge overrules them.
 
-Departure from the paper: its three checks by code are a part of these gates. The others ask whether
-wrong answers get less than the full reward, whether each call is needed, whether values are known,
-whether the structure is kept, whether the task is near another one, and whether it makes sense.
+Departure from the paper: the three checks that it makes by code are a part of the gates here. The
+others ask whether wrong answers get less than the full reward, whether each call is needed, whether
+values are known, whether the structure is kept, whether the task is near another one, and whether
+it makes sense.
 
 Open in the paper: the thresholds. docs/gates.md has measurements for those here.
 """

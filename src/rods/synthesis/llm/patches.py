@@ -1,9 +1,10 @@
 """Patches: small changes of a start state that a model proposes after a failure.
 
-Open in the paper: it merges them deeply and accumulates them, without saying what may be merged.
-Here a patch may change an existing value to another one of its type, or add an entry to a mapping.
-It may not change a type, add a field, or break a file tree. Refused patches are returned with the
-reason.
+Open in the paper: what a patch may change; patches are merged deeply and accumulate. Here a patch
+may change an existing value to another one of its type, or add an entry to a mapping. It may not
+change a type, add a field, or break a file tree.
+
+Refused patches are returned with the reason.
 """
 
 from __future__ import annotations

@@ -2,5 +2,5 @@
 
 Each returns the places at fault. What they compare with is learned from the seed tasks.
 
-Not in the paper: there a model judges whether a task makes sense.
+Not in the paper: code that judges whether a task makes sense; there a model does.
 """
