@@ -64,17 +64,18 @@ def test_every_setting_is_listed_with_its_values_and_meaning() -> None:
         "| `mean`, `variance`, `advantage`, `posterior`, `random` | `mean` |"
         in rows["boundary.rule"]
     )
+    assert "[pool.md](pool.md)" in rows["boundary.rule"]
     assert "| required |" in rows["policy.model"]
     assert all(f"- `{name}`: " in settings.text() for name in preset_names())
 
 
 def test_a_section_as_a_table() -> None:
     (section,) = settings.sections(Described, "thing")
-    _, meaning, table = settings.table(section, {"thing.size": {"`5`": ["large"]}})
+    _, meaning, table = settings.described(section, {"thing.size": {"`5`": ["large"]}})
     assert meaning == "A section."
     assert table.splitlines()[2:] == [
-        r"| `thing.size` | integer ≥ 1, < 9 | `3` | `5`: large | of a thing \| or two |",
-        "| `thing.form` | text or `null` | `null` |  | of it |",
+        r"| `thing.size` | of a thing \| or two | integer ≥ 1, < 9 | `3` | `5`: large |",
+        "| `thing.form` | of it | text or `null` | `null` |  |",
     ]
 
 

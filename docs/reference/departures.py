@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rods
+from reference.markdown import linked
 
 FOLDER = Path(rods.__file__).parent
 BEGINNINGS = {  # beginning of a paragraph -> heading on the page
@@ -57,5 +58,5 @@ def text() -> str:
         for each in (d for d in found if d.beginning == beginning):
             first, *rest = each.text.splitlines()
             body = "\n".join([first[:1].upper() + first[1:], *rest]).replace("\n", "\n  ")
-            parts.append(f"- **`{each.module}`.** {body}")
+            parts.append(linked(f"- **`{each.module}`.** {body}"))
     return "\n\n".join(parts)

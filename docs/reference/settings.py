@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from reference.errors import UndescribedError
+from reference.markdown import linked, table
 from rods.comparison.arms import ArmSetup
 from rods.config import Config
 from rods.endpoint.config import EndpointConfig
@@ -127,7 +128,8 @@ def values(field: Mapping[str, Any]) -> str:
 def shown(value: Any) -> str:
     """A value as it is written after `--set name=`."""
     dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
-    return "`" + dumped.removesuffix("...\n").strip().replace("|", "\\|") + "`"
+    plain = dumped.strip().removesuffix("...").strip()  # YAML ends a lone value with it
+    return f"`{plain}`"
 
 
 @cache
@@ -158,10 +160,10 @@ def presets() -> Iterator[str]:
         first = [line[1:].strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
         if not first:
             raise UndescribedError(f"presets/{name}.yaml does not begin with a comment")
-        yield f"- `{name}`: {' '.join(first)}"
+        yield linked(f"- `{name}`: {' '.join(first)}")
 
 
-def table(section: Section, given: Given) -> Iterator[str]:
+def described(section: Section, given: Given) -> Iterator[str]:
     """A section as Markdown.
 
     Args:
@@ -171,16 +173,14 @@ def table(section: Section, given: Given) -> Iterator[str]:
         yield f"### `{section.path}`"
     yield section.meaning
     named = {f"{section.path}.{n}".lstrip("."): field for n, field in section.rows.items()}
-    rows = [["setting", "values", "default", "presets", "meaning"], ["---"] * 5]
+    header, rows = ["setting", "meaning", "values", "default", "presets"], []
     for path, field in named.items():
         default = shown(field["default"]) if "default" in field else "required"
         others = "; ".join(f"{v}: {', '.join(p)}" for v, p in given.get(path, {}).items())
-        meaning = field["description"].replace("|", "\\|")
-        rows.append([f"`{path}`", values(field), default, others, meaning])
-    if not named.keys() & given.keys():
-        rows = [[*row[:3], row[4]] for row in rows]
+        rows.append([f"`{path}`", linked(field["description"]), values(field), default, others])
+    width = 5 if named.keys() & given.keys() else 4
     if named:
-        yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        yield table(header[:width], [row[:width] for row in rows])
 
 
 def text() -> str:
@@ -195,5 +195,5 @@ def text() -> str:
         parts += [f"## {heading}", note.format(options=options)]
         for section in sections(model, path):
             if (model, section.path) != (Config, "policy"):
-                parts += table(section, preset_values() if model in OF_PRESETS else {})
+                parts += described(section, preset_values() if model in OF_PRESETS else {})
     return "\n\n".join(part for part in parts if part)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reference.errors import UndescribedError
+from reference.markdown import linked, table
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -40,9 +41,6 @@ def text() -> str:
     """All modules as Markdown."""
     parts = []
     for kind in KINDS:
-        rows = ["| module | what it shows |", "| --- | --- |"]
-        for file in modules(kind):
-            said = first_sentence(file).replace("|", "\\|")
-            rows.append(f"| `{file.relative_to(ROOT)}` | {said} |")
-        parts += [f"## {kind}", "\n".join(rows)]
+        found = [(f"`{f.relative_to(ROOT)}`", linked(first_sentence(f))) for f in modules(kind)]
+        parts += [f"## {kind}", table(("module", "what it shows"), found)]
     return "\n\n".join(parts)
