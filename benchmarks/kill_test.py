@@ -1,4 +1,4 @@
-"""Kill runs at random moments, take them up again, and compare them with runs left in peace.
+"""Runs that are killed at random moments and resumed, compared with runs that were not.
 
 Each run is the command `rods train` with a very small policy. It is killed by SIGKILL once or
 several times: the trainer, or one of its children (a worker of the guard; in background mode the

@@ -1,4 +1,4 @@
-"""Zones, causes of silence and the choice of seeds, down to the last bit of a float."""
+"""Zones, causes of missing signal and the choice of parent tasks, exact to the last bit."""
 
 from __future__ import annotations
 

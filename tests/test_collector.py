@@ -1,4 +1,4 @@
-"""The offline pipeline: the same file however often it is interrupted and by however many made."""
+"""The offline pipeline: the same file with any number of interruptions and workers."""
 
 from __future__ import annotations
 

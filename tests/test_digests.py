@@ -1,4 +1,4 @@
-"""Nothing of the process shows in a response or a state."""
+"""Responses and states do not depend on the process."""
 
 import subprocess
 import sys

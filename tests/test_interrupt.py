@@ -1,4 +1,4 @@
-"""Ctrl-C ends `rods synth` with jobs under way, and the same command takes the file up again."""
+"""Ctrl-C ends `rods synth` with jobs under way, and the same command continues the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are killed end as the others do; and the benchmark that says so can say otherwise."""
+"""Runs that are killed and resumed end as others do; the benchmark finds one that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The closed loop with random rewards: what it draws, injects and lets go."""
+"""The closed loop with random rewards: what it draws, injects and retires."""
 
 from __future__ import annotations
 

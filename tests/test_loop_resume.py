@@ -1,4 +1,4 @@
-"""A run that is interrupted anywhere ends as if it never was."""
+"""A run that is interrupted at any point ends like one that was not."""
 
 from __future__ import annotations
 

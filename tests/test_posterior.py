@@ -1,4 +1,4 @@
-"""The posterior rule against the urn that it stands for, and what it remembers and expects."""
+"""The posterior rule against its urn model, and what it remembers and forecasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs and candidates: who is next, who is still wanted, and that nothing is kept by halves."""
+"""Jobs and candidates: which is next, which is still needed, each stored whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are pointed at instead of said: only where one cannot mistake which is meant."""
+"""Values that the words refer to and do not state: only if the reference is unambiguous."""
 
 import json
 import random

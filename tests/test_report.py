@@ -155,6 +155,15 @@ def test_no_text_becomes_markup(page: str, elements: Elements) -> None:
     assert "&lt;/script&gt;&lt;img" in page
 
 
+def test_the_first_steps_explain_each_part(page: str) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "first-steps.md").read_text("utf-8")
+    explained = [
+        name.rstrip(".") for name in re.findall(r"^\d+\. \*\*(.*?)\*\*", text, re.MULTILINE)
+    ]
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert [name for name in explained if name in headings] == headings
+
+
 def test_data_island_gives_the_texts_back(run: tuple[Path, list[Task]], elements: Elements) -> None:
     attrs, text = elements.scripts[0]
     assert attrs["type"] == "application/json"

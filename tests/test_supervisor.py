@@ -1,4 +1,4 @@
-"""A worker that dies, hangs or ends: real processes, and what the trainer is reported of them."""
+"""A worker that dies, hangs or ends: real processes, and what the trainer reports of them."""
 
 from __future__ import annotations
 

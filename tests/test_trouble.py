@@ -1,4 +1,4 @@
-"""Synthesis that is broken: it is shown at once, stopped after a while, and never looks healthy."""
+"""Broken synthesis is reported at once and given up after some errors; it never looks sound."""
 
 from __future__ import annotations
 
