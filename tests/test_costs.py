@@ -1,4 +1,4 @@
-"""The benchmarks of costs measure what they say, by a clock that advances by 1 s at each reading."""
+"""The benchmarks of costs measure what they say, by a clock that advances one second a reading."""
 
 from __future__ import annotations
 
