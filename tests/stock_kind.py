@@ -34,8 +34,7 @@ class StockKind:
 
     def tasks(self, config: Config, progress: Progress) -> TaskSides:
         env = load_environment(config.environment.name, config.environment.bounds)
-        names = tuple(name.partition(":")[2] for name in env.name.split(","))
-        *train, validation, test = read_task_file(Path(config.environment.tasks or ""), env, names)
+        *train, validation, test = read_task_file(Path(config.environment.tasks or ""), env)
         return TaskSides(tuple(train), (validation,), (test,), env, {}, "A model without training.")
 
     def load(

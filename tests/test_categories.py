@@ -212,7 +212,7 @@ def own_tasks() -> list[Task]:
     from rods.envs.load import load_environment
     from rods.envs.task_file import read_task_file
 
-    return read_task_file(Path("tasks.jsonl"), load_environment("shop:Shop"), ("Shop",))
+    return read_task_file(Path("tasks.jsonl"), load_environment("shop:Shop"))
 
 
 def test_the_example_of_the_docs(

@@ -166,7 +166,7 @@ class Hasty(ChatRenderer):
 
 def test_calls_that_are_misread_are_named(shop: Path) -> None:
     env = PythonEnvironment(import_class("shop:Shop", "env", "", here=True))
-    tasks = read_task_file(shop / "tasks.jsonl", env, ("Shop",))
+    tasks = read_task_file(shop / "tasks.jsonl", env)
     renderer = load_renderer(family_tokenizer("qwen2.5"), RendererSettings(), "model")
     renderer.__class__ = Hasty
     played = play(tasks, env, renderer, [task.id for task in tasks], lambda count: None)

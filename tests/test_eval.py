@@ -312,7 +312,7 @@ def test_own_tools_and_the_score_of_their_episodes(rods, tmp_path: Path) -> None
     for more, named in (
         (("--env", own[1]), "name its tasks by --tasks"),
         ((*own, "--split", "test"), "--split test: goes with bfcl"),
-        (own[2:], "--tasks: bfcl brings its own tasks"),
+        (own[2:], "tools of your own are named by --env"),
         (("--category", "none"), "--category none: choose one of base"),
         (("--split", "dev"), "--split dev: choose one of test, train, all"),
     ):

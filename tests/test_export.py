@@ -296,7 +296,7 @@ def test_unusable_input_leaves_nothing(rods, tmp_path: Path, form: str) -> None:
     write_tasks(path, [make_task("x")])
     with path.open("a") as file:
         file.write('\n{"category": "base"}\n')
-    refused(rods(*args), f"{path}: line 3: classes")
+    refused(rods(*args), f"{path}: line 3: id")
     assert contents(tmp_path) == ["tasks.jsonl"]
 
 

@@ -22,7 +22,7 @@ CLINIC, SEEDS = "examples.clinic.tools:Clinic", Path("examples/clinic/tasks.yaml
 def clinic_tasks() -> list[Task]:
     env = load_environment(CLINIC)
     assert isinstance(env, PythonEnvironment)
-    return read_task_file(SEEDS, env, tuple(env.classes))
+    return read_task_file(SEEDS, env)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *args: object) -> int:

@@ -203,7 +203,7 @@ def test_the_examples_ground_truths_score_one_here_and_guarded(
     monkeypatch.chdir(ROOT)
     plain = load_environment("examples.clinic.tools:Clinic")
     apart = GuardedEnvironment(plain)
-    tasks = read_task_file(ROOT / "examples/clinic/tasks.yaml", plain, ("Clinic",))
+    tasks = read_task_file(ROOT / "examples/clinic/tasks.yaml", plain)
     assert len(tasks) == 12
     assert {t.category for t in tasks} == set(CATEGORIES) - {"long_context"}
     env: Environment

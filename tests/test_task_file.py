@@ -33,7 +33,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             content = "\n".join(map(json.dumps, content))
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_task_file(path, env, ("Clinic",))
+        return read_task_file(path, env)
 
     return run
 
@@ -201,7 +201,7 @@ def test_tools_that_answer_at_random_are_told_at_once(
     path = tmp_path / "tasks.jsonl"
     path.write_text(json.dumps({"id": "one", "turns": [{"user": "roll", "calls": ["roll()"]}]}))
     with pytest.raises(UserError, match="task 'one': a second session gives other results"):
-        read_task_file(path, load_environment("dice:Dice"), ("Dice",))
+        read_task_file(path, load_environment("dice:Dice"))
 
 
 ODD = """
@@ -236,7 +236,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(call: str) -> Task:
         path = tmp_path / "tasks.jsonl"
         path.write_text(json.dumps({"id": "one", "turns": [{"user": "-", "calls": [call]}]}))
-        (task,) = read_task_file(path, env, ("Odd",))
+        (task,) = read_task_file(path, env)
         return task
 
     yield run

@@ -106,7 +106,7 @@ def _types(task: Task, tools: Mapping[str, ToolSpec]) -> Iterator[tuple[str, str
 
 def _executed(task: Task, env: Environment) -> Iterator[tuple[str, str]]:
     session, tools = env.open(task), env.tools(task).values()
-    seen = "\n".join(tool.model_dump_json() for tool in tools)
+    seen = "\n".join([task.system, *(tool.model_dump_json() for tool in tools)])
     for index, turn in enumerate(task.turns):
         seen += f"\n{turn.user}"
         (outcome,) = env.execute([Work(session, turn.ground_truth)])

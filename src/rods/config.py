@@ -49,7 +49,7 @@ class EnvironmentConfig(Setting):
 
     name: str = Field("bfcl", description="bfcl, or package.module:Class, joined by commas")
     tasks: str | None = Field(
-        None, description="file of tasks for your own classes, YAML or JSON lines"
+        None, description="YAML or JSON lines of tasks, instead of those of bfcl"
     )
     guarded: bool = Field(True, description="calls run in worker processes that can be killed")
     limits: CallLimits = CallLimits()
@@ -276,8 +276,6 @@ class Config(Setting):
         measured = self.evaluation.validation_every and self.evaluation.tasks != 0
         if any(stage.plateau for stage in self.stages) and not measured:
             raise ValueError("a stage's plateau needs evaluation.validation_every, and its tasks")
-        if self.environment.name == "bfcl" and self.environment.tasks is not None:
-            raise ValueError("--tasks: bfcl brings its own tasks; name your classes by --env")
         if self.environment.name != "bfcl" and self.environment.tasks is None:
             raise ValueError(f"--env {self.environment.name}: name its tasks by --tasks FILE")
         if self.evaluation.spare and self.synthesis.sources == "train":

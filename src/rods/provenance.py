@@ -26,7 +26,7 @@ class Source(IntEnum):
     BEFORE = 1
     """Only an earlier message of the user: this turn refers back."""
     OUTPUT = 2
-    """Only an earlier response: the user never says it."""
+    """Only an earlier response or the system message: the user never says it."""
     NOWHERE = 3
     """No text."""
 
@@ -40,7 +40,7 @@ def sources(
         responses: the ground truth's responses, by turn.
         tools: by name; the schemas say which forms of a value count.
     """
-    said, shown, found = "", "", []
+    said, shown, found = "", task.system, []
     for turn, answers in zip(task.turns, responses, strict=True):
         for call, answer in zip(turn.ground_truth, answers, strict=True):
             found.append(_of_call(call, tools.get(call.name), turn.user, said, shown))

@@ -89,6 +89,7 @@ class Task(Frozen):
             the first root.
         turns: the scripted conversation.
         withheld: names of tools that are not offered until a turn restores them.
+        system: the system message of its conversation, such as the policy text of the agent.
         environment: name of the environment that can open it.
         origin: what made it: "benchmark", "user" or the name of the synthesis backend.
         source: the id in the benchmark or in the user's file, or empty.
@@ -105,6 +106,7 @@ class Task(Frozen):
     start: dict[str, JsonValue]
     turns: tuple[Turn, ...]
     withheld: tuple[str, ...] = ()
+    system: str = ""
     environment: str = "bfcl"
     origin: str = "benchmark"
     source: str = ""
@@ -117,9 +119,8 @@ class Task(Frozen):
     @cached_property
     def id(self) -> str:
         """Hash of the content, without origin, parent or epoch: equal content is the same task."""
-        content = self.model_dump(
-            include={"category", "classes", "start", "turns", "withheld", "environment"}
-        )
+        names = {"category", "classes", "start", "turns", "withheld", "environment"}
+        content = self.model_dump(include=names | ({"system"} if self.system else set()))
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

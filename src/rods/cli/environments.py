@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rods.cli.options import CategoryOption, EnvOption, JsonFlag, SeedFile, counted
 from rods.errors import UserError
 from rods.terminal import complain, say, stdout
+
+if TYPE_CHECKING:
+    from rods.envs.base import Environment
+    from rods.envs.guard import GuardedEnvironment
 
 
 def score(
@@ -29,12 +34,12 @@ def score(
 ) -> None:
     """Score logged episodes, a line for each. A line that is no episode is reported and skipped."""
     from rods.envs.guard import GuardedEnvironment
-    from rods.evaluation.selection import select
+    from rods.evaluation.selection import all_tasks
     from rods.scoring import Scorer
 
-    selection = select(env, tasks, "all" if tasks is None else None, (), None)
-    guarded = GuardedEnvironment(selection.env)
-    scorer = Scorer(guarded, {t.label: t for t in selection.tasks}, complain=complain)
+    world, known = all_tasks(env, tasks)
+    guarded = GuardedEnvironment(world)
+    scorer = Scorer(guarded, {t.label: t for t in known}, complain=complain)
     rewards, lost = [], 0
     for row in scorer.score(file):
         if row["progress"] is None:
@@ -65,19 +70,23 @@ def score(
 
 def audit(
     category: CategoryOption = None,
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
     notes: Annotated[bool, typer.Option(help="Also findings that leave a task usable.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List BFCL tasks with faults, with the evidence. Training and validation leave them out."""
+    """List tasks with faults, with the evidence. Training leaves out those of bfcl."""
     from rods.audit import audit as audit_task
     from rods.audit import audit_tools
-    from rods.envs.bfcl import BfclEnvironment
-    from rods.envs.bfcl_data import benchmark_tasks, split
+    from rods.envs.bfcl_data import split
+    from rods.evaluation.selection import all_tasks
     from rods.synthesis.inputs import of_category
 
-    tasks = of_category(benchmark_tasks().values(), category)
-    env, sides = BfclEnvironment(), split()
-    found = [*audit_tools(), *(f for task in tasks for f in audit_task(task, env))]
+    world, known = all_tasks(env, tasks)
+    chosen, sides = of_category(known, category), {} if tasks else split()
+    found = [] if tasks else audit_tools()
+    with _guarded(world) as guarded:
+        found += [f for task in chosen for f in audit_task(task, guarded)]
     shown = [f for f in found if f.faulty or notes or not f.task]
     for f in shown:
         side = sides.get(f.task, "")
@@ -87,30 +96,42 @@ def audit(
             say(f"{f.task or 'tool'}{f' ({side})' if side else ''}: {f.kind}: {f.evidence}")
     if not as_json:
         faulty = {f.task for f in found if f.faulty}
-        out = sum(sides[name] != "test" for name in faulty)
+        out = sum(sides.get(name) != "test" for name in faulty)
+        left = "" if tasks else f"; {out} are left out of training and validation"
         say(
-            f"{len(faulty)} of {len(tasks)} tasks have faults; {out} are left out of training and"
-            f" validation. {sum(not f.faulty for f in found)} notes."
+            f"{len(faulty)} of {len(chosen)} tasks have faults{left}."
+            f" {sum(not f.faulty for f in found)} notes."
         )
 
 
 def play(
-    task: Annotated[str, typer.Argument(help="Official id, such as multi_turn_base_3.")],
+    task: Annotated[str, typer.Argument(help="Id of the task, such as multi_turn_base_3.")],
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
 ) -> None:
     """Play a task yourself. Each line is an attempt with calls; an empty line ends the turn."""
-    from rods.envs.bfcl import BfclEnvironment
-    from rods.envs.bfcl_data import benchmark_tasks
-    from rods.envs.guard import GuardedEnvironment
+    from rods.evaluation.selection import all_tasks
     from rods.play import play as play_task
 
-    if task not in benchmark_tasks():
-        raise UserError(f"task {task!r}: no such task; they are named like multi_turn_base_3")
-    env = GuardedEnvironment(BfclEnvironment())
-    try:
+    world, known = all_tasks(env, tasks)
+    found = next((t for t in known if task in (t.label, t.id)), None)
+    if found is None:
+        raise UserError(f"task {task!r}: no such task; they are named like {known[0].label}")
+    with _guarded(world) as guarded:
         lines = (line.decode("utf-8-sig", "replace") for line in sys.stdin.buffer)
-        play_task(benchmark_tasks()[task], env, _prompted(lines), say)
+        play_task(found, guarded, _prompted(lines), say)
+
+
+@contextmanager
+def _guarded(env: Environment) -> Iterator[GuardedEnvironment]:
+    """The environment with its calls in another process, until the end."""
+    from rods.envs.guard import GuardedEnvironment
+
+    guarded = GuardedEnvironment(env)
+    try:
+        yield guarded
     finally:
-        env.close()
+        guarded.close()
 
 
 def _prompted(lines: Iterator[str]) -> Iterator[str]:
@@ -130,7 +151,6 @@ def check(
 ) -> None:
     """Check a Python class as an environment, a line for each method. Exit 1 if one fails."""
     from rods.envs.check import check as probe
-    from rods.envs.guard import GuardedEnvironment
     from rods.envs.load import load_environment
     from rods.envs.python import PythonEnvironment
     from rods.envs.task_file import read_task_file
@@ -138,9 +158,8 @@ def check(
     env = load_environment(spec)
     if not isinstance(env, PythonEnvironment):
         raise UserError(f"environment {spec!r}: not a Python class of your own")
-    guarded = GuardedEnvironment(env)
-    found = read_task_file(tasks, guarded, tuple(env.classes)) if tasks else []
-    guarded.close()
+    with _guarded(env) as guarded:
+        found = read_task_file(tasks, guarded) if tasks else []
     problems = probe(env, found)
     if as_json:
         say(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))

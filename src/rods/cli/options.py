@@ -14,7 +14,7 @@ EnvOption = Annotated[
 SeedOption = Annotated[int, typer.Option(min=0, help="Random seed.")]
 CategoryOption = Annotated[str | None, typer.Option(help="Only this category.")]
 SeedFile = Annotated[
-    Path | None, typer.Option(help="Tasks for your own classes: YAML or JSON lines.")
+    Path | None, typer.Option(help="Tasks of your own: YAML or JSON lines, or from rods synth.")
 ]
 SidesOption = Annotated[str, typer.Option(help="Side of bfcl: train, or train+validation.")]
 

@@ -19,24 +19,25 @@ from rods.terminal import Bar, say
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
+    path: Annotated[Path, typer.Argument(help="File of tasks, or a run folder.")],
     env: EnvOption = "bfcl",
     tasks: SeedFile = None,
     seeds: SidesOption = "train",
     as_json: JsonFlag = False,
 ) -> None:
     """Run every gate again on the tasks of a file or of a run."""
-    from rods.files.tasks import read_tasks
+    from rods.envs.task_file import read_placed
     from rods.synthesis.critique import verify_tasks
     from rods.synthesis.inputs import inputs_of
 
-    found = read_tasks(path)
-    if not found:
-        raise UserError(f"{path}: no tasks")
+    if tasks is None and env != "bfcl" and not path.is_dir():
+        tasks = path  # they are their own seed tasks
+    inputs = inputs_of(env, tasks, seeds)
+    found = [task for _, task in read_placed(path, lambda: inputs.env)]
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes = []
     with Bar("verifying", len(synthetic)) as bar:
-        for outcome in verify_tasks(synthetic, inputs_of(env, tasks, seeds), parents=found):
+        for outcome in verify_tasks(synthetic, inputs, parents=found):
             outcomes.append(outcome)
             bar.advance()
     faulty = [(task_id, gate) for task_id, gate in outcomes if gate]
@@ -51,22 +52,28 @@ def verify(
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="JSON lines of tasks, or a run folder.")],
     form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl or parquet.")],
     out: Annotated[Path, typer.Option(help="New folder to write.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="File of tasks, or a run folder; as --tasks.")
+    ] = None,
     env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write tasks for the official checker, trainers or tables."""
     from rods.export.folder import export as export_tasks
 
-    tasks, left = export_tasks(file, form, out, env)
+    named = [path for path in (file, tasks) if path is not None]
+    if len(named) != 1:
+        raise UserError("rods export: name one file of tasks, as FILE or by --tasks FILE")
+    written, left = export_tasks(named[0], form, out, env)
     if as_json:
         missing = [item.task.id for item in left]
-        summary = {"tasks": tasks, "format": form, "out": str(out), "left_out": missing}
+        summary = {"tasks": written, "format": form, "out": str(out), "left_out": missing}
         say(json.dumps(summary))
         return
-    say(f"{out}: {tasks} tasks as {form}")
+    say(f"{out}: {written} tasks as {form}")
     for item in left:
         say(f"left out: {item.where}: the official checker refuses its ground truth")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from rods.envs.state import State
@@ -74,6 +74,14 @@ class Environment(Protocol):
 
     name: str
     version: str
+
+    @property
+    def classes(self) -> Collection[str]:
+        """The names of its classes, which a task can use."""
+
+    @property
+    def specs(self) -> Mapping[str, ToolSpec]:
+        """The tools of all classes, by name."""
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         """All tools of the task's classes by name, withheld ones included."""

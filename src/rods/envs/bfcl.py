@@ -34,6 +34,7 @@ class BfclEnvironment:
     """The tools of BFCL multi-turn (bfcl-eval, which is installed separately)."""
 
     name = "bfcl"
+    classes = tuple(SIMULATORS)
 
     def __init__(self, bounds: Bounds = DEFAULT) -> None:
         self.bounds = bounds
@@ -41,6 +42,11 @@ class BfclEnvironment:
         if found is None:
             raise UserError(missing("bfcl_eval"))
         self.version = found
+
+    @property
+    def specs(self) -> dict[str, ToolSpec]:
+        """The tools of all classes, by name."""
+        return tool_specs()
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         return _tools(task.classes)

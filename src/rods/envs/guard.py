@@ -10,7 +10,7 @@ outside, no call is the cause: its operation is repeated once.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
@@ -52,6 +52,16 @@ class GuardedEnvironment:
         self.lanes = [Lane(child, self.limits) for child in children]
         self._next = cycle(self.lanes)
         self._finalize = weakref.finalize(self, _kill, children)
+
+    @property
+    def classes(self) -> Collection[str]:
+        """The names of its classes."""
+        return self.inner.classes
+
+    @property
+    def specs(self) -> Mapping[str, ToolSpec]:
+        """The tools of all classes, by name."""
+        return self.inner.specs
 
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         return self.inner.tools(task)

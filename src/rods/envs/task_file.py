@@ -1,110 +1,158 @@
-"""Tasks that people write in YAML or JSON lines, for any environment.
+"""Files of tasks for any environment, in YAML or JSON lines: hand-written, or from `rods synth`.
 
-An entry has the format `TaskEntry`, with calls as text. The whole file is checked, and each ground
-truth is executed, before any task is returned.
+docs/environments.md has the format. The tasks of a run are checked as a whole before one of them
+is used, and each ground truth is executed.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import ValidationError
 
 from rods.envs.base import Environment
-from rods.envs.calls import CallError
-from rods.envs.notation import parse_calls
+from rods.envs.task_entry import FileHeader, TaskEntry, is_header, is_stored, task_of
 from rods.errors import UserError, first_problem
-from rods.files.plain_data import ReadError, named, plain
+from rods.files.plain_data import Author, ReadError, named, plain, quoted
 from rods.files.reading import entries
+from rods.files.tasks import MOST_BYTES, stored_tasks
 from rods.reward import TraceError, trusted_trace
-from rods.task import BASE, Call, Category, Task, ToolSpec, Turn
+from rods.task import Task
+
+MOST = 200_000_000  # bytes of a file of seed tasks
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class TaskFile:
+    """The content of a file; its text is read whole before anything is executed.
+
+    Attributes:
+        header: what holds for all tasks.
+        rows: place and content of each task.
+
+    Raises:
+        UserError: the file is not read; the message names the place.
+    """
+
+    def __init__(self, path: Path, most: int = MOST) -> None:
+        self.path, self.header = path, FileHeader()
+        self.rows: list[tuple[str, Any]] = []
+        for number, (where, row) in enumerate(entries(path, Author.RODS, most)):
+            if not is_stored(row):
+                _refuse_unwritten(where, row)
+            if number == 0 and is_header(row):
+                self.header = _valid(FileHeader, where, row)
+            else:
+                self.rows.append((where, row))
+
+    def placed(self, load: Callable[[], Environment]) -> list[tuple[str, Task]]:
+        """Each task with its place; no ground truth is executed.
+
+        Args:
+            load: returns the environment; called only if people wrote some of the tasks.
+
+        Raises:
+            UserError: an entry is no task, or names what the environment lacks.
+        """
+        load, found = cache(load), []
+        for where, row in self.rows:
+            if is_stored(row):
+                found.append((where, _valid(Task, where, row)))
+            else:
+                entry = _valid(TaskEntry, where, row)
+                found.append((where, task_of(entry, self.header, _task(where, entry.id), load())))
+        return found
+
+    def tasks(self, env: Environment) -> list[Task]:
+        """All tasks, each with its ground truth executed and its record; as tasks of the user.
+
+        Raises:
+            UserError: the file, an entry or a ground truth is unusable; the message names it.
+        """
+        if not self.rows:
+            raise UserError(f"{self.path}: no tasks")
+        found: dict[str, Task] = {}
+        same: dict[str, str] = {}
+        for where, row in self.rows:
+            task = self._one(where, row, env)
+            name = task.label
+            if name in found:
+                raise UserError(f"{where}: id: {name!r} appears twice")
+            found[name] = _executed(task, _task(where, name), env)
+            if (known := same.setdefault(task.id, name)) != name:
+                message = f"{name!r} is the same task as {known!r}; remove one of them"
+                raise UserError(f"{where}: {message}")
+        return list(found.values())
+
+    def _one(self, where: str, row: Any, env: Environment) -> Task:
+        if not is_stored(row):
+            entry = _valid(TaskEntry, where, row)
+            return task_of(entry, self.header, _task(where, entry.id), env)
+        task: Task = _valid(Task, where, row)
+        if task.environment != env.name:
+            message = f"{quoted(task.environment)} is not {env.name}; name it with --env"
+            raise UserError(f"{where}: environment: {message}")
+        # It begins anew: its parent may not be in this file.
+        update = {"origin": "user", "source": task.label, "parent": "", "born": 0}
+        return task.model_copy(update=update)
 
 
-class TurnEntry(_Entry):
-    """One user turn."""
-
-    user: str = Field("", max_length=20_000, description="what the user says")
-    calls: list[str] = Field(
-        default_factory=list, description="ground truth, in order; none if no call is right"
-    )
-    restores: list[str] = Field(
-        default_factory=list, description="withheld tools that are offered from this turn on"
-    )
-
-
-class TaskEntry(_Entry):
-    """One task."""
-
-    id: str = Field(min_length=1, max_length=200, description="your name for it, unique")
-    category: Category = Field(BASE, description="your name for its kind")
-    start: dict[str, JsonValue] = Field(
-        default_factory=dict, description="start state: {class: {attribute: value}}"
-    )
-    classes: list[str] | None = Field(None, description="classes that it uses; default: all")
-    withheld: list[str] = Field(default_factory=list, description="tools not offered at first")
-    turns: list[TurnEntry] = Field(min_length=1, max_length=50)
-
-    @field_validator("id")
-    @classmethod
-    def _printable(cls, name: str) -> str:
-        if not name.isprintable():
-            raise ValueError("has a character that cannot be printed")
-        return name
-
-
-def read_task_file(path: Path, env: Environment, classes: tuple[str, ...]) -> list[Task]:
-    """Tasks of a file, each checked against the environment.
-
-    Args:
-        classes: the classes of a task that names none.
+def read_task_file(path: Path, env: Environment) -> list[Task]:
+    """Tasks of a file, each checked against the environment; see `TaskFile.tasks`.
 
     Raises:
         UserError: the file, an entry or a ground truth is unusable; the message names the place.
     """
-    tasks: dict[str, Task] = {}
-    same: dict[str, str] = {}
-    for where, row in list(entries(path)):  # the text is read before anything is executed
-        try:
-            entry = TaskEntry.model_validate(row)
-        except ValidationError as error:
-            raise UserError(f"{where}: {first_problem(error)}{named(row)}") from None
-        if entry.id in tasks:
-            raise UserError(f"{where}: id: {entry.id!r} appears twice")
-        task = tasks[entry.id] = _task(entry, f"{where}: task {entry.id!r}", env, classes)
-        if (known := same.setdefault(task.id, entry.id)) != entry.id:
-            message = f"{entry.id!r} is the same task as {known!r}; remove one of them"
-            raise UserError(f"{where}: {message}")
-    if not tasks:
+    return TaskFile(path).tasks(env)
+
+
+def read_placed(path: Path, load: Callable[[], Environment]) -> list[tuple[str, Task]]:
+    """Tasks of a file or of a run folder with their places; no ground truth is executed.
+
+    Args:
+        load: see `TaskFile.placed`.
+
+    Raises:
+        UserError: there are none, or an entry is no task; the message names the place.
+    """
+    folder = os.path.isdir(path)  # False, and no error, for a name that no file can have
+    found = stored_tasks(path) if folder else TaskFile(path, MOST_BYTES).placed(load)
+    if not found:
         raise UserError(f"{path}: no tasks")
-    return list(tasks.values())
+    return found
 
 
-def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ...]) -> Task:
-    task = Task(
-        category=entry.category,
-        classes=tuple(entry.classes) if entry.classes is not None else classes,
-        start=entry.start,
-        turns=tuple(Turn(user=t.user, restores=tuple(t.restores)) for t in entry.turns),
-        withheld=tuple(entry.withheld),
-        environment=env.name,
-        origin="user",
-        source=entry.id,
-    )
-    tools = env.tools(task)
-    turns = tuple(
-        turn.model_copy(update={"ground_truth": _calls(written, f"{where}: turns.{i}", tools)})
-        for i, (turn, written) in enumerate(zip(task.turns, entry.turns, strict=True))
-    )
-    task = task.model_copy(update={"turns": turns})
-    _check_withheld(task, tools, where)
+def _refuse_unwritten(where: str, row: Any) -> None:
+    """Refuse values that only RODS writes."""
+    try:
+        plain(row)
+    except ReadError as error:
+        raise UserError(f"{where}: {error.message}") from None
+
+
+def _valid(form: Any, where: str, row: Any) -> Any:
+    try:
+        return form.model_validate(row)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_problem(error)}{named(row)}") from None
+
+
+def _task(where: str, name: str) -> str:
+    return f"{where}: task {name!r}"
+
+
+def _executed(task: Task, where: str, env: Environment) -> Task:
+    """The task with its record, after its ground truth gave the same twice."""
+    for name in task.classes:
+        if name not in env.classes:
+            raise UserError(f"{where}: classes: {env.name} has no class {quoted(name)}")
     for name in task.start:
         if name not in task.classes:
             raise UserError(f"{where}: start: {name!r} is not among the task's classes")
+    _check_tools(task, where, env)
     try:
         trace = trusted_trace(task, env)
     except UserError as error:
@@ -115,6 +163,8 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
                 "the state after it cannot be serialised, so no answer can be compared with it"
             )
             raise UserError(f"{where}: turns.{index}: {message}")
+    if task.record:  # the trace has repeated it
+        return task
     task = task.model_copy(update={"record": trace.record})
     try:
         trusted_trace(task, env)
@@ -124,23 +174,14 @@ def _task(entry: TaskEntry, where: str, env: Environment, classes: tuple[str, ..
     return task
 
 
-def _calls(written: TurnEntry, where: str, tools: dict[str, ToolSpec]) -> tuple[Any, ...]:
-    calls: list[Any] = []
-    for position, text in enumerate(written.calls):
-        try:
-            calls += [_kept(call) for call in parse_calls(text, tools)]
-        except (CallError, ReadError) as error:
-            raise UserError(f"{where}.calls.{position}: {error}") from None
-    return tuple(calls)
-
-
-def _kept(call: Call) -> Call:
-    """The call with its arguments as they are stored, so that tools see the same ones later."""
-    return Call(name=call.name, arguments=plain(call.arguments))
-
-
-def _check_withheld(task: Task, tools: dict[str, ToolSpec], where: str) -> None:
+def _check_tools(task: Task, where: str, env: Environment) -> None:
+    tools = env.tools(task)
     restored = [name for turn in task.turns for name in turn.restores]
+    for index, turn in enumerate(task.turns):
+        for position, call in enumerate(turn.ground_truth):
+            if call.name not in tools:
+                place = f"turns.{index}.ground_truth.{position}"
+                raise UserError(f"{where}: {place}: unknown tool {quoted(call.name)}")
     for name in task.withheld:
         if name not in tools:
             raise UserError(f"{where}: withheld: no tool {name!r}")

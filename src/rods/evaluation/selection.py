@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
+from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
-from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.task import Task, by_category
@@ -32,7 +32,7 @@ class Selection(NamedTuple):
 
     Attributes:
         environment: its name, as `--env` takes it.
-        split: the side of the benchmark; "" for the user's own tasks.
+        split: the side of the benchmark; "" for the tasks of a file.
         limit: the most tasks that were asked for; None for all.
     """
 
@@ -55,6 +55,24 @@ class Selection(NamedTuple):
         }
 
 
+def all_tasks(environment: str, file: Path | None) -> tuple[Environment, list[Task]]:
+    """An environment and all its tasks: those of the file, or the benchmark's.
+
+    Raises:
+        UserError: there is no such environment or file, or a task is unusable.
+    """
+    env = load_environment(environment)
+    if file is not None:
+        guarded = GuardedEnvironment(env)
+        try:
+            return env, read_task_file(file, guarded)
+        finally:
+            guarded.close()
+    if environment != "bfcl":
+        raise UserError(f"--env {environment}: name its tasks by --tasks FILE")
+    return env, list(benchmark_tasks().values())
+
+
 def select(
     environment: str,
     file: Path | None,
@@ -71,28 +89,22 @@ def select(
     Raises:
         UserError: there is no such environment, file, side or category.
     """
-    env = load_environment(environment)
-    if isinstance(env, PythonEnvironment):
-        if file is None:
-            raise UserError(f"--env {environment}: name its tasks by --tasks FILE")
-        if side is not None:
-            raise UserError(f"--split {side}: goes with bfcl; all tasks of --tasks are played")
-        tasks, side = read_task_file(file, env, tuple(env.classes)), ""
-    elif file is not None:
-        raise UserError("--tasks: bfcl brings its own tasks; name your classes by --env")
-    else:
+    if file is not None and side is not None:
+        raise UserError(f"--split {side}: goes with bfcl; all tasks of --tasks are played")
+    env, tasks = all_tasks(environment, file)
+    if file is None:
         side = side or "test"
         if side not in SPLITS:
             raise UserError(f"--split {side}: choose one of {', '.join(SPLITS)}")
         sides = split()
-        tasks = [t for name, t in benchmark_tasks().items() if sides[name] in SPLITS[side]]
+        tasks = [task for task in tasks if sides[task.source] in SPLITS[side]]
     groups = by_category(tasks)  # in the order of the benchmark, or of the user's file
     for name in categories:
         if name not in groups:
             raise UserError(f"--category {name}: choose one of {', '.join(groups)}")
     chosen = [sorted(groups[name], key=_rank) for name in groups if name in (categories or groups)]
     mixed = [task for task in chain(*zip_longest(*chosen)) if task is not None]
-    return Selection(env, environment, side, limit, tuple(mixed[:limit]))
+    return Selection(env, environment, side or "", limit, tuple(mixed[:limit]))
 
 
 def _rank(task: Task) -> str:

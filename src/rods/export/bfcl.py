@@ -23,7 +23,7 @@ from rods.export.files import LineFiles
 from rods.export.items import Item, equipped
 from rods.task import Task, ToolSpec
 
-CONTENT = ("classes", "start", "withheld", "turns")
+CONTENT = ("classes", "start", "withheld", "system", "turns")
 
 
 def write_bfcl(folder: Path, items: Sequence[Item], env: str) -> list[Item]:

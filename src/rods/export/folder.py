@@ -41,7 +41,7 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
         raise UserError(f"--format {form}: choose one of {', '.join(FORMATS)}")
     try:
         _vacant(out)
-        items = read_items(file)
+        items = read_items(file, env)
         target = resolved(out)
         around = [target] if os.path.ismount(target) else target.parents
         near = next(folder for folder in around if folder.is_dir())

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from rods.envs.bfcl_data import split
 from rods.envs.load import load_environment
+from rods.envs.task_file import read_placed
 from rods.errors import UserError
 from rods.files.plain_data import quoted
-from rods.files.tasks import read_placed
 from rods.task import Task, ToolSpec
 
 
@@ -21,15 +21,16 @@ class Item(NamedTuple):
     task: Task
 
 
-def read_items(path: Path) -> list[Item]:
+def read_items(path: Path, env: str) -> list[Item]:
     """All tasks of a file or run folder.
+
+    Args:
+        env: name of the environment, which is loaded if people wrote some of the tasks.
 
     Raises:
         UserError: there are no tasks, or one is unusable; the message names line and field.
     """
-    items = [Item(*placed) for placed in read_placed(path)]
-    if not items:
-        raise UserError(f"{path}: no tasks")
+    items = [Item(*placed) for placed in read_placed(path, lambda: load_environment(env))]
     for where, task in items:
         if not task.turns:
             raise UserError(f"{where}: turns: the task has none")

@@ -1,5 +1,7 @@
 """Tasks as rows: for GRPO with TRL, for GRPO with verl, and as one flat table.
 
+A prompt begins with the task's system message, or with one of ours if it has none.
+
 Fields whose shape differs between rows are JSON text: a table would add the fields of every other
 row, empty. verl passes the text on unchanged.
 
@@ -162,7 +164,7 @@ def _table_schema() -> Any:
 def _first_messages(task: Task) -> list[dict[str, str]]:
     """What the agent reads before its first action."""
     said = task.turns[0].user
-    messages = [{"role": "system", "content": SYSTEM}]
+    messages = [{"role": "system", "content": task.system or SYSTEM}]
     return [*messages, {"role": "user", "content": said}] if said else messages
 
 

@@ -117,7 +117,8 @@ def entries(
     """The entries of a file, each with its place (file and line) for messages about it.
 
     A file named .yaml or .yml has a list in YAML. One that begins with "[" has a list in JSON. Any
-    other file has JSON lines.
+    other file has JSON lines. Instead of the list YAML may have a mapping with the list under
+    `tasks`; what else is in it is the first entry.
 
     Raises:
         UserError: the file or an entry is not accepted; the message names file, line and field.
@@ -142,11 +143,21 @@ def _items(path: Path, text: str) -> Iterator[tuple[str, Any]]:
             if (line := line.lstrip(MARK)).strip():
                 yield "", Placed(number, _json(line, number))
         return
-    items = found.item if isinstance(found, Placed) else found
+    items = _bare(found)
+    if isinstance(items, Pairs):
+        lists = [_bare(value) for key, value in items if _bare(key) == "tasks"]
+        rest = Pairs((key, value) for key, value in items if _bare(key) != "tasks")
+        if len(lists) == 1 and rest:
+            yield "", found._replace(item=rest)
+        items = lists[0] if len(lists) == 1 else items
     if isinstance(items, Pairs) or not isinstance(items, list | None):
         raise ReadError("must be a list of tasks")
     for number, item in enumerate(items or (), 1):
         yield f"task {number}", item
+
+
+def _bare(item: Any) -> Any:
+    return item.item if isinstance(item, Placed) else item
 
 
 def _place(path: Path, line: int, name: str) -> str:

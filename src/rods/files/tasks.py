@@ -1,4 +1,7 @@
-"""Tasks in files: JSON lines, one task on each line."""
+"""Tasks that RODS wrote: JSON lines, one task on each line, and run folders.
+
+`rods.envs.task_file` also reads tasks that people wrote.
+"""
 
 from __future__ import annotations
 
@@ -33,25 +36,25 @@ def read_tasks(path: Path) -> list[Task]:
     Raises:
         UserError: the file is missing, or a line is no task; the message names line and field.
     """
-    return [task for _, task in read_placed(path)]
-
-
-def read_placed(path: Path) -> list[tuple[str, Task]]:
-    """`read_tasks`, each task with its place (file and line) for messages.
-
-    Raises:
-        UserError: see `read_tasks`.
-    """
     if os.path.isdir(path):  # False, and no error, for a name that no file can have
-        store = Store(path, role="reader")
-        try:
-            return [(f"{path}: task {task.id}", task) for task in store.tasks().values()]
-        finally:
-            store.close()
+        return [task for _, task in stored_tasks(path)]
     tasks = []
     for place, entry in entries(path, Author.RODS, MOST_BYTES):
         try:
-            tasks.append((place, Task.model_validate(entry)))
+            tasks.append(Task.model_validate(entry))
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
     return tasks
+
+
+def stored_tasks(folder: Path) -> list[tuple[str, Task]]:
+    """All tasks of a run folder, each with its place for messages.
+
+    Raises:
+        UserError: the folder has no run.
+    """
+    store = Store(folder, role="reader")
+    try:
+        return [(f"{folder}: task {task.id}", task) for task in store.tasks().values()]
+    finally:
+        store.close()

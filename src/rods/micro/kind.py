@@ -58,7 +58,7 @@ class MicroKind:
         """
         from rods.micro import benchmark, own
 
-        if config.environment.name == "bfcl":
+        if config.environment.tasks is None:
             return benchmark.prepare_tasks(config, progress)
         return own.prepare_tasks(config, progress)
 
@@ -76,7 +76,7 @@ class MicroKind:
 
         assert isinstance(tasks, MicroTasks)
         weights = checkpoint
-        if weights is None and config.environment.name == "bfcl":
+        if weights is None and config.environment.tasks is None:
             weights = benchmark.base_weights(config, tasks, progress)
         elif weights is None:
             weights = own.base_weights(config, tasks, progress)

@@ -103,7 +103,7 @@ def _sides(own: OwnTasks, renderer: MicroRenderer) -> MicroTasks:
 
 def _texts(task: Task, env: Environment) -> list[str]:
     responses = [r[:200] for turn in trusted_trace(task, env).responses for r in turn]
-    return [*(turn.user for turn in task.turns), *responses, _values(task)]
+    return [task.system, *(turn.user for turn in task.turns), *responses, _values(task)]
 
 
 def _values(task: Task) -> str:

@@ -6,7 +6,8 @@
 
 The tools on offer are written as their classes, minus the withheld ones: 128 documents do not fit a
 context of some hundred tokens. Observations lose their JSON punctuation. Observations and hints are
-cut at separate bounds: with one bound, a long error would leave no room for its hint.
+cut at separate bounds: with one bound, a long error would leave no room for its hint. Of a system
+message the first words are written, like words of the user.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ CONTROL = (
     *("<run>", "<done>", "<seen>", "<failed>"),
 )
 TOKENIZER = "tokenizer.json"
+SYSTEM_TOKENS = 32
 OBSERVED_TOKENS = 16
 OBSERVED_CHARACTERS = 240
 HINT_TOKENS = 24
@@ -37,7 +39,7 @@ MAX_WORD = 24
 JSON_MARKS = re.compile(r'[{}\[\]",:_]+')
 
 
-def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTokenizer:
+def build_tokenizer(words: Iterable[str], tools: Mapping[str, ToolSpec]) -> MicroTokenizer:
     """A vocabulary of words, the control tokens, and one token for each tool and parameter."""
     names = {p for tool in tools.values() for p in tool.parameters}
     owners = {tool.owner for tool in tools.values()}
@@ -51,7 +53,7 @@ def build_tokenizer(words: Iterable[str], tools: dict[str, ToolSpec]) -> MicroTo
 
 
 def save_tokenizer(
-    folder: Path, words: Iterable[str], tools: dict[str, ToolSpec]
+    folder: Path, words: Iterable[str], tools: Mapping[str, ToolSpec]
 ) -> dict[str, Any]:
     """Write a tokenizer of words and tools into a folder; returns its size."""
     tokenizer = build_tokenizer(words, tools)
@@ -93,6 +95,8 @@ class MicroRenderer:
                 ids += [self._id["<now>"], *self._functions(message.tools)]
             if message.role == "tool" or message.error:
                 ids += [] if message.repeats else self._answered(message)
+            elif message.role == "system":
+                ids += [self._id["<user>"], *self.tokenizer.encode(message.content)[:SYSTEM_TOKENS]]
             elif message.role == "user" and message.content:
                 ids += [self._id["<user>"], *self.tokenizer.encode(message.content)]
         return [*ids, self._id["<agent>"]]

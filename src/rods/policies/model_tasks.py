@@ -64,7 +64,7 @@ def read_sides(config: Config) -> Iterator[Sides]:
     Raises:
         UserError: the classes or the tasks are unusable, or a stage names another category.
     """
-    if config.environment.name == "bfcl":
+    if config.environment.tasks is None:
         config.check_categories(CATEGORIES)
         env = BfclEnvironment()
         yield Sides(env, env, tool_specs(), *benchmark_sides())

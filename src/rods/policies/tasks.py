@@ -16,7 +16,6 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
-from rods.envs.python import PythonEnvironment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.extras import MODEL, require
@@ -65,7 +64,7 @@ class TaskSides:
 
 
 class OwnTasks(NamedTuple):
-    """Tasks of the user's own, over classes of the user's own.
+    """Tasks of a file.
 
     Attributes:
         path: the tasks' file.
@@ -74,25 +73,25 @@ class OwnTasks(NamedTuple):
     """
 
     path: Path
-    environment: PythonEnvironment
+    environment: Environment
     guarded: GuardedEnvironment
     tasks: list[Task]
 
 
 @contextmanager
 def own_tasks(config: Config) -> Iterator[OwnTasks]:
-    """The tasks of `environment.tasks` over the classes of `environment.name`.
+    """The tasks of `environment.tasks` over the tools of `environment.name`.
 
     Raises:
-        UserError: the classes or the tasks are unusable, or no task has a stage's category.
+        UserError: the tools or the tasks are unusable, or no task has a stage's category.
     """
     settings = config.environment
     env = load_environment(settings.name, settings.bounds)
-    assert isinstance(env, PythonEnvironment) and settings.tasks is not None
+    assert settings.tasks is not None
     path = Path(settings.tasks)
     guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
     try:
-        tasks = read_task_file(path, guarded, tuple(env.classes))
+        tasks = read_task_file(path, guarded)
         config.check_categories(task.category for task in tasks)
         yield OwnTasks(path, env, guarded, tasks)
     finally:
@@ -143,7 +142,7 @@ def critic_of(
 def choose_seeds(tasks: Sequence[Task], config: Config) -> list[Task]:
     """The run's seed tasks: equally many of each category, drawn by the run's random seed.
 
-    All tasks where they are the user's own.
+    All tasks where they are those of a file.
 
     Raises:
         UserError: `pool.seeds` is below the number of categories or above the tasks there are.

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rods.envs.calls import DEFAULT, CallError, Refusal
-from rods.renderers.dialects import Dialect
+from rods.renderers.dialects import Chat, Dialect
 from rods.renderers.notation import Notation
 from rods.renderers.template import ASKED, ChatTemplate
 from rods.renderers.tools import foreign_texts
@@ -58,13 +58,24 @@ class ChatRenderer:
             for i, token in self.tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in notation.marks
         }
+        self._writes_system = False  # known once it was seen
         cue, whole = template.write([ASKED], cue=True), template.write([ASKED, template.said])
         self._before = whole[len(cue) :].partition(template.said["content"])[0]
 
     def begin(self, conversation: Conversation) -> list[int]:
         chat, tools = self._dialect.begin(conversation)
+        self._check_system(conversation, chat, tools)
         texts = foreign_texts(conversation.messages, conversation.tools)
         return self._template.encode(chat, tools, True, texts)
+
+    def _check_system(self, conversation: Conversation, chat: Chat, tools: Chat | None) -> None:
+        """Refuse a template that drops the system message of tasks."""
+        first = conversation.messages[:1]
+        if self._writes_system or not first or first[0].role != "system":
+            return
+        if first[0].content.strip() not in self._template.write(chat, tools, cue=True):
+            raise self._template.error("the chat template does not write a system message")
+        self._writes_system = True
 
     def extend(self, messages: Sequence[Message], action: Sequence[int]) -> list[int]:
         bridge = self._template.bridge(self._dialect.follow(messages), foreign_texts(messages))

@@ -97,6 +97,8 @@ class Episode:
         by_class = sorted(self._offered.values(), key=self._place)
         withheld = tuple(self._tools[n] for n in self.task.withheld if n in self._tools)
         self.conversation = Conversation(tuple(by_class), withheld)
+        if self.task.system:
+            self._say(Message("system", self.task.system))
         self._user_turn()
 
     @property

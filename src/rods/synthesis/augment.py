@@ -37,6 +37,7 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
         start=executed.start,
         turns=tuple(turns),
         withheld=withheld,
+        system=plan.system,
         environment=environment,
         parent=plan.parent,
         record=_record(executed),

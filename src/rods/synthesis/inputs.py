@@ -14,10 +14,8 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.load import load_environment
-from rods.envs.python import PythonEnvironment
-from rods.envs.task_file import read_task_file
+from rods.envs.task_file import read_placed, read_task_file
 from rods.errors import UserError
-from rods.files.tasks import read_tasks
 from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
 from rods.synthesis.meaning.learned import Learned, learned_from
@@ -83,22 +81,26 @@ def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
     found = tuple(tasks[n] for n in tasks if n in own and n not in benchmark_faults())
     held_out = tuple(tasks[n] for n in tasks if n not in own)
     env = BfclEnvironment()
-    official = Gate("critique", REFUSED, lambda case: accepts_ground_truth(case.task, env))
     known = tuple(tasks.values())
-    return SynthesisInputs(env, tool_specs(), found, held_out, found, known, (official,))
+    return SynthesisInputs(env, tool_specs(), found, held_out, found, known, _gates(env))
 
 
 def own_inputs(spec: str, path: Path) -> SynthesisInputs:
-    """The user's own classes; all their tasks are seed tasks, and none is held out.
+    """The tasks of a file: all are seed tasks, and none is held out.
 
     Raises:
-        UserError: the classes or the tasks are unusable.
+        UserError: the environment or the tasks are unusable.
     """
     env = load_environment(spec)
-    if not isinstance(env, PythonEnvironment):
-        raise UserError(f"--tasks {path}: goes with --env package.module:Class")
-    tasks = tuple(read_task_file(path, env, tuple(env.classes)))
-    return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks)
+    tasks = tuple(read_task_file(path, env))
+    return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks, _gates(env))
+
+
+def _gates(env: Environment) -> tuple[Gate, ...]:
+    """The additional gates of an environment."""
+    if not isinstance(env, BfclEnvironment):
+        return ()
+    return (Gate("critique", REFUSED, lambda case: accepts_ground_truth(case.task, env)),)
 
 
 def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
@@ -126,7 +128,8 @@ def named_tasks(name: str, inputs: SynthesisInputs) -> list[Task]:
     file, _, task_id = (name, "", "") if os.path.exists(name) else name.rpartition(":")
     if not file or not os.path.exists(file):
         raise UserError(f"{name}: no such file and no task of that id")
-    found = [task for task in read_tasks(Path(file)) if task_id in ("", task.id, task.source)]
+    placed = read_placed(Path(file), lambda: inputs.env)
+    found = [task for _, task in placed if task_id in ("", task.id, task.source)]
     if not found:
         raise UserError(f"{file}: holds no task {task_id!r}")
     return found

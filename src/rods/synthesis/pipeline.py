@@ -166,7 +166,8 @@ class Pipeline:
         plan: Plan | None = None
         try:
             plan = self._passed("planned", self.planner.plan(like, history, rng, keep=keep))
-            plan = replace(plan, said=tuple(turn.user for turn in base_form(like)[0].turns))
+            said = tuple(turn.user for turn in base_form(like)[0].turns)
+            plan = replace(plan, said=said, system=like.system)
             if fresh:
                 task = self._finish(replace(plan, parent=""), None, history, rng)
             else:

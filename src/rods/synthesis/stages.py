@@ -34,6 +34,7 @@ class Plan:
         refers: turns that should not repeat a value of an earlier turn; None if any may.
         narrative: the story of the turns, if there is one.
         said: what the user of the parent says, by turn.
+        system: the system message of the conversation.
     """
 
     category: str
@@ -44,6 +45,7 @@ class Plan:
     refers: frozenset[int] | None = None
     narrative: str = ""
     said: tuple[str, ...] = ()
+    system: str = ""
 
     @property
     def tools(self) -> tuple[tuple[str, ...], ...]:

@@ -63,6 +63,7 @@ class LlmJudge:
             "judge",
             Judged,
             rng,
+            system=task.system,
             category=task.category,
             structures=structures(),
             narrative=executed.plan.narrative,

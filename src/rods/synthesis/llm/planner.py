@@ -106,6 +106,7 @@ class LlmPlanner:
             Planned,
             rng,
             Kind.NO_PATTERN,
+            system=parent.system,
             classes=parent.classes,
             queries=[turn.user for turn in base_form(parent)[0].turns],
             functions=[", ".join(turn) for turn in own.tools],
