@@ -76,7 +76,7 @@ def test_a_competent_model_gets_through_in_each_category(category: str) -> None:
     )
     assert (task.origin, task.category) == ("llm", category)
     assert task.lineage["model"] == "said"
-    assert task.lineage["prompts"]["plan"] == "2"
+    assert task.lineage["prompts"]["plan"] == "3"
     assert task.lineage["narrative"]
     expected = {"plan", "arguments", "query", "verify", "rewrite", "judge"}
     assert expected <= model.asked.keys()

@@ -153,9 +153,9 @@ def check(
     from rods.envs.check import check as probe
     from rods.envs.load import load_environment
     from rods.envs.python import PythonEnvironment
-    from rods.envs.task_file import read_task_file
+    from rods.envs.task_file import chosen_spec, read_task_file
 
-    env = load_environment(spec)
+    env = load_environment(chosen_spec(spec, tasks))
     if not isinstance(env, PythonEnvironment):
         raise UserError(f"environment {spec!r}: not a Python class of your own")
     with _guarded(env) as guarded:

@@ -55,7 +55,10 @@ def train(
     """Train with the closed loop and write the report. The same command continues the run."""
     if arm not in get_args(Arm):
         raise UserError(f"--arm {arm}: choose one of {', '.join(get_args(Arm))}")
-    own = {"environment__name": env, "environment__tasks": str(tasks.absolute()) if tasks else None}
+    from rods.envs.task_file import chosen_spec
+
+    named = chosen_spec(env, tasks)
+    own = {"environment__name": named, "environment__tasks": _path(tasks)}
     config = load_config(preset, set_ or (), seed=seed, arm=arm, **own)
     if engine not in ENGINES:
         raise UserError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
@@ -93,6 +96,10 @@ def train(
         say(json.dumps(summary))
     else:
         last_screen(summary, report, screen)
+
+
+def _path(tasks: Path | None) -> str | None:
+    return str(tasks.absolute()) if tasks else None
 
 
 def _train_on_verl(config: Config, run: Path, where: Mapping[str, Any], *, as_json: bool) -> None:

@@ -63,6 +63,12 @@ class GuardedEnvironment:
         """The tools of all classes, by name."""
         return self.inner.specs
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Methods that are no tools, each with the reason."""
+        found: Mapping[str, str] = getattr(self.inner, "left_out", {})
+        return found
+
     def tools(self, task: Task) -> dict[str, ToolSpec]:
         return self.inner.tools(task)
 

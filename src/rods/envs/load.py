@@ -5,6 +5,7 @@ from __future__ import annotations
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.calls import DEFAULT, Bounds
+from rods.envs.choice import read_spec
 from rods.envs.python import PythonEnvironment
 from rods.imports import import_class
 
@@ -12,14 +13,17 @@ from rods.imports import import_class
 def load_environment(spec: str, bounds: Bounds = DEFAULT) -> Environment:
     """The environment `bfcl`, or `package.module:Class`, several of them joined by commas.
 
-    A module of the current folder can be named, unless an installed one has the same name.
+    A class may be followed by its tools, as `package.module:Class[find_*,-find_all]`. A module of
+    the current folder can be named, unless an installed one has the same name.
 
     Raises:
-        UserError: no such module or class, or it cannot be imported or described.
+        UserError: no such module, class or tool, or it cannot be imported or described.
     """
     if spec == "bfcl":
         return BfclEnvironment(bounds)
-    return PythonEnvironment(*map(_load_class, spec.split(",")), bounds=bounds)
+    named = read_spec(spec)
+    classes = [_load_class(each.name) for each in named]
+    return PythonEnvironment(*classes, words=[each.words for each in named], bounds=bounds)
 
 
 def _load_class(name: str) -> type:

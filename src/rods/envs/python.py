@@ -1,8 +1,9 @@
 """The user's own Python classes as an environment.
 
 Public methods are tools: parameters come from their type hints (checked by pydantic), descriptions
-from their docstrings. The state is what `get_state()` returns, or else the public attributes; a
-task's start state goes to `set_state()`, or else to attributes that the new object has.
+from their docstrings; `choice` says which methods are meant. Asynchronous ones are awaited. The
+state is what `get_state()` returns, or else the public attributes; `start_state` says how a task's
+start state is set.
 """
 
 from __future__ import annotations
@@ -11,59 +12,68 @@ import copy
 import hashlib
 import inspect
 import json
-import typing
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import docstring_parser
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-
+from rods.envs.awaiting import prepare_loop, settled
 from rods.envs.base import Observation, Outcome, Work, execute_here
 from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
+from rods.envs.choice import Named
+from rods.envs.method import Method, methods_of
+from rods.envs.start_state import StartError, made_with
 from rods.envs.state import State, serialised
 from rods.errors import UserError
 from rods.task import Call, Task, ToolSpec
 
-STATE = ("get_state", "set_state")  # methods that are no tools
 MAX_RESPONSE = 20_000  # characters
 MAX_ERROR = 300
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method as a tool.
-
-    Attributes:
-        types: validate the arguments, by name.
-        fresh: mutable defaults, which each call gets as a copy.
-    """
-
-    spec: ToolSpec
-    types: dict[str, TypeAdapter[Any]]
-    fresh: dict[str, Any]
 
 
 class PythonEnvironment:
     """Plain classes with type hints and docstrings.
 
+    Args:
+        words: the choice of tools for each class, see `choice`; None: that of the class itself.
+
+    Attributes:
+        left_out: public methods that are no tools, each with the reason.
+
     Raises:
-        UserError: a method's parameters cannot be described, or two tools share a name.
+        UserError: a tool's parameters cannot be described, two tools share a name, there is none,
+            or a choice names what no class has.
     """
 
-    def __init__(self, *classes: type, bounds: Bounds = DEFAULT) -> None:
+    def __init__(
+        self,
+        *classes: type,
+        words: Sequence[tuple[str, ...] | None] | None = None,
+        bounds: Bounds = DEFAULT,
+    ) -> None:
+        choices = words or [None] * len(classes)
         self.classes = {made.__name__: made for made in classes}
         self.bounds = bounds
-        self.name = ",".join(f"{made.__module__}:{made.__qualname__}" for made in classes)
-        self.version = hashlib.sha256("".join(map(_source, classes)).encode()).hexdigest()[:12]
+        self.name = ",".join(map(str, map(_named, classes, choices)))
         self.methods: dict[str, Method] = {}
-        for owner in classes:
-            for name, method in methods_of(owner).items():
+        self.left_out: dict[str, str] = {}
+        unmatched, matched = dict[str, None](), set[str]()
+        for owner, chosen in zip(classes, choices, strict=True):
+            found = methods_of(owner, chosen)
+            for name, method in found.tools.items():
                 if name in self.methods:
                     raise UserError(
                         f"{owner.__name__}.{name}: another class has a tool of that name"
                     )
                 self.methods[name] = method
+            self.left_out |= found.left_out
+            unmatched |= dict.fromkeys(found.unknown)
+            matched.update(set(chosen or ()) - set(found.unknown))
+        if missing := [word for word in unmatched if word not in matched]:
+            raise UserError(
+                f"environment {self.name}: {missing[0]!r} is no public method and no base class"
+            )
+        if not self.methods and self.left_out:
+            raise UserError(f"environment {self.name}: no method is a tool")
+        self.version = _version(classes, self.methods)
 
     @property
     def specs(self) -> dict[str, ToolSpec]:
@@ -76,15 +86,20 @@ class PythonEnvironment:
     def open(self, task: Task) -> PythonSession:
         where = f"task {task.label}"
         made = {}
+        for name in task.start:
+            if name not in task.classes:
+                raise UserError(f"{where}: start: {name!r} is not among the task's classes")
         for name in task.classes:
             if name not in self.classes:
                 raise UserError(f"{where}: no class {name!r} in {self.name}")
             try:
-                made[name] = self.classes[name]()
-                set_start(made[name], copy.deepcopy(task.start.get(name)))
+                made[name] = made_with(self.classes[name], task.start.get(name))
+            except StartError as error:
+                raise UserError(f"{where}: start state of {name}: {error}") from None
             except Exception as error:
                 message = f"{where}: start state of {name} cannot be set: {_error_text(error)}"
                 raise UserError(message) from None
+        prepare_loop()
         return PythonSession(made, self.methods, self.bounds)
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
@@ -102,8 +117,8 @@ class PythonSession:
         try:
             check_call(call, self._tools, self._bounds)
             method = self._methods[call.name]
-            arguments = copy.deepcopy(method.fresh) | _validated(call, method)
-            result = getattr(self._objects[method.spec.owner], call.name)(**arguments)
+            arguments = method.validated(call)
+            result = settled(getattr(self._objects[method.spec.owner], call.name)(**arguments))
             text = result if isinstance(result, str) else json.dumps(serialised(result))
         except CallError as error:
             return error.observation()
@@ -134,114 +149,24 @@ class PythonSession:
         self._objects = {}
 
 
-def methods_of(owner: type) -> dict[str, Method]:
-    """The tools of a class, in the order of definition.
-
-    Raises:
-        UserError: a parameter has no type, or one that has no JSON schema.
-    """
-    names = [n for base in reversed(owner.__mro__[:-1]) for n in vars(base)]
-    public = [n for n in dict.fromkeys(names) if n[0] != "_" and n not in STATE]
-    return {n: _method(owner, n) for n in public if inspect.isroutine(getattr(owner, n))}
-
-
-def _method(owner: type, name: str) -> Method:
-    where = f"{owner.__name__}.{name}"
-    function: Callable[..., Any] = getattr(owner, name)
-    static = isinstance(inspect.getattr_static(owner, name), staticmethod | classmethod)
-    parameters = list(inspect.signature(function).parameters.values())[0 if static else 1 :]
-    doc = docstring_parser.parse(inspect.getdoc(function) or "")
-    described = {p.arg_name: p.description or "" for p in doc.params}
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except Exception as error:
-        raise UserError(f"{where}: type hints cannot be read: {error}") from None
-    types, schemas = {}, {}
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise UserError(f"{where}: a tool cannot take *{parameter.name}; name each parameter")
-        if parameter.name not in hints:
-            raise UserError(f"{where}: parameter {parameter.name!r} has no type hint")
-        try:
-            types[parameter.name] = TypeAdapter(hints[parameter.name])
-            schema = _inlined(types[parameter.name].json_schema())
-        except PydanticUserError as error:
-            message = str(error).splitlines()[0]
-            raise UserError(f"{where}: parameter {parameter.name!r}: {message}") from None
-        schema["description"] = described.get(parameter.name, "") or schema.get("description", "")
-        if parameter.default is not parameter.empty:
-            schema["default"] = serialised(parameter.default)
-        schemas[parameter.name] = schema
-    about = " ".join(t for t in (doc.short_description, doc.long_description) if t)
-    spec = ToolSpec(
-        name=name,
-        owner=owner.__name__,
-        description=" ".join(about.split()),
-        parameters=schemas,
-        required=tuple(p.name for p in parameters if p.default is p.empty),
-    )
-    mutable = {p.name: p.default for p in parameters if isinstance(p.default, list | dict | set)}
-    return Method(spec, types, mutable)
-
-
-def _validated(call: Call, method: Method) -> dict[str, Any]:
-    values = {}
-    for name, value in call.arguments.items():
-        try:
-            values[name] = method.types[name].validate_python(copy.deepcopy(value))
-        except ValidationError as error:
-            message = f"{call.name}: argument {name!r}: {error.errors()[0]['msg']}"
-            raise CallError(Refusal.TYPE, message) from None
-    return values
-
-
-def set_start(made: Any, state: Any) -> None:
-    """Put an object into a task's start state; None does not change it.
-
-    Raises:
-        Exception: whatever `set_state` raises; AttributeError for an unknown attribute.
-    """
-    if state is None:
-        return
-    if hasattr(made, "set_state"):
-        made.set_state(state)
-        return
-    for name, value in state.items():
-        if name[:1] == "_" or name not in vars(made):
-            raise AttributeError(f"no public attribute {name!r}; there are {sorted(_public(made))}")
-        setattr(made, name, value)
+def _named(owner: type, words: tuple[str, ...] | None) -> Named:
+    return Named(f"{owner.__module__}:{owner.__qualname__}", words)
 
 
 def _state_of(made: Any) -> Any:
-    return made.get_state() if hasattr(made, "get_state") else _public(made)
+    if hasattr(made, "get_state"):
+        return settled(made.get_state())
+    return {k: v for k, v in vars(made).items() if k[0] != "_"}
 
 
 def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
-def _public(made: Any) -> dict[str, Any]:
-    return {k: v for k, v in vars(made).items() if k[0] != "_"}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema without references; a recursive reference becomes a plain object."""
-    definitions = schema.pop("$defs", {})
-
-    def inline(node: Any, within: tuple[str, ...] = ()) -> Any:
-        if isinstance(node, list):
-            return [inline(item, within) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            name = node["$ref"].rsplit("/", 1)[-1]
-            if name in within:
-                return {"type": "object"}
-            return inline(definitions[name], (*within, name))
-        return {key: inline(item, within) for key, item in node.items()}
-
-    made: dict[str, Any] = inline(schema)
-    return made
+def _version(classes: Sequence[type], tools: Iterable[str]) -> str:
+    """A digest of the sources of the classes and of the names of the tools."""
+    text = "".join(map(_source, classes)) + " ".join(tools)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _source(owner: type) -> str:

@@ -30,6 +30,9 @@ class FileHeader(_Entry):
     system: str = Field(
         "", max_length=MOST_SYSTEM, description="system message of the tasks that have none"
     )
+    tools: list[str] | None = Field(
+        None, description="the tools of the classes, unless --env names some"
+    )
 
 
 class TurnEntry(_Entry):
@@ -130,7 +133,13 @@ def _calls(
 def _hint(error: Exception, env: Environment) -> str:
     """How to mend a tool that is not known."""
     unknown = isinstance(error, CallError) and error.refusal is Refusal.UNKNOWN_TOOL
-    return "; tools of your own are named by --env" if unknown and env.name == "bfcl" else ""
+    if not unknown:
+        return ""
+    if env.name == "bfcl":
+        return "; tools of your own are named by --env"
+    left_out: dict[str, str] = getattr(env, "left_out", {})
+    named = (why for name, why in left_out.items() if str(error) == f"unknown tool {name!r}")
+    return "".join(f", which is left out: {why}" for why in named)
 
 
 def _kept(call: Call) -> Call:

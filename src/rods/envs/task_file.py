@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rods.envs.base import Environment
+from rods.envs.base import Environment, Work
+from rods.envs.choice import chosen_by
 from rods.envs.task_entry import FileHeader, TaskEntry, is_header, is_stored, task_of
 from rods.errors import UserError, first_problem
 from rods.files.plain_data import Author, ReadError, named, plain, quoted
@@ -109,6 +111,18 @@ def read_task_file(path: Path, env: Environment) -> list[Task]:
     return TaskFile(path).tasks(env)
 
 
+def chosen_spec(spec: str, path: Path | None) -> str:
+    """The specification of an environment with the choice of tools that a task file makes, if any.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if path is None or spec == "bfcl" or os.path.isdir(path):
+        return spec
+    _, head = next(entries(path, Author.RODS, MOST_BYTES), ("", None))
+    return chosen_by(spec, head)
+
+
 def read_placed(path: Path, load: Callable[[], Environment]) -> list[tuple[str, Task]]:
     """Tasks of a file or of a run folder with their places; no ground truth is executed.
 
@@ -153,6 +167,7 @@ def _executed(task: Task, where: str, env: Environment) -> Task:
         if name not in task.classes:
             raise UserError(f"{where}: start: {name!r} is not among the task's classes")
     _check_tools(task, where, env)
+    _check_start(task, where, env)
     try:
         trace = trusted_trace(task, env)
     except UserError as error:
@@ -172,6 +187,18 @@ def _executed(task: Task, where: str, env: Environment) -> Task:
         message = "a second session gives other results; its tools must be deterministic"
         raise UserError(f"{where}: {message}") from None
     return task
+
+
+def _check_start(task: Task, where: str, env: Environment) -> None:
+    """Refuse a start state that does not fit; other failures may pass at the next try."""
+    begins = f"task {task.label}: "
+    try:
+        with closing(env.open(task)) as session:
+            lost = env.execute([Work(session, (), None, True)])[0].lost
+    except UserError as error:
+        lost = str(error)
+    if lost.startswith(begins):
+        raise UserError(f"{where}: {lost.removeprefix(begins)}")
 
 
 def _check_tools(task: Task, where: str, env: Environment) -> None:

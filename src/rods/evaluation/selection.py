@@ -16,7 +16,7 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
-from rods.envs.task_file import read_task_file
+from rods.envs.task_file import chosen_spec, read_task_file
 from rods.errors import UserError
 from rods.task import Task, by_category
 
@@ -61,7 +61,7 @@ def all_tasks(environment: str, file: Path | None) -> tuple[Environment, list[Ta
     Raises:
         UserError: there is no such environment or file, or a task is unusable.
     """
-    env = load_environment(environment)
+    env = load_environment(chosen_spec(environment, file))
     if file is not None:
         guarded = GuardedEnvironment(env)
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from rods.envs.task_file import chosen_spec
 from rods.errors import UserError
 from rods.export.bfcl import write_bfcl
 from rods.export.items import Item, read_items
@@ -41,6 +42,7 @@ def export(file: Path, form: str, out: Path, env: str = "bfcl") -> Exported:
         raise UserError(f"--format {form}: choose one of {', '.join(FORMATS)}")
     try:
         _vacant(out)
+        env = chosen_spec(env, file)
         items = read_items(file, env)
         target = resolved(out)
         around = [target] if os.path.ismount(target) else target.parents

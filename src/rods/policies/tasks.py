@@ -16,7 +16,7 @@ from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.load import load_environment
-from rods.envs.task_file import read_task_file
+from rods.envs.task_file import chosen_spec, read_task_file
 from rods.errors import UserError
 from rods.extras import MODEL, require
 from rods.synthesis.critique import Critic
@@ -86,9 +86,9 @@ def own_tasks(config: Config) -> Iterator[OwnTasks]:
         UserError: the tools or the tasks are unusable, or no task has a stage's category.
     """
     settings = config.environment
-    env = load_environment(settings.name, settings.bounds)
     assert settings.tasks is not None
     path = Path(settings.tasks)
+    env = load_environment(chosen_spec(settings.name, path), settings.bounds)
     guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
     try:
         tasks = read_task_file(path, guarded)

@@ -14,7 +14,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.load import load_environment
-from rods.envs.task_file import read_placed, read_task_file
+from rods.envs.task_file import chosen_spec, read_placed, read_task_file
 from rods.errors import UserError
 from rods.synthesis.case import Gate
 from rods.synthesis.critique import Critic
@@ -91,7 +91,7 @@ def own_inputs(spec: str, path: Path) -> SynthesisInputs:
     Raises:
         UserError: the environment or the tasks are unusable.
     """
-    env = load_environment(spec)
+    env = load_environment(chosen_spec(spec, path))
     tasks = tuple(read_task_file(path, env))
     return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks, _gates(env))
 
