@@ -5,8 +5,16 @@ import random
 import subprocess
 import threading
 import time
-from datetime import date
+import uuid
+from datetime import date, datetime
+from itertools import count
 from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+COUNT = count()
 
 
 class Sound:
@@ -147,3 +155,85 @@ class Raises:
     def act(self) -> int:
         """Act."""
         raise KeyError("\x1b[31mnothing here" + "!" * 10_000)
+
+
+class Entropy:
+    def act(self) -> str:
+        """Act."""
+        return uuid.uuid4().hex
+
+
+class Now:
+    def act(self) -> int:
+        """Act."""
+        return datetime.now().year
+
+
+class Uncounted:
+    """Shares a counter in a way that no name tells."""
+
+    def act(self) -> int:
+        """Act."""
+        return next(COUNT)
+
+
+class Seeded:
+    def act(self) -> list[float]:
+        """Act."""
+        random.seed(7)
+        return [random.random(), random.Random(3).random()]
+
+
+class SlowState:
+    def act(self) -> int:
+        """Act."""
+        return 1
+
+    def get_state(self) -> dict[str, int]:
+        time.sleep(0.8)
+        return {}
+
+
+class Place(BaseModel):
+    street: str
+    number: int = Field(gt=0)
+
+
+class Picky:
+    """Takes only what fits the schemas, which pydantic checks."""
+
+    def on_day(self, day: date, at: datetime, mail: UUID) -> str:
+        """Act.
+
+        Args:
+            day: any.
+            at: any.
+            mail: any.
+        """
+        return f"{day} {at} {mail}"
+
+    def order(
+        self,
+        number: Annotated[str, Field(pattern=r"^W\d{4}(-[A-Z]+)?$")],
+        amount: Annotated[int, Field(ge=5, lt=8)],
+        price: Annotated[float, Field(gt=10.0)],
+        code: Annotated[str, Field(min_length=6, max_length=8)],
+    ) -> str:
+        """Act.
+
+        Args:
+            number: any.
+            amount: any.
+            price: any.
+            code: any.
+        """
+        return f"{number} {amount} {price} {code}"
+
+    def move(self, place: Place, names: Annotated[list[str], Field(min_length=2)]) -> str:
+        """Act.
+
+        Args:
+            place: any.
+            names: any.
+        """
+        return f"{place.street} {names}"

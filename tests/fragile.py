@@ -69,7 +69,7 @@ class Fragile:
         self.folder = folder
         (folder / "tally.py").write_text(textwrap.dedent(MODULE))
         inner = load_environment("tally:Tally")
-        self.env = GuardedEnvironment(inner, CallLimits(seconds=seconds))
+        self.env = GuardedEnvironment(inner, CallLimits(seconds=seconds, state_seconds=seconds))
         tools = inner.tools(self.task("any"))
         words = ["add", "two", "and", "more"]
         self.renderer = MicroRenderer(build_tokenizer(words, tools))

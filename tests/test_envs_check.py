@@ -7,16 +7,21 @@ from typing import Any
 import pytest
 
 from commandline import Done, refused
-from rods.envs.check import check
+from rods.envs.calls import CallLimits
+from rods.envs.check import Checked, check
 from rods.envs.load import load_environment
+from rods.envs.python import PythonEnvironment
 
 ROOT = Path(__file__).parent.parent
 MISTAKES = {
     "NoDocs": "has no docstring",
     "Unserialisable": "the state cannot be serialised",
     "Shared": "log is a mutable attribute of the class",
-    "Random": "gives another result in a second session",
-    "Clock": "gives another result in another process",
+    "Random": "draws a random number: the module random, without a seed",
+    "Entropy": "draws a random number: os.urandom",
+    "Clock": "reads the clock: date.today",
+    "Now": "reads the clock: datetime.now",
+    "Uncounted": "gives another result in a second session",
     "HashOrder": "gives another result in another process",
     "ReadThatWrites": "is named like a read and changes the state",
     "Writes": "writes a file",
@@ -24,7 +29,8 @@ MISTAKES = {
     "Exits": "process ended",
     "Hangs": "time limit",
     "Eats": "memory limit",
-    "Prints": "prints",
+    "Prints": "prints 'a line'",
+    "SlowState": "reading the state took more than 0.5 s",
 }
 
 
@@ -36,18 +42,52 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_broken_class_is_told_its_fault(name: str) -> None:
-    problems = check(load_environment(f"broken_classes:{name}"))  # type: ignore[arg-type]
-    told = [problem for found in problems.values() for problem in found]
+    made = checked(name)
+    told = [problem for found in made.problems.values() for problem in found]
     assert any(MISTAKES[name] in problem for problem in told), told
     assert not list(ROOT.glob("written by*"))
     if name == "Exits":
-        assert problems["live"] == []
+        assert made.problems["live"] == []
 
 
-@pytest.mark.parametrize("name", ["Sound", "Raises", "Recurses"])
-def test_a_sound_class_passes(name: str) -> None:
-    problems = check(load_environment(f"broken_classes:{name}"))  # type: ignore[arg-type]
-    assert problems and not any(problems.values()), problems
+def test_a_sound_class_passes() -> None:
+    made = checked("Sound")
+    assert made.problems == {"add": [], "name": []} and not made.untried and not made.notes
+
+
+@pytest.mark.parametrize("name", ["Raises", "Recurses"])
+def test_a_method_of_which_no_call_succeeds_is_not_tried(name: str, rods: Any) -> None:
+    made = checked(name)
+    assert made.problems == {"act": []}
+    assert made.untried["act"].startswith("no call succeeded: Error during execution: ")
+    done = rods("envs", "check", f"broken_classes:{name}")
+    assert done.code == 0 and "--  act  not tried: no call succeeded" in done.out
+    assert done.out.endswith("0 of 1 methods pass, 1 not tried\n")
+
+
+def test_what_is_slow_is_blamed() -> None:
+    """The state and not a method, and a method that is slow once is not blamed at all."""
+    made = checked("SlowState")
+    assert made.problems["act"] == [] and list(made.untried) == ["act"]
+    (fault,) = made.problems["SlowState"]
+    assert "raise --limits state_seconds" in fault
+    assert checked("SlowState", state_seconds=20).problems == {"act": []}
+
+
+def test_probes_fit_the_schema() -> None:
+    """Formats, patterns, bounds and nested records: each method refuses all other values."""
+    made = checked("Picky")
+    assert not made.untried and not any(made.problems.values()), made
+
+
+def test_a_seed_makes_random_numbers_usable() -> None:
+    assert checked("Seeded").problems == {"act": []}
+
+
+def checked(name: str, **limits: float) -> Checked:
+    env = load_environment(f"broken_classes:{name}")
+    assert isinstance(env, PythonEnvironment)
+    return check(env, (), CallLimits(**{"state_seconds": 0.5, **limits}))
 
 
 def test_the_example_passes(rods: Any) -> None:
@@ -65,6 +105,10 @@ def test_exit_codes(rods: Any) -> None:
     done: Done = rods("envs", "check", "broken_classes:Exits")
     assert done.code == 1
     assert "BAD act" in done.out and "ok  live" in done.out and "1 of 2 methods pass" in done.out
+    refused(
+        rods("envs", "check", "broken_classes:Exits", "--limits", "second=1"), "--limits second"
+    )
+    refused(rods("envs", "check", "broken_classes:Exits", "--limits", "seconds=x"), "seconds: ")
     refused(rods("envs", "check", "broken_classes:NoHint"), "NoHint.act", "'what'", "no type hint")
     refused(rods("envs", "check", "broken_classes:Nonesuch"), "no class 'Nonesuch'")
     refused(rods("envs", "check", "no.such.module:A"), "cannot be imported")

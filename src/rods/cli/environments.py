@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rods.cli.options import CategoryOption, EnvOption, JsonFlag, SeedFile, counted
+from rods.cli.options import (
+    CategoryOption,
+    EnvOption,
+    JsonFlag,
+    LimitsOption,
+    SeedFile,
+    counted,
+    limits_of,
+)
 from rods.errors import UserError
-from rods.terminal import complain, say, stdout
+from rods.terminal import Bar, complain, say, stdout
 
 if TYPE_CHECKING:
     from rods.envs.base import Environment
+    from rods.envs.calls import CallLimits
+    from rods.envs.check import Checked
     from rods.envs.guard import GuardedEnvironment
 
 
@@ -123,11 +133,11 @@ def play(
 
 
 @contextmanager
-def _guarded(env: Environment) -> Iterator[GuardedEnvironment]:
+def _guarded(env: Environment, limits: CallLimits | None = None) -> Iterator[GuardedEnvironment]:
     """The environment with its calls in another process, until the end."""
     from rods.envs.guard import GuardedEnvironment
 
-    guarded = GuardedEnvironment(env)
+    guarded = GuardedEnvironment(env, limits)
     try:
         yield guarded
     finally:
@@ -145,30 +155,50 @@ def _prompted(lines: Iterator[str]) -> Iterator[str]:
 
 
 def check(
-    spec: Annotated[str, typer.Argument(help="package.module:Class; join several by commas.")],
+    spec: Annotated[
+        str,
+        typer.Argument(help="package.module:Class, or :Class[tools]; join several by commas."),
+    ],
     tasks: Annotated[Path | None, typer.Option(help="Also play this file's ground truths.")] = None,
+    limits: LimitsOption = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Check a Python class as an environment, a line for each method. Exit 1 if one fails."""
     from rods.envs.check import check as probe
+    from rods.envs.check import steps
     from rods.envs.load import load_environment
     from rods.envs.python import PythonEnvironment
     from rods.envs.task_file import chosen_spec, read_task_file
 
+    bounds = limits_of(limits)
     env = load_environment(chosen_spec(spec, tasks))
     if not isinstance(env, PythonEnvironment):
         raise UserError(f"environment {spec!r}: not a Python class of your own")
-    with _guarded(env) as guarded:
+    with _guarded(env, bounds) as guarded:
         found = read_task_file(tasks, guarded) if tasks else []
-    problems = probe(env, found)
+    with Bar("checking", steps(env, found)) as bar:
+        made = probe(env, found, bounds, bar.advance)
     if as_json:
-        say(json.dumps({"environment": env.name, "tasks": len(found), "methods": problems}))
+        facts = {"environment": env.name, "tasks": len(found), "methods": made.problems}
+        say(json.dumps({**facts, "not_tried": made.untried, "notes": made.notes}))
     else:
-        width = max(map(len, problems))
-        for name, faults in problems.items():
-            say(f"{'BAD' if faults else 'ok '} {name:{width}}  {'; '.join(faults)}".rstrip())
-        bad = sum(map(bool, problems.values()))
-        played = f", {len(found)} ground truths played" if found else ""
-        say(f"{len(problems) - bad} of {len(problems)} methods pass{played}")
-    if any(problems.values()):
+        _print_checked(made, len(found))
+    if any(made.problems.values()):
         raise typer.Exit(1)
+
+
+def _print_checked(made: Checked, tasks: int) -> None:
+    width = max(map(len, made.problems))
+    for name, faults in made.problems.items():
+        why = made.untried.get(name, "")
+        mark = "BAD" if faults else "-- " if why else "ok "
+        told = [*faults, *([f"not tried: {why}"] if why else [])]
+        say(f"{mark} {name:{width}}  {'; '.join(told)}".rstrip())
+    for note in made.notes:
+        say(f"note: {note}")
+    bad = {name for name, faults in made.problems.items() if faults}
+    untried = made.untried.keys() - bad
+    passed = len(made.problems) - len(bad) - len(untried)
+    more = f", {len(untried)} not tried" if untried else ""
+    played = f", {tasks} ground truths played" if tasks else ""
+    say(f"{passed} of {len(made.problems)} methods pass{more}{played}")

@@ -64,9 +64,12 @@ class CallError(ValueError):
 
 
 class CallLimits(Setting):
-    """Limits of one call."""
+    """Limits of one call, and of what surrounds it."""
 
     seconds: float = Field(1.0, gt=0, le=3600, description="most seconds of one call")
+    state_seconds: float = Field(
+        10.0, gt=0, le=3600, description="most seconds of making a session, or of reading its state"
+    )
     megabytes: int = Field(
         512, ge=64, description="most memory of a worker beyond what it starts with"
     )

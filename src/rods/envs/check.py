@@ -2,22 +2,27 @@
 
 Methods are called with arguments from their schema, the start state and the tasks' ground truths,
 in two worker processes that differ in hash seed and time zone. A method may hang or end its process
-without harm, and one that depends on either is found. The check finds mistakes; it proves nothing.
+without harm, and one that depends on either is found. What is slow is blamed by name: a call, or
+the state around it. The check finds mistakes; it proves nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+from rods.envs.base import Observation, Work
 from rods.envs.calls import STOPPED, CallLimits
+from rods.envs.choice import OWN
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.lane import GuardedSession
 from rods.envs.python import PythonEnvironment
-from rods.errors import UserError
+from rods.envs.samples import sample
+from rods.errors import UserError, shown
 from rods.task import BASE, Call, Task, ToolSpec, Turn
 
 READS = re.compile(r"(get|list|find|show|search|count|view|check|read|is|has|lookup)(_|$)")
@@ -26,87 +31,188 @@ PROCESSES = (
     {"PYTHONHASHSEED": "2", "TZ": "Etc/GMT-14"},  # 26 hours apart: the dates always differ
 )
 CALLS = 4  # calls of each method in each task
+MORE = 12  # calls until one succeeds
 WORLDS = 3  # tasks whose start states are used
+SLOW = 0.2  # seconds of reading a state that are worth a note
+MOST_SHOWN = 200  # characters of a call or an error in a message
 
 
-def check(env: PythonEnvironment, tasks: Sequence[Task] = ()) -> dict[str, list[str]]:
-    """Method (or class) -> its problems; an empty list for a valid one.
+@dataclass
+class Checked:
+    """The result of a check.
+
+    Attributes:
+        problems: method or class -> its problems; an empty list for a valid one.
+        untried: methods of which no call succeeded -> the last error.
+        notes: what is no fault but good to know.
+    """
+
+    problems: dict[str, list[str]]
+    untried: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, problem: str) -> None:
+        """Add a problem once."""
+        found = self.problems.setdefault(name, [])
+        if problem not in found:
+            found.append(problem)
+
+
+def steps(env: PythonEnvironment, tasks: Sequence[Task]) -> int:
+    """How often `check` calls its `tick`."""
+    return len(env.methods) * max(1, len(tasks[:WORLDS])) + len(tasks)
+
+
+def check(
+    env: PythonEnvironment,
+    tasks: Sequence[Task] = (),
+    limits: CallLimits | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> Checked:
+    """Check all tools of an environment.
+
+    Args:
+        limits: of the calls and of reading the state.
+        tick: called after each part of the work, see `steps`.
 
     Raises:
         UserError: the environment cannot be opened.
     """
-    problems: dict[str, list[str]] = {name: [] for name in env.methods}
+    made = Checked({name: [] for name in env.methods})
+    made.notes += (f"left out: {name}: {why}" for name, why in env.left_out.items())
     for name, method in env.methods.items():
-        problems[name] += _undescribed(method.spec, env)
-    for owner, made in env.classes.items():
-        for attribute, value in vars(made).items():
-            if attribute[0] == "_" or not isinstance(value, list | dict | set):
+        made.problems[name] += _undescribed(method.spec, env)
+    for owner, kind in env.classes.items():
+        for attribute, value in vars(kind).items():
+            if attribute[0] == "_" or attribute == OWN or not isinstance(value, list | dict | set):
                 continue
             message = f"{attribute} is a mutable attribute of the class: all sessions share it"
-            problems.setdefault(owner, []).append(message)
+            made.add(owner, message)
     worlds = list(tasks[:WORLDS]) or [_blank(env)]
-    with _workers(env) as (one, two):
-        state = one.open(worlds[0]).state()
-        if state.data is None:
-            for owner in env.classes:
-                message = "the state cannot be serialised: keep plain data, or offer get_state"
-                problems.setdefault(owner, []).append(message)
-        found: dict[str, dict[str, None]] = defaultdict(dict)
-        for world in worlds:
-            texts = _strings(one.open(world).state().data)
+    with _workers(env, limits or CallLimits()) as (one, two):
+        texts = [_read(one, env, world, made) for world in worlds]
+        if any(found is None for found in texts):  # no call can be judged
+            made.untried |= dict.fromkeys(env.methods, "the state cannot be read in time")
+            return made
+        made.untried |= dict.fromkeys(env.methods, "no task uses its class")
+        trial = _Trial(one, two, made)
+        for world, found in zip(worlds, texts, strict=True):
             for name, method in env.methods.items():
-                if method.spec.owner not in world.classes:
-                    continue
-                calls = [c for t in tasks for c in t.calls if c.name == name][:CALLS]
-                for call in [*calls, *_probes(method.spec, texts)]:
-                    for problem in _try(one, two, world, call):
-                        found[name][problem] = None
-        for name, distinct in found.items():
-            problems[name] += distinct
-        for problem in _played(one, two, tasks):
-            problems.setdefault("tasks", []).append(problem)
-    return problems
+                if method.spec.owner in world.classes:
+                    gold = [c for t in tasks for c in t.calls if c.name == name][:CALLS]
+                    trial.method(world, method.spec, gold, found or [])
+                tick()
+        for problem in _played(one, two, tasks, tick):
+            made.add("tasks", problem)
+    return made
 
 
-def _try(
-    one: GuardedEnvironment, two: GuardedEnvironment, world: Task, call: Call
-) -> Iterator[str]:
-    """Problems of one call from the start state."""
-    session = one.open(world)
-    before = session.state()
-    seen = session.call(call)
-    outside = session.outside()
-    after = session.state()
-    if seen.refused in STOPPED:
-        yield f"{seen.refused}: {call}"[:200]
-        return
-    yield from outside
-    if READS.match(call.name) and before.digest != after.digest:
-        yield "is named like a read and changes the state"
-    if before.digest and not after.digest:
-        yield "leaves a state that cannot be serialised"
-    again = one.open(world)
-    if again.call(call) != seen or again.state().digest != after.digest:
-        yield "gives another result in a second session: something is shared, or random"
-    elsewhere = two.open(world)
-    if elsewhere.call(call) != seen or elsewhere.state().digest != after.digest:
-        yield "gives another result in another process: clock, hash order, time zone or randomness"
-    for other in (session, again, elsewhere):
-        other.close()
+def _read(
+    env: GuardedEnvironment, inner: PythonEnvironment, world: Task, made: Checked
+) -> list[str] | None:
+    """Short strings of a start state; None if it cannot be read in time."""
+    with closing(env.open(world)) as session:
+        session.state()  # so that the next time is that of reading only
+        began = time.monotonic()
+        state = session.state()
+        seconds = time.monotonic() - began
+        if session.lost:
+            if "took more than" not in session.lost:
+                raise UserError(f"environment {inner.name}: {session.lost}")
+            for owner in world.classes:
+                made.add(owner, f"{session.lost}: keep less in it, or raise --limits state_seconds")
+            return None
+    if state.data is None:
+        for owner in inner.classes:
+            made.add(owner, "the state cannot be serialised: keep plain data, or offer get_state")
+    note = f"the state takes {seconds:.1f} s to read; each verdict reads it"
+    if seconds > SLOW and not any("to read; each" in known for known in made.notes):
+        made.notes.append(note)
+    return _strings(state.data)
+
+
+class _Trial:
+    """Calls tools in two processes and notes what is wrong with them."""
+
+    def __init__(self, one: GuardedEnvironment, two: GuardedEnvironment, made: Checked) -> None:
+        self._one, self._two, self._made = one, two, made
+
+    def method(
+        self, world: Task, spec: ToolSpec, gold: Sequence[Call], texts: Sequence[str]
+    ) -> None:
+        """Call a tool in the start state of a task, until one call succeeded."""
+        if any(fault.startswith(tuple(STOPPED)) for fault in self._made.problems[spec.name]):
+            return
+        for number, call in enumerate([*gold, *_probes(spec, texts)]):
+            succeeded = spec.name not in self._made.untried
+            if number >= len(gold) + CALLS and succeeded:
+                return
+            seen = self._call(world, call, spec.owner)
+            if seen is not None and seen.refused in STOPPED:
+                return
+            if seen is not None and seen.ok:
+                self._made.untried.pop(spec.name, None)
+            elif seen is not None and not succeeded:
+                self._made.untried[spec.name] = f"no call succeeded: {shown(seen.text, MOST_SHOWN)}"
+
+    def _call(self, world: Task, call: Call, owner: str) -> Observation | None:
+        """Call a tool in new sessions; None if no call was made."""
+        name, made = call.name, self._made
+        for _ in range(2):  # a call is too slow if it is so twice: the machine may have stalled
+            session = self._one.open(world)
+            (before,) = self._one.execute([Work(session, (), None, True)])
+            (outcome,) = self._one.execute([Work(session, (call,))])
+            (after,) = self._one.execute([Work(session, (), None, True)])
+            seen = outcome.observations[0] if outcome.observations else None
+            if seen is None or seen.refused not in STOPPED:
+                break
+        if seen is None or after.state is None or before.state is None:
+            made.add(owner, f"{session.lost} (around {call})"[:MOST_SHOWN])
+            return seen
+        if seen.refused in STOPPED:
+            made.add(name, f"{seen.refused}: {call}"[:MOST_SHOWN])
+            made.untried.pop(name, None)
+            return seen
+        causes = session.outside()
+        for cause in causes:
+            made.add(name, cause)
+        if READS.match(name) and before.state != after.state:
+            made.add(name, "is named like a read and changes the state")
+        if before.state.digest and not after.state.digest:
+            made.add(name, "leaves a state that cannot be serialised")
+        known = any(cause.startswith(("reads the clock", "draws a random")) for cause in causes)
+        for env, where in (
+            (self._one, "a second session: something is shared, or random"),
+            (self._two, "another process: clock, hash order, time zone or randomness"),
+        ):
+            other = env.open(world)
+            (found,) = env.execute([Work(other, (call,), None, True)])
+            other.close()
+            same = found.observations == outcome.observations and found.state == after.state
+            stopped = any(each.refused in STOPPED for each in found.observations)
+            if not (same or known or stopped or found.lost):
+                made.add(name, f"gives another result in {where}")
+        session.close()
+        return seen
 
 
 def _played(
-    one: GuardedEnvironment, two: GuardedEnvironment, tasks: Sequence[Task]
+    one: GuardedEnvironment,
+    two: GuardedEnvironment,
+    tasks: Sequence[Task],
+    tick: Callable[[], object],
 ) -> Iterator[str]:
     """Ground truths whose end differs between the two processes."""
     for task in tasks:
         ends = []
         for env in (one, two):
             session: GuardedSession = env.open(task)
-            ends.append(([session.call(call) for call in task.calls], session.state().digest))
+            (outcome,) = env.execute([Work(session, task.calls, None, True)])
+            ends.append((outcome.observations, outcome.state, bool(outcome.lost)))
             session.close()
         if ends[0] != ends[1]:
             yield f"task {task.source}: its ground truth ends differently in another process"
+        tick()
 
 
 def _undescribed(spec: ToolSpec, env: PythonEnvironment) -> Iterator[str]:
@@ -121,38 +227,16 @@ def _undescribed(spec: ToolSpec, env: PythonEnvironment) -> Iterator[str]:
 
 def _probes(spec: ToolSpec, texts: Sequence[str]) -> list[Call]:
     """Calls by schema: in turn with the required and with all arguments, with varying values."""
-    made = []
-    for turn in range(CALLS):
+    made: list[Call] = []
+    for turn in range(CALLS + MORE):
         names = spec.required if turn % 2 == 0 else tuple(spec.parameters)
-        values = {n: _value(spec.parameters[n], texts, turn + i) for i, n in enumerate(names)}
+        values: dict[str, Any] = {
+            n: sample(spec.parameters[n], texts, turn + i) for i, n in enumerate(names)
+        }
         call = Call.model_construct(name=spec.name, arguments=values)
         if call not in made:
             made.append(call)
     return made
-
-
-def _value(schema: dict[str, Any], texts: Sequence[str], turn: int) -> Any:
-    for option in schema.get("anyOf", ()):
-        return _value(option, texts, turn)
-    if "enum" in schema:
-        return schema["enum"][turn % len(schema["enum"])]
-    match schema.get("const", schema.get("type")):
-        case "integer":
-            return turn + 1
-        case "number":
-            return turn + 0.5
-        case "boolean":
-            return turn % 2 == 0
-        case "array":
-            return [_value(schema.get("items", {}), texts, turn)]
-        case "object":
-            return {}
-        case "null":
-            return None
-        case "string" | None:
-            return texts[turn % len(texts)] if texts else "x"
-        case constant:
-            return constant
 
 
 def _strings(value: Any) -> list[str]:
@@ -170,13 +254,11 @@ def _blank(env: PythonEnvironment) -> Task:
 
 
 @contextmanager
-def _workers(env: PythonEnvironment) -> Iterator[tuple[GuardedEnvironment, GuardedEnvironment]]:
-    made = [GuardedEnvironment(env, CallLimits(), probe=True, variables=v) for v in PROCESSES]
+def _workers(
+    env: PythonEnvironment, limits: CallLimits
+) -> Iterator[tuple[GuardedEnvironment, GuardedEnvironment]]:
+    made = [GuardedEnvironment(env, limits, probe=True, variables=v) for v in PROCESSES]
     try:
-        lost = made[0].open(_blank(env))
-        lost.state()
-        if lost.lost:
-            raise UserError(f"environment {env.name}: {lost.lost}")
         yield made[0], made[1]
     finally:
         for guarded in made:

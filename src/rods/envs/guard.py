@@ -43,12 +43,10 @@ class GuardedEnvironment:
     ) -> None:
         self.inner, self.limits = inner, limits or CallLimits()
         self.name, self.version = inner.name, inner.version
-        seconds, megabytes = str(self.limits.seconds), str(self.limits.megabytes)
-        arguments = [inner.name, seconds, megabytes, bounds.model_dump_json()]
+        arguments = [inner.name, self.limits.model_dump_json(), bounds.model_dump_json()]
         arguments += ["probe"] if probe else []
-        children = [
-            Child(arguments, self.limits.seconds, variables) for _ in range(self.limits.workers)
-        ]
+        longest = max(self.limits.seconds, self.limits.state_seconds)
+        children = [Child(arguments, longest, variables) for _ in range(self.limits.workers)]
         self.lanes = [Lane(child, self.limits) for child in children]
         self._next = cycle(self.lanes)
         self._finalize = weakref.finalize(self, _kill, children)

@@ -168,7 +168,7 @@ class Lane:
             return done
         restores = item is not items[position]
         if restores or item.name != "call":
-            item.session.lost = f"{item.name}: {ended.value}"
+            item.session.lost = self._lost(item, ended)
         else:
             answers[position] = self._ended(ended)
         return done + (not restores)
@@ -180,6 +180,15 @@ class Lane:
         session.start = self.child.starts
         opened = _Item(session, 0, "open", session.task.id)
         return [opened, *(_Item(session, 0, "call", call) for call in session.done)]
+
+    def _lost(self, item: _Item, refusal: Refusal) -> str:
+        """Why a session is lost: no call of the agent was the cause."""
+        doing = {"open": "making the session", "call": "repeating its calls"}
+        what = doing.get(item.name, "reading the state")
+        if refusal is not Refusal.TIME:
+            return f"{what}: {refusal.value}"
+        seconds = self.limits.seconds if item.name == "call" else self.limits.state_seconds
+        return f"{what} took more than {seconds:g} s"
 
     def _ended(self, refusal: Refusal) -> Observation:
         limits = {

@@ -9,6 +9,9 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+SAME = frozenset({str, int, type(None)})  # what is written as it is; most of the data
+
 
 class State:
     """A snapshot of all public attributes, as plain data: {class: {attribute: value}}.
@@ -114,16 +117,17 @@ def serialised(value: Any) -> Any:
         PydanticSerializationError: a part cannot be serialised.
         RecursionError: the value contains itself.
     """
-    if value is None or (
-        isinstance(value, str | int | float) and type(value).__module__ == "builtins"
-    ):
+    if type(value) in SCALARS:
         return value
     if isinstance(value, dict):
         return {
-            k if isinstance(k, str) else str(serialised(k)): serialised(v) for k, v in value.items()
+            k if isinstance(k, str) else str(serialised(k)): v
+            if type(v) in SCALARS
+            else serialised(v)
+            for k, v in value.items()
         }
     if isinstance(value, list | tuple):
-        return [serialised(item) for item in value]
+        return [item if type(item) in SCALARS else serialised(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((serialised(item) for item in value), key=repr)
     made = to_jsonable_python(value)
@@ -131,14 +135,14 @@ def serialised(value: Any) -> Any:
 
 
 def _canonical(value: Any) -> Any:
-    if type(value) is str or type(value) is int or value is None:  # most of the data
+    if type(value) in SAME:
         return value
     if isinstance(value, dict):
         if all(type(key) is str and key[:1] != "\0" for key in value):
-            return {key: _canonical(item) for key, item in value.items()}
+            return {k: v if type(v) in SAME else _canonical(v) for k, v in value.items()}
         return {"\0map": _sorted(value.items())}
     if isinstance(value, list):
-        return [_canonical(item) for item in value]
+        return [item if type(item) in SAME else _canonical(item) for item in value]
     if isinstance(value, tuple):
         return {"\0tuple": [_canonical(item) for item in value]}
     if isinstance(value, set | frozenset):

@@ -16,12 +16,14 @@ import resource
 import signal
 import sys
 from collections import OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rods.envs.base import Environment, Session
-from rods.envs.calls import Bounds, Refusal
+from rods.envs.calls import Bounds, CallLimits, Refusal
 from rods.envs.load import load_environment
+from rods.envs.probe import Probe
 from rods.envs.state import State, encode
 from rods.errors import UserError
 from rods.task import Call, Task
@@ -29,46 +31,13 @@ from rods.task import Call, Task
 OUT_OF_MEMORY = 77  # exit status
 STATES = 4_000  # snapshots kept for comparison
 MAX_ANSWER = 64_000_000  # characters
-OUTSIDE = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "ctypes.")
-CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "shutil.")
-
-
-class Probe:
-    """Records and stops actions that reach outside the process, for `rods envs check`.
-
-    It also records that a call prints. A probe finds mistakes; it is no sandbox for hostile code.
-    """
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self.active = False
-        sys.dont_write_bytecode = True  # so that an import in a method writes no file
-        sys.addaudithook(self._hear)
-        sys.stdout = sys.stderr = self
-
-    def write(self, text: str) -> int:
-        if self.active and text.strip():
-            self.seen.add("prints")
-        return len(text)
-
-    def flush(self) -> None:
-        """Does nothing, since no text is stored."""
-
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.active:
-            return
-        writes = event == "open" and isinstance(arguments[1], str) and arguments[1][:1] in "wax+"
-        if writes or event.startswith((*OUTSIDE, *CHANGES)):
-            what = "writes a file" if writes or event.startswith(CHANGES) else f"uses {event}"
-            self.seen.add(what)
-            raise PermissionError(f"stopped by the check: {what}")
 
 
 class GuardWorker:
     """Holds sessions by number and executes operations on them."""
 
-    def __init__(self, env: Environment, seconds: float, log: int, probe: Probe | None) -> None:
-        self.env, self.seconds, self.log, self.probe = env, seconds, log, probe
+    def __init__(self, env: Environment, limits: CallLimits, log: int, probe: Probe | None) -> None:
+        self.env, self.limits, self.log, self.probe = env, limits, log, probe
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[int, Session] = {}
         self.states: OrderedDict[str, State] = OrderedDict()
@@ -91,7 +60,8 @@ class GuardWorker:
             if session := self.sessions.pop(number, None):
                 session.close()
             return
-        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        seconds = self.limits.seconds if name == "call" else self.limits.state_seconds
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             answer = getattr(self, name)(number, *rest)
         except UserError as error:
@@ -110,11 +80,9 @@ class GuardWorker:
     def call(self, number: int, name: str, arguments: dict[str, Any]) -> str | list[Any]:
         """The text of a response without error, as most are; else all fields of the observation."""
         call = Call.model_construct(name=name, arguments=arguments)
-        if self.probe:
-            self.probe.active = True
-        seen = self.sessions[number].call(call)
-        if self.probe:
-            self.probe.active = False
+        session = self.sessions[number]
+        with self.probe or nullcontext():
+            seen = session.call(call)
         if seen.refused == Refusal.MEMORY:  # the heap may be damaged
             os._exit(OUT_OF_MEMORY)
         return seen.text if seen.ok else list(seen)
@@ -144,8 +112,9 @@ class GuardWorker:
 
 
 def main() -> None:
-    """`python -m rods.envs.worker LOG SPEC SECONDS MEGABYTES BOUNDS [probe]`."""
-    descriptor, spec, seconds, megabytes, bounds, *rest = sys.argv[1:]
+    """`python -m rods.envs.worker LOG SPEC LIMITS BOUNDS [probe]`."""
+    descriptor, spec, limited, bounds, *rest = sys.argv[1:]
+    limits = CallLimits.model_validate_json(limited)
     log, source, done = int(descriptor), os.fdopen(os.dup(0), "rb"), os.dup(1)
     os.set_inheritable(log, False)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -160,13 +129,13 @@ def main() -> None:
         return
     if sys.platform == "linux":  # elsewhere the limit on memory has no effect
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + int(megabytes) * 1_000_000
+        limit = pages * resource.getpagesize() + limits.megabytes * 1_000_000
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.freeze()  # loaded modules are permanent; collections can skip them
     os.write(log, b'"ready"\n')
     os.write(done, b"\n")
-    GuardWorker(env, float(seconds), log, Probe() if rest else None).serve(source, done)
+    GuardWorker(env, limits, log, Probe() if rest else None).serve(source, done)
 
 
 if __name__ == "__main__":
