@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 NEEDED = (
     *("torch", "transformers", "tokenizers", "accelerate", "datasets", "trl", "peft", "numpy"),
-    *("pydantic", "yaml", "rich", "typer", "jinja2", "plotly", "mpmath", "docstring_parser"),
+    *("pydantic", "yaml", "rich", "typer", "jinja2", "mpmath", "docstring_parser"),
     *("networkx", "bfcl_eval"),
 )
 

@@ -18,13 +18,13 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from rods.charts.style import CURVES
 from rods.comparison.analysis import Arms, analyse, by_arm
 from rods.comparison.curves import SIGNAL, mean_curve
 from rods.comparison.folder import read_results
 from rods.comparison.result import HIGH, LOW
 from rods.errors import UserError
 from rods.evaluation.table import COMPLETE
-from rods.report.style import CURVES
 
 WIDTH, HEIGHT = 7.2, 4.2  # inches
 DPI = 150

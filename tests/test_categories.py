@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from commandline import refused
 from doubles import make_config, make_task, play
+from rods.charts.style import line_of
 from rods.config import Config
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
 from rods.errors import UserError
@@ -22,7 +23,6 @@ from rods.files.tasks import read_tasks, write_tasks
 from rods.loop import Loop
 from rods.policies.tasks import choose_seeds
 from rods.report.page import write_report
-from rods.report.style import line_of
 from rods.store.schema import TaskMeasurement
 from rods.store.store import Store
 from rods.synthesis import augmentation

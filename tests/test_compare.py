@@ -21,6 +21,7 @@ from hypothesis.extra.numpy import arrays
 
 from commandline import refused
 from compared import held_out, result, written
+from pages import Elements
 from rods.comparison.analysis import analyse, contrast, pairs
 from rods.comparison.arms import ArmSetup, chosen, known_arms, shipped
 from rods.comparison.bootstrap import interval
@@ -30,6 +31,7 @@ from rods.comparison.curves import first_reaching, mean_curve
 from rods.comparison.folder import FACTS, begin, open_runs
 from rods.comparison.page import render
 from rods.comparison.plan import Plan, PlannedRun, plan, read_seeds
+from rods.comparison.record import Record
 from rods.comparison.result import (
     Calibration,
     CurvePoint,
@@ -44,7 +46,6 @@ from rods.errors import UserError
 from rods.group import Group
 from rods.job_result import Spent
 from rods.presets import load_config
-from rods.report.record import Record
 from rods.store.account import Account
 from rods.store.schema import Fates, TaskMeasurement
 from rods.store.store import Store
@@ -239,15 +240,13 @@ def test_what_the_reader_is_told(rods, tmp_path: Path) -> None:
 def test_the_page_has_tables_and_figures() -> None:
     runs = three_arms()
     page = render(runs, analyse(runs))
-    island = re.search(r'id="data">(.*?)</script>', page)
-    assert island is not None
-    drawn = json.loads(island[1])["figures"]
+    drawn = Elements(page).sections
     assert [*drawn] == ["complete", "progress", "signal", "landings", "families"]
-    lines = [trace for trace in drawn["complete"]["data"] if "name" in trace]
-    assert [trace["name"] for trace in lines] == ["static", "fresh", "rods"]
-    assert lines[0]["y"] == [0.1, 0.3] and lines[0]["x"] == [0, 1000]
-    (family,) = drawn["families"]["data"]
-    assert (family["x"], family["y"]) == ([1, 2], [3, 0.5])
+    (curves,), (families,) = drawn["complete"], drawn["families"]
+    assert [*curves.columns] == ["trajectories", "static", "fresh", "rods"]
+    assert curves.columns["static"] == ["10.0 %", "-", "30.0 %", "-"]
+    assert curves.columns["trajectories"][::2] == ["0", "1,000"]
+    assert families.columns["rods"] == ["3", "0.5"]
     for text in (
         "<td>0.500</td>",
         "<td>[+0.300, +0.300]</td>",

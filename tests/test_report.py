@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from pages import Elements
 from rods.curriculum.pool import Event
 from rods.envs.bfcl_data import CATEGORIES, benchmark_tasks
 from rods.errors import UserError
 from rods.group import Group
-from rods.report.browser import MAX_TRANSCRIPT
+from rods.html import readable
+from rods.report.episode import MAX_TRANSCRIPT
 from rods.report.page import write_report
 from rods.store.schema import TaskMeasurement
 from rods.store.store import Store
@@ -24,29 +20,6 @@ from rods.task import Task, Turn
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--\u2028 & \"'"
 NAMES = [f"multi_turn_{category}_{i}" for category in CATEGORIES for i in (0, 1)]
-
-
-class Elements(HTMLParser):
-    """The page as a browser sees it: tags with attributes, and what each script holds."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] == "script" and self.cdata_elem == "script":
-            attrs, text = self.scripts[-1]
-            self.scripts[-1] = (attrs, text + data)
-        else:
-            self.text += data
 
 
 def variant_of(parent: Task, name: str) -> Task:
@@ -120,37 +93,20 @@ def elements(page: str) -> Elements:
 def test_is_one_file_beside_the_run(run: tuple[Path, list[Task]], page: str) -> None:
     assert {p.name for p in run[0].iterdir()} >= {"report.html", "run.sqlite"}
     assert not [p for p in run[0].iterdir() if p.name.startswith(".")]
-    assert page.count("* plotly.js v") == 1
 
 
 def test_fetches_nothing(elements: Elements) -> None:
-    loads = [
-        (tag, value)
-        for tag, attrs in elements.tags
-        for name, value in attrs.items()
-        if name in ("src", "href", "srcset", "action", "data")
-    ]
-    assert loads == [("link", "data:,")]
+    assert elements.loads() == [("link", "data:,")]
 
 
 def test_only_named_scripts_may_run(elements: Elements) -> None:
-    policy = next(
-        attrs["content"] or ""
-        for tag, attrs in elements.tags
-        if attrs.get("http-equiv") == "Content-Security-Policy"
-    )
-    assert "default-src 'none'" in policy
-    allowed = re.search(r"script-src ([^;]*)", policy)
-    assert allowed is not None
-    run_scripts = [text for attrs, text in elements.scripts if not attrs]
-    hashes = [base64.b64encode(hashlib.sha256(t.encode()).digest()) for t in run_scripts]
-    assert allowed[1] == " ".join(f"'sha256-{h.decode()}'" for h in hashes)
+    assert len(elements.scripts) == 2
+    elements.check_policy()
 
 
 def test_no_text_becomes_markup(page: str, elements: Elements) -> None:
-    assert "<img" not in page.replace(elements.scripts[1][1], "")
+    assert "<img" not in page
     assert not [tag for tag, attrs in elements.tags if tag == "img" or "onerror" in attrs]
-    assert len(elements.scripts) == 3
     assert "<b>run & co" in elements.text
     assert "&lt;/script&gt;&lt;img" in page
 
@@ -164,32 +120,32 @@ def test_the_first_steps_explain_each_part(page: str) -> None:
     assert [name for name in explained if name in headings] == headings
 
 
-def test_data_island_gives_the_texts_back(run: tuple[Path, list[Task]], elements: Elements) -> None:
-    attrs, text = elements.scripts[0]
-    assert attrs["type"] == "application/json"
-    assert not re.search("[<>&]", text)
-    browser = json.loads(text)["browser"]
-    one, two = run[1]
-    assert browser["list"] == [two.id, one.id]
-    shown = browser["tasks"][one.id]
-    assert shown["turns"][0]["user"] == f"{HOSTILE} one"
-    assert shown["turns"][0]["calls"] == [str(call) for call in one.turns[0].ground_truth]
-    assert shown["episode"]["ending"] == HOSTILE
-    assert browser["tasks"][shown["parent"]]["turns"][0]["user"] != shown["turns"][0]["user"]
-    assert (shown["state"], browser["tasks"][two.id]["state"]) == ("trial", "retired")
-
-
-def test_long_transcripts_are_cut_with_a_mark(
-    run: tuple[Path, list[Task]], elements: Elements
+def test_variants_are_shown_beside_their_parents(
+    run: tuple[Path, list[Task]], page: str, elements: Elements
 ) -> None:
-    data = json.loads(elements.scripts[0][1])
-    messages = data["browser"]["tasks"][run[1][0].id]["episode"]["messages"]
-    assert messages[1][1].endswith("characters left out]")
-    assert messages[2] == ["cut", "1 more messages left out"]
+    one, _ = run[1]
+    tasks = [attrs for tag, attrs in elements.tags if attrs.get("class") == "task"]
+    assert [task["data-state"] for task in tasks] == ["trial", "retired"], "with an episode first"
+    first = Elements(page[page.index('class="task"') : page.index('data-state="retired"')])
+    shown = readable(HOSTILE)
+    assert f"{shown} one" in first.text and f"{shown} two" not in first.text
+    parent = benchmark_tasks()[NAMES[0]]
+    assert parent.turns[0].user in first.text, "the parent beside it"
+    for call in one.turns[0].ground_truth:
+        assert str(call) in first.text
+    assert f"ending: {shown}" in first.text
+    assert f"retired: {shown}" in elements.text
+
+
+def test_long_transcripts_are_cut_with_a_mark(elements: Elements) -> None:
+    left_out = len(HOSTILE) + 500
+    assert f"[… {left_out:,} characters left out]" in elements.text
+    assert "1 more messages left out" in elements.text
+    assert "x" * MAX_TRANSCRIPT not in elements.text
 
 
 def test_says_the_numbers(elements: Elements) -> None:
-    words = " ".join(elements.text.split())
+    words = elements.words
     assert "25.0% → 45.0%" in words
     assert "12.5% → 32.5%" in words
     assert "complete groups by mean outcome" in words
@@ -199,25 +155,26 @@ def test_says_the_numbers(elements: Elements) -> None:
 
 
 def test_figures_count_right(elements: Elements) -> None:
-    figures = json.loads(elements.scripts[0][1])["figures"]
-    zones = {t["name"]: t["y"] for t in figures["zones"]["data"]}
-    assert zones == {"mastered": [0.25, 0], "boundary": [0.625, 1], "hard": [0.125, 0]}
-    flows = {t["name"]: dict(zip(t["x"], t["y"], strict=True)) for t in figures["pool"]["data"]}
-    assert flows["injected"] == {1: 2}
-    assert flows["rested"] == {1: -1}
-    assert flows["active seeds"] == {0: 8, 1: 7, 2: 7}
-    assert flows["active generated"] == {0: 0, 1: 2, 2: 1}
-    assert figures["funnel"]["data"][0]["x"] == [3, 2, 5]
-    assert not [t for f in figures.values() for t in f["data"] if "<" in str(t.get("name"))]
-    assert "<" not in figures["funnel"]["data"][0]["y"][0]
-
-
-def data_of(folder: Path) -> dict[str, Any]:
-    """What the page's script is given."""
-    data: dict[str, Any] = json.loads(
-        Elements(write_report(folder).read_text("utf-8")).scripts[0][1]
-    )
-    return data
+    (zones,) = elements.sections["zones"]
+    assert zones.columns == {
+        "epoch": ["0", "1"],
+        "mastered": ["25.0 % (2 of 8)", "0"],
+        "boundary": ["62.5 % (5 of 8)", "100.0 % (2 of 2)"],
+        "hard": ["12.5 % (1 of 8)", "0"],
+    }
+    flows, sizes = elements.sections["pool"]
+    assert flows.columns == {
+        "epoch": ["1", "2"],
+        "injected": ["2", "0"],
+        "rested": ["1", "0"],
+        readable(HOSTILE): ["0", "1"],
+    }
+    assert sizes.columns["active seeds"] == ["8", "7", "7"]
+    assert sizes.columns["active generated"] == ["0", "2", "1"]
+    (funnel,) = elements.sections["funnel"]
+    assert funnel.rows[1:] == [["tried", "5"], ["admitted", "2"], [readable(HOSTILE), "3"]]
+    (families,) = elements.sections["families"]
+    assert families.columns["variants"] == ["1", "1"]
 
 
 def test_what_the_environment_lost_is_no_failure(tmp_path: Path) -> None:
@@ -243,24 +200,23 @@ def test_what_the_environment_lost_is_no_failure(tmp_path: Path) -> None:
         store.add_episode(2, made.id, 0.0, "environment failure", [["error", "it is away"]])
         store.add_episode(2, seeds[0].id, 0.0, "answered", [["user", "hello"]])
     store.close()
-    found = data_of(tmp_path)
-    figures, tasks = found["figures"], found["browser"]["tasks"]
-    zones = {t["name"]: dict(zip(t["x"], t["y"], strict=True)) for t in figures["zones"]["data"]}
-    assert zones == {"mastered": {0: 0, 2: 0}, "boundary": {0: 1, 2: 1}, "hard": {0: 0, 2: 0}}
-    variances = {t["name"]: t["x"] for t in figures["variances"]["data"]}
-    assert variances == {"mastered": [], "boundary": [0, 2], "hard": []}
-    assert [t["name"] for t in figures["landings"]["data"]] == ["seeds (1)", "generated (1)"]
-    lost, later, whole = tasks[made.id]["groups"]
-    assert (lost["mean"], lost["zone"], lost["signal"]) == (None, None, "incomplete")
-    assert later == lost | {"epoch": 1, "step": 2}
-    assert whole["rewards"] == [0.5, 1.5, 1.5, 1.5]
-    assert whole["outcomes"] == [0.0, 0.5, 0.5, 0.5]
-    assert tasks[made.id]["first"] == whole["mean"] == 0.375
-    assert tasks[made.id]["episode"]["progress"] is None
-    assert tasks[seeds[0].id]["first"] is None
-    assert tasks[seeds[0].id]["episode"]["progress"] == 0.0
-    (_, partly) = tasks[seeds[0].id]["groups"]
-    assert (partly["mean"], partly["signal"]) == (0.75, "incomplete")
+    found = Elements(write_report(tmp_path).read_text("utf-8"))
+    (zones,), (variances,) = found.sections["zones"], found.sections["variances"]
+    assert zones.columns["epoch"] == ["0", "2"], "nothing was measured in between"
+    assert zones.columns["boundary"] == ["100.0 % (1 of 1)"] * 2
+    assert variances.columns["boundary"] == ["0.188", "0.047"]
+    (landings,) = found.sections["landings"]
+    assert landings.rows[0][1:] == ["seeds (1)", "generated (1)"]
+    for text in (
+        "epoch 0, step 1: mean -, -, incomplete",
+        "epoch 1, step 2: mean -, -, incomplete",
+        "epoch 2, step 3: mean 0.38, boundary, signal",
+        "rewards 0.50 1.50 1.50 1.50",
+        "outcomes 0.00 0.50 0.50 0.50",
+        "progress -, ending: environment failure",
+        "epoch 1, step 2: mean 0.75, boundary, incomplete",
+    ):
+        assert text in found.words, text
 
 
 def test_a_run_whose_groups_were_all_lost_has_sentences(tmp_path: Path) -> None:
@@ -269,8 +225,10 @@ def test_a_run_whose_groups_were_all_lost_has_sentences(tmp_path: Path) -> None:
     store.add_tasks([seed], 0)
     store.add_groups([Group(seed.id, "base", (), 0, 1, 4)])
     store.close()
-    assert set(data_of(tmp_path)["figures"]) == {"pool", "signals"}
-    text = Elements((tmp_path / "report.html").read_text("utf-8")).text
+    found = Elements(write_report(tmp_path).read_text("utf-8"))
+    shown = {key for key, tables in found.sections.items() if tables}
+    assert shown == {"signals"}, "the pool has no event"
+    text = found.text
     assert text.count("No group is complete: each lost rollouts.") == 3
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pages import Elements
 from rods.errors import UserError
 from rods.simulate.page import render
 from rods.simulate.study import LARGE, SEEDS, Study, plan
@@ -123,11 +124,10 @@ def test_the_page_stands_alone() -> None:
     study = small(arms=["static", "rods"])
     page = render(summarise([*study.run()]), study)
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=.http", page)
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
-    assert set(data["figures"]) == {"signal", "progress", "mastered", "pool"}
-    for key, figure in data["figures"].items():
-        assert f'id="{key}"' in page
-        lines = [trace for trace in figure["data"] if "name" in trace]
-        assert [line["name"] for line in lines] == ["static", "rods"]
-        assert all(line["x"][-1] == study.trajectories for line in lines)
+    found = Elements(page)
+    found.check_policy()
+    assert [*found.sections] == ["signal", "progress", "mastered", "pool"]
+    for (table,) in found.sections.values():
+        assert table.rows[0] == ["trajectories", "static", "rods"]
+        assert table.rows[-1][0] == f"{study.trajectories:,}"
     assert "±" in page

@@ -76,6 +76,22 @@ class Verdict:
     def passed(self) -> bool:
         return self.state and self.exec
 
+    def text(self, *, called: bool) -> str:
+        """For people: "passed", or why the turn failed.
+
+        Args:
+            called: whether the agent called a tool in this turn.
+        """
+        if self.passed:
+            return "passed"
+        if self.empty:
+            return "failed: a tool was called, and no call is right here"
+        if not called:
+            return "failed: no tool was called"
+        state = [] if self.state else ["the state differs from the ground truth's"]
+        seen = [] if self.exec else ["responses of the ground truth are missing"]
+        return f"failed: {' and '.join([*state, *seen])}"
+
 
 def record_of(turns: Iterable[tuple[Sequence[str], str]]) -> tuple[str, ...]:
     """A digest of each turn's responses and the digest of the state after it."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from rods import __version__
 from rods.comparison.calibration import calibrations
 from rods.comparison.plan import PlannedRun
+from rods.comparison.record import Record
 from rods.comparison.result import (
     CurvePoint,
     EpochSignal,
@@ -30,7 +31,6 @@ from rods.files.plain_data import Author, ReadError
 from rods.files.reading import parse_json, read_text
 from rods.group import signal_share
 from rods.metrics import SUMMARY
-from rods.report.record import Record
 from rods.store.measures import VALIDATION
 from rods.store.schema import Evaluation
 from rods.store.store import Store

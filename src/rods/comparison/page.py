@@ -11,7 +11,7 @@ from rods.comparison.analysis import by_arm
 from rods.comparison.folder import PAGE
 from rods.comparison.result import HIGH, LOW, Landing, RunResult
 from rods.files.output import Output
-from rods.report.page import fill
+from rods.report.document import fill
 
 LANDINGS = ("arm", "seed", "part of the run", "first groups", "mean", "with signal", "in zone")
 PARTS = ("whole", "first third", "second third", "last third")
@@ -40,7 +40,6 @@ def render(results: Sequence[RunResult], found: Mapping[str, Any]) -> str:
     zones = text.zone_rows(found)
     return fill(
         Path(__file__).with_name("page.html.j2"),
-        {"figures": {s.key: s.figure.to_plotly_json() for s in sections}},
         preset=found["preset"],
         side=found["side"],
         runs=len(runs),

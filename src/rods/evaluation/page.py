@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from rods.evaluation.episodes import EpisodeRow
 from rods.evaluation.folder import StoredEvaluation
 from rods.evaluation.text import comparison_cells, comparison_notes, verdict_line
-from rods.report.browser import MAX_TRANSCRIPT, cut
-from rods.report.page import fill
+from rods.html import cut
+from rods.report.document import fill
+from rods.report.episode import MAX_TRANSCRIPT
 
 MAX_TASKS = 200
 
@@ -34,7 +35,7 @@ def render(found: Mapping[str, Any], one: StoredEvaluation, two: StoredEvaluatio
     header, rows = comparison_cells(found)
     return fill(
         Path(__file__).with_name("page.html.j2"),
-        None,
+        (),
         names=(_name(one), _name(two)),
         header=header,
         rows=rows,

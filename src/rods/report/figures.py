@@ -1,240 +1,216 @@
-"""Figures of a run's record: learning, pool and synthesis. None if there is no data yet."""
+"""Figures of a run: learning and the pool. None if there is no data yet."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from statistics import fmean
+from collections.abc import Mapping
+from itertools import accumulate
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
+from rods.charts.axis import Axis, percent, share
+from rods.charts.buckets import BARS, POINTS, Bucket, bucketed
+from rods.charts.chart import NONE, Bars, Box, Chart, Line, Reading, curves
+from rods.charts.style import FLOWS, INK, ORIGINS, SIGNALS, SPARE, ZONES, line_of
 from rods.curriculum.boundary import Zone
-from rods.report.record import Record
-from rods.report.style import (
-    FLOWS,
-    GREY,
-    HEIGHT,
-    INK,
-    ORIGINS,
-    REFUSED,
-    SIGNALS,
-    SPARE,
-    ZONES,
-    dress,
-    epoch_axis,
-    figure,
-    label,
-    line_of,
-)
+from rods.digest.fold import BINS
+from rods.digest.state import RunState, Tally
 from rods.task import OVERALL
 
-SYMBOLS = ("circle", "square", "diamond")
-BINS = 20  # of a mean outcome
+GAP = 0.08  # of a bar's width, on either side
+MARKERS = ("circle", "square", "diamond")
+LEAST = 5  # epochs that an axis has at least
 
 
-def held_out_curve(record: Record) -> go.Figure | None:
+def held_out_curve(state: RunState) -> Chart | None:
     """Mean progress on the validation tasks over training steps, by category and overall."""
     points: dict[str, dict[int, float]] = defaultdict(dict)
-    for seen in record.evaluations:
+    for seen in state.evaluations:
         if seen.side == "validation":
             points[seen.category][seen.step] = seen.progress
-    traces = []
-    in_order = sorted(points, key=lambda name: name == OVERALL)  # that one last
-    for place, name in enumerate(in_order):
+    lines = []
+    for place, name in enumerate(sorted(points, key=lambda name: name == OVERALL)):  # that last
         bold = name == OVERALL
-        colour, symbol, dash = (GREY, "circle", "solid") if bold else line_of(place)
-        traces.append(
-            go.Scatter(
-                name=label(name),
-                x=list(points[name]),
-                y=list(points[name].values()),
-                mode="lines+markers",
-                meta=INK if bold else None,
-                line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
-                marker={"color": colour, "symbol": symbol, "size": 8 if bold else 6},
-                hovertemplate="%{y:.1%}",
-            )
-        )
-    if not traces:
+        colour, marker, dash = (INK, "circle", "solid") if bold else line_of(place)
+        found = points[name]
+        width = 4.0 if bold else 1.8
+        lines.append(Line(name, [*found], [*found.values()], colour, dash, marker, width))
+    if not lines:
         return None
-    found = figure(traces, hovermode="x unified")
-    last = max(record.config.get("steps", 1), *(step for xs in points.values() for step in xs))
-    found.update_xaxes(title_text="training step", range=[-0.02 * last, 1.02 * last])
-    return found.update_yaxes(title_text="progress", tickformat=".0%", rangemode="tozero")
+    last = max(state.config.get("steps", 1), *(step for line in lines for step in line.xs))
+    return curves(
+        lines, x="training step", y="progress", form=percent, ticks=share, x_range=(0, last)
+    )
 
 
-def zones(record: Record) -> go.Figure | None:
+def zones(state: RunState) -> Chart | None:
     """Share of each epoch's complete groups in every zone."""
-    counts = {
-        epoch: Counter(str(record.limits.zone(g.mean)) for g in groups)
-        for epoch, groups in record.measured.items()
-    }
-    return _shares(counts, {str(z): colour for z, colour in ZONES.items()})
+    return _shares(state.by_place("zone"), {str(z): colour for z, colour in ZONES.items()})
 
 
-def signals(record: Record) -> go.Figure | None:
+def signals(state: RunState) -> Chart | None:
     """Share of each epoch's groups with signal, and of those without, by cause."""
-    counts = {
-        epoch: Counter(str(g.signal) for g in groups) for epoch, groups in record.by_epoch.items()
-    }
-    return _shares(counts, {str(s): colour for s, colour in SIGNALS.items()})
+    return _shares(state.by_place("signal"), {str(s): colour for s, colour in SIGNALS.items()})
 
 
-def variances(record: Record) -> go.Figure | None:
+def variances(state: RunState) -> Chart | None:
     """Mean variance of the outcomes of an epoch's complete groups, by zone."""
-    traces: list[go.Scatter] = []
-    for name, colour in ZONES.items():
-        points = {}
-        for epoch, groups in record.measured.items():
-            found = [g.variance for g in groups if record.limits.zone(g.mean) is name]
-            if found:
-                points[epoch] = (fmean(found), len(found))
-        traces.append(
-            go.Scatter(
-                name=str(name),
-                x=list(points),
-                y=[value for value, _ in points.values()],
-                customdata=[count for _, count in points.values()],
-                mode="lines+markers",
-                line={"color": colour, "width": 2.5},
-                marker={"symbol": SYMBOLS[len(traces)], "size": 8},
-                hovertemplate="%{y:.3f} (%{customdata} groups)",
-            )
-        )
-    if not record.measured:
+    found = bucketed(state.by_place("zone"), POINTS)
+    if not found:
         return None
-    chart = figure(traces, hovermode="x unified")
-    chart.update_xaxes(**epoch_axis(list(record.measured)))
-    return chart.update_yaxes(title_text="variance", rangemode="tozero")
+    lines = []
+    for marker, (zone, colour) in zip(MARKERS, ZONES.items(), strict=True):
+        points = {bucket: _sum(some, zone) for bucket, some in found.items()}
+        known = {bucket: tally for bucket, tally in points.items() if tally.n}
+        means = [tally.total / tally.n for tally in known.values()]
+        lines.append(Line(str(zone), [b.middle for b in known], means, colour, "solid", marker))
+    ends = (0, max(LEAST, *(bucket.last for bucket in found)))
+    return curves(lines, x="epoch", y="variance", form="{:.3f}".format, x_range=ends)
 
 
-def _shares(counts: dict[int, Counter[str]], colours: dict[str, str]) -> go.Figure | None:
+def _sum(some: list[dict[str, Tally]], name: str) -> Tally:
+    found = [tallies[name] for tallies in some if name in tallies]
+    return Tally(sum(t.n for t in found), sum(t.total for t in found))
+
+
+def epoch_axis(buckets: list[Bucket]) -> Axis:
+    """A horizontal axis of whole epochs, at least 0 to `LEAST`."""
+    last = max(LEAST, *(bucket.last for bucket in buckets))
+    axis = Axis.over("epoch", -0.5, last + 0.5)
+    whole = tuple((at, text) for at, text in axis.ticks if at == int(at))
+    return axis._replace(ticks=whole)
+
+
+def _box(bucket: Bucket, low: float, high: float) -> Box:
+    gap = GAP * (bucket.last - bucket.first + 1)
+    return Box(bucket.first - 0.5 + gap, bucket.last + 0.5 - gap, low, high)
+
+
+def _shares(counts: Mapping[int, dict[str, Tally]], colours: Mapping[str, str]) -> Chart | None:
     """Stacked shares by epoch."""
     if not counts:
         return None
-    traces = [
-        go.Bar(
-            name=name,
-            x=list(counts),
-            y=[found[name] / found.total() for found in counts.values()],
-            customdata=[[found[name], found.total()] for found in counts.values()],
-            marker_color=colour,
-            hovertemplate="%{y:.1%} (%{customdata[0]} of %{customdata[1]})",
-        )
-        for name, colour in colours.items()
-    ]
-    chart = figure(traces, barmode="stack", hovermode="x unified")
-    chart.update_xaxes(**epoch_axis(list(counts)))
-    return chart.update_yaxes(title_text="groups", tickformat=".0%", range=[0, 1])
+    found = bucketed(counts, BARS)
+    boxes: dict[str, list[Box]] = {name: [] for name in colours}
+    readings = []
+    for bucket, some in found.items():
+        numbers = {name: _sum(some, name).n for name in colours}
+        total, low, cells = sum(numbers.values()), 0.0, []
+        for name, n in numbers.items():
+            boxes[name].append(_box(bucket, low, low + n / total))
+            low += n / total
+            cells.append(f"{percent(n / total)} ({n:,} of {total:,})" if n else "0")
+        readings.append(Reading(bucket.middle, (bucket.name, *cells)))
+    bars = tuple(Bars(name, colours[name], boxes[name]) for name in colours)
+    y = Axis.over("groups", 0, 1, share)
+    return Chart(epoch_axis([*found]), y, ("epoch", *colours), tuple(readings), bars=bars)
 
 
-def pool(record: Record) -> go.Figure | None:
-    """Tasks that entered and left the pool at each epoch's start, and its size after that."""
-    sizes = record.sizes()
-    if not sizes or record.config.get("arm") == "fresh":
+def pool_flow(state: RunState) -> Chart | None:
+    """Tasks that entered and left the pool at each epoch's start."""
+    if not (counts := state.by_place("flow")):
         return None
-    flows: dict[str, Counter[int]] = defaultdict(Counter)
-    for event in record.events:
-        if event.kind in ("injected", "woken"):
-            flows[event.kind][event.epoch] += 1
-        elif event.kind in ("retired", "rested"):
-            flows[event.reason if event.kind == "retired" else "rested"][event.epoch] -= 1
-    rows = 2 if flows else 1
-    chart = make_subplots(
-        rows=rows, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4][-rows:], vertical_spacing=0.08
-    )
-    for name in sorted(flows, key=lambda n: ([*FLOWS, n].index(n), n)):
-        counts = flows[name]
-        bar = go.Bar(
-            name=label(name),
-            x=list(counts),
-            y=list(counts.values()),
-            customdata=[abs(n) for n in counts.values()],
-            marker_color=FLOWS.get(name, SPARE),
-            hovertemplate="%{customdata}",
-        )
-        chart.add_trace(bar, row=1, col=1)
-    for position, (name, colour) in enumerate(ORIGINS.items()):
-        line = go.Scatter(
-            name=f"active {name}",
-            x=list(sizes),
-            y=[size[position] for size in sizes.values()],
-            mode="lines+markers",
-            line={"color": colour, "width": 2.5, "dash": ("dot", "solid")[position]},
-            hovertemplate="%{y}",
-        )
-        chart.add_trace(line, row=rows, col=1)
-    dress(chart, height=HEIGHT + 160 * (rows - 1), barmode="relative", hovermode="x unified")
-    chart.update_xaxes(**epoch_axis(list(sizes)))
-    if flows:
-        chart.update_xaxes(title_text="", row=1, col=1)
-        chart.update_yaxes(title_text="out / in", row=1, col=1)
-    return chart.update_yaxes(title_text="active tasks", rangemode="tozero", row=rows, col=1)
+    found = bucketed(counts, BARS)
+    names = {name for some in counts.values() for name in some}
+    order = sorted(names, key=lambda n: ([*FLOWS, n].index(n), n))
+    boxes: dict[str, list[Box]] = {name: [] for name in order}
+    readings, low, high = [], 0, 0
+    for bucket, some in found.items():
+        up, down, cells = 0, 0, []
+        for name in order:
+            n = _sum(some, name).n
+            cells.append(f"{abs(n):,}")
+            if n > 0:
+                boxes[name].append(_box(bucket, up, up + n))
+                up += n
+            elif n < 0:
+                boxes[name].append(_box(bucket, down + n, down))
+                down += n
+        readings.append(Reading(bucket.middle, (bucket.name, *cells)))
+        low, high = min(low, down), max(high, up)
+    bars = tuple(Bars(name, FLOWS.get(name, SPARE), boxes[name]) for name in order)
+    y = Axis.over("tasks out / in", low, high, lambda n: f"{abs(n):g}")
+    return Chart(epoch_axis([*found]), y, ("epoch", *order), tuple(readings), bars=bars)
 
 
-def landings(record: Record) -> go.Figure | None:
+def pool_size(state: RunState) -> Chart | None:
+    """Live tasks after the changes at each epoch's start, by origin."""
+    counts = state.by_place("live")
+    if not counts or state.arm == "fresh":
+        return None
+    reached = (*counts, *state.by_place("signal"))
+    epochs = range(max(reached) + 1)
+    lines = []
+    for origin, dash in zip(ORIGINS, ("dot", "solid"), strict=True):
+        changes = [counts.get(e, {}).get(origin, Tally(0, 0)).n for e in epochs]
+        sizes = dict(zip(epochs, accumulate(changes), strict=True))
+        ends = {b: some[-1] for b, some in bucketed(sizes, POINTS).items()}
+        xs = [float(b.last) if b.first != b.last else b.middle for b in ends]
+        lines.append(Line(f"active {origin}", xs, [*ends.values()], ORIGINS[origin], dash))
+    ends_at = (0, max(LEAST, epochs[-1]))
+    return curves(lines, x="epoch", y="active tasks", form="{:,.0f}".format, x_range=ends_at)
+
+
+def landings(state: RunState) -> Chart | None:
     """Mean outcomes of the first complete groups of seeds and of generated tasks."""
-    found: dict[str, Counter[int]] = defaultdict(Counter)
-    for task_id, group in record.firsts.items():
-        name = "seeds" if task_id in record.seeds else "generated"
-        found[name][min(BINS - 1, int(group.mean * BINS + 1e-9))] += 1
+    found: dict[str, Counter[int]] = {}
+    for origin in ORIGINS:
+        places = state.by_place(f"landing {origin}")
+        if places:
+            found[origin] = Counter({place: names[""].n for place, names in places.items()})
     if not found:
         return None
-    names = [name for name in ORIGINS if name in found]
-    chart = make_subplots(
-        rows=len(names), cols=1, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.06
+    totals = {name: counts.total() for name, counts in found.items()}
+    top = max(max(counts.values()) / totals[name] for name, counts in found.items())
+    bars, width = [], 1 / BINS
+    for place, (name, counts) in enumerate(found.items()):
+        part = width / len(found)
+        boxes = [
+            Box(
+                i * width + place * part + 0.06 * width,
+                i * width + (place + 1) * part - 0.06 * width,
+                0,
+                n / totals[name],
+            )
+            for i, n in sorted(counts.items())
+        ]
+        bars.append(Bars(f"{name} ({totals[name]:,})", ORIGINS[name], boxes))
+    readings = [
+        Reading(
+            (i + 0.5) * width,
+            (f"{i * width:.2f} to {(i + 1) * width:.2f}", *(f"{c[i]:,}" for c in found.values())),
+        )
+        for i in range(BINS)
+    ]
+    low, high = state.limits.low, state.limits.high
+    return Chart(
+        Axis.over("mean outcome of the first complete group", 0, 1, step=0.2),
+        Axis.over("share of tasks", 0, 1.05 * top, share),
+        ("mean outcome", *(bar.name for bar in bars)),
+        tuple(readings),
+        bars=tuple(bars),
+        limits=(low, high),
+        places=(
+            (str(Zone.HARD), low / 2),
+            (str(Zone.BOUNDARY), (low + high) / 2),
+            (str(Zone.MASTERED), (high + 1) / 2),
+        ),
     )
-    for row, name in enumerate(names, 1):
-        counts = [found[name][i] for i in range(BINS)]
-        bar = go.Bar(
-            name=f"{name} ({sum(counts)})",
-            x=[(i + 0.5) / BINS for i in range(BINS)],
-            y=[count / sum(counts) for count in counts],
-            customdata=[[i / BINS, (i + 1) / BINS, n] for i, n in enumerate(counts)],
-            marker_color=ORIGINS[name],
-            hovertemplate="%{customdata[0]:.2f} to %{customdata[1]:.2f}: %{customdata[2]} tasks",
-        )
-        chart.add_trace(bar, row=row, col=1)
-    top = max(max(counts.values()) / counts.total() for counts in found.values())
-    dress(chart, height=HEIGHT - 90 + 150 * (len(names) - 1))
-    chart.update_layout(bargap=0.05, margin_t=20)
-    low, high = record.limits.low, record.limits.high
-    for limit in (low, high):
-        chart.add_vline(limit, line={"color": GREY, "dash": "dash", "width": 1.5})
-    places = {Zone.HARD: (0, "left"), Zone.BOUNDARY: ((low + high) / 2, "center")}
-    for name, (x, anchor) in {**places, Zone.MASTERED: (1, "right")}.items():
-        chart.add_annotation(
-            text=str(name),
-            x=x,
-            xanchor=anchor,
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            showarrow=False,
-        )
-    chart.update_xaxes(range=[0, 1], dtick=0.2)
-    chart.update_xaxes(title_text="mean outcome of the first complete group", row=len(names), col=1)
-    return chart.update_yaxes(title_text="share", tickformat=".0%", range=[0, 1.05 * top])
 
 
-def funnel(record: Record) -> go.Figure | None:
-    """Synthesis attempts by outcome."""
-    if not record.funnel:
+def families(state: RunState) -> Chart | None:
+    """Injected variants of each family, the largest family first."""
+    sizes, _ = state.families
+    if not sizes:
         return None
-    first = {"tried": 2, "admitted": 1}
-    rows = sorted(record.funnel.items(), key=lambda item: (first.get(item[0], 0), item[1]))
-    colours = {"tried": GREY, "admitted": ORIGINS["generated"]}
-    bar = go.Bar(
-        x=[count for _, count in rows],
-        y=[label(outcome) for outcome, _ in rows],
-        text=[f"{count:,}" for _, count in rows],
-        textposition="outside",
-        cliponaxis=False,
-        orientation="h",
-        marker_color=[colours.get(outcome, REFUSED) for outcome, _ in rows],
-        hoverinfo="skip",
+    total = state.total("event")["injected"]
+    boxes = [Box(i + 0.55, i + 1.45, 0, n) for i, n in enumerate(sizes)]
+    readings = [
+        Reading(i, (str(i), f"{n:,}", percent(n / total) if total else NONE))
+        for i, n in enumerate(sizes, 1)
+    ]
+    return Chart(
+        Axis.over("families by size", 0.5, max(10, len(sizes)) + 0.5),
+        Axis.over("variants", 0, max(sizes)),
+        ("family", "variants", "share"),
+        tuple(readings),
+        bars=(Bars("variants", ORIGINS["generated"], boxes),),
     )
-    chart = figure([bar], height=80 + 28 * len(rows))
-    chart.update_layout(margin={"l": 10, "r": 48})
-    chart.update_xaxes(title_text="attempts", nticks=4)
-    return chart.update_yaxes(showgrid=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from rods.group import signal_share
-from rods.report.record import Record
+from rods.digest.state import RunState, Tally
+from rods.group import Signal
 from rods.store.schema import Evaluation
 from rods.task import OVERALL
 
@@ -29,28 +31,27 @@ class HeldOut(NamedTuple):
     episodes: str
 
 
-def tiles(record: Record) -> list[Tile]:
+def tiles(state: RunState) -> list[Tile]:
     """The run in a few numbers."""
-    before, after = _ends(record)
+    before, after = _ends(state)
     first, last = before.get(OVERALL), after.get(OVERALL)
-    kinds = [event.kind for event in record.events]
-    retired = {e.task_id for e in record.events if e.kind == "retired"}
-    fresh = len(record.generated)
+    events = state.total("event")
+    fresh = state.states.get("used once", 0)
     return [
         Tile("held-out progress", _change(*_pair(first, last, "progress")), "test, before → after"),
         Tile("held-out complete", _change(*_pair(first, last, "complete")), "test, before → after"),
-        Tile("injected", f"{kinds.count('injected'):,}", "variants that joined the pool")
-        if record.config.get("arm") != "fresh"
+        Tile("injected", f"{events['injected']:,}", "variants that joined the pool")
+        if state.arm != "fresh"
         else Tile("made", f"{fresh:,}", "fresh tasks, one for each group"),
-        *_made_tile(record),
-        Tile("retired", f"{len(retired):,}", "variants that left the pool"),
-        _signal_tile(record),
+        *_made_tile(state),
+        Tile("retired", f"{events['retired']:,}", "variants that left the pool"),
+        _signal_tile(state),
     ]
 
 
-def held_out(record: Record) -> list[HeldOut]:
+def held_out(state: RunState) -> list[HeldOut]:
     """First and last measurement on the test side, by category."""
-    before, after = _ends(record)
+    before, after = _ends(state)
     rows = []
     for name in sorted({**before, **after}, key=lambda name: name == OVERALL):  # that one last
         first, last = before.get(name), after.get(name)
@@ -60,41 +61,41 @@ def held_out(record: Record) -> list[HeldOut]:
     return rows
 
 
-def held_out_note(record: Record) -> str:
+def held_out_note(state: RunState) -> str:
     """When the test side was measured, as a sentence."""
-    steps = _test_steps(record)
+    steps = _test_steps(state)
     text = " and ".join(f"after {n} training steps" if n else "before training" for n in steps)
     return f"Measured on the test side {text}{'' if len(steps) > 1 else ', not again yet'}."
 
 
-def unmeasured(record: Record, side: str) -> str:
+def unmeasured(state: RunState, side: str) -> str:
     """Why there is no measurement on a held-out side, as a sentence."""
-    if record.realisation.get(side) == {}:
+    if state.realisation.get(side) == {}:
         return f"There are no {side} tasks."
     return f"There is no measurement on the {side} tasks yet."
 
 
-def realisation(record: Record) -> tuple[list[str], list[list[str]]]:
+def realisation(state: RunState) -> tuple[list[str], list[list[str]]]:
     """How the tasks were made: the header, and a row for each note with a column for each side."""
-    sides = list(record.realisation)
-    notes = dict.fromkeys(note for counts in record.realisation.values() for note in counts)
+    sides = list(state.realisation)
+    notes = dict.fromkeys(note for counts in state.realisation.values() for note in counts)
     rows = [
-        [note, *(f"{record.realisation[side].get(note, 0):,}" for side in sides)] for note in notes
+        [note, *(f"{state.realisation[side].get(note, 0):,}" for side in sides)] for note in notes
     ]
     return ["tasks", *sides], rows
 
 
-def _test_steps(record: Record) -> list[int]:
+def _test_steps(state: RunState) -> list[int]:
     """The steps of the first and the last measurement, or of the only one."""
-    steps = sorted({e.step for e in record.evaluations if e.side == "test"})
+    steps = sorted({e.step for e in state.evaluations if e.side == "test"})
     return [steps[0], steps[-1]] if len(steps) > 1 else steps
 
 
-def _ends(record: Record) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
+def _ends(state: RunState) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
     """Category -> measurement, before and after; the second is empty if there was only one."""
-    steps = _test_steps(record)
+    steps = _test_steps(state)
     found = [
-        {e.category: e for e in record.evaluations if e.side == "test" and e.step == step}
+        {e.category: e for e in state.evaluations if e.side == "test" and e.step == step}
         for step in steps
     ]
     found += [{}] * (2 - len(found))
@@ -110,20 +111,37 @@ def _change(before: str, after: str) -> str:
     return NONE if before == after == NONE else f"{before} → {after}"
 
 
-def _made_tile(record: Record) -> list[Tile]:
+def _made_tile(state: RunState) -> list[Tile]:
     """The number of variants made; those that wait or expired cost as much as the others."""
-    fates = record.account.fates
+    fates = state.account.fates
     detail = f"{fates.waiting:,} wait, {fates.expired:,} expired"
     return [Tile("variants made", f"{fates.made:,}", detail)] if fates.made else []
 
 
-def _signal_tile(record: Record) -> Tile:
-    name = "groups with signal"
-    if not record.by_epoch:
+def _signal_tile(state: RunState) -> Tile:
+    name, epochs = "groups with signal", state.by_place("signal")
+    if not epochs:
         return Tile(name, NONE)
-    first, *_ = record.by_epoch
-    *_, last = record.by_epoch
-    one, two = (f"{signal_share(record.by_epoch[epoch]):.1%}" for epoch in (first, last))
+    first, last = min(epochs), max(epochs)
+    one, two = (f"{_signal(epochs[epoch]):.1%}" for epoch in (first, last))
     if first == last:
         return Tile(name, one, f"epoch {first}")
     return Tile(name, f"{one} → {two}", f"epoch {first} → {last}")
+
+
+def _signal(found: Mapping[str, Tally]) -> float:
+    counts = {name: tally.n for name, tally in found.items()}
+    return counts.get(Signal.SIGNAL, 0) / sum(counts.values())
+
+
+def jobs_text(state: RunState) -> str:
+    """The worker's health as sentences."""
+    if state.arm == "static" or not (state.jobs or any(state.queue)):
+        return "Each job is a parent task to be varied."
+    done: Counter[str] = Counter()
+    for job in state.jobs:
+        done[job.outcome] += job.jobs
+    ended = ", ".join(f"{n:,} {outcome}" for outcome, n in done.items()) or "none"
+    opened, waiting = state.queue
+    text = f"Each job is a parent task to be varied. Ended: {ended}. "
+    return text + f"In the queue: {opened:,} jobs are open, {waiting:,} candidates wait."

@@ -230,9 +230,10 @@ class Episode:
 
     def _end_turn(self, matches: bool | None) -> None:
         self._spent = self._spent or self._spent_now
-        self.verdicts.append(
-            judge_turn(self.gold, self.turn, self.responses, self._called, matches)
-        )
+        verdict = judge_turn(self.gold, self.turn, self.responses, self._called, matches)
+        self.verdicts.append(verdict)
+        said = verdict.text(called=self._called)
+        self.conversation.verdicts.append((len(self.conversation.messages), said))
         self._attempts, self._called = 0, False
         if self.turn == len(self.task.turns):
             self.end(Ending.ATTEMPTS_SPENT if self._spent else Ending.ANSWERED)

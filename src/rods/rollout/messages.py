@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 from rods.task import Call, ToolSpec
 
 Role = Literal["system", "user", "assistant", "tool"]
+VERDICT = "verdict"
+"""The kind of line that has the verdict on the turn before it."""
 HINT = " Hint: "
 """Separates a tool's response from its hint."""
 
@@ -82,20 +84,26 @@ class Conversation:
         tools: tools on offer from the beginning, ordered by class.
         withheld: tools of the same classes that a later message may bring. Most renderers do not
             show them to the model.
+        verdicts: on each turn that was judged: the number of messages up to its end, and "passed"
+            or why it failed. The model never sees them.
     """
 
     tools: tuple[ToolSpec, ...]
     withheld: tuple[ToolSpec, ...] = ()
     messages: list[Message] = field(default_factory=list)
+    verdicts: list[tuple[int, str]] = field(default_factory=list)
 
     def openai(self) -> list[dict[str, Any]]:
         """The messages as the API takes them."""
         return [message.openai() for message in self.messages]
 
     def lines(self) -> list[tuple[str, str]]:
-        """The conversation for people, beginning with its tools."""
-        offered = " ".join(tool.name for tool in self.tools)
-        return [("tools", offered), *lines(self.messages)]
+        """The conversation for people, beginning with its tools, with the verdict on each turn."""
+        found, start = [("tools", " ".join(tool.name for tool in self.tools))], 0
+        for end, verdict in self.verdicts:
+            found += [*lines(self.messages[start:end]), (VERDICT, verdict)]
+            start = end
+        return found + lines(self.messages[start:])
 
 
 def lines(messages: Sequence[Message]) -> list[tuple[str, str]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import plotly.graph_objects as go
-
-from rods.report.page import fill
-from rods.report.style import band, curve, figure
+from rods.charts.axis import number, percent, share
+from rods.charts.chart import Band, Chart, Line, curves
+from rods.charts.style import CURVES, curve_of
+from rods.report.document import fill
+from rods.report.sections import Section, section
 from rods.simulate.measures import MASTERED
 from rods.simulate.study import Study
 from rods.simulate.summary import HEADER, READ, Row, cells
@@ -18,30 +18,19 @@ from rods.simulate.summary import HEADER, READ, Row, cells
 def render(rows: Sequence[Row], study: Study) -> str:
     """The page as text."""
     first = study.setups[0]
-    shown = sections(rows, first.settings.world.heldout)
     return fill(
         Path(__file__).with_name("page.html.j2"),
-        {"figures": {s.key: s.figure.to_plotly_json() for s in shown}},
         preset=first.config.preset,
         trajectories=study.trajectories,
         seeds=len(study.seeds),
         header=HEADER,
         read=READ,
         rows=cells(rows),
-        sections=shown,
+        sections=sections(rows, first.settings.world.heldout),
     )
 
 
-class FigureSection(NamedTuple):
-    """A figure with a heading and a text on how to read it."""
-
-    key: str
-    title: str
-    text: str
-    figure: go.Figure
-
-
-def sections(rows: Sequence[Row], heldout: int) -> list[FigureSection]:
+def sections(rows: Sequence[Row], heldout: int) -> list[Section]:
     """All figures of the page.
 
     Args:
@@ -62,12 +51,12 @@ def sections(rows: Sequence[Row], heldout: int) -> list[FigureSection]:
         ),
         "pool": ("Pool", "Tasks that may be drawn."),
     }
-    return [FigureSection(key, *texts, _curves(rows, key)) for key, texts in about.items()]
+    return [section(key, *texts, _curves(rows, key)) for key, texts in about.items()]
 
 
-def _curves(rows: Sequence[Row], key: str) -> go.Figure:
+def _curves(rows: Sequence[Row], key: str) -> Chart:
     """A line for each configuration, with the interval of its mean as a band."""
-    traces: list[go.Scatter] = []
+    lines, bands = list[Line](), list[Band]()
     for place, row in enumerate(rows):
         points = [
             (x, e)
@@ -78,9 +67,15 @@ def _curves(rows: Sequence[Row], key: str) -> go.Figure:
         inner = [(e.low, e.high) for e in found if e.low is not None and e.high is not None]
         if len(inner) == len(found) > 0:
             lows, highs = zip(*inner, strict=True)
-            traces.append(band(place, xs, lows, highs))
-        traces.append(curve(row.name, place, xs, [e.mean for e in found]))
-    chart = figure(traces, hovermode="x unified")
-    chart.update_xaxes(title_text="trajectories", rangemode="tozero")
-    share = key in ("signal", "progress")
-    return chart.update_yaxes(tickformat=".0%" if share else ",d", rangemode="tozero")
+            bands.append(Band(xs, lows, highs, CURVES[place % len(CURVES)]))
+        lines.append(Line(row.name, xs, [e.mean for e in found], *curve_of(place)))
+    shares = key in ("signal", "progress")
+    return curves(
+        lines,
+        x="trajectories",
+        y="share" if shares else "tasks",
+        form=percent if shares else number,
+        ticks=share if shares else number,
+        x_range=(0, max((x for line in lines for x in line.xs), default=1)),
+        bands=bands,
+    )

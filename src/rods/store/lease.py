@@ -79,6 +79,18 @@ def holder(folder: Path, kind: str) -> dict[str, Any] | None:
     return None
 
 
+def alive(folder: Path, kind: str) -> bool:
+    """Whether the process that the lease names runs here. The lock is not touched: a trainer that
+    starts at this moment would find it held."""
+    try:
+        who = json.loads((folder / f"{kind}.lock").read_bytes())
+        pid, host = int(who["pid"]), who["host"]
+        os.kill(pid, 0)
+        return bool(host == socket.gethostname()) and _has_open(pid, folder / f"{kind}.lock")
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
 def kill_holder(folder: Path, kind: str) -> None:
     """Kill the process that holds the lease, if it is certainly known and not this process.
 

@@ -29,6 +29,12 @@ class Measures:
         rows = self.db.rows("SELECT line FROM metrics ORDER BY step")
         return [self.db.load(line) for (line,) in rows]
 
+    def last_metrics(self) -> dict[str, Any]:
+        """The line of the latest training step; {} before the first."""
+        rows = self.db.read("SELECT line FROM metrics ORDER BY step DESC LIMIT 1")
+        found: dict[str, Any] = self.db.load(rows[0][0]) if rows else {}
+        return found
+
     def gradient_norms(self, first: int) -> dict[int, float]:
         """Training step -> norm of its gradient, from a step on, where there is one."""
         query = "SELECT step, line FROM metrics WHERE step >= ? ORDER BY step"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rods.curriculum.selector import Parent
 from rods.job_result import ErrorText, JobResult, Spent
-from rods.store.schema import Candidate, Errors, Fates, Job
+from rods.store.schema import Candidate, Errors, Fates, Job, JobsDone
 from rods.task import Task
 
 if TYPE_CHECKING:
@@ -114,6 +114,13 @@ class Queue:
     def outcomes(self) -> dict[str, int]:
         """Number of jobs by outcome; "" for open jobs."""
         return dict(self.db.read("SELECT outcome, COUNT(*) FROM jobs GROUP BY outcome"))
+
+    def done(self) -> list[JobsDone]:
+        """The jobs that ended, by the epoch of their choice and by outcome."""
+        sums = (f"COALESCE(SUM({name}), 0)" for name in ("seconds", *Spent._fields))
+        query = f"""SELECT epoch, outcome, COUNT(*), {", ".join(sums)} FROM jobs
+            WHERE outcome != '' GROUP BY epoch, outcome ORDER BY epoch"""
+        return [JobsDone(*row) for row in self.db.rows(query)]
 
     def seconds(self) -> float:
         """Time of all synthesis."""

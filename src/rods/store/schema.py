@@ -143,6 +143,18 @@ class Job(NamedTuple):
     taken: int = 0
 
 
+class JobsDone(NamedTuple):
+    """The jobs of an epoch that ended with an outcome, and what they took."""
+
+    epoch: int
+    outcome: str
+    jobs: int
+    seconds: float
+    tokens_in: int
+    tokens_out: int
+    cost: float
+
+
 class Candidate(NamedTuple):
     """A verified variant that waits to be injected."""
 
