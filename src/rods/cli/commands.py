@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rods import __version__
-from rods.cli import comparison, environments, evaluation, synth, tasks, training
+from rods.cli import comparison, environments, evaluation, synth, tasks, training, watch
 from rods.errors import OutputError, RepeatedError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a terminal
     training.train: TRAIN,
     training.report: "rods report runs/demo",
+    watch.watch: "rods watch runs/demo",
     comparison.compare: "rods compare --arms static,rods --seeds 0,1,2 --out results/arms",
     evaluation.eval: "rods eval --endpoint URL --model NAME --limit 20 --out runs/eval",
     synth.synth: "rods synth --count 100 --out tasks.jsonl",
