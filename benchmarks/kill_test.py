@@ -87,7 +87,7 @@ VICTIMS = {
     "background": ("trainer", "trainer", "worker", "worker", "guard"),
 }
 MARKS = {"guard": b"rods.envs.worker", "worker": b"--follow"}  # in their command lines
-TIMES = ("seconds", "wall_s", "synthesis_s")
+TIMES = ("seconds", "part_seconds", "wall_s", "synthesis_s")
 WHOLE = "complete"  # the file that is written last into a checkpoint
 BLOWS = {"inline": (1, 1, 1, 2, 2, 3), "background": (2, 3, 4, 5)}
 LOOK = 0.002  # seconds between two looks at a folder or a process

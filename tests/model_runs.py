@@ -35,7 +35,8 @@ def arguments(run: Path, model: Path, *settings: str) -> list[str]:
 def lines(run: Path) -> list[dict[str, Any]]:
     """The metrics of each step, without times."""
     found = map(json.loads, (run / "metrics.jsonl").read_text("utf-8").splitlines())
-    return [{name: v for name, v in line.items() if name != "seconds"} for line in found]
+    times = ("seconds", "part_seconds")
+    return [{name: v for name, v in line.items() if name not in times} for line in found]
 
 
 def weights(run: Path, step: int, name: str = "model.safetensors") -> dict[str, torch.Tensor]:

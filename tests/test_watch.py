@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.add_episode(1, seeds[0].id, 0.0, "environment failure", [["error", "it is away"]])
         for step in (1, 2, 3):
             line = {"step": step, "epoch": 0, "signal": 0.5, "pool": {"active": 3}, "seconds": 2.0}
-            store.measures.add_metrics(step, {**line, "parts": {"rollouts": 1.5}})
+            store.measures.add_metrics(step, {**line, "part_seconds": {"rollouts": 1.5}})
     store.close()
     return folder
 

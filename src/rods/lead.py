@@ -30,6 +30,7 @@ from rods.store.store import Store
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor
 from rods.task import Task
+from rods.trainers.clock import StepTime
 
 OFFLINE_TRIES = 20  # for each task that is wanted
 
@@ -117,10 +118,10 @@ class Lead:
             self.supervisor.close()
 
     def on_step(
-        self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], seconds: float
+        self, step: int, rollouts: Sequence[Rollout], logs: dict[str, float], took: StepTime
     ) -> dict[str, float]:
         """Store and show a step; returns what the trackers get."""
-        line = step_metrics(self.loop, step, rollouts, logs, seconds, self.gave_up)
+        line = step_metrics(self.loop, step, rollouts, logs, took, self.gave_up)
         with self.store.transaction():
             self.store.measures.add_metrics(step, line)
             for rollout in rollouts[:: self.config.rollout.group_size]:

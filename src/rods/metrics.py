@@ -20,6 +20,7 @@ from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
 from rods.store.account import Account
 from rods.store.store import Store
+from rods.trainers.clock import StepTime
 
 MOST_FAILURES = 5  # tasks whose failures are listed for a step
 SUMMARY = "summary.json"  # exists once a run is finished
@@ -33,7 +34,7 @@ def step_metrics(
     step: int,
     rollouts: Sequence[Rollout],
     logs: dict[str, float],
-    seconds: float,
+    took: StepTime,
     gave_up: str = "",
 ) -> dict[str, Any]:
     """One line of `metrics.jsonl`, about the groups of this step.
@@ -66,7 +67,8 @@ def step_metrics(
         "generated_tokens": sum(r.generated for r in rollouts),
         "loss": logs.get("loss"),
         "grad_norm": logs.get("grad_norm"),
-        "seconds": round(seconds, 3),
+        "seconds": round(took.seconds, 3),
+        "part_seconds": {name: round(each, 3) for name, each in took.parts.items()},
     }
 
 

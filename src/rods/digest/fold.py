@@ -36,6 +36,7 @@ class Fold:
         self, db: sqlite3.Connection, source: Database, limits: Thresholds, state: str
     ) -> None:
         self.db, self.source, self.limits, self.state = db, source, limits, state
+        self._known = set[str]()  # tools
         self._counts: dict[Key, list[float]] = defaultdict(lambda: [0, 0.0])
 
     def add(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -70,8 +71,9 @@ class Fold:
             self._tools(tools)
 
     def _tools(self, names: str) -> None:
-        rows = ((name,) for name in names.split())
-        self.db.executemany("INSERT OR IGNORE INTO tools VALUES (?)", rows)
+        new = {*names.split()} - self._known
+        self._known |= new
+        self.db.executemany("INSERT OR IGNORE INTO tools VALUES (?)", ((name,) for name in new))
 
     def _family(self, parent: str) -> str:
         found = self.db.execute("SELECT family FROM tasks WHERE id = ?", (parent,)).fetchone()
@@ -106,7 +108,7 @@ class Fold:
             if not group.complete:
                 continue
             zone = self.limits.zone(group.mean).value
-            self._count("zone", epoch, zone, 1, group.variance)
+            self._count("zone", epoch, zone, 1, _variance(group))
             self._first(group, zone)
 
     def _first(self, group: Group, zone: str) -> None:
@@ -134,7 +136,7 @@ class Fold:
     def _metrics(self, rows: Sequence[tuple[Any, ...]]) -> None:
         for _, step, text in rows:
             line = self.source.load(text)
-            parts, pool = line.get("parts") or {}, line.get("pool") or {}
+            parts, pool = line.get("part_seconds") or {}, line.get("pool") or {}
             row = (step, line.get("epoch"), line.get("signal"), pool.get("active"), line["seconds"])
             self.db.execute("REPLACE INTO steps VALUES (?, ?, ?, ?, ?)", row)
             for name, seconds in parts.items():
@@ -143,3 +145,9 @@ class Fold:
     def _link(self, task_id: str, what: str, number: int) -> None:
         query = "INSERT OR IGNORE INTO links SELECT n, ?, ? FROM tasks WHERE id = ?"
         self.db.execute(query, (what, number, task_id))
+
+
+def _variance(group: Group) -> float:
+    """`Group.variance` in plain floats, which take a tenth of its time."""
+    mean, values = group.mean, group.verified
+    return sum((value - mean) ** 2 for value in values) / len(values)

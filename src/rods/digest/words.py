@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +21,7 @@ def said_in(task: dict[str, Any]) -> tuple[str, str, str]:
         parts.append(user[:MOST])
         for call in turn.get("ground_truth", ()):
             tools[str(call["name"])] = None
-            parts.append(json.dumps(call["arguments"], ensure_ascii=False)[:MOST])
+            parts += [str(value)[:MOST] for value in call["arguments"].values()]
     return "\n".join(parts), " ".join(tools), excerpt
 
 

@@ -191,7 +191,7 @@ class Database:
             if not index.exists():
                 message = f"{log.name} is to be read too, for which the folder must be writable"
                 raise UserError(f"{self.path}: {message}; copy the whole folder and read the copy")
-        return f"{address}?mode=rw"
+        return f"{address}?mode={'ro' if self.role == 'reader' else 'rw'}"
 
     def _connect(self, address: str) -> sqlite3.Connection:
         return sqlite3.connect(

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -40,11 +39,12 @@ from rods.stages import Stage
 from rods.task import Task
 from rods.trainers.arguments import grpo_arguments
 from rods.trainers.checkpoints import drop_torn_checkpoints, latest_checkpoint, mark_complete
+from rods.trainers.clock import StepClock, StepTime
 from rods.trainers.dynamic import DynamicSampling, Row
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-OnStep = Callable[[int, Sequence[Rollout], dict[str, float], float], Mapping[str, float] | None]
+OnStep = Callable[[int, Sequence[Rollout], dict[str, float], StepTime], Mapping[str, float] | None]
 _LIVE: dict[str, TrlTrainer] = {}
 
 
@@ -70,7 +70,7 @@ class TrlTrainer:
         policy: `seeded` is called before each batch of episodes with a random seed and with the
             number of updates that the weights have had, which is their version.
         on_step: called in the first process after each update with (step, rollouts, log values of
-            TRL, seconds); returns values for the trackers.
+            TRL, time); returns values for the trackers.
         on_epoch: called in all processes when an epoch has ended, with the index of the next one
             and the number of updates so far; after a resume it may be called again with the same
             numbers.
@@ -109,7 +109,7 @@ class TrlTrainer:
         self.updates = True
         self._tasks: dict[str, Task] = {}
         self._stage, self._hinter = config.stages[0], Hinter()
-        self._clock = time.monotonic()
+        self._clock = StepClock()
         self._trainer = self._build()
         policy.attach(self._trainer)
 
@@ -122,7 +122,7 @@ class TrlTrainer:
         checkpoint = self.ranks.decide(lambda: latest_checkpoint(self.folder))
         if checkpoint and self.dynamic:
             self.dynamic.load(checkpoint)
-        self._clock = time.monotonic()
+        self._clock.restart()
         self.stopper.safe = True
         try:
             self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -134,8 +134,10 @@ class TrlTrainer:
         """One epoch of prompts; a prompt is a task's id."""
         while True:
             if ended := self.ranks.decide(self._ended):
-                self.on_epoch(*ended)
-            batch = self.ranks.decide(self._next)
+                with self._clock.part("held-out tasks"):
+                    self.on_epoch(*ended)
+            with self._clock.part("pool"):
+                batch = self.ranks.decide(self._next)
             self._tasks |= {task.id: task for task in batch.tasks}
             self._stage = batch.stage
             self.ranks.agree("the tasks", ",".join(self._tasks[i].id for i in batch.ids))
@@ -151,14 +153,16 @@ class TrlTrainer:
         first = self.ranks.rank * len(prompts)
         policy = self.policy.seeded(seed + first * EPISODE, step - 1)
         self.runner.hinter = self._hinter if self._stage.hints else None
-        rollouts = self.runner.run([self._tasks[prompt] for prompt in prompts], policy)
+        with self._clock.part("rollouts"):
+            rollouts = self.runner.run([self._tasks[prompt] for prompt in prompts], policy)
         self.runner.hinter = None  # held-out tasks are always played without hints
         if isinstance(policy, CollectivePolicy):
             policy.finish()
         alone = self.ranks.size == 1
         played = self.ranks.collect(rollouts if alone else [*map(_without_tokens, rollouts)])
         self.rollouts = [*chain(*played)]
-        self.ranks.decide(self._add_groups)
+        with self._clock.part("pool"):
+            self.ranks.decide(self._add_groups)
         rows = self._updating([self._row(rollout) for rollout in rollouts])
         return {
             "prompt_ids": [row.prompt_ids for row in rows],
@@ -218,10 +222,8 @@ class TrlTrainer:
         """Report the step that TRL logs; returns values for the trackers."""
         if "loss" not in logs:
             return {}
-        now = time.monotonic()
-        seconds, self._clock = now - self._clock, now
-        step, rollouts = self._trainer.state.global_step, self.rollouts
-        return self.ranks.decide(lambda: self.on_step(step, rollouts, logs, seconds)) or {}
+        step, rollouts, took = self._trainer.state.global_step, self.rollouts, self._clock.step()
+        return self.ranks.decide(lambda: self.on_step(step, rollouts, logs, took)) or {}
 
     def _build(self) -> Any:
         from trl.trainer.grpo_config import GRPOConfig

@@ -7,7 +7,6 @@ Nothing of verl is known here. One process has one driver; the data set and the 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -34,6 +33,7 @@ from rods.trainers.checkpoints import (
     latest_checkpoint,
     mark_complete,
 )
+from rods.trainers.clock import StepClock
 from rods.trainers.verl.player import Player
 from rods.trainers.verl.row import Order, Result
 
@@ -106,7 +106,7 @@ class Driver:
         runner = self.player.runner
         self.lead.heldout = HeldOut(config, self.store, runner, tasks, policy, watch)
         self.rollouts: list[Rollout] = []
-        self._clock = time.monotonic()
+        self._clock = StepClock()
 
     def worker(self) -> AbstractContextManager[None]:
         """With the synthesis worker beside the training, if the run has one."""
@@ -118,7 +118,7 @@ class Driver:
             for side in (STRUCTURE, "test"):
                 self.lead.heldout.measure(side, 0)
             self.lead.heldout.on_epoch(0, 0)
-        self._clock = time.monotonic()
+        self._clock.restart()
 
     def begin_step(self) -> None:
         """Measure the validation side if an epoch has just ended."""
@@ -178,9 +178,8 @@ class Driver:
 
     def report(self, logs: Mapping[str, float]) -> dict[str, float]:
         """Store and show the step whose groups came last; returns values for the trackers."""
-        now = time.monotonic()
-        seconds, self._clock = now - self._clock, now
-        return self.lead.on_step(self.loop.step, self.rollouts, dict(logs), seconds)
+        took = self._clock.step()
+        return self.lead.on_step(self.loop.step, self.rollouts, dict(logs), took)
 
     def saved(self, checkpoint: Path) -> None:
         """All processes have written their part of a checkpoint: mark it, and drop old ones."""
