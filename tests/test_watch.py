@@ -15,18 +15,13 @@ from starlette.testclient import TestClient
 from commandline import refused
 from doubles import begin, go, make_config, make_task
 from pages import Elements
-from rods.curriculum.pool import Event
 from rods.errors import UserError
-from rods.group import Group
 from rods.html import readable
 from rods.store.store import Store
-from rods.task import Call, Turn
 from rods.watch.access import COOKIE, HEADERS, TOKEN
 from rods.watch.run import Keeper, WatchedRun
-from watched import watched
+from watched import HOSTILE, LONG, hostile_run, watched
 
-HOSTILE = "<script>alert(1)</script>\x1b[31mred\x1b[0m \u202eback\x07"
-LONG = "long " * 200_000  # characters: a line of one megabyte
 SECRET = "a token of twenty characters"
 
 
@@ -38,37 +33,8 @@ def test_pages_need_what_is_installed_with_an_extra() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seeds, a variant of one, a variant of that; episodes with hostile texts."""
     folder = tmp_path_factory.mktemp("runs") / "a run"
-    seeds = [make_task(f"list the folder {i}", "base") for i in range(3)]
-    seeds[2] = seeds[2].model_copy(update={"category": "miss_func"})
-    calls = (Call(name="send_message", arguments={"text": HOSTILE}),)
-    one = make_task(f"write {HOSTILE}", "base").model_copy(
-        update={"parent": seeds[0].id, "origin": "program"}
-    )
-    one = one.model_copy(update={"turns": (Turn(user=HOSTILE, ground_truth=calls), *one.turns)})
-    two = make_task("two of them", "base").model_copy(update={"parent": one.id, "origin": "llm"})
-    store = Store(folder)
-    with store.transaction():
-        store.set_meta("config", {"arm": "rods", "seed": 1, "preset": HOSTILE, "steps": 9})
-        store.set_meta("notice", HOSTILE)
-        store.add_tasks([*seeds, one, two], 0)
-        store.add_events(Event(0, 0, task.id, "seeded") for task in seeds)
-        store.add_events(Event(2, 1, task.id, "injected", task.parent) for task in (one, two))
-        store.add_events([Event(3, 2, one.id, "retired", HOSTILE)])
-        store.add_groups(Group(t.id, t.category, (0.0, 1.0), 0, 1, 2) for t in seeds)
-        store.add_groups([Group(one.id, "base", (1.0, 1.0), 1, 2, 2)])
-        said = [["tools", "send_message ls"], ["user", HOSTILE], ["assistant", "send_message(x)"]]
-        judged = [*said, ["error", LONG], ["verdict", "failed: no tool was called"]]
-        store.add_episode(
-            2, one.id, 0.5, HOSTILE, [*judged, ["user", "and"], ["verdict", "passed"]]
-        )
-        store.add_episode(3, one.id, 1.0, "answered", [*said, ["tool", "earlier stores"]])
-        store.add_episode(1, seeds[0].id, 0.0, "environment failure", [["error", "it is away"]])
-        for step in (1, 2, 3):
-            line = {"step": step, "epoch": 0, "signal": 0.5, "pool": {"active": 3}, "seconds": 2.0}
-            store.measures.add_metrics(step, {**line, "part_seconds": {"rollouts": 1.5}})
-    store.close()
+    hostile_run(folder)
     return folder
 
 
@@ -277,7 +243,7 @@ def test_the_page_follows_the_run_and_changes_nothing(tmp_path: Path) -> None:
     (run,) = keeper.runs.values()
     counts = []
     for steps in (3, 9, 21):
-        go(loop, steps - loop.step)
+        go(loop, steps)
         before = loop.store.db.read("PRAGMA data_version")
         assert not run.look() and run.state is not None
         assert loop.store.db.read("PRAGMA data_version") == before, "no other process wrote"
@@ -285,9 +251,9 @@ def test_the_page_follows_the_run_and_changes_nothing(tmp_path: Path) -> None:
     loop.load(3)
     run.look()
     assert checked(run, loop.store) == counts[0]
-    go(loop, 18)
+    go(loop, 21)
     run.look()
-    assert checked(run, loop.store)[0] > counts[0][0]
+    assert checked(run, loop.store) == counts[2]
     keeper.close()
     loop.store.close()
 
