@@ -86,45 +86,44 @@ class RunState:
 
     @staticmethod
     def read(digest: Digest) -> RunState:
-        """The present state of a digest.
+        """The present state of a digest; call it within a snapshot of the run's store.
 
         Raises:
             UserError: the run's file cannot be read or is damaged.
         """
         store, db = digest.store, digest.connect()
         try:
-            with store.snapshot():
-                config = store.meta("config") or {}
-                settings = config.get("synthesis") or {}
-                store.queue.patience = settings.get("patience", SynthesisConfig().patience)
-                parts: dict[int, dict[str, float]] = defaultdict(dict)
-                for step, name, seconds in db.execute("SELECT step, name, seconds FROM parts"):
-                    parts[step][name] = seconds
-                steps = db.execute("SELECT step, epoch, signal, active, seconds FROM steps")
-                families = """SELECT COUNT(*) FROM tasks WHERE joined GROUP BY family
-                    ORDER BY 1 DESC"""
-                sizes = [n for (n,) in db.execute(families)]
-                last = store.measures.last_metrics()
-                return RunState(
-                    name=store.folder.resolve().name,
-                    config=config,
-                    share=digest.share,
-                    notice=store.meta("notice") or "",
-                    realisation=store.meta("realisation") or {},
-                    left_out=store.meta("left_out") or {},
-                    counts=_counts(db),
-                    states=dict(db.execute("SELECT state, COUNT(*) FROM tasks GROUP BY state")),
-                    families=(sizes[:MOST_FAMILIES], len(sizes)),
-                    funnel=store.funnel(),
-                    evaluations=store.measures.heldout(),
-                    done=News(store.db).step(),
-                    steps=[Step._make((*row, parts.get(row[0], {}))) for row in steps],
-                    account=Account.of(store),
-                    jobs=store.queue.done(),
-                    queue=store.queue.counts(store.epochs.last_index()),
-                    gave_up=(last.get("synthesis") or {}).get("gave_up", ""),
-                    works=RunState.at_work(store.folder),
-                )
+            config = store.meta("config") or {}
+            settings = config.get("synthesis") or {}
+            store.queue.patience = settings.get("patience", SynthesisConfig().patience)
+            parts: dict[int, dict[str, float]] = defaultdict(dict)
+            for step, name, seconds in db.execute("SELECT step, name, seconds FROM parts"):
+                parts[step][name] = seconds
+            steps = db.execute("SELECT step, epoch, signal, active, seconds FROM steps")
+            families = """SELECT COUNT(*) FROM tasks WHERE joined GROUP BY family
+                ORDER BY 1 DESC"""
+            sizes = [n for (n,) in db.execute(families)]
+            last = store.measures.last_metrics()
+            return RunState(
+                name=store.folder.resolve().name,
+                config=config,
+                share=digest.share,
+                notice=store.meta("notice") or "",
+                realisation=store.meta("realisation") or {},
+                left_out=store.meta("left_out") or {},
+                counts=_counts(db),
+                states=dict(db.execute("SELECT state, COUNT(*) FROM tasks GROUP BY state")),
+                families=(sizes[:MOST_FAMILIES], len(sizes)),
+                funnel=store.funnel(),
+                evaluations=store.measures.heldout(),
+                done=News(store.db).step(),
+                steps=[Step._make((*row, parts.get(row[0], {}))) for row in steps],
+                account=Account.of(store),
+                jobs=store.queue.done(),
+                queue=store.queue.counts(store.epochs.last_index()),
+                gave_up=(last.get("synthesis") or {}).get("gave_up", ""),
+                works=RunState.at_work(store.folder),
+            )
         finally:
             db.close()
 

@@ -43,8 +43,9 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     try:
         output = Output(out or folder / "report.html")
         output.differs(*(file for file in folder.iterdir() if file.suffix != ".html"))
-        digest.update()
-        text = render(digest)
+        with digest.store.snapshot():
+            digest.update()
+            text = render(digest)
     finally:
         digest.close()
     output.write(text)
@@ -52,7 +53,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
 
 
 def render(digest: Digest) -> str:
-    """The page as text."""
+    """The page as text; call it within a snapshot of the run's store."""
     state, db = RunState.read(digest), digest.connect()
     try:
         rows = [*generated(db)]

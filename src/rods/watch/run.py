@@ -51,7 +51,8 @@ class WatchedRun:
             changed = self.digest.update(lambda: time.monotonic() > end)
             if changed or self.state is None or self._ended():
                 began = time.monotonic()
-                self.state = RunState.read(self.digest)
+                with self.digest.store.snapshot():
+                    self.state = RunState.read(self.digest)
                 self._took = time.monotonic() - began
                 self.version += 1
             self.problem = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -30,6 +31,7 @@ from rods.watch.places import STATIC, VERSIONS, Places
 from rods.watch.run import Keeper, WatchedRun
 
 HERE = Path(__file__).parent
+YIELD = 10  # of the scheduler: the trainer comes first
 MOST_VALUE = 200  # characters of a filter
 MOST_BEFORE = 10**15
 FILES: dict[str, tuple[str, Callable[[], str]]] = {  # name -> its type, and its text
@@ -54,6 +56,7 @@ def serve(folders: Sequence[Path], host: str, port: int, say: Callable[[str], No
     with listener:
         keeper = Keeper(folders)
         try:
+            os.nice(YIELD)
             keeper.start()
             name = f"[{host}]" if ":" in host else host
             say(f"http://{name}:{listener.getsockname()[1]}/")
