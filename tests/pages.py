@@ -42,7 +42,7 @@ class Elements(HTMLParser):
         self.text = self.style = ""
         self.sections: dict[str, list[Table]] = {}
         self._section, self._label, self._cell = "", "", False
-        self.feed(page)
+        self.feed(str(page))  # Markup would escape what is added to it
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)

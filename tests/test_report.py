@@ -241,6 +241,26 @@ def test_unfinished_run_has_sentences(tmp_path: Path) -> None:
     assert "No task has been generated in this run yet." in text
 
 
+def test_a_report_of_large_tasks_stays_small(tmp_path: Path) -> None:
+    """Below two megabytes, whatever is in it; the page says how many tasks are left out."""
+    seed = benchmark_tasks()[NAMES[0]]
+    store = Store(tmp_path)
+    made = [variant_of(seed, f"{i} " + "words " * 2_000) for i in range(400)]
+    with store.transaction():
+        store.add_tasks([seed, *made], 0)
+        store.add_events([Event(0, 0, seed.id, "seeded")])
+        store.add_events(Event(i, i, t.id, "injected", seed.id) for i, t in enumerate(made, 1))
+        for i, task in enumerate(made):
+            store.add_episode(i, task.id, 0.5, "answered", [["assistant", "said " * 5_000]])
+            store.add_groups([Group(task.id, "base", (0.0, 1.0), i, i + 1)])
+    store.close()
+    out = write_report(tmp_path)
+    assert out.stat().st_size < 2_000_000
+    found = Elements(out.read_text("utf-8"))
+    shown = sum(attrs.get("class") == "task" for _, attrs in found.tags)
+    assert 10 < shown < 300 and f"{shown} of 400 tasks" in found.text
+
+
 def test_missing_run_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run here"):
         write_report(tmp_path)
