@@ -8,7 +8,7 @@ SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-slow test-browser cluster docs lint types unit clean
+.PHONY: install demo test test-slow test-browser browser cluster docs lint types unit clean
 
 install: $(VENV)/.installed
 
@@ -67,10 +67,12 @@ $(VENV)/.docs: pyproject.toml
 	touch $@
 
 # The pages in a real browser. Where there is none and this is Debian as root, its Chromium is installed.
-test-browser: install
+test-browser: install browser
+	$(BIN)/python -m pytest -m browser
+
+browser:
 	command -v chromium google-chrome >/dev/null || (apt-get update -qq && \
 		apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null)
-	$(BIN)/python -m pytest -m browser
 
 # verl pins other versions of the libraries, so it has an environment of its own. TRL is not installed
 # there, because verl fails if it finds TRL; its chat templates are read from a copy.
