@@ -13,6 +13,7 @@ from rods.presets import load_config
 from rods.trainers.verl.config import Cluster, settings
 
 FOLDER = Path("/runs/one")
+NEEDS_VERL = "--nodes, --ray, --rollout, --makers, --no-seeded and --verl need --engine verl"
 
 
 def asked(*changes: str, preset: str = "qwen3-4b", **cluster: Any) -> dict[str, Any]:
@@ -51,6 +52,8 @@ def test_adapters_reach_verl() -> None:
         (["policy.lora={dropout: 0.1}"], {}, "policy.lora.dropout"),
         ([], {"nodes": 3}, "hardware.gpus"),
         ([], {"rollout": "other"}, "--rollout other"),
+        ([], {"makers": 2}, "--makers: .*synthesis.mode=inline"),
+        (["synthesis={mode: inline, endpoint: x}"], {"makers": 2}, "--makers: .*endpoint"),
     ],
 )
 def test_what_verl_does_not_have_is_refused(
@@ -69,8 +72,10 @@ def test_another_kind_of_policy_is_refused() -> None:
     ("options", "message"),
     [
         (["--engine", "slime"], "--engine slime: choose one of trl, verl"),
-        (["--nodes", "2"], "--nodes, --ray, --rollout and --verl need --engine verl"),
-        (["--verl", "a.b=1"], "--nodes, --ray, --rollout and --verl need --engine verl"),
+        (["--nodes", "2"], NEEDS_VERL),
+        (["--verl", "a.b=1"], NEEDS_VERL),
+        (["--makers", "2"], NEEDS_VERL),
+        (["--no-seeded"], NEEDS_VERL),
     ],
 )
 def test_options_of_the_engine(rods, options: list[str], message: str, tmp_path: Path) -> None:

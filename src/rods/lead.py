@@ -27,6 +27,7 @@ from rods.processes import module_command
 from rods.rollout.rollout import Rollout
 from rods.store.identity import check_model, check_world
 from rods.store.store import Store
+from rods.synthesis.ahead import Executor
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor
 from rods.task import Task
@@ -50,6 +51,9 @@ class Watch(Protocol):
 class Lead:
     """The loop of a run with its store, metrics and synthesis.
 
+    Args:
+        executor: see `Loop`.
+
     Attributes:
         loop: after `begin`.
         heldout: the measurements, whose latest one the trackers get.
@@ -58,8 +62,16 @@ class Lead:
     loop: Loop
     heldout: HeldOut
 
-    def __init__(self, config: Config, folder: Path, store: Store, watch: Watch) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        store: Store,
+        watch: Watch,
+        executor: Executor | None = None,
+    ) -> None:
         self.config, self.folder, self.store, self.watch = config, folder, store, watch
+        self._executor = executor
         self.supervisor: Supervisor | None = None
         self._by_worker = config.arm == "rods" and config.synthesis.mode == "background"
 
@@ -92,7 +104,7 @@ class Lead:
         if self.config.pool.offline and not self.store.has_events():
             seeds = [*seeds, *self._offline(tasks)]
         self.loop = loop = Loop(
-            self.config, self.store, seeds, self._synthesis(tasks), step, notice
+            self.config, self.store, seeds, self._synthesis(tasks), step, notice, self._executor
         )
         self.losses = Losses(self.folder, lambda i: loop.task(i).label, notice)
         self.metrics = MetricsFile(self.folder, self.store)

@@ -26,6 +26,7 @@ from rods.history import begin, check_reached, next_stage, possible, restore
 from rods.stages import Stage
 from rods.store.schema import Epoch
 from rods.store.store import Store
+from rods.synthesis.ahead import Executor
 from rods.synthesis.jobs import NoSynthesis, Synthesis
 from rods.synthesis.worker import Producer
 from rods.task import Task
@@ -39,6 +40,7 @@ class Loop:
         synthesis: makes variants inline, or fresh tasks; None if a worker makes them.
         step: see `load`; None for the latest step in the store.
         notice: called with one line for an error in synthesis, and when synthesis is given up.
+        executor: other processes that make inline variants, with the same result.
 
     Raises:
         UserError: `synthesis` is given in background mode; no seed tasks, or one twice; see `load`.
@@ -64,10 +66,12 @@ class Loop:
         synthesis: Synthesis | None = None,
         step: int | None = None,
         notice: Callable[[str], None] = log_notice,
+        executor: Executor | None = None,
     ) -> None:
         self.config, self.store, self.seeds = config, store, seeds
         self.synthesis, self.queue = synthesis or NoSynthesis(), store.queue
         self.inline, self._notice = config.synthesis.mode == "inline", notice
+        self._executor = executor
         if synthesis is not None and config.arm == "rods" and not self.inline:
             raise UserError("synthesis.mode is background; set it to inline, or give no synthesis")
         self.task = lru_cache(4096)(lambda task_id: store.tasks([task_id])[task_id])
@@ -160,7 +164,9 @@ class Loop:
         self.step = self._given = step
         self.curriculum, self.latest = Curriculum(self.config, self.task), ()
         self.synthesis.forget(self.store.rollback(step, queues=self.inline))
-        self.producer = Producer(self.store, self.synthesis, self.config, self._notice)
+        self.producer = Producer(
+            self.store, self.synthesis, self.config, self._notice, self._executor
+        )
         self.epoch, self._wanted = self.store.epochs.last(), self.store.epochs.wanted()
         self.curriculum.stage = self.stage
         if self.epoch is None and not self.store.has_events():

@@ -76,7 +76,8 @@ def main(folder: Path, steps: int) -> None:
     if not model.exists():
         save_model(model)
     config = Config.model_validate(settings(model, steps))
-    cluster = Cluster(workers=2, overrides=OVERRIDES)
+    makers = int(os.environ.get("RODS_CLUSTER_MAKERS", "0"))
+    cluster = Cluster(workers=2, makers=makers, overrides=OVERRIDES)
     try:
         train(config, folder, cluster)
     except UserError as error:

@@ -23,6 +23,8 @@ from rods.processes import Stopper
 from rods.terminal import Bar, Screen, command_line, say
 
 ENGINES = ("trl", "verl")
+ANYWHERE = {"nodes": 1, "address": None, "rollout": "vllm", "makers": 0, "seeded": True}
+"""What the options for verl are by default."""
 
 
 def train(
@@ -47,6 +49,12 @@ def train(
         str | None, typer.Option(help="Address of a Ray cluster, with verl; else this machine.")
     ] = None,
     rollout: Annotated[str, typer.Option(help="What samples with verl: vllm or sglang.")] = "vllm",
+    makers: Annotated[
+        int, typer.Option(min=0, help="Processes of Ray that make variants inline, with verl.")
+    ] = 0,
+    seeded: Annotated[
+        bool, typer.Option(help="Each request to verl's servers has a random seed.")
+    ] = True,
     verl: Annotated[
         list[str] | None, typer.Option(help="One of verl's own settings: key.name=value.")
     ] = None,
@@ -63,9 +71,17 @@ def train(
     if engine not in ENGINES:
         raise UserError(f"--engine {engine}: choose one of {', '.join(ENGINES)}")
     on_verl = engine == "verl"
-    if not on_verl and (nodes, ray, rollout, verl) != (1, None, "vllm", None):
-        raise UserError("--nodes, --ray, --rollout and --verl need --engine verl")
-    where = {"nodes": nodes, "address": ray, "rollout": rollout, "overrides": verl or ()}
+    where: dict[str, Any] = {
+        "nodes": nodes,
+        "address": ray,
+        "rollout": rollout,
+        "makers": makers,
+        "seeded": seeded,
+    }
+    if not on_verl and (verl or where != ANYWHERE):
+        names = "--nodes, --ray, --rollout, --makers, --no-seeded and --verl"
+        raise UserError(f"{names} need --engine verl")
+    where |= {"overrides": tuple(verl or ())}
     if dry_run:
         _dry_run(config, (run or Path("RUN"), where) if on_verl else None, as_json=as_json)
         return

@@ -10,7 +10,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rods.envs.base import Environment
 from rods.errors import NoProcessError, UserError
@@ -25,11 +25,27 @@ if TYPE_CHECKING:
     from rods.synthesis.inputs import SynthesisInputs
 
 
+class Question(NamedTuple):
+    """A task that was compared with those that exist.
+
+    Attributes:
+        fault: the answer; "" if it is like none of them.
+    """
+
+    task: Task
+    fault: str
+
+
 class Siblings:
     """The tasks that were admitted before. They depend on the order of admission.
 
     A task with all calls of an admitted one is its near-copy, also with a single call.
+
+    Attributes:
+        asked: a list to which all questions are added, if there is one.
     """
+
+    asked: list[Question] | None = None
 
     def __init__(self) -> None:
         self._signatures: dict[str, bytes] = {}
@@ -38,6 +54,12 @@ class Siblings:
 
     def fault(self, task: Task) -> str:
         """Why a task cannot be added to them, or ""."""
+        fault = self._fault(task)
+        if self.asked is not None:
+            self.asked.append(Question(task, fault))
+        return fault
+
+    def _fault(self, task: Task) -> str:
         if task.id in self._signatures:
             return "critique: duplicate"
         known = self._by_signature.get(_with_arguments(task)) or self._index.near(task)

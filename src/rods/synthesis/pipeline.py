@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rods.job_result import Spent
 from rods.synthesis.augment import augment, base_form
-from rods.synthesis.critique import Critic
+from rods.synthesis.critique import Critic, Question
 from rods.synthesis.failures import History, Kind, SynthesisError
 from rods.synthesis.stages import Executed, Executor, Grounder, Judge, Plan, Planner
 from rods.task import Task
@@ -97,6 +98,20 @@ class Pipeline:
     def learn(self, task: Task) -> None:
         """Add a task to those that exist."""
         self.critic.admit(task)
+
+    def fault(self, task: Task) -> str:
+        """Why a task is too near to those that exist, or ""; see `ahead.Checked`."""
+        return self.critic.siblings.fault(task)
+
+    @contextmanager
+    def questions(self) -> Iterator[list[Question]]:
+        """A list to which all questions about the tasks that exist are added."""
+        siblings = self.critic.siblings
+        siblings.asked = asked = list[Question]()
+        try:
+            yield asked
+        finally:
+            siblings.asked = None
 
     def forget(self, task_ids: Collection[str]) -> None:
         """Remove tasks from those that exist, since the run goes back."""

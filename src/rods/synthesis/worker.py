@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 from typing import NamedTuple
 
@@ -19,8 +20,10 @@ from rods.config import Config
 from rods.errors import UserError, log_notice
 from rods.job_result import ErrorText, JobResult, joined
 from rods.stages import Stage
+from rods.store.queue import TRIES
 from rods.store.schema import Job
 from rods.store.store import Store
+from rods.synthesis.ahead import Ahead, Checked, Executor, LostWork, Work
 from rods.synthesis.jobs import ErrorCounter, Synthesis, do_job
 from rods.task import Task
 
@@ -35,10 +38,18 @@ class Producer:
     Args:
         config: of the run.
         notice: called with one line at the first error, and when synthesis is given up.
+        executor: other processes that make variants before their turn, with the same result.
+
+    Raises:
+        UserError: there is an executor, and this synthesis cannot use one.
 
     Attributes:
         errors: counts the jobs that ended in an error.
+        ahead: the works of the executor, if there is one.
     """
+
+    ahead: Ahead | None = None
+    _told = False  # the executor of all tasks in the store
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class Producer:
         synthesis: Synthesis,
         config: Config,
         notice: Callable[[str], None] = log_notice,
+        executor: Executor | None = None,
     ) -> None:
         self.store, self.queue, self.synthesis = store, store.queue, synthesis
         self.random_seed, self.notice = config.seed, notice
@@ -53,11 +65,23 @@ class Producer:
         self.tasks_per_step = config.rollout.tasks_per_step
         self.errors = ErrorCounter(config.synthesis.errors)
         self.queue.patience = config.synthesis.patience
+        if executor is not None:
+            if not isinstance(synthesis, Checked):
+                raise UserError("this synthesis cannot be done by other processes")
+            self.ahead = Ahead(synthesis, executor)
 
     def catch_up(self) -> None:
         """Learn all tasks in the store, so that none of them is made again."""
-        for task in (*self.store.tasks().values(), *self.queue.candidates()):
+        for task in self._stored():
             self.synthesis.learn(task)
+
+    def _stored(self) -> list[Task]:
+        return [*self.store.tasks().values(), *self.queue.candidates()]
+
+    def _learn(self, task: Task) -> None:
+        self.synthesis.learn(task)
+        if self.ahead is not None:
+            self.ahead.executor.learn([task])
 
     def fill(self, target: int, epoch: int, step: int) -> None:
         """Do jobs until `target` candidates wait, no job is left, or synthesis is given up."""
@@ -66,7 +90,33 @@ class Producer:
         for place, job in enumerate(jobs):
             if missing <= 0 or self.errors.gave_up:
                 break
+            self._begin(jobs[place:], missing)
             missing -= self.do(job, step, self.share(missing, len(jobs) - place))
+        if self.ahead is not None:
+            self.ahead.drop()
+
+    def _begin(self, jobs: Sequence[Job], missing: int) -> None:
+        """Let other processes begin what will be needed if all jobs succeed.
+
+        So nothing is made in vain unless a job fails.
+        """
+        if self.ahead is None:
+            return
+        if not self._told:
+            self.ahead.executor.learn(self._stored())
+            self._told = True
+        self.ahead.begin(self._next_works(self.ahead, jobs, missing))
+
+    def _next_works(self, ahead: Ahead, jobs: Sequence[Job], missing: int) -> Iterator[Work]:
+        """The works that were not begun, of the next jobs."""
+        for place, job in enumerate(islice(jobs, ahead.executor.most)):
+            if missing <= 0:
+                return
+            most = self.share(missing, len(jobs) - place)
+            for number in range(most):
+                if self._seed(job, number) not in ahead and (work := self._work(job, number)):
+                    yield work
+            missing -= most
 
     def share(self, missing: int, jobs: int) -> int:
         """Variants that one of some open jobs should make, so that all parent tasks have some."""
@@ -83,16 +133,23 @@ class Producer:
             UserError: the store cannot be written.
         """
         self.queue.take(job)
-        made = [self._made(job, 0)]
-        while len(made) < most and made[-1].variants:
-            made.append(self._made(job, len(made)))
+        made, lost = list[JobResult](), ""
+        try:
+            while len(made) < most and (not made or made[-1].variants):
+                made.append(self._made(job, len(made)))
+        except LostWork as error:
+            lost = str(error)
+            self.notice(lost)
+        if not made:  # it stays open, and has no more starts
+            self._count(ErrorText(lost, ""), stored=False)
+            return 0
         result = joined(made)
         try:
             self.queue.finish(job, result, step)
         except BaseException:
             self.synthesis.forget([task.id for task in result.variants])  # they are not stored
             raise
-        self._count(result.error)
+        self._count(ErrorText(lost, "") if lost else result.error, stored=not lost)
         return len(result.variants)
 
     def _made(self, job: Job, number: int) -> JobResult:
@@ -100,15 +157,48 @@ class Producer:
 
         Args:
             number: of the variant in the job.
+
+        Raises:
+            LostWork: all processes that began it have died.
         """
-        further = f" {number}" if number else ""
-        rng = random.Random(f"{self.random_seed} {job.step} {job.task_id}{further}")
-        result = do_job(self.synthesis, map(self.queue.parent, [job]), rng, job.epoch + 1)
+        result = self._by_others(job, number)
+        if result is None:
+            rng = random.Random(self._seed(job, number))
+            result = do_job(self.synthesis, map(self.queue.parent, [job]), rng, job.epoch + 1)
         if result.variants and self.store.has_task(result.variants[0].id):
             result = result._replace(outcome=KNOWN, variants=[])
         for task in result.variants:
-            self.synthesis.learn(task)
+            self._learn(task)
         return result
+
+    def _seed(self, job: Job, number: int) -> str:
+        further = f" {number}" if number else ""
+        return f"{self.random_seed} {job.step} {job.task_id}{further}"
+
+    def _work(self, job: Job, number: int) -> Work | None:
+        """A variant as others need to know it; None: its parent task cannot be read."""
+        try:
+            return Work(self.queue.parent(job), self._seed(job, number), job.epoch + 1)
+        except UserError:  # which becomes the job's outcome when its turn comes
+            return None
+
+    def _by_others(self, job: Job, number: int) -> JobResult | None:
+        """What another process made; None if it must be made in this one.
+
+        Raises:
+            LostWork: all processes that began it have died.
+        """
+        work = self._work(job, number) if self.ahead else None
+        if self.ahead is None or work is None:
+            return None
+        for start in range(job.taken + 1, TRIES + 1):
+            try:
+                return self.ahead.take(work)
+            except LostWork as lost:
+                if start == TRIES:
+                    raise LostWork(f"a job is given up after {TRIES} starts: {lost}") from None
+            self.queue.take(job)
+        return None
 
     def fresh(self, stage: Stage, epoch: int, seeds: int) -> Iterator[Task]:
         """The tasks of an epoch of the arm `fresh`: as many as there are seeds, in whole steps.
@@ -129,18 +219,23 @@ class Producer:
             if fits and task.id not in made and not self.store.has_task(task.id):
                 made.add(task.id)
                 useless = 0
-                self.synthesis.learn(task)
+                self._learn(task)
                 yield task
             elif (useless := useless + 1) >= MOST_USELESS:
                 names = f" or none of {', '.join(categories)}" if categories else ""
                 found = f"the last {MOST_USELESS} of them are known{names}"
                 raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
 
-    def _count(self, error: ErrorText | None) -> None:
+    def _count(self, error: ErrorText | None, *, stored: bool = True) -> None:
+        """Count the end of a job.
+
+        Args:
+            stored: whether the error is in the store.
+        """
         self.errors.add(error)
         if error is None:
             return
-        if self.errors.total == 1:
+        if self.errors.total == 1 and stored:
             self.notice(f"an error in synthesis: {error.line}; the report shows its traceback")
         if why := self.errors.gave_up:
             self.notice(f"synthesis is given up: {why}; training continues without it")

@@ -34,6 +34,9 @@ class Cluster(Setting):
     address: str | None = Field(None, description="of a Ray cluster; None: Ray on this machine")
     rollout: str = Field("vllm", description="what samples: vllm or sglang")
     workers: int = Field(WORKERS, ge=1, description="processes that play episodes")
+    makers: int = Field(
+        0, ge=0, description="processes that make variants, with synthesis.mode inline; 0: none"
+    )
     seeded: bool = Field(
         True, description="each request has a random seed, so that a run can be repeated"
     )
@@ -57,6 +60,7 @@ def settings(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
         raise UserError("rollout.dynamic: not with --engine verl; set it to 0")
     if optimizer.schedule == "linear":
         raise UserError("optimizer.schedule: verl has constant and cosine, not linear")
+    _check_makers(config, cluster)
     prompt = rollout.token_budget // PROMPT_SHARE
     return {
         **_trainer(config, folder, gpus // cluster.nodes, cluster.nodes),
@@ -82,6 +86,16 @@ def settings(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
         **_under("actor_rollout_ref.model", **_model(model)),
         "reward.num_workers": 1,  # rewards come with the rollouts
     }
+
+
+def _check_makers(config: Config, cluster: Cluster) -> None:
+    synthesis = config.synthesis
+    if not cluster.makers:
+        return
+    if synthesis.mode != "inline" or config.arm != "rods":
+        raise UserError("--makers: only with --arm rods and synthesis.mode=inline")
+    if synthesis.endpoint is not None:  # its journal of calls is a file of one process
+        raise UserError("--makers: not with synthesis.endpoint, whose model works in the driver")
 
 
 def _trainer(config: Config, folder: Path, gpus: int, nodes: int) -> dict[str, Any]:
@@ -225,6 +239,7 @@ def verl_config(config: Config, folder: Path, cluster: Cluster, place: str) -> A
                 "host": "",  # of the store; set where the run is started
                 "seed": config.seed,
                 "seeds": SEEDS[cluster.rollout] if cluster.seeded else None,
+                "makers": cluster.makers,
             }
         )
     return found

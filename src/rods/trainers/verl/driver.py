@@ -24,6 +24,7 @@ from rods.rollout.policy import Policy
 from rods.rollout.rollout import Rollout, group_of
 from rods.run import open_store
 from rods.store.store import Store
+from rods.synthesis.ahead import Executor
 from rods.task import STRUCTURE
 from rods.trainers.checkpoints import (
     VERL,
@@ -58,6 +59,7 @@ class Driver:
 
     Args:
         policy: makes the policy that plays held-out tasks, of a random seed and the step.
+        executor: other processes that make inline variants.
 
     Raises:
         UserError: the folder holds another run or another trainer works in it, the tools, tasks or
@@ -69,11 +71,16 @@ class Driver:
     """
 
     def __init__(
-        self, config: Config, folder: Path, watch: Watch, policy: Callable[[int, int], Policy]
+        self,
+        config: Config,
+        folder: Path,
+        watch: Watch,
+        policy: Callable[[int, int], Policy],
+        executor: Executor | None = None,
     ) -> None:
         if _DRIVER:
             raise UserError(f"{folder}: this process has a run already; one process has one run")
-        self.config, self.folder, self.watch = config, folder, watch
+        self.config, self.folder, self.watch, self._executor = config, folder, watch, executor
         self.store: Store = open_store(config, folder)
         try:
             self._begin(policy)
@@ -87,7 +94,7 @@ class Driver:
 
     def _begin(self, policy: Callable[[int, int], Policy]) -> None:
         config, watch = self.config, self.watch
-        self.lead = Lead(config, self.folder, self.store, watch)
+        self.lead = Lead(config, self.folder, self.store, watch, self._executor)
         tasks: TaskSides = kind_of(config.policy.name).tasks(config, watch.working)
         assert isinstance(tasks, ModelTasks)  # the configuration for verl refuses other kinds
         identity = identity_of(tasks.renderer, tasks.tokenizer, "")

@@ -34,6 +34,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from rods.config import Config
 from rods.errors import UserError, shown
 from rods.trainers.verl.driver import Driver
+from rods.trainers.verl.makers import RayExecutor
 from rods.trainers.verl.player import Answer, ServerPolicy
 from rods.trainers.verl.row import AGENT, KEY, MOST_ERROR, Result
 from rods.trainers.verl.watch import Lines
@@ -96,7 +97,8 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
         ours, trainer = config.rods, config.trainer
         self._seeds = ours.seeds
         settings, folder = Config.model_validate_json(ours.config), Path(ours.folder)
-        self.driver = Driver(settings, folder, Lines(), self._policy)
+        self._makers = RayExecutor(settings, ours.makers) if ours.makers else None
+        self.driver = Driver(settings, folder, Lines(), self._policy, self._makers)
         checkpoint = self.driver.checkpoint
         trainer.resume_mode = "resume_path" if checkpoint else "disable"
         trainer.resume_from_path = str(checkpoint) if checkpoint else None
@@ -121,6 +123,8 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
             self.driver.finish()
         finally:
             self.driver.close()
+            if self._makers is not None:
+                self._makers.close()
 
     def on_train_begin(self) -> None:
         super().on_train_begin()
