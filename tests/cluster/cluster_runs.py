@@ -82,11 +82,15 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def kill_in_step(folder: Path, step: int) -> None:
     """Begin or continue a run, and kill all of its processes while this step is in progress."""
-    file = folder / "metrics.jsonl"
     with started(folder) as process:
-        end = time.monotonic() + MINUTES * 60
-        while not (file.exists() and len(file.read_text().splitlines()) >= step - 1):
-            assert process.poll() is None, process.communicate()[0][-4000:]
-            assert time.monotonic() < end, "the step was not reached"
-            time.sleep(0.2)
+        until_step(process, folder, step - 1)
         time.sleep(1)
+
+
+def until_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
+    """Wait until a run has reported a step."""
+    file, end = folder / "metrics.jsonl", time.monotonic() + MINUTES * 60
+    while not (file.exists() and len(file.read_text().splitlines()) >= step):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < end, "the step was not reached"
+        time.sleep(0.2)

@@ -71,6 +71,7 @@ def main(folder: Path, steps: int) -> None:
     from rods.errors import UserError
     from rods.trainers.verl.config import Cluster
     from rods.trainers.verl.launch import train
+    from rods.trainers.verl.stopping import Asking
 
     model = folder.parent / "model"
     if not model.exists():
@@ -79,7 +80,9 @@ def main(folder: Path, steps: int) -> None:
     makers = int(os.environ.get("RODS_CLUSTER_MAKERS", "0"))
     cluster = Cluster(workers=2, makers=makers, overrides=OVERRIDES)
     try:
-        train(config, folder, cluster)
+        train(config, folder, cluster, Asking(folder))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -114,6 +114,12 @@ def test_another_version_of_verl_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         launch.check_installed()
 
 
+def test_trl_in_the_same_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "find_spec", lambda name: name == "trl" or None)
+    with pytest.raises(UserError, match="pip uninstall trl"):
+        launch.check_installed()
+
+
 def test_a_cluster_without_gpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cluster_runs import STEPS, drive, history, kill_in_step
+from cluster_runs import (
+    STEPS,
+    drive,
+    history,
+    kill_in_step,
+    started,
+    stored,
+    until_step,
+)
 
 pytestmark = pytest.mark.cluster
 KILLS = (2, 5, 8)
@@ -34,3 +43,19 @@ def test_a_run_that_was_killed_three_times_ends_like_one_that_was_not(
         assert there.keys() == here.keys()
         for key, value in there.items():
             assert torch.equal(value, here[key]), key
+
+
+def test_a_run_that_was_stopped_saves_its_step(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with started(folder) as process:
+        until_step(process, folder, 1)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=300)
+    assert process.returncode == 130, out[-4000:]
+    (saved,) = (folder / "checkpoints").glob("global_step_*/complete")
+    with stored(folder) as store:
+        step = store.last_step()
+    assert saved.parent.name == f"global_step_{step}"
+    assert not (folder / "stop").exists()
+    assert step < STEPS and drive(folder).returncode == 0
+    assert history(folder) == history(run)

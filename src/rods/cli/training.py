@@ -103,7 +103,7 @@ def train(
             ranks.close()
         if summary is None:
             if ranks.first:
-                screen.say(f"Interrupted; nothing is lost. Continue with: {command_line()}")
+                screen.say(_interrupted())
             raise typer.Exit(128 + (stopper.number or signal.SIGINT))
     if not ranks.first:
         return
@@ -118,14 +118,24 @@ def _path(tasks: Path | None) -> str | None:
     return str(tasks.absolute()) if tasks else None
 
 
+def _interrupted() -> str:
+    return f"Interrupted; nothing is lost. Continue with: {command_line()}"
+
+
 def _train_on_verl(config: Config, run: Path, where: Mapping[str, Any], *, as_json: bool) -> None:
     """Train on Ray; the processes of the run print their own lines."""
     from rods.metrics import SUMMARY
     from rods.report.page import write_report
     from rods.trainers.verl.config import Cluster
     from rods.trainers.verl.launch import train as train_on_verl
+    from rods.trainers.verl.stopping import Asking
 
-    train_on_verl(config, run, Cluster(**where))
+    stopper = Asking(run)
+    try:
+        train_on_verl(config, run, Cluster(**where), stopper)
+    except KeyboardInterrupt:
+        Screen(stderr=as_json).say(_interrupted())
+        raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     report = write_report(run)
     say((run / SUMMARY).read_text("utf-8") if as_json else f"Report: {report}")
 

@@ -193,6 +193,10 @@ class Driver:
         mark_complete(checkpoint)
         keep_latest(self.folder, KEPT, VERL)
 
+    def is_saved(self, step: int) -> bool:
+        """Whether there is a complete checkpoint of this step."""
+        return checkpoint_step(latest_checkpoint(self.folder, VERL)) == step
+
     def finish(self) -> dict[str, Any]:
         """Measure what is measured after the last step; write and return the summary."""
         self.lead.heldout.measure("validation", self.config.steps)

@@ -37,6 +37,7 @@ from rods.trainers.verl.driver import Driver
 from rods.trainers.verl.makers import RayExecutor
 from rods.trainers.verl.player import Answer, ServerPolicy
 from rods.trainers.verl.row import AGENT, KEY, MOST_ERROR, Result
+from rods.trainers.verl.stopping import Stopped, stop_asked
 from rods.trainers.verl.watch import Lines
 
 LOGS = {"loss": "actor/pg_loss", "grad_norm": "actor/grad_norm"}
@@ -102,6 +103,7 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
         checkpoint = self.driver.checkpoint
         trainer.resume_mode = "resume_path" if checkpoint else "disable"
         trainer.resume_from_path = str(checkpoint) if checkpoint else None
+        self._stopping = False
         self._quiet: dict[str, bool] = {}  # keys of rows without an advantage
         super().__init__(config)
 
@@ -132,7 +134,16 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
 
     def on_step_begin(self) -> None:
         super().on_step_begin()
+        if self._stopping:
+            raise Stopped
         self.driver.begin_step()
+
+    def on_step_end(self) -> None:
+        """After a signal: save the step. The run ends when verl has logged it."""
+        super().on_step_end()
+        self._stopping = stop_asked(self.driver.folder)
+        if self._stopping and not self.driver.is_saved(self.global_steps):
+            self._save_checkpoint()
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """One training step; its values for the trackers are added to `metrics`.

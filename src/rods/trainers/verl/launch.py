@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from rods.extras import BENCHMARK, VERL, installed, require
 from rods.policies.model import settings_of
 from rods.renderers.template import COPY
 from rods.trainers.verl.config import Cluster, verl_config
+from rods.trainers.verl.stopping import Asking, Stopped
 
 TRIED = ("0.9.1",)
 """The versions of verl whose private parts `rods.trainers.verl.engine` was tried with."""
@@ -72,10 +73,14 @@ def _made(config: Config, folder: Path, cluster: Cluster) -> Any:
     return made
 
 
-def train(config: Config, folder: Path, cluster: Cluster) -> None:
+def train(config: Config, folder: Path, cluster: Cluster, stopper: Asking | None = None) -> None:
     """Run the closed loop in `folder` on verl, or resume it. The summary is in the folder then.
 
+    Args:
+        stopper: entered where the run begins, because Ray sets handlers of signals too.
+
     Raises:
+        KeyboardInterrupt: it was stopped by a signal, after a checkpoint unless there were two.
         UserError: verl or Ray is missing or of another version, the cluster has too few GPUs, the
             folder is in use or holds another run, a server or an actor died, or something else
             that a person can mend.
@@ -86,10 +91,10 @@ def train(config: Config, folder: Path, cluster: Cluster) -> None:
     made = _made(config, folder, cluster)
     made.rods.host = socket.gethostname()
     with _readable_errors(folder):
-        _run(made, cluster)
+        _run(made, cluster, stopper or nullcontext())
 
 
-def _run(made: Any, cluster: Cluster) -> None:
+def _run(made: Any, cluster: Cluster, stopper: AbstractContextManager[Any]) -> None:
     import ray
     from verl.trainer.main_ppo import run_ppo
 
@@ -98,7 +103,8 @@ def _run(made: Any, cluster: Cluster) -> None:
         _connect(made, cluster)
     try:
         check_gpus(made.trainer.n_gpus_per_node * made.trainer.nnodes)
-        run_ppo(made, _runner())
+        with stopper:
+            run_ppo(made, _runner())
     finally:
         if began:
             ray.shutdown()
@@ -185,6 +191,7 @@ def _readable_errors(folder: Path) -> Iterator[None]:
     """One line for what can be mended or resumed.
 
     Raises:
+        KeyboardInterrupt: the run was stopped.
         UserError: instead of an error of Ray, of the driver, or of an actor.
     """
     import ray
@@ -195,6 +202,8 @@ def _readable_errors(folder: Path) -> Iterator[None]:
         raise UserError(str(_root(error))) from None
     except ray.exceptions.RayError as error:
         cause = _root(error)
+        if isinstance(cause, Stopped):
+            raise KeyboardInterrupt from None
         if isinstance(cause, UserError):
             raise UserError(str(cause)) from None
         if not isinstance(cause, ray.exceptions.RayActorError):
