@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,8 @@ from rods.store.queue import TRIES
 from rods.store.store import Store
 from rods.synthesis.ahead import Ahead, Checked, Done, LostWork, Pending, Work, do_work
 from rods.synthesis.critique import Question
+from rods.synthesis.inputs import benchmark_inputs
+from rods.synthesis.pipeline import Pipeline
 from rods.synthesis.worker import Producer
 from rods.task import Task
 
@@ -99,9 +102,16 @@ class Others:
         deaf: share of tasks that they are never told of.
     """
 
-    def __init__(self, seed: int, most: int, deaths: float = 0.0, deaf: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        most: int,
+        deaths: float = 0.0,
+        deaf: float = 0.0,
+        synthesis: Checked | None = None,
+    ) -> None:
         self.rng, self.most, self.deaths, self.deaf = random.Random(seed), most, deaths, deaf
-        self.synthesis = Crowded()
+        self.synthesis = synthesis or Crowded()
         self.works: list[Ordered] = []
         self.told: list[Task] = []
         self.longest = 0
@@ -125,9 +135,16 @@ class Others:
             self.synthesis.learn(self.told.pop(0))
 
 
-def run(config: Config, folder: Path, others: Others | None) -> tuple[Loop, dict[str, object]]:
+def run(
+    config: Config,
+    folder: Path,
+    others: Others | None,
+    synthesis: Checked | None = None,
+    seeds: Sequence[Task] = SEEDS,
+) -> tuple[Loop, dict[str, object]]:
     """All that a run stores of its synthesis, but not how long it took."""
-    loop = Loop(config, Store(folder, durable=False), SEEDS, Crowded(), executor=others)
+    store = Store(folder, durable=False)
+    loop = Loop(config, store, seeds, synthesis or Crowded(), executor=others)
     for _ in range(EPOCHS):
         for tasks in steps(loop):
             loop.add_groups(with_signal(tasks))
@@ -231,3 +248,21 @@ def test_other_synthesis_is_refused(tmp_path: Path) -> None:
         Producer(store, RenamingSynthesis(), crowded(), executor=Others(0, 1))
     assert isinstance(Crowded(), Checked)
     store.close()
+
+
+def test_near_copies_of_real_tasks(tmp_path: Path) -> None:
+    """Short tasks of the benchmark with the same tools: some variants are near each other."""
+    inputs = benchmark_inputs()
+    seeds = sorted(inputs.parents, key=lambda task: len(task.calls))[:6]
+
+    def program() -> Pipeline:
+        return replace(inputs.pipeline(), replan=False)
+
+    others = Others(0, 6, deaf=1.0, synthesis=program())
+    alone, expected = run(crowded(surplus=3.0), tmp_path / "one", None, program(), seeds)
+    loop, found = run(crowded(surplus=3.0), tmp_path / "two", others, program(), seeds)
+    assert found == expected
+    assert loop.producer.ahead is not None
+    assert loop.producer.ahead.again and loop.producer.ahead.taken
+    for each in (alone, loop):
+        each.store.close()
