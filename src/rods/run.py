@@ -15,8 +15,6 @@ from typing import Any
 from rods import __version__
 from rods.cache import place_libraries
 from rods.config import Config
-from rods.envs.base import Environment
-from rods.envs.guard import GuardedEnvironment
 from rods.errors import OutputError, UserError
 from rods.evaluate import HeldOut
 from rods.extras import BENCHMARK, TRAINER, require
@@ -31,13 +29,10 @@ from rods.policies.tasks import (
 from rods.preflight.machine import check_machine
 from rods.processes import Stopper
 from rods.ranks import Ranks
-from rods.rollout.episode import EpisodeLimits
-from rods.rollout.policy import Sampling
-from rods.rollout.renderer import Renderer
-from rods.rollout.runner import Runner
 from rods.store.identity import check_settings
 from rods.store.store import Store
 from rods.task import STRUCTURE
+from rods.training_runner import training_runner
 
 MIN_FREE_BYTES = 200_000_000
 LEAST_BYTES = 1_000_000  # with less, a full disk is taken for the cause of any error
@@ -156,7 +151,7 @@ class _Run:
         ranks.agree("the weights of the model", weights_digest(policy.model))
         begin = partial(lead.begin, tasks, start, policy.identity) if lead else _nothing
         ranks.decide(begin)
-        runner = self._runner(tasks.environment, policy.renderer)
+        runner = training_runner(config, tasks.environment, policy.renderer)
         store = lead.store if lead else None
         heldout = HeldOut(config, store, runner, tasks, policy.seeded, self.watch, ranks)
         if lead:
@@ -185,17 +180,6 @@ class _Run:
         for side in (STRUCTURE, "test"):
             heldout.measure(side, config.steps)
         return lead.summary() if lead else {}
-
-    def _runner(self, env: Environment, renderer: Renderer) -> Runner:
-        """Plays episodes; the policy's calls are guarded, those of synthesis are our own."""
-        tools, rollout = self.config.environment, self.config.rollout
-        return Runner(
-            GuardedEnvironment(env, tools.limits, tools.bounds) if tools.guarded else env,
-            renderer,
-            EpisodeLimits(attempts=rollout.attempts),
-            rollout.token_budget,
-            sampling=Sampling(rollout.action_tokens, rollout.temperature),
-        )
 
 
 def _nothing(*_: object) -> None:

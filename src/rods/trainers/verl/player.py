@@ -13,17 +13,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rods.config import Config
-from rods.envs.guard import GuardedEnvironment
 from rods.envs.hints import Hinter
 from rods.envs.load import load_environment
 from rods.errors import UserError
 from rods.policies.causal_model import load_writer
 from rods.policies.model import settings_of
-from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Generation, Policy, Sampling
 from rods.rollout.rollout import Rollout
-from rods.rollout.runner import Runner
 from rods.trainers.verl.row import Order
+from rods.training_runner import training_runner
 
 
 class Answer(NamedTuple):
@@ -90,16 +88,10 @@ class Player:
     """The environment and the renderer of this process."""
 
     def __init__(self, config: Config) -> None:
-        tools, rollout = config.environment, config.rollout
+        tools = config.environment
         env = load_environment(tools.name, tools.bounds)
         _, renderer = load_writer(settings_of(config))
-        self.runner = Runner(
-            GuardedEnvironment(env, tools.limits, tools.bounds) if tools.guarded else env,
-            renderer,
-            EpisodeLimits(attempts=rollout.attempts),
-            rollout.token_budget,
-            sampling=Sampling(rollout.action_tokens, rollout.temperature),
-        )
+        self.runner = training_runner(config, env, renderer)
         self._hinter = Hinter()
 
     async def play(self, order: Order, policy: Policy) -> Rollout:
