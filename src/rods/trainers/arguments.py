@@ -50,6 +50,7 @@ def grpo_arguments(
         "epsilon": optimizer.clip_low,
         "epsilon_high": optimizer.clip_high,
         "beta": optimizer.kl,
+        "use_bias_correction_kl": False,  # the gradient of verl's low_var_kl, as in EnvTuning
         "loss_type": optimizer.loss,
         "max_completion_length": rollout.token_budget,
         "gradient_checkpointing": False,
