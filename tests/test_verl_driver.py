@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rods.config import Config
+from rods.config import Config, HardwareConfig
 from rods.errors import UserError
 from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout
@@ -147,6 +147,25 @@ def test_a_checkpoint_brings_back_its_step(opened: Open, tmp_path: Path) -> None
     assert kept == ["global_step_2", "global_step_3"]
     step(again)
     assert again.store.groups()[12:] == due
+
+
+def test_a_checkpoint_of_another_number_of_processes_is_refused(
+    opened: Open, tmp_path: Path
+) -> None:
+    driver = opened()
+    step(driver)
+    of_two = driver.config.model_copy(update={"hardware": HardwareConfig(gpus=2)})
+    driver.close()
+    again = Driver(of_two, driver.folder, Lines(), lambda seed, step: None)  # type: ignore[arg-type, return-value]
+    step(again)  # there was no checkpoint
+    folder = tmp_path / "run" / FOLDER / "global_step_1"
+    folder.mkdir(parents=True)
+    again.saved(folder)
+    again.close()
+    message = r"global_step_1: written by 2 training processes, not 1; set hardware\.gpus=2"
+    with pytest.raises(UserError, match=message):
+        opened()
+    Driver(of_two, driver.folder, Lines(), lambda seed, step: None).close()  # type: ignore[arg-type, return-value]
 
 
 def test_a_second_driver_is_refused(opened: Open, tmp_path: Path) -> None:

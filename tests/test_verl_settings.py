@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from rods.errors import UserError
 from rods.presets import load_config
-from rods.trainers.verl.config import Cluster, settings
+from rods.trainers.verl.settings import Cluster, settings
 
 FOLDER = Path("/runs/one")
 NEEDS_VERL = "--nodes, --ray, --rollout, --makers, --no-seeded and --verl need --engine verl"
@@ -29,6 +30,9 @@ def test_the_paper_s_values_reach_verl() -> None:
     assert found["actor_rollout_ref.actor.loss_agg_mode"] == "seq-mean-token-mean"
     assert (found["data.max_prompt_length"], found["data.max_response_length"]) == (8192, 24576)
     assert found["actor_rollout_ref.actor.use_kl_loss"] is True
+    assert (
+        found["actor_rollout_ref.actor.clip_ratio_c"] > math.e**20
+    )  # the most that a ratio can be
     assert found["trainer.default_local_dir"] == "/runs/one/checkpoints"
     assert found["data.shuffle"] is False and found["data.dataloader_num_workers"] == 0
 
@@ -84,11 +88,16 @@ def test_options_of_the_engine(rods, options: list[str], message: str, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("package", ["ray", "verl"])
 def test_a_missing_verl_is_named_before_anything_is_written(
-    rods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    monkeypatch.setattr("rods.extras.find_spec", lambda n: None if n == "ray" else find_spec(n))
+    def find(name: str) -> Any:
+        # What comes before it is there in any environment of this test.
+        return None if name == package else find_spec("torch" if name == "ray" else name)
+
+    monkeypatch.setattr("rods.extras.find_spec", find)
     done = rods("train", "--run", str(tmp_path / "run"), "--engine", "verl", "--preset", "qwen3-4b")
     assert done.code == 2
-    assert "ray is not installed: make cluster makes the environment .venv-verl" in done.err
+    assert f"{package} is not installed: make cluster makes the environment .venv-verl" in done.err
     assert not (tmp_path / "run").exists()

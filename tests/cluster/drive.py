@@ -10,7 +10,6 @@ from typing import Any
 HERE = Path(__file__).parent
 RANKS = 2
 OVERRIDES = (
-    "actor_rollout_ref.rollout.name=scripted",
     "actor_rollout_ref.rollout.full_determinism=true",  # the server gets the episode's name
     "actor_rollout_ref.actor.use_torch_compile=false",
     "actor_rollout_ref.actor.fsdp_config.use_torch_compile=false",
@@ -69,8 +68,8 @@ def main(folder: Path, steps: int) -> None:
 
     from rods.config import Config
     from rods.errors import UserError
-    from rods.trainers.verl.config import Cluster
     from rods.trainers.verl.launch import train
+    from rods.trainers.verl.settings import SEEDS, Cluster
     from rods.trainers.verl.stopping import Asking
 
     model = folder.parent / "model"
@@ -78,7 +77,8 @@ def main(folder: Path, steps: int) -> None:
         save_model(model)
     config = Config.model_validate(settings(model, steps))
     makers = int(os.environ.get("RODS_CLUSTER_MAKERS", "0"))
-    cluster = Cluster(workers=2, makers=makers, overrides=OVERRIDES)
+    SEEDS["scripted"] = "seed"
+    cluster = Cluster(rollout="scripted", workers=2, makers=makers, overrides=OVERRIDES)
     try:
         train(config, folder, cluster, Asking(folder))
     except KeyboardInterrupt:

@@ -126,8 +126,8 @@ def _train_on_verl(config: Config, run: Path, where: Mapping[str, Any], *, as_js
     """Train on Ray; the processes of the run print their own lines."""
     from rods.metrics import SUMMARY
     from rods.report.page import write_report
-    from rods.trainers.verl.config import Cluster
     from rods.trainers.verl.launch import train as train_on_verl
+    from rods.trainers.verl.settings import Cluster
     from rods.trainers.verl.stopping import Asking
 
     stopper = Asking(run)
@@ -164,8 +164,8 @@ def _dry_run(config: Config, verl: tuple[Path, Mapping[str, Any]] | None, *, as_
 
 def _verl_plan(config: Config, run: Path, where: Mapping[str, Any]) -> dict[str, Any]:
     """verl's whole configuration of the run."""
-    from rods.trainers.verl.config import Cluster
     from rods.trainers.verl.launch import plan
+    from rods.trainers.verl.settings import Cluster
 
     return plan(config, run, Cluster(**where))
 

@@ -196,22 +196,23 @@ class Setting(BaseModel):
         return value
 
 
-def read_override(override: str, form: str) -> tuple[str, Any]:
+def read_override(override: str, form: str, option: str = "--set") -> tuple[str, Any]:
     """Key and value of a `--set key=value`; the value is read as YAML.
 
     Args:
         form: how a key is written, for messages.
+        option: for messages.
 
     Raises:
         UserError: there is no key or no "=", or the value is not YAML.
     """
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UserError(f"--set {override}: write it as {form}=value")
+        raise UserError(f"{option} {override}: write it as {form}=value")
     try:
         return key, parse_yaml(text)
     except ReadError as error:
-        raise UserError(f"--set {override}: {error.message}") from None
+        raise UserError(f"{option} {override}: {error.message}") from None
 
 
 def put(data: dict[str, Any], key: str, value: Any, option: str) -> None:

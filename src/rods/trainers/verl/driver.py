@@ -39,6 +39,8 @@ from rods.trainers.verl.player import Player
 from rods.trainers.verl.row import Order, Result
 
 KEPT = 2  # complete checkpoints
+PROCESSES = "processes"
+"""Under this name the store has the number of processes that train."""
 _DRIVER: list[Driver] = []
 
 
@@ -63,7 +65,8 @@ class Driver:
 
     Raises:
         UserError: the folder holds another run or another trainer works in it, the tools, tasks or
-            model are unusable, or this process has a driver already.
+            model are unusable, another number of processes wrote the checkpoint, or this process
+            has a driver already.
 
     Attributes:
         checkpoint: the one that the run continues from, or None.
@@ -106,6 +109,7 @@ class Driver:
         drop_torn_checkpoints(self.folder, VERL)
         self.checkpoint = latest_checkpoint(self.folder, VERL)
         self.step = checkpoint_step(self.checkpoint)
+        self._check_processes()
         self.lead.begin(tasks, self.step, identity)
         self.loop = self.lead.loop
         self.loop.until = config.steps
@@ -114,6 +118,15 @@ class Driver:
         self.lead.heldout = HeldOut(config, self.store, runner, tasks, policy, watch)
         self.rollouts: list[Rollout] = []
         self._clock = StepClock()
+
+    def _check_processes(self) -> None:
+        """verl reads a checkpoint with as many training processes as wrote it."""
+        now = self.config.hardware.processes
+        wrote = self.store.meta(PROCESSES) if self.checkpoint else None
+        if wrote not in (None, now):
+            there = f"{self.checkpoint}: written by {wrote} training processes, not {now}"
+            raise UserError(f"{there}; set hardware.gpus={wrote}")
+        self.store.set_meta(PROCESSES, now)
 
     def worker(self) -> AbstractContextManager[None]:
         """With the synthesis worker beside the training, if the run has one."""

@@ -16,11 +16,13 @@ from rods.errors import UserError, shown
 from rods.extras import BENCHMARK, VERL, installed, require
 from rods.policies.model import settings_of
 from rods.renderers.template import COPY
-from rods.trainers.verl.config import Cluster, verl_config
+from rods.trainers.verl.config import verl_config
+from rods.trainers.verl.settings import Cluster
 from rods.trainers.verl.stopping import Asking, Stopped
 
 TRIED = ("0.9.1",)
 """The versions of verl whose private parts `rods.trainers.verl.engine` was tried with."""
+CONNECTING = 10.0  # seconds in which a cluster must answer
 REASON = 300  # characters of an error that are shown
 
 
@@ -123,6 +125,7 @@ def _connect(made: Any, cluster: Cluster) -> None:
     variables = {"TRANSFER_QUEUE_ENABLE": "1", **own.pop("env_vars", {})}
     runtime |= {**own, "env_vars": {**runtime.get("env_vars", {}), **variables}}
     if cluster.address:
+        check_reachable(cluster.address)
         asked = {"address": cluster.address}
     else:  # Ray would write a token into the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -132,6 +135,22 @@ def _connect(made: Any, cluster: Cluster) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = cluster.address or "on this machine"
         raise UserError(f"Ray {where}: {shown(str(error), REASON)}") from None
+
+
+def check_reachable(address: str) -> None:
+    """Refuse the address of a cluster where nothing answers; Ray would try for many minutes.
+
+    Raises:
+        UserError: with the reason.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return  # such as "auto", about which Ray itself knows more
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        why = shown(str(error), REASON)
+        raise UserError(f"Ray {address}: cannot be reached ({why})") from None
 
 
 def check_gpus(wanted: int) -> None:
