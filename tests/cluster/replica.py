@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 import torch
+from replica_files import note_asked
 from script import Script
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
@@ -47,7 +48,7 @@ class Server:
         torch.set_num_threads(1)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
         self.script = Script(AutoTokenizer.from_pretrained(model), Path(folder))
-        self.step = 0
+        self.folder, self.step, self.asked = Path(folder), 0, 0
 
     async def load(self, weights: dict[str, Any], step: int | None) -> None:
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
@@ -58,7 +59,7 @@ class Server:
         self, prompt_ids: Any, sampling_params: dict[str, Any], request_id: str, **_: Any
     ) -> TokenOutput:
         prompt = [int(i) for i in prompt_ids]
-        await self._fail(request_id)
+        await self._begin(request_id)
         ids = self.script.action(request_id, prompt)[: sampling_params["max_tokens"]]
         with torch.no_grad():
             hidden = self.model.model(torch.tensor([prompt + ids])).last_hidden_state
@@ -72,10 +73,16 @@ class Server:
             extra_fields={"global_steps": self.step},
         )
 
-    async def _fail(self, name: str) -> None:
-        """Fail as a test asks for, such as "dies 2": in step 2."""
+    async def _begin(self, name: str) -> None:
+        """Note the step, and fail as a test asks for, such as "dies 2": in step 2."""
+        if name.startswith("held-out"):
+            return
         what, _, when = os.environ.get("RODS_CLUSTER_FAULT", "").partition(" ")
-        if when and name.split("-")[1] == when:
+        step = name.split("-")[1]
+        if int(step) > self.asked:
+            self.asked = int(step)
+            note_asked(self.folder, self.asked)
+        if step == when:
             if what == "dies":
                 os._exit(1)
             if what == "hangs":

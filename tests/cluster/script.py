@@ -20,9 +20,13 @@ def rate(task_id: str) -> float:
     return RATES[int(task_id, 16) % len(RATES)]
 
 
-def right(name: str, task_id: str, turn: int) -> bool:
-    """Whether the rollout with this name answers the turn rightly."""
-    return random.Random(f"{name} {task_id} {turn}").random() < rate(task_id)
+def right(step: int, sample: int, task_id: str, turn: int) -> bool:
+    """Whether a rollout of a task answers the turn rightly; the same with every engine.
+
+    Args:
+        sample: number of the rollout among those of its group.
+    """
+    return random.Random(f"{step} {sample} {task_id} {turn}").random() < rate(task_id)
 
 
 class Script:
@@ -40,15 +44,14 @@ class Script:
         """The next action of an episode, with the token that ends it.
 
         Args:
-            request: name of the episode: random seed, step, place, session, number.
+            request: name of the episode: random seed, step, place, sample, number.
         """
         said = self._tokenizer.decode(prompt).count(CUE) - 1
         if request.startswith("held-out"):
             text = "I do not know."
         else:
-            _, step, place, _, _ = map(int, request.split("-"))
-            task = self._task(step, place)
-            text = actions(request, task)[said]
+            _, step, place, sample, _ = map(int, request.split("-"))
+            text = actions(self._task(step, place), step, sample)[said]
         return [*self._tokenizer.encode(text, add_special_tokens=False), self._end]
 
     def give(self, step: int, place: int, task: Task) -> None:
@@ -73,11 +76,11 @@ class Script:
         return self._tasks[step, place]
 
 
-def actions(name: str, task: Task) -> list[str]:
+def actions(task: Task, step: int, sample: int) -> list[str]:
     """All actions of an episode."""
     found = []
     for number, turn in enumerate(task.turns):
-        if turn.ground_truth and right(name, task.id, number):
+        if turn.ground_truth and right(step, sample, task.id, number):
             found.append(written(turn))
         found.append("I am done.")
     return found

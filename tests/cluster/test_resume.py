@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +15,17 @@ from cluster_runs import (
     STEPS,
     drive,
     history,
-    kill_in_step,
+    last_line,
+    playing,
+    processes,
     started,
     stored,
-    until_step,
+    stored_step,
+    until,
 )
 
 pytestmark = pytest.mark.cluster
-KILLS = (2, 5, 8)
-"""Steps: before the first checkpoint, one step after a checkpoint, and in the last step."""
+INTERRUPTED = 130  # the code of drive.py
 
 
 def weights(folder: Path, rank: int) -> dict[str, Any]:
@@ -29,12 +34,73 @@ def weights(folder: Path, rank: int) -> dict[str, Any]:
     return {key: getattr(value, "_local_tensor", value) for key, value in found.items()}
 
 
-def test_a_run_that_was_killed_three_times_ends_like_one_that_was_not(
+def kill_when(folder: Path, reached: Callable[[], bool]) -> None:
+    """Begin or continue a run, and kill all of its processes at a moment."""
+    with started(folder) as process:
+        until(process, reached)
+
+
+def fail(folder: Path, fault: str, message: str) -> None:
+    """Continue a run until a fault ends it with one line."""
+    done = drive(folder, RODS_CLUSTER_FAULT=fault)
+    check_ended(done.returncode, done.stdout, message)
+
+
+def check_ended(code: int, output: str, message: str) -> None:
+    assert code == 2, output[-4000:]
+    assert re.search(message, last_line(output)), output[-4000:]
+
+
+def lose_players(folder: Path, step: int) -> None:
+    """Continue a run until a step is played, and kill the processes that play."""
+    with started(folder, RODS_CLUSTER_FAULT=f"hangs {step}") as process:
+        until(process, playing(folder, step))
+        for pid in processes(process, "AgentLoopWorker"):
+            os.kill(pid, signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+    check_ended(process.returncode, output, "a process that plays episodes has died")
+
+
+def stop(folder: Path, step: int) -> None:
+    """Continue a run until a step is played, and stop it by a signal."""
+    with started(folder) as process:
+        until(process, playing(folder, step))
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == INTERRUPTED, output[-4000:]
+    assert not (folder / "stop").exists()
+    assert _complete(folder)[-1] == step == _last_step(folder)
+
+
+def _complete(folder: Path) -> list[int]:
+    """The steps of the complete checkpoints."""
+    found = (folder / "checkpoints").glob("global_step_*/complete")
+    return sorted(int(mark.parent.name.rpartition("_")[2]) for mark in found)
+
+
+def _last_step(folder: Path) -> int:
+    with stored(folder) as store:
+        return store.last_step()
+
+
+def test_a_run_that_everything_happened_to_ends_like_one_without_trouble(
     run: Path, tmp_path: Path
 ) -> None:
+    """Checkpoints are made after steps 2, 4, 6 and 8."""
     folder = tmp_path / "run"
-    for step in KILLS:
-        kill_in_step(folder, step)
+    # Three moments: rollouts are played; a checkpoint is written; the store is a step ahead of the
+    # weights.
+    kill_when(folder, playing(folder, 2))
+    assert not _complete(folder)
+    fail(folder, "dies 3", "a process of the run has died .*scripted_server")
+    assert _last_step(folder) == 2
+    kill_when(folder, (folder / "checkpoints" / "global_step_4").exists)
+    fail(folder, "raises 5", "step 5: .* rollouts failed: .*the script is torn")
+    assert _last_step(folder) == 4
+    lose_players(folder, 5)
+    kill_when(folder, stored_step(folder, 7))
+    assert _complete(folder)[-1] == 6
+    stop(folder, 7)
     done = drive(folder)
     assert done.returncode == 0, done.stdout[-8000:]
     assert history(folder) == history(run)
@@ -43,19 +109,3 @@ def test_a_run_that_was_killed_three_times_ends_like_one_that_was_not(
         assert there.keys() == here.keys()
         for key, value in there.items():
             assert torch.equal(value, here[key]), key
-
-
-def test_a_run_that_was_stopped_saves_its_step(run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    with started(folder) as process:
-        until_step(process, folder, 1)
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=300)
-    assert process.returncode == 130, out[-4000:]
-    (saved,) = (folder / "checkpoints").glob("global_step_*/complete")
-    with stored(folder) as store:
-        step = store.last_step()
-    assert saved.parent.name == f"global_step_{step}"
-    assert not (folder / "stop").exists()
-    assert step < STEPS and drive(folder).returncode == 0
-    assert history(folder) == history(run)

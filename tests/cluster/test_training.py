@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from cluster_runs import STEPS, stored
+from cluster_runs import OUTPUT, STEPS, stored
 
 pytestmark = pytest.mark.cluster
 
@@ -43,6 +44,17 @@ def test_metrics_and_summary_are_written(run: Path) -> None:
     assert [line["step"] for line in lines] == [*range(1, STEPS + 1)]
     assert all(line["loss"] is not None and line["grad_norm"] is not None for line in lines)
     assert json.loads((run / "summary.json").read_text())["steps"] == STEPS
+
+
+def test_verl_s_trackers_have_our_values_and_see_the_trainer_s_tokens(run: Path) -> None:
+    """The probabilities are of the same tokens in the servers and in the trainer."""
+    output = (run.parent / OUTPUT).read_text()
+    for step in range(1, STEPS + 1):
+        (line,) = re.findall(rf"step:{step} - (.*)", output)
+        values = dict(item.rsplit(":", 1) for item in line.split(" - "))
+        assert float(values["rods/pool/active"]) >= 8
+        assert "rods/progress" in values and "rods/funnel/tried" in values
+        assert float(values["training/rollout_probs_diff_max"]) < 1e-4
 
 
 def test_held_out_tasks_are_measured_by_the_servers(run: Path) -> None:
