@@ -53,6 +53,7 @@ class JobResult(NamedTuple):
         error: the exception, if there was one.
         passed: attempts that passed each stage; only counted offline.
         refused: refused tasks with their reasons, if `rods synth` keeps them.
+        stopped: calls that a limit stopped, by tool and limit; only counted offline.
     """
 
     outcome: str
@@ -64,6 +65,7 @@ class JobResult(NamedTuple):
     error: ErrorText | None = None
     passed: Mapping[str, int] = MappingProxyType({})
     refused: Sequence[dict[str, Any]] = ()
+    stopped: Mapping[str, int] = MappingProxyType({})
 
 
 def joined(results: Sequence[JobResult]) -> JobResult:

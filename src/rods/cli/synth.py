@@ -17,10 +17,12 @@ from rods.cli.options import (
     CategoryOption,
     EnvOption,
     JsonFlag,
+    LimitsOption,
     SeedFile,
     SeedOption,
     SidesOption,
     counted,
+    limits_of,
 )
 from rods.cli.probe import run_probe
 from rods.errors import BusyError, UserError
@@ -82,6 +84,7 @@ def synth(
         int,
         typer.Option(min=0, help="Jobs in a row without a task until it stops; 0: a default."),
     ] = 0,
+    limits: LimitsOption = "",
     keep_refused: Annotated[
         bool, typer.Option("--keep-refused", help="Keep refused tasks in OUT.refused.jsonl.")
     ] = False,
@@ -94,7 +97,10 @@ def synth(
         return
     from rods.synthesis.settings import SynthSettings, settings_with_model
 
-    settings = SynthSettings(env, tasks, seeds, category, stories, seed, keep_refused=keep_refused)
+    settings = SynthSettings(
+        env, tasks, seeds, category, stories, seed,
+        keep_refused=keep_refused, limits=limits_of(limits),
+    )  # fmt: skip
     named = (endpoint, url, model, stage, rewrite, verify)
     if probe:
         if out is not None or count is not None:
@@ -136,6 +142,7 @@ def synth(
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
     if as_json:
         summary = {"tasks": collector.made, "stages": collector.passed, "funnel": collector.funnel}
+        summary |= {"stopped": collector.stopped} if collector.stopped else {}
         say(json.dumps(summary | settings.usage()), stderr=output.on_stdout)
         return
     refused = {k: n for k, n in collector.funnel.items() if k not in ("tried", "admitted") and n}
@@ -143,6 +150,7 @@ def synth(
         f"{out}: {collector.made} tasks",
         _stages(collector),
         f"refused: {counted(refused)}",
+        *([f"calls stopped: {counted(collector.stopped)}"] if collector.stopped else ()),
     ):
         say(line, stderr=output.on_stdout)
 
@@ -150,7 +158,7 @@ def synth(
 def _make(collector: Collector, count: int, settings: SynthSettings, workers: int) -> None:
     def batches(first: int, left: Callable[[], int]) -> Generator[list[JobResult]]:
         """Built late, so that another command on this output is refused while this one loads."""
-        return settings.batches(workers)(first, left)
+        return settings.batches(workers, complain)(first, left)
 
     with (
         Bar("synthesis", count, lambda: _stages(collector) + _requests(settings)) as bar,
@@ -170,7 +178,9 @@ def _interrupted(collector: Collector, count: int, output: Output) -> str:
 def _stages(collector: Collector) -> str:
     """How many attempts passed each stage."""
     stages = [("tried", collector.funnel["tried"]), *collector.passed.items()]
-    return " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", collector.made)])
+    made = " -> ".join(f"{n} {stage}" for stage, n in [*stages, ("admitted", collector.made)])
+    hung = collector.stopped.total()
+    return f"{made}; {hung} calls stopped" if hung else made
 
 
 def _requests(settings: SynthSettings) -> str:

@@ -9,7 +9,6 @@ the state around it. The check finds mistakes; it proves nothing.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from rods.envs.base import Observation, Work
 from rods.envs.calls import STOPPED, CallLimits
 from rods.envs.choice import OWN
 from rods.envs.guard import GuardedEnvironment
-from rods.envs.lane import GuardedSession
+from rods.envs.lane import SLOW_STATE, TOO_SLOW, GuardedSession, timed_state
 from rods.envs.python import PythonEnvironment
 from rods.envs.samples import sample
 from rods.errors import UserError, shown
@@ -33,7 +32,7 @@ PROCESSES = (
 CALLS = 4  # calls of each method in each task
 MORE = 12  # calls until one succeeds
 WORLDS = 3  # tasks whose start states are used
-SLOW = 0.2  # seconds of reading a state that are worth a note
+READ = "to read; each verdict reads it"
 MOST_SHOWN = 200  # characters of a call or an error in a message
 
 
@@ -112,12 +111,9 @@ def _read(
 ) -> list[str] | None:
     """Short strings of a start state; None if it cannot be read in time."""
     with closing(env.open(world)) as session:
-        session.state()  # so that the next time is that of reading only
-        began = time.monotonic()
-        state = session.state()
-        seconds = time.monotonic() - began
+        state, seconds = timed_state(session)
         if session.lost:
-            if "took more than" not in session.lost:
+            if TOO_SLOW not in session.lost:
                 raise UserError(f"environment {inner.name}: {session.lost}")
             for owner in world.classes:
                 made.add(owner, f"{session.lost}: keep less in it, or raise --limits state_seconds")
@@ -125,9 +121,8 @@ def _read(
     if state.data is None:
         for owner in inner.classes:
             made.add(owner, "the state cannot be serialised: keep plain data, or offer get_state")
-    note = f"the state takes {seconds:.1f} s to read; each verdict reads it"
-    if seconds > SLOW and not any("to read; each" in known for known in made.notes):
-        made.notes.append(note)
+    if seconds > SLOW_STATE and not any(READ in known for known in made.notes):
+        made.notes.append(f"the state takes {seconds:.1f} s {READ}")
     return _strings(state.data)
 
 

@@ -10,6 +10,7 @@ outside, no call is the cause: its operation is repeated once.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -98,6 +99,10 @@ class GuardedEnvironment:
             with ThreadPoolExecutor(len(by_lane)) as pool:
                 list(pool.map(run, by_lane))
         return [outcomes[i] for i in range(len(steps))]
+
+    def stopped(self) -> Counter[str]:
+        """Counts of calls that a limit stopped so far, by tool and limit."""
+        return sum((lane.stopped for lane in self.lanes), Counter[str]())
 
     def interrupt(self) -> None:
         """End all calls in progress, in all threads; their workers are killed."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from threading import RLock
 from typing import Any, NamedTuple
 
-from rods.envs.base import Observation, Outcome, Work
+from rods.envs.base import Observation, Outcome, Session, Work
 from rods.envs.calls import CallError, CallLimits, Refusal
 from rods.envs.child import Child
 from rods.envs.state import State, decode
 from rods.task import Call, Task
 
+TOO_SLOW = "took more than"  # within the reason of a lost session
+SLOW_STATE = 0.2  # seconds of reading a state that are worth a note
 TASKS = 4_096  # tasks that a worker holds before it is restarted
 
 
@@ -53,6 +57,14 @@ class GuardedSession:
         self.lane.forget(self)
 
 
+def timed_state(session: Session) -> tuple[State, float]:
+    """The state of a session, and the seconds that reading it takes; it is read twice."""
+    session.state()  # makes the session, and starts its worker
+    began = time.monotonic()
+    state = session.state()
+    return state, time.monotonic() - began
+
+
 class _Item(NamedTuple):
     """One operation, and the index of its step."""
 
@@ -69,7 +81,11 @@ class _Item(NamedTuple):
 
 
 class Lane:
-    """One worker and the sessions in it."""
+    """One worker and the sessions in it.
+
+    Attributes:
+        stopped: counts of calls that a limit stopped, by tool and limit.
+    """
 
     def __init__(self, child: Child, limits: CallLimits) -> None:
         self.child, self.limits = child, limits
@@ -79,6 +95,7 @@ class Lane:
         self._known: set[str] = set()
         self._closed: list[tuple[str, int]] = []
         self._repeated: _Item | None = None  # the operation during which a worker was last killed
+        self.stopped = Counter[str]()
 
     def run(self, steps: Sequence[Work]) -> list[Outcome]:
         """Outcomes of steps whose sessions are all in this worker."""
@@ -170,6 +187,7 @@ class Lane:
         if restores or item.name != "call":
             item.session.lost = self._lost(item, ended)
         else:
+            self.stopped[f"{item.content.name}: {ended.value}"] += 1
             answers[position] = self._ended(ended)
         return done + (not restores)
 
@@ -188,7 +206,7 @@ class Lane:
         if refusal is not Refusal.TIME:
             return f"{what}: {refusal.value}"
         seconds = self.limits.seconds if item.name == "call" else self.limits.state_seconds
-        return f"{what} took more than {seconds:g} s"
+        return f"{what} {TOO_SLOW} {seconds:g} s"
 
     def _ended(self, refusal: Refusal) -> Observation:
         limits = {

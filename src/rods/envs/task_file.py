@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from rods.envs.base import Environment, Work
 from rods.envs.choice import chosen_by
+from rods.envs.lane import TOO_SLOW
 from rods.envs.task_entry import FileHeader, TaskEntry, is_header, is_stored, task_of
 from rods.errors import UserError, first_problem
 from rods.files.plain_data import Author, ReadError, named, plain, quoted
@@ -193,12 +194,17 @@ def _check_start(task: Task, where: str, env: Environment) -> None:
     """Refuse a start state that does not fit; other failures may pass at the next try."""
     begins = f"task {task.label}: "
     try:
-        with closing(env.open(task)) as session:
-            lost = env.execute([Work(session, (), None, True)])[0].lost
+        for _ in range(2):  # the machine may stall once
+            with closing(env.open(task)) as session:
+                lost = env.execute([Work(session, (), None, True)])[0].lost
+            if TOO_SLOW not in lost:
+                break
     except UserError as error:
         lost = str(error)
     if lost.startswith(begins):
         raise UserError(f"{where}: {lost.removeprefix(begins)}")
+    if TOO_SLOW in lost:
+        raise UserError(f"{where}: {lost}; keep less in it, or raise the limit state_seconds")
 
 
 def _check_tools(task: Task, where: str, env: Environment) -> None:

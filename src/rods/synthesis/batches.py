@@ -12,7 +12,7 @@ import os
 import random
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +22,7 @@ from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
 
+from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
 from rods.job_result import JobResult
 from rods.processes import safe_path, undisturbed
@@ -31,6 +32,7 @@ from rods.task import Task, by_category
 
 TRIES = 6  # parents that a job tries before it gives up
 SIZE = 16  # jobs of a batch
+STOPS = 6  # stopped calls after which a job gives up
 
 
 @dataclass
@@ -51,6 +53,7 @@ class JobRunner:
 
     def __post_init__(self) -> None:
         self._by_category = by_category(self.parents)
+        self._lock, self._reported = threading.Lock(), Counter[str]()
         self._order = _spread({c: len(found) for c, found in self._by_category.items()})
 
     def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[JobResult]:
@@ -72,15 +75,31 @@ class JobRunner:
         rng = random.Random(f"synth {self.random_seed} {number}")
         parents = self._drawn(number, rng, stopped)
         result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
-        return result._replace(passed=dict(pipeline.passed), refused=list(pipeline.refused))
+        passed, refused = dict(pipeline.passed), list(pipeline.refused)
+        return result._replace(passed=passed, refused=refused, stopped=self._newly_stopped())
+
+    def _stopped(self) -> Counter[str]:
+        """All calls that a limit stopped, by tool and limit."""
+        env = self.pipeline.critic.env
+        return env.stopped() if isinstance(env, GuardedEnvironment) else Counter()
+
+    def _newly_stopped(self) -> dict[str, int]:
+        """Those that no job has reported; threads share the environment."""
+        with self._lock:
+            found = self._stopped()
+            new, self._reported = found - self._reported, found
+        return {str(name): count for name, count in new.items()}
 
     def _drawn(
         self, number: int, rng: random.Random, stopped: Callable[[], bool]
     ) -> Iterator[Task]:
         parents = self._by_category[self._order[number % len(self._order)]]
+        before = self._stopped().total()
         for _ in range(self.tries):
             if stopped():
                 raise KeyboardInterrupt
+            if self._stopped().total() - before >= STOPS:
+                return  # so that a job with tools that hang has an end
             yield rng.choice(parents)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError
 
 from rods.errors import UserError, log_notice, shown
 from rods.files.output import Output
@@ -29,6 +29,7 @@ from rods.synthesis.pipeline import refused_row
 from rods.task import Frozen, Task
 
 SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
+STOPS = 60  # calls that were stopped since the last task, after which the run ends
 
 
 class Counts(Frozen):
@@ -36,6 +37,7 @@ class Counts(Frozen):
 
     funnel: dict[str, int]
     passed: dict[str, int]
+    stopped: dict[str, int] = Field(default_factory=dict)
     batches: NonNegativeInt
 
 
@@ -52,6 +54,7 @@ class Collector:
 
     Attributes:
         errors: jobs that ended in an error; too many in a row end the run.
+        stopped: calls that a limit stopped, by tool and limit; too many without a task end the run.
     """
 
     out: Path
@@ -59,6 +62,7 @@ class Collector:
     siblings: Siblings = field(default_factory=Siblings)
     funnel: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[str] = field(default_factory=Counter)
     made: int = 0
     patience: int = 960
     trouble: Callable[[], str] = str
@@ -77,7 +81,7 @@ class Collector:
         """
         output = Output(self.out, folders=True)
         with output.named(), closing(self._part(output)) as part:
-            number, barren = self._resume(part), 0
+            number, barren, hung = self._resume(part), 0, self.stopped.total()
             with closing(batches(number, lambda: target - self.made)) as stream:
                 while self.made < target:
                     batch = next(stream)
@@ -87,11 +91,18 @@ class Collector:
                     for lost in self._lost(batch, part.given_up):
                         rows.append(json.dumps({"given up": lost}))
                     rows += map(json.dumps, self._refused)
-                    counts = Counts(funnel=self.funnel, passed=self.passed, batches=number)
+                    counts = Counts(
+                        funnel=self.funnel,
+                        passed=self.passed,
+                        stopped=self.stopped,
+                        batches=number,
+                    )
                     part.append([*rows, counts.model_dump_json()])
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
-                    if self.made < target and (self.errors.gave_up or barren >= self.patience):
+                    hung = self.stopped.total() if admitted else hung
+                    over = barren >= self.patience or self.stopped.total() - hung >= STOPS
+                    if self.made < target and (self.errors.gave_up or over):
                         raise UserError(self._ended(target, part.path))
             part.finish()
 
@@ -105,6 +116,9 @@ class Collector:
         why = f"most attempts ended in {most!r}"
         if trouble := shown(self.trouble(), 200):
             why += f"; the model's last answer failed: {trouble}"
+        if self.stopped:
+            most_often = ", ".join(f"{n} {what}" for what, n in self.stopped.most_common(3))
+            why += f"; calls were stopped: {most_often}"
         return (
             f"{self.out}: only {self.made} of {target} tasks could be made of these parent tasks; "
             + (self.errors.gave_up or why)
@@ -117,6 +131,7 @@ class Collector:
         for result in batch:
             self.funnel.update(result.funnel)
             self.passed.update(result.passed)
+            self.stopped.update(result.stopped)
             for task in result.variants:
                 fault = self.siblings.fault(task) if self.made < target else SURPLUS
                 if fault:
@@ -165,6 +180,7 @@ class Collector:
                         self.siblings.add(task)
                     self.made += len(waiting)
                     self.funnel, self.passed = Counter(counts.funnel), Counter(counts.passed)
+                    self.stopped = Counter(counts.stopped)
                     batches, waiting, whole = counts.batches, [], place
                 elif not {"given up", "refused"} & row.keys():
                     waiting.append(Task.model_validate(row))

@@ -7,11 +7,13 @@ tool accepted every value of them in that state.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rods.envs.base import Environment, Session
+from rods.envs.calls import STOPPED
 from rods.envs.state import State, shared
 from rods.errors import UserError
 from rods.flows import values_at
@@ -28,6 +30,7 @@ from rods.task import Call, Task, Turn
 
 PROPOSALS = 6
 NEAR = 2  # the last ones of these; their arguments are those of a seed task in this start state
+STOPS = 2  # stopped calls of a tool after which it is blocked for a parent
 LINKED = 0.7  # share of the flows in the seed tasks that a plan without links uses
 Done = tuple[Call, str]  # a call and its response
 Doer = Callable[[PlannedCall, Session, Sequence[Done]], Done]
@@ -46,7 +49,7 @@ class ProgramExecutor:
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`."""
         start, source = self.draw(plan, rng)
-        return self._carry_out(plan, start, source)
+        return self._carry_out(plan, start, source, history.stopped)
 
     def execute_from(self, plan: Plan, start: dict[str, Any], rng: random.Random) -> Executed:
         """The plan, executed in a given start state.
@@ -54,7 +57,7 @@ class ProgramExecutor:
         Raises:
             SynthesisError: for some step no tool and arguments execute.
         """
-        return self._carry_out(plan, start, self._source(rng))
+        return self._carry_out(plan, start, self._source(rng), Counter())
 
     def draw(self, plan: Plan, rng: random.Random) -> tuple[dict[str, Any], ValueSource]:
         """A start state for a plan, and a source of values that suit it."""
@@ -66,7 +69,9 @@ class ProgramExecutor:
     def _source(self, rng: random.Random) -> ValueSource:
         return ValueSource(self.bank, self.graph.phrases, self.learned.ranges, rng)
 
-    def _carry_out(self, plan: Plan, start: dict[str, Any], source: ValueSource) -> Executed:
+    def _carry_out(
+        self, plan: Plan, start: dict[str, Any], source: ValueSource, stopped: Counter[str]
+    ) -> Executed:
         loaded: State | None = None
 
         def do(step: PlannedCall, session: Session, done: Sequence[Done]) -> Done:
@@ -74,7 +79,7 @@ class ProgramExecutor:
             state = StateValues(session)
             loaded = loaded or state.snapshot
             record = OneRecord(self.learned.records, loaded, done)
-            return _step(step, session, self.graph, source, state, record)
+            return _step(step, session, self.graph, source, state, record, stopped)
 
         return carry_out(plan, start, self.env, do)
 
@@ -134,13 +139,27 @@ def _step(
     source: ValueSource,
     state: StateValues,
     record: OneRecord,
+    stopped: Counter[str],
 ) -> Done:
+    """A call that executes, with its response.
+
+    Args:
+        stopped: calls of each tool that a limit stopped; after one the tool gets only arguments
+            that are known to work, after `STOPS` it is blocked.
+    """
     done, call = record.done, None
     for name in step.tools:
         if len(step.tools) > 1 and any(other.name == name for other, _ in done[-1:]):
             continue  # the same tool twice in a row reads as one request
         for proposal in range(PROPOSALS):
-            near = proposal >= PROPOSALS - NEAR
+            if stopped[name] >= STOPS:
+                raise SynthesisError(
+                    Kind.EXECUTION,
+                    f"{name}: blocked, {STOPS} calls were stopped",
+                    call,
+                    why=f"{name}: calls stopped",
+                )
+            near = proposal >= PROPOSALS - NEAR or bool(stopped[name])
             fixed = _linked(step, name, graph, source, record)
             if fixed is None:
                 break
@@ -151,6 +170,7 @@ def _step(
             seen = session.call(call)
             if seen.ok and not seen.raised:
                 return call, seen.text
+            stopped[name] += seen.refused in STOPPED
     raise SynthesisError(Kind.PARAMETERS, f"{'/'.join(step.tools)}: no arguments execute", call)
 
 

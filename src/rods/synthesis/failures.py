@@ -8,6 +8,7 @@ which the paper counts separately, and "model_failed", for an endpoint without a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -114,12 +115,14 @@ class History:
         plans: sequences of tools that were tried; the next plan must differ.
         start: the start state with the patches so far; None without patches.
         patches: the patches made, and those refused with the reason.
+        stopped: how often a limit stopped a call of a tool.
     """
 
     failures: list[SynthesisError] = field(default_factory=list)
     plans: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
     start: dict[str, Any] | None = None
     patches: list[str] = field(default_factory=list)
+    stopped: Counter[str] = field(default_factory=Counter)
 
     def add(self, failure: SynthesisError, plan: Iterable[Iterable[str]] = ()) -> None:
         self.failures.append(failure)

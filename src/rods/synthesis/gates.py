@@ -137,14 +137,31 @@ def profile_kept(case: Case) -> bool:
 def reward_separates(case: Case) -> bool:
     """The ground truth gets the full reward, and wrong answers of each kind do not.
 
-    Answers are invalid as a proof if a limit stopped a call or a session was lost.
+    An answer is no proof if a limit stopped a call or a session was lost, since the machine may
+    have stalled; it is scored again. A wrong answer that is stopped each time hangs a tool: it
+    fails, as it would for an agent.
     """
-    answers = [[list(turn.ground_truth) for turn in case.task.turns], *wrong_answers(case.task)]
-    episodes = [(case.task, answer, case.gold) for answer in answers]
-    scored = retried(lambda: score_many(episodes, case.env), _disturbed)
-    full = [all(verdict.passed for verdict in row.verdicts) for row in scored]
-    proved = full[0] and not any(full[1:]) and not _disturbed(scored)
-    return proved and any(case.task.calls)
+    right = [list(turn.ground_truth) for turn in case.task.turns]
+    (scored,) = retried(lambda: _scored(case, [right]), _disturbed)
+    if not _full(scored) or _disturbed([scored]) or not any(case.task.calls):
+        return False
+    left = [*wrong_answers(case.task)]
+    for _ in range(2):
+        rows = _scored(case, left)
+        if any(map(_full, rows)):
+            return False
+        left = [answer for answer, row in zip(left, rows, strict=True) if _disturbed([row])]
+        if not left:
+            return True
+    return not any(row.lost for row in rows)
+
+
+def _scored(case: Case, answers: Sequence[Sequence[Sequence[Call]]]) -> list[Scored]:
+    return score_many([(case.task, answer, case.gold) for answer in answers], case.env)
+
+
+def _full(row: Scored) -> bool:
+    return all(verdict.passed for verdict in row.verdicts)
 
 
 def wrong_answers(task: Task) -> Iterator[list[list[Call]]]:

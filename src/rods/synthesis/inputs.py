@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.bfcl_twin import accepts_ground_truth
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
+from rods.envs.lane import SLOW_STATE, timed_state
 from rods.envs.load import load_environment
 from rods.envs.task_file import chosen_spec, read_placed, read_task_file
 from rods.errors import UserError
@@ -57,6 +61,20 @@ class SynthesisInputs:
         """What the seed tasks show about values."""
         return learned_from(self.seeds, self.env, self.tools)
 
+    def slowness(self) -> str:
+        """A line about a state that takes long to read, or ""."""
+        if not self.parents or isinstance(self.env, BfclEnvironment):
+            return ""
+        with closing(self.env.open(self.parents[0])) as session:
+            _, seconds = timed_state(session)
+        if seconds <= SLOW_STATE:
+            return ""
+        times = 4 * len(self.parents[0].calls) + 8  # of each call and turn, and by the gates
+        return (
+            f"the state takes {seconds:.1f} s to read; an attempt reads it some {times} times,"
+            f" so it takes {seconds * times:.0f} s or more"
+        )
+
     def pipeline(self, *, stories: bool = True, plain: bool = False) -> Pipeline:
         """Synthesis by program from all seed tasks.
 
@@ -85,15 +103,22 @@ def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
     return SynthesisInputs(env, tool_specs(), found, held_out, found, known, _gates(env))
 
 
-def own_inputs(spec: str, path: Path) -> SynthesisInputs:
+def own_inputs(spec: str, path: Path, limits: CallLimits | None = None) -> SynthesisInputs:
     """The tasks of a file: all are seed tasks, and none is held out.
+
+    Calls of the user's own tools run in a process that can be killed, because drawn arguments may
+    hang a tool.
 
     Raises:
         UserError: the environment or the tasks are unusable.
     """
     env = load_environment(chosen_spec(spec, path))
-    tasks = tuple(read_task_file(path, env))
-    return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks, _gates(env))
+    guarded = GuardedEnvironment(env, limits)
+    tasks = tuple(read_task_file(path, guarded))
+    if isinstance(env, BfclEnvironment):
+        guarded.close()
+        return SynthesisInputs(env, env.specs, tasks, (), tasks, tasks, _gates(env))
+    return SynthesisInputs(guarded, env.specs, tasks, (), tasks, tasks)
 
 
 def _gates(env: Environment) -> tuple[Gate, ...]:
@@ -103,14 +128,19 @@ def _gates(env: Environment) -> tuple[Gate, ...]:
     return (Gate("critique", REFUSED, lambda case: accepts_ground_truth(case.task, env)),)
 
 
-def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
+def inputs_of(
+    spec: str, path: Path | None, seeds: str = "train", limits: CallLimits | None = None
+) -> SynthesisInputs:
     """The inputs that a command line names.
+
+    Args:
+        limits: of calls of the user's own tools.
 
     Raises:
         UserError: there are none by these names.
     """
     if path is not None:
-        return own_inputs(spec, path)
+        return own_inputs(spec, path, limits)
     if spec != "bfcl":
         raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
     return benchmark_inputs(seeds)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
-from rods.errors import UserError
+from rods.envs.base import Environment, InterruptibleEnvironment
+from rods.envs.calls import CallLimits
+from rods.envs.guard import GuardedEnvironment
+from rods.errors import UserError, log_notice
 from rods.extras import MODEL, require
 from rods.files.reading import read_text
-from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
+from rods.synthesis.batches import SIZE, Batches, JobRunner, in_processes, in_threads
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 from rods.synthesis.pipeline import Pipeline
 
@@ -36,6 +39,7 @@ class SynthSettings:
         seed: the random seed.
         model: the model that does some stages; without one, programs do all.
         keep_refused: whether refused tasks are kept with their reasons.
+        limits: of calls of the user's own tools.
     """
 
     env: str = "bfcl"
@@ -46,6 +50,7 @@ class SynthSettings:
     seed: int = 0
     model: ModelBackend | None = None
     keep_refused: bool = False
+    limits: CallLimits = field(default_factory=CallLimits)
 
     def inputs(self) -> SynthesisInputs:
         """The environment and the tasks that these settings name.
@@ -53,18 +58,23 @@ class SynthSettings:
         Raises:
             UserError: the settings name something that does not exist.
         """
-        inputs = inputs_of(self.env, self.tasks, self.seeds)
+        inputs = inputs_of(self.env, self.tasks, self.seeds, self.limits)
         return replace(inputs, parents=of_category(inputs.seeds, self.category))
 
-    def batches(self, workers: int) -> Batches:
+    def batches(self, workers: int, notice: Callable[[str], None] = log_notice) -> Batches:
         """The batches, made by that many worker processes.
 
         With a model there is one process, with enough threads to use all requests at once.
+
+        Args:
+            notice: called with a line if the work will be slow.
 
         Raises:
             UserError: see `inputs`.
         """
         inputs = self.inputs()
+        if slow := inputs.slowness():
+            notice(slow)
         if self.model is not None:
             from rods.synthesis.llm.backend import jobs_at_once
 
@@ -72,7 +82,9 @@ class SynthSettings:
             runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
             return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
         if workers == 1:
-            return in_threads(self.runner(inputs), 1)
+            return in_threads(self.runner(inputs), 1, interruption(inputs.env))
+        if isinstance(inputs.env, GuardedEnvironment):
+            inputs.env.close()  # each worker has its own
         return in_processes(self.runner, workers)
 
     def runner(self, inputs: SynthesisInputs | None = None) -> JobRunner:
@@ -82,7 +94,8 @@ class SynthSettings:
             UserError: see `inputs`.
         """
         inputs = inputs or self.inputs()
-        return JobRunner(self._program(inputs), inputs.parents, self.seed)
+        size = 1 if isinstance(inputs.env, GuardedEnvironment) else SIZE  # its calls may hang
+        return JobRunner(self._program(inputs), inputs.parents, self.seed, size=size)
 
     def _program(self, inputs: SynthesisInputs) -> Pipeline:
         pipeline = inputs.pipeline(stories=self.stories)
@@ -97,6 +110,7 @@ class SynthSettings:
         """
         content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
         own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
+        own["limits"] = self.limits.model_dump()
         model = self.model.settings() if self.model else None
         return {**own, "tasks": content, "rods": __version__, "model": model}
 
@@ -112,6 +126,11 @@ class SynthSettings:
     def usage(self) -> dict[str, Any]:
         """Requests, tokens and cost of the model; empty without one."""
         return {"model": self.model.usage()} if self.model else {}
+
+
+def interruption(env: Environment) -> Callable[[], None]:
+    """Ends the calls of an environment that are under way, if they can be ended."""
+    return env.interrupt if isinstance(env, InterruptibleEnvironment) else lambda: None
 
 
 def settings_with_model(

@@ -56,7 +56,8 @@ class ModelBackend:
         Raises:
             UserError: the journal or the endpoint cannot be used.
         """
-        endpoint, guarded, name = self.endpoint(), GuardedEnvironment(env), self.config.model
+        endpoint, name = self.endpoint(), self.config.model
+        guarded = env if isinstance(env, GuardedEnvironment) else GuardedEnvironment(env)
         words = self.rewrite, self.verify
         pipeline = with_model(endpoint, program, guarded, name, self.stages, *words)
         if isinstance(pipeline.grounder, LlmGrounder):
