@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,15 @@ def synth(
     follow: Annotated[
         Path | None,
         typer.Option(help="Run folder: vary its boundary tasks with its settings while it trains."),
+    ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Make tasks from the tools alone, without seed tasks.")
+    ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --cold: YAML or JSON of a start state, or a list; else new objects."
+        ),
     ] = None,
     category: CategoryOption = None,
     env: EnvOption = "bfcl",
@@ -88,13 +98,15 @@ def synth(
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make verified variants of seed tasks: into a file, or as the synthesis worker of a run."""
+    """Make verified tasks: variants of seed tasks, or with --cold new ones; or work for a run."""
     if follow is not None:
         _follow(follow, supervised=supervised, as_json=as_json)
         return
     from rods.synthesis.settings import SynthSettings, settings_with_model
 
-    settings = SynthSettings(env, tasks, seeds, category, stories, seed, keep_refused=keep_refused)
+    _check_cold(cold, start, tasks, category, probe)
+    settings = SynthSettings(env, tasks, seeds, category, stories, seed, None, keep_refused)
+    settings = replace(settings, cold=cold, start=start)
     named = (endpoint, url, model, stage, rewrite, verify)
     if probe:
         if out is not None or count is not None:
@@ -108,7 +120,7 @@ def synth(
     from rods.synthesis.collector import Collector
 
     output = Output(out, folders=True)
-    output.differs(tasks, endpoint, journal)
+    output.differs(tasks, start, endpoint, journal)
     if keep_refused and output.through:
         raise UserError("--keep-refused: writes a file next to --out, which must be a plain file")
     if backend == "llm":
@@ -127,6 +139,7 @@ def synth(
         trouble=settings.trouble,
         notice=complain,
         keep_refused=keep_refused,
+        fewer=cold,
     )
     with Stopper() as stopper:
         try:
@@ -134,6 +147,8 @@ def synth(
         except KeyboardInterrupt:
             complain(_interrupted(collector, count, output))
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
+    if collector.short:
+        complain(f"{out}: {collector.made} of {count} tasks; {collector.short}")
     if as_json:
         summary = {"tasks": collector.made, "stages": collector.passed, "funnel": collector.funnel}
         say(json.dumps(summary | settings.usage()), stderr=output.on_stdout)
@@ -147,10 +162,25 @@ def synth(
         say(line, stderr=output.on_stdout)
 
 
+def _check_cold(
+    cold: bool, start: Path | None, tasks: Path | None, category: str | None, probe: bool
+) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UserError: naming them.
+    """
+    if start is not None and not cold:
+        raise UserError("--start: goes with --cold")
+    given = [o for o, v in (("--tasks", tasks), ("--category", category), ("--probe", probe)) if v]
+    if cold and given:
+        raise UserError(f"{given[0]}: needs seed tasks, and --cold has none; leave one of them out")
+
+
 def _make(collector: Collector, count: int, settings: SynthSettings, workers: int) -> None:
     def batches(first: int, left: Callable[[], int]) -> Generator[list[JobResult]]:
         """Built late, so that another command on this output is refused while this one loads."""
-        return settings.batches(workers)(first, left)
+        return settings.batches(workers, complain)(first, left)
 
     with (
         Bar("synthesis", count, lambda: _stages(collector) + _requests(settings)) as bar,

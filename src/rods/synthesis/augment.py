@@ -39,6 +39,7 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
         withheld=withheld,
         environment=environment,
         parent=plan.parent,
+        note=plan.note,
         record=_record(executed),
     )
 

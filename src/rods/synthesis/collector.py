@@ -49,8 +49,10 @@ class Collector:
         trouble: returns then why a model failed, or "".
         notice: called with one line at the first error.
         keep_refused: whether refused tasks are written to a file of their own.
+        fewer: whether a file with fewer tasks is written too, if no more can be made.
 
     Attributes:
+        short: why there are fewer tasks than were asked for, or "".
         errors: jobs that ended in an error; too many in a row end the run.
     """
 
@@ -65,6 +67,8 @@ class Collector:
     notice: Callable[[str], None] = log_notice
     errors: ErrorCounter = field(default_factory=ErrorCounter)
     keep_refused: bool = False
+    fewer: bool = False
+    short: str = ""
     _refused: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, target: int, batches: Batches) -> Generator[int]:
@@ -92,7 +96,10 @@ class Collector:
                     yield self.made
                     barren = 0 if admitted else barren + len(batch)
                     if self.made < target and (self.errors.gave_up or barren >= self.patience):
-                        raise UserError(self._ended(target, part.path))
+                        if self.errors.gave_up or not (self.fewer and self.made):
+                            raise UserError(self._ended(target, part.path))
+                        self.short = f"no more could be made: {self._cause()}"
+                        break
             part.finish()
 
     def _part(self, output: Output) -> PartFile:
@@ -100,9 +107,7 @@ class Collector:
 
     def _ended(self, target: int, kept: Path | None) -> str:
         """Why there are fewer tasks than were asked for."""
-        causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
-        most = max(causes, key=lambda cause: causes[cause], default="nothing")
-        why = f"most attempts ended in {most!r}"
+        why = self._cause()
         if trouble := shown(self.trouble(), 200):
             why += f"; the model's last answer failed: {trouble}"
         return (
@@ -110,6 +115,11 @@ class Collector:
             + (self.errors.gave_up or why)
             + (f"; what was made is in {kept.name}" if kept else "")
         )
+
+    def _cause(self) -> str:
+        causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
+        most = max(causes, key=lambda cause: causes[cause], default="nothing")
+        return f"most attempts ended in {most!r}"
 
     def _admit(self, batch: Sequence[JobResult], target: int) -> list[Task]:
         admitted = []

@@ -102,7 +102,7 @@ def own_inputs(spec: str, path: Path) -> SynthesisInputs:
 
 
 def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisInputs:
-    """The inputs that a command line names.
+    """The inputs that a command line names; for the user's own classes without tasks none.
 
     Raises:
         UserError: there are none by these names.
@@ -110,7 +110,9 @@ def inputs_of(spec: str, path: Path | None, seeds: str = "train") -> SynthesisIn
     if path is not None:
         return own_inputs(spec, path)
     if spec != "bfcl":
-        raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
+        env = load_environment(spec)
+        assert isinstance(env, PythonEnvironment)
+        return SynthesisInputs(env, env.specs, (), (), (), ())
     return benchmark_inputs(seeds)
 
 

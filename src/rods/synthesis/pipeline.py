@@ -107,12 +107,15 @@ class Pipeline:
         return taken
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile; None if all attempts failed."""
+        """A verified variant with the parent's profile; None if all attempts failed.
+
+        A parent without calls is a start state only: the task has no parent and its own structure.
+        """
         history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1 or not self.replan
             known = history if self.feedback else History()
-            task = self.attempt(parent, known, rng, keep=keep)
+            task = self.attempt(parent, known, rng, keep=keep, fresh=not parent.calls)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}

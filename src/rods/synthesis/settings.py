@@ -6,20 +6,28 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
-from rods.errors import UserError
+from rods.errors import UserError, log_notice
 from rods.extras import MODEL, require
 from rods.files.reading import read_text
 from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
+from rods.synthesis.cold.inputs import ColdStart, cold_inputs, cold_start
+from rods.synthesis.cold.ladder import Rung
+from rods.synthesis.cold.survey import Survey
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 from rods.synthesis.pipeline import Pipeline
+from rods.task import Task
 
 if TYPE_CHECKING:  # processes that work without a model do not load its client
     from rods.synthesis.llm.backend import ModelBackend
 
+COLD_PATIENCE = 96  # jobs: walks find soon what there is
+PLAN = "plan"
 MODEL_TRIES = 2  # parents that a job with a model tries before it gives up
 
 
@@ -36,6 +44,8 @@ class SynthSettings:
         seed: the random seed.
         model: the model that does some stages; without one, programs do all.
         keep_refused: whether refused tasks are kept with their reasons.
+        cold: begin with start states and no task, see `rods.synthesis.cold`.
+        start: the file of these; without one the state of new objects.
     """
 
     env: str = "bfcl"
@@ -46,6 +56,8 @@ class SynthSettings:
     seed: int = 0
     model: ModelBackend | None = None
     keep_refused: bool = False
+    cold: bool = False
+    start: Path | None = None
 
     def inputs(self) -> SynthesisInputs:
         """The environment and the tasks that these settings name.
@@ -54,23 +66,27 @@ class SynthSettings:
             UserError: the settings name something that does not exist.
         """
         inputs = inputs_of(self.env, self.tasks, self.seeds)
+        if not inputs.seeds:
+            message = "name its seed tasks with --tasks FILE, or begin without any with --cold"
+            raise UserError(f"--env {self.env}: {message}")
         return replace(inputs, parents=of_category(inputs.seeds, self.category))
 
-    def batches(self, workers: int) -> Batches:
+    def batches(self, workers: int, notice: Callable[[str], None] = log_notice) -> Batches:
         """The batches, made by that many worker processes.
 
         With a model there is one process, with enough threads to use all requests at once.
 
+        Args:
+            notice: called with each line that a person should see before any task is made.
+
         Raises:
             UserError: see `inputs`.
         """
+        if self.cold:
+            return self._cold_batches(workers, notice)
         inputs = self.inputs()
         if self.model is not None:
-            from rods.synthesis.llm.backend import jobs_at_once
-
-            pipeline = self.model.pipeline(self._program(inputs), inputs.env)
-            runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
-            return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
+            return self._by_model(self._program(inputs), inputs.parents, inputs)
         if workers == 1:
             return in_threads(self.runner(inputs), 1)
         return in_processes(self.runner, workers)
@@ -84,6 +100,33 @@ class SynthSettings:
         inputs = inputs or self.inputs()
         return JobRunner(self._program(inputs), inputs.parents, self.seed)
 
+    def _by_model(
+        self, program: Pipeline, parents: Sequence[Task], inputs: SynthesisInputs
+    ) -> Batches:
+        from rods.synthesis.llm.backend import jobs_at_once
+
+        assert self.model is not None
+        program.keep_refused = self.keep_refused
+        pipeline = self.model.pipeline(program, inputs.env)
+        kind = attrgetter("note" if self.cold else "category")
+        runner = JobRunner(pipeline, parents, self.seed, size=1, tries=MODEL_TRIES, kind=kind)
+        return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
+
+    def _cold_batches(self, workers: int, notice: Callable[[str], None]) -> Batches:
+        found = cold_start(self.env, self.start)
+        for line in found.notices():
+            notice(line)
+        if self.model is not None:
+            return self._by_model(found.pipeline(stories=self.stories), found.parents, found.inputs)
+        if workers == 1:
+            return in_threads(self._cold_runner(found), 1)
+        return in_processes(partial(_resumed_cold, self, found.found, found.rungs), workers)
+
+    def _cold_runner(self, found: ColdStart) -> JobRunner:
+        pipeline = found.pipeline(stories=self.stories)
+        pipeline.keep_refused = self.keep_refused
+        return JobRunner(pipeline, found.parents, self.seed, kind=attrgetter("note"))
+
     def _program(self, inputs: SynthesisInputs) -> Pipeline:
         pipeline = inputs.pipeline(stories=self.stories)
         pipeline.keep_refused = self.keep_refused
@@ -95,15 +138,16 @@ class SynthSettings:
         Raises:
             UserError: the file of seed tasks cannot be read, or only once.
         """
-        content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
+        content = _digest(self.tasks)
         own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
         model = self.model.settings() if self.model else None
-        return {**own, "tasks": content, "rods": __version__, "model": model}
+        found = {**own, "tasks": content, "rods": __version__, "model": model}
+        return found | ({"cold": _digest(self.start)} if self.cold else {})
 
     @property
     def patience(self) -> int:
         """Jobs in a row without a task after which the command ends."""
-        return 60 if self.model else 960
+        return 60 if self.model else COLD_PATIENCE if self.cold else 960
 
     def trouble(self) -> str:
         """The model's latest failure, if most of its questions failed; else ""."""
@@ -141,10 +185,24 @@ def settings_with_model(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    backend = ModelBackend(
-        endpoint, usable_stages(stages), rewrite, verify, journal, replay, notice
-    )
+    chosen = usable_stages(stages)
+    if settings.cold:
+        if stages and PLAN in stages:
+            raise UserError("--stage plan: with --cold a program plans; leave this stage out")
+        chosen = tuple(stage for stage in chosen if stage != PLAN)
+    backend = ModelBackend(endpoint, chosen, rewrite, verify, journal, replay, notice)
     return replace(settings, model=backend)
+
+
+def _resumed_cold(settings: SynthSettings, found: Survey, rungs: tuple[Rung, ...]) -> JobRunner:
+    """The runner of a worker process, with what the first process found out."""
+    inputs = cold_inputs(settings.env, settings.start)
+    return settings._cold_runner(ColdStart(inputs, found, rungs))
+
+
+def _digest(path: Path | None) -> str:
+    """Of the text of a file; "" without one."""
+    return hashlib.sha256(_seeds(path).encode()).hexdigest() if path else ""
 
 
 def _seeds(path: Path) -> str:

@@ -18,10 +18,12 @@ class PlannedCall:
     Attributes:
         sources: place in the arguments -> (position of the producing step, place in its response);
             several where a list has values of several places. See `rods.flows`.
+        arguments: those with which it was executed when the plan was made; None if it was not.
     """
 
     tools: tuple[str, ...]
     sources: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Plan:
         refers: turns that should not repeat a value of an earlier turn; None if any may.
         narrative: the story of the turns, if there is one.
         said: what the user of the parent says, by turn.
+        start: the start state that it was made for; None: one is drawn.
+        note: the task's `note`.
     """
 
     category: str
@@ -44,6 +48,8 @@ class Plan:
     refers: frozenset[int] | None = None
     narrative: str = ""
     said: tuple[str, ...] = ()
+    start: dict[str, Any] | None = None
+    note: str = ""
 
     @property
     def tools(self) -> tuple[tuple[str, ...], ...]:
