@@ -168,7 +168,7 @@ def _varied(
             continue
         if not isinstance(variant, Task):
             raise TypeError(f"vary() gave no task but {type(variant).__name__}")
-        expected = parent.id if parent.calls else ""  # a start state alone is no parent
+        expected = parent.id if parent.turns else ""  # a start state alone is no parent
         if variant.parent != expected:  # as a candidate it would never be admitted
             named = f"names {variant.parent!r}" if variant.parent else "names no task"
             raise ValueError(f"vary() gave a task that {named} as its parent, not {parent.id!r}")

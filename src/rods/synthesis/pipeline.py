@@ -109,13 +109,13 @@ class Pipeline:
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
         """A verified variant with the parent's profile; None if all attempts failed.
 
-        A parent without calls is a start state only: the task has no parent and its own structure.
+        A parent without turns is a start state only: the task has no parent and its own structure.
         """
         history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1 or not self.replan
             known = history if self.feedback else History()
-            task = self.attempt(parent, known, rng, keep=keep, fresh=not parent.calls)
+            task = self.attempt(parent, known, rng, keep=keep, fresh=not parent.turns)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}
