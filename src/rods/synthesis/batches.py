@@ -76,7 +76,7 @@ class JobRunner:
         pipeline = self.pipeline.with_own_counters()
         rng = random.Random(f"synth {self.random_seed} {number}")
         parents = self._drawn(number, rng, stopped)
-        result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
+        result = do_job(pipeline, parents, rng, 0, (UserError,), cold=pipeline.cold)
         return result._replace(passed=dict(pipeline.passed), refused=list(pipeline.refused))
 
     def _drawn(

@@ -55,6 +55,7 @@ class Pipeline:
         used: returns what a model was used for so far.
         replan: whether a variant may have other tools than its parent.
         feedback: whether an attempt learns from the failed ones before it.
+        cold: the parents are start states only; a task has its own structure and names no parent.
     """
 
     program: ProgramStages
@@ -70,6 +71,7 @@ class Pipeline:
     used: Callable[[], Spent] = Spent
     replan: bool = True
     feedback: bool = True
+    cold: bool = False
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
@@ -107,15 +109,12 @@ class Pipeline:
         return taken
 
     def vary(self, parent: Task, rng: random.Random, epoch: int) -> Task | None:
-        """A verified variant with the parent's profile; None if all attempts failed.
-
-        A parent without turns is a start state only: the task has no parent and its own structure.
-        """
+        """A verified variant with the parent's profile; None if all attempts failed."""
         history = History()
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1 or not self.replan
             known = history if self.feedback else History()
-            task = self.attempt(parent, known, rng, keep=keep, fresh=not parent.turns)
+            task = self.attempt(parent, known, rng, keep=keep, fresh=self.cold)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}

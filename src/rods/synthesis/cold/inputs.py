@@ -55,6 +55,7 @@ class ColdStart:
             self.inputs.pipeline(stories=stories),
             planner=_planner(self.inputs, self.found),
             executor=WalkedExecutor(self.inputs.env),
+            cold=True,
         )
 
     def notices(self) -> list[str]:
