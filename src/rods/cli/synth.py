@@ -140,6 +140,7 @@ def synth(
         notice=complain,
         keep_refused=keep_refused,
         fewer=cold,
+        rejected={} if output.through else settings.rejected(output.target),
     )
     with Stopper() as stopper:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from rods.synthesis.part_file import PartFile
 from rods.synthesis.pipeline import refused_row
 from rods.task import Frozen, Task
 
+REJECTED = "rejected in the review"
 SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
 
 
@@ -50,6 +51,8 @@ class Collector:
         notice: called with one line at the first error.
         keep_refused: whether refused tasks are written to a file of their own.
         fewer: whether a file with fewer tasks is written too, if no more can be made.
+        rejected: tasks that a person has rejected, by their id; they and their near-copies are left
+            out.
 
     Attributes:
         short: why there are fewer tasks than were asked for, or "".
@@ -68,8 +71,16 @@ class Collector:
     errors: ErrorCounter = field(default_factory=ErrorCounter)
     keep_refused: bool = False
     fewer: bool = False
+    rejected: Mapping[str, Task] = field(default_factory=dict)
     short: str = ""
     _refused: list[dict[str, Any]] = field(default_factory=list)
+    _unwanted: Siblings = field(default_factory=Siblings)
+
+    def __post_init__(self) -> None:
+        for task in self.rejected.values():
+            self._unwanted.add(task)
+        if self.rejected:
+            self.settings = {**self.settings, "rejected": sorted(self.rejected)}
 
     def run(self, target: int, batches: Batches) -> Generator[int]:
         """Make the file; yields after each batch how many tasks there are.
@@ -128,7 +139,7 @@ class Collector:
             self.funnel.update(result.funnel)
             self.passed.update(result.passed)
             for task in result.variants:
-                fault = self.siblings.fault(task) if self.made < target else SURPLUS
+                fault = self._fault(task) if self.made < target else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
                     if self.keep_refused and fault != SURPLUS:
@@ -138,6 +149,11 @@ class Collector:
                 admitted.append(task)
                 self.made += 1
         return admitted
+
+    def _fault(self, task: Task) -> str:
+        if task.id in self.rejected or self._unwanted.fault(task):
+            return REJECTED
+        return self.siblings.fault(task)
 
     def _lost(self, batch: Sequence[JobResult], kept: Path | None) -> Iterator[dict[str, Any]]:
         """Parents that were given up, and errors; the first error has its traceback.

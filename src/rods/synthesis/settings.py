@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
+from rods.envs.bfcl_data import tool_specs
 from rods.errors import UserError, log_notice
 from rods.extras import MODEL, require
 from rods.files.reading import read_text
+from rods.review import rejected, review_path
 from rods.synthesis.batches import Batches, JobRunner, in_processes, in_threads
 from rods.synthesis.cold.inputs import ColdStart, cold_inputs, cold_start
 from rods.synthesis.cold.ladder import Rung
@@ -143,6 +145,18 @@ class SynthSettings:
         model = self.model.settings() if self.model else None
         found = {**own, "tasks": content, "rods": __version__, "model": model}
         return found | ({"cold": _digest(self.start)} if self.cold else {})
+
+    def rejected(self, out: Path) -> dict[str, Task]:
+        """The tasks that a review beside the output rejects, by their id.
+
+        Raises:
+            UserError: the review or the environment is unusable.
+        """
+        path = review_path(out)
+        if not path.exists():
+            return {}
+        tools = tool_specs() if self.env == "bfcl" else inputs_of(self.env, None).tools
+        return rejected(path, tools)
 
     @property
     def patience(self) -> int:
