@@ -19,6 +19,7 @@ from rods.envs.task_file import read_task_file
 from rods.errors import UserError
 from rods.files.tasks import read_tasks
 from rods.synthesis.case import Gate
+from rods.synthesis.cold.few import walks_of_few
 from rods.synthesis.critique import Critic
 from rods.synthesis.meaning.learned import Learned, learned_from
 from rods.synthesis.pipeline import Pipeline
@@ -67,7 +68,8 @@ class SynthesisInputs:
             plain: compact requests instead of sentences.
         """
         voice = PlainVoice() if plain else SentenceVoice(themes() if stories else ())
-        return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
+        critic, walks = self.critic(), walks_of_few(self)
+        return program_pipeline(self.env, self.tools, self.seeds, critic, voice=voice, walks=walks)
 
 
 def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
