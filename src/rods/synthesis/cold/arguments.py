@@ -38,6 +38,7 @@ from rods.task import Call, ToolSpec
 
 AGAIN = 0.85  # share of values that are among those known, where there are such
 SAME = 0.97  # of ids
+SUBJECT = 0.8  # share of ids that an earlier call has taken, where there are such
 NEW = 0.9  # share of invented values where a tool takes any
 OPTIONAL = 0.25  # share of optional parameters that are used
 WORD_LETTERS = 3
@@ -148,10 +149,11 @@ class Proposer:
         rng: random.Random,
     ) -> dict[str, Any] | None:
         fields: Mapping[str, Any] = schema.get("properties", {})
-        made: dict[str, Any] = {}
-        for name in fields:
+        about, made = schema.get("description", ""), dict[str, Any]()
+        for name, field_schema in fields.items():
             if name in schema.get("required", fields):
-                value = self._value(tool, name, fields[name], memory, {**own, **made}, rng)
+                described = {**field_schema, "description": field_schema.get("description", about)}
+                value = self._value(tool, name, described, memory, {**own, **made}, rng)
                 if value is None:
                     return None
                 made[name] = value
@@ -175,14 +177,17 @@ class Proposer:
             return inventions.number(self.ranges.usual(tool.name, name), name, schema, rng)
         if (tool.name, name) in self.opened and not is_id(name):
             return self._free(tool, name, schema, memory, own, there, rng)
+        taken_before = [v for v in before if v.used] if is_id(name) else []
+        if taken_before and rng.random() < SUBJECT:
+            before = taken_before
         if before and rng.random() < (SAME if is_id(name) else AGAIN):
             return as_type(self._of_record(before, memory, own, rng), schema)
         if there:
             return as_type(self._of_record(there, memory, own, rng), schema)
         if before:
             return as_type(self._of_record(before, memory, own, rng), schema)
-        made = self._invented(tool, name, schema, memory, rng)
-        return self._beside(schema, memory, own, rng) if made is None else made
+        beside = self._beside(schema, memory, own, rng)
+        return self._invented(tool, name, schema, memory, rng) if beside is None else beside
 
     def _free(
         self,
@@ -221,7 +226,7 @@ class Proposer:
             texts = [v.value for v in held(memory.start) if isinstance(v.value, str)]
             words = [w for text in texts for w in text.split()[:1] if len(w) >= WORD_LETTERS]
             return rng.choice(words) if words else None
-        return inventions.invented(name, rng) or None
+        return inventions.invented(name, rng) or inventions.labelled(name, rng)
 
     def _of_record(
         self,

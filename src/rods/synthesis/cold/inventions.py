@@ -20,6 +20,7 @@ LISTED = re.compile(
 QUOTED = re.compile(r"'([^'\n]{1,40})'|\"([^\"\n]{1,40})\"|`([^`\n]{1,40})`")
 SPLIT = re.compile(r",\s*(?:or |and )?| or | and ")
 PART = re.compile(r"\$(given|family)")
+NO_VALUES = ("etc", "quantity", "amount", "number")
 WORDS = 3  # of an example in a document
 DECIMALS = 6
 DEFAULT = (2.0, 20.0)  # a number of which nothing is known
@@ -65,6 +66,11 @@ def invented(parameter: str, rng: random.Random) -> str:
     return made.lower() if plain else made
 
 
+def labelled(parameter: str, rng: random.Random) -> str:
+    """A value for a parameter of which nothing is known: "product B"."""
+    return f"{spaced(parameter)} {rng.choice('ABCDEF')}"
+
+
 def examples(schema: Mapping[str, Any]) -> list[str]:
     """The values that a document lists: "for example dog, cat", "either 'a' or 'b'"."""
     described = str(schema.get("description", ""))
@@ -74,7 +80,7 @@ def examples(schema: Mapping[str, Any]) -> list[str]:
         return quoted
     listed = LISTED.search(described)
     items = [item.strip(" .'\"") for item in SPLIT.split(listed[1])] if listed else []
-    return [item for item in items if item and len(item.split()) <= WORDS and item != "etc"]
+    return [item for item in items if item and len(item.split()) <= WORDS and item not in NO_VALUES]
 
 
 def number(

@@ -16,7 +16,7 @@ from rods.envs.base import Environment, Session
 from rods.envs.state import State
 from rods.flows import find_links, parts, spots
 from rods.synthesis.cold.arguments import Memory, Proposer
-from rods.synthesis.cold.known import Known, as_type, fits, inner, scalar, score, takes
+from rods.synthesis.cold.known import Known, as_type, fits, inner, is_id, scalar, score, takes
 from rods.synthesis.cold.known import shown as shown_values
 from rods.synthesis.cold.ladder import Shape
 from rods.synthesis.cold.survey import Done, Survey, opened
@@ -29,7 +29,8 @@ from rods.task import Call, Task
 TOOLS = 6  # tried for one call
 TRIES = 6  # argument sets of each
 READS = 2  # calls of a reading tool in one walk
-FITTING = 3  # weight of a read within a chain, and of a write at its end
+# Weights of tools in a chain; others have 1.
+WITHOUT_ID, READ_WITHIN, WRITE_LAST = 3, 2, 6
 ALONE = 0.1  # share of calls outside the chain that need nothing of what is known
 WHOLE = 0.7  # share of walks that begin with their chain, and of those that end with it
 
@@ -112,8 +113,7 @@ class _Steps:
         names = [n for n, reach in self._reach.items() if reach >= left and self._fresh(n)]
         if before != START_OF_CHAIN:
             names = [n for n in names if self._takes(n, shows)]
-        alone = left == 1 and before == START_OF_CHAIN
-        for name in self._drawn(names, None if alone else left == 1):
+        for name in self._drawn({n: self._weight(n, before, left) for n in names}):
             if self._made(name, shows, link=before != START_OF_CHAIN, feeds=left > 1):
                 return len(self.done) - 1
         raise SynthesisError(Kind.SAMPLING, f"nothing goes on after {len(self.done)} calls")
@@ -126,27 +126,32 @@ class _Steps:
         """
         memory = Memory(self._states[0], self.done)
         names = [n for n in self._reach if self._fresh(n)]
-        if self.done and self._rng.random() >= ALONE:
+        near = bool(self.done) and self._rng.random() >= ALONE
+        if near:
             names = [n for n in names if self._takes(n, memory.values)]
         # The same read once more is of a thing that was shown, or has no end.
         shows = [v for v in memory.values if not v.used]
         here, before = ({call.name for call, _ in self.done[at:]} for at in (turn, 0))
         names = [n for n in names if n not in here]
         names = [n for n in names if n not in before or self._takes(n, shows)]
-        for name in self._drawn(names, None):
-            if self._made(name, (), link=False, feeds=False):
+        for name in self._drawn(dict.fromkeys(names, 1)):
+            if self._made(name, (), link=False, feeds=False, near=near):
                 return
         raise SynthesisError(Kind.SAMPLING, f"no other call after {len(self.done)} calls")
 
-    def _drawn(self, names: Sequence[str], writes: bool | None) -> list[str]:
-        """Some tools in the order in which they are tried.
+    def _weight(self, name: str, before: int, left: int) -> float:
+        """How much a tool is preferred in a chain.
 
-        Args:
-            writes: whether those that write, or those that read, are preferred.
+        A chain begins with what a person knows, rather a name than an id, and ends with a write.
         """
-        found = self._survey.found
-        weights = {n: FITTING if found[n].writes == writes else 1 for n in names}
-        order = sorted(names, key=lambda n: -(self._rng.random() ** (1 / weights[n])))
+        tool, writes = self._survey.tools[name], self._survey.found[name].writes
+        if before == START_OF_CHAIN:
+            return WITHOUT_ID if left > 1 and not any(map(is_id, tool.required)) else 1
+        return (WRITE_LAST if writes else 1) if left == 1 else (1 if writes else READ_WITHIN)
+
+    def _drawn(self, weights: Mapping[str, float]) -> list[str]:
+        """Some tools in the order in which they are tried."""
+        order = sorted(weights, key=lambda n: -(self._rng.random() ** (1 / weights[n])))
         return order[:TOOLS]
 
     def _takes(self, name: str, values: Sequence[Known]) -> list[str]:
@@ -163,15 +168,19 @@ class _Steps:
         used = {str(v) for call, _ in self.done for _, v in parts(call.arguments)}
         return [v for v in values if str(v.value) not in used]
 
-    def _made(self, name: str, shows: Sequence[Known], *, link: bool, feeds: bool) -> bool:
+    def _made(
+        self, name: str, shows: Sequence[Known], *, link: bool, feeds: bool, near: bool = False
+    ) -> bool:
         """Try to call a tool; whether it was called.
 
         Args:
             link: it must take one of the values in `shows`.
             feeds: its response must show something that no call has taken.
+            near: it must take something that is known.
         """
         tool = self._survey.tools[name]
         memory = Memory(self._states[0], self.done)
+        known = {str(v.value) for v in memory.values if not isinstance(v.value, bool)}
         for number in range(TRIES):
             linked = self._linked(name, shows) if link else {}
             if linked is None:
@@ -182,6 +191,8 @@ class _Steps:
                 continue
             call = Call.model_construct(name=name, arguments=arguments)
             if not _of_different_values(call) or any(call == other for other, _ in self.done):
+                continue
+            if near and not any(str(v) in known for _, v in parts(arguments)):
                 continue
             if self._tried(call, feeds):
                 return True
