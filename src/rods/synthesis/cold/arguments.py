@@ -32,6 +32,7 @@ from rods.synthesis.cold.known import (
     suiting,
     taken,
 )
+from rods.synthesis.cold.suited import Suited
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.whereabouts import Whereabouts
 from rods.task import Call, ToolSpec
@@ -80,10 +81,12 @@ class Proposer:
 
     Attributes:
         opened: parameters that take any value.
+        suited: ids that tools take.
     """
 
     ranges: Ranges
-    opened: Open = field(default_factory=frozenset)
+    opened: Open = frozenset()
+    suited: Suited = field(default_factory=Suited)
 
     def arguments(
         self,
@@ -177,6 +180,11 @@ class Proposer:
             return inventions.number(self.ranges.usual(tool.name, name), name, schema, rng)
         if (tool.name, name) in self.opened and not is_id(name):
             return self._free(tool, name, schema, memory, own, there, rng)
+        if is_id(name):
+            place = memory.start, tool.name, name
+            before, there = (
+                list(self.suited.without_refused(*place, values, rng)) for values in (before, there)
+            )
         taken_before = [v for v in before if v.used] if is_id(name) else []
         if taken_before and rng.random() < SUBJECT:
             before = taken_before
@@ -186,8 +194,10 @@ class Proposer:
             return as_type(self._of_record(there, memory, own, rng), schema)
         if before:
             return as_type(self._of_record(before, memory, own, rng), schema)
-        beside = self._beside(schema, memory, own, rng)
-        return self._invented(tool, name, schema, memory, rng) if beside is None else beside
+        made = self._invented(tool, name, schema, memory, rng)
+        if made is None:
+            made = self._beside(schema, memory, own, rng)
+        return inventions.labelled(name, rng) if made is None and fits("", schema) else made
 
     def _free(
         self,
@@ -226,7 +236,7 @@ class Proposer:
             texts = [v.value for v in held(memory.start) if isinstance(v.value, str)]
             words = [w for text in texts for w in text.split()[:1] if len(w) >= WORD_LETTERS]
             return rng.choice(words) if words else None
-        return inventions.invented(name, rng) or inventions.labelled(name, rng)
+        return inventions.invented(name, rng) or None
 
     def _of_record(
         self,

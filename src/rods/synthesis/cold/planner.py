@@ -9,7 +9,7 @@ from itertools import islice
 
 from rods.envs.base import Environment, Session
 from rods.synthesis.cold.ladder import BY_NAME, Rung, Shape
-from rods.synthesis.cold.survey import Done
+from rods.synthesis.cold.survey import Done, called
 from rods.synthesis.cold.walk import Walker, sources_of
 from rods.synthesis.execute import carry_out
 from rods.synthesis.failures import History, Kind, SynthesisError
@@ -72,7 +72,7 @@ class WalkedExecutor:
 
         def do(step: PlannedCall, session: Session, done: Sequence[Done]) -> Done:
             call = Call.model_construct(name=step.tools[0], arguments=dict(step.arguments or {}))
-            seen = session.call(call)
+            seen = called(session, call)
             if not seen.ok or seen.raised:
                 raise SynthesisError(Kind.EXECUTION, f"{call.name}: {seen.text}", call)
             return call, seen.text

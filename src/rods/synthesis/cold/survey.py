@@ -11,20 +11,33 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 from rods.envs.base import Environment, Observation, Session
-from rods.envs.calls import STOPPED
+from rods.envs.calls import STOPPED, retried
 from rods.errors import UserError, shown
 from rods.synthesis.cold import inventions
 from rods.synthesis.cold.arguments import Memory, Proposer
-from rods.synthesis.cold.known import Known, Open, closed, inner, is_id, takes
+from rods.synthesis.cold.known import (
+    Known,
+    Open,
+    as_type,
+    closed,
+    held_pool,
+    inner,
+    is_id,
+    suiting,
+    takes,
+)
 from rods.synthesis.cold.known import shown as shown_values
+from rods.synthesis.cold.suited import Suited
 from rods.synthesis.meaning.ranges import Ranges
 from rods.task import Call, Task, ToolSpec
 
 TRIES = 12  # argument sets of a tool in one state
 ROUNDS = 4  # walks after which tools that failed are tried again
 STEPS = 4  # calls of such a walk
+IDS, EACH, ENOUGH = 30, 2, 8  # of a parameter: values, calls of each, and values that are taken
 LONGEST = 8  # calls of a chain that is looked for
 OPTIONAL = (0.2, 0.8)  # share of optional parameters, alternately
 Done = tuple[Call, str]
@@ -55,11 +68,13 @@ class Survey:
     Attributes:
         found: by tool.
         opened: parameters that take any value.
+        suited: ids that the tools take.
     """
 
     tools: Mapping[str, ToolSpec]
     found: dict[str, Found] = field(default_factory=dict)
     opened: Open = frozenset()
+    suited: Suited = field(default_factory=Suited)
 
     @property
     def usable(self) -> list[str]:
@@ -112,13 +127,14 @@ def survey(
         UserError: a start state does not load, or no call of any tool succeeds.
     """
     made = Survey(tools, {name: Found() for name in tools})
-    trial = _Trial(made, Proposer(ranges), random.Random("cold survey"))
+    trial = _Trial(made, Proposer(ranges, suited=made.suited), random.Random("cold survey"))
     for start in starts:
         session = opened(start, env)
         with closing(session):
             for name in tools:
                 if not made.found[name].shows:
                     trial.tool(name, session, ())
+                trial.each_id(name, session)
             for _ in range(ROUNDS if made.failures() else 0):
                 trial.wander(session)
     if not made.usable:
@@ -143,6 +159,11 @@ def opened(start: Task, env: Environment) -> Session:
     return session
 
 
+def called(session: Session, call: Call) -> Observation:
+    """A call, made again if a limit stopped it: the machine may have been slow."""
+    return retried(lambda: session.call(call), lambda seen: seen.refused in STOPPED)
+
+
 @dataclass
 class _Trial:
     made: Survey
@@ -151,39 +172,62 @@ class _Trial:
 
     def tool(self, name: str, session: Session, done: Sequence[Done]) -> Done | None:
         """Call a tool on forks until it succeeds; what it shows is added to the survey."""
-        spec, found = self.made.tools[name], self.made.found[name]
-        before = session.state()
-        memory = Memory(before, done)
-        for number in range(0 if found.stopped else TRIES):
-            share = OPTIONAL[number % 2]
-            arguments = self.proposer.arguments(spec, memory, self.rng, optional=share)
-            if arguments is None:
-                found.failure = found.failure or "no value for a required parameter"
-                continue
-            call = Call.model_construct(name=name, arguments=arguments)
-            fork = session.fork()
-            with closing(fork):
-                seen = fork.call(call)
-                if not self._succeeds(found, seen):
-                    if found.stopped:
-                        return None
-                    continue
-                found.writes = found.writes or fork.state() != before
-            if not found.works:
-                self._try_any(spec, call, session)
-            found.works = True
-            found.shows = found.shows or shown_values(name, seen.text, 0)
-            if found.shows:
-                return call, seen.text
+        memory = Memory(session.state(), done)
+        for number in range(TRIES):
+            made = self._called(name, session, memory, {}, OPTIONAL[number % 2])
+            if made and self.made.found[name].shows:
+                return made
         return None
 
-    def _succeeds(self, found: Found, seen: Observation) -> bool:
-        if seen.refused in STOPPED:
-            found.stopped, found.works = True, False
-        if not seen.ok or seen.raised:
-            found.failure = seen.text
-            return False
-        return True
+    def each_id(self, name: str, session: Session) -> None:
+        """Find the ids that a tool takes, if it has refused a call."""
+        memory = Memory(session.state())
+        spec, suited = self.made.tools[name], self.made.suited
+        if not suited.refused(memory.start, name):
+            return
+        for parameter in filter(is_id, spec.required):
+            schema = inner(spec.parameters[parameter])
+            values = suiting(name, parameter, schema, held_pool(memory.start))[:IDS]
+            for known in self.rng.sample(values, len(values)):
+                for number in range(EACH):
+                    if suited.taken(memory.start, name, parameter) >= ENOUGH:
+                        break
+                    linked = {parameter: as_type(known.value, schema)}
+                    if self._called(name, session, memory, linked, OPTIONAL[number % 2]):
+                        break
+
+    def _called(
+        self,
+        name: str,
+        session: Session,
+        memory: Memory,
+        linked: Mapping[str, Any],
+        optional: float,
+    ) -> Done | None:
+        """Call a tool on a fork; None if the call does not succeed."""
+        spec, found = self.made.tools[name], self.made.found[name]
+        if found.stopped:
+            return None
+        arguments = self.proposer.arguments(spec, memory, self.rng, linked, optional)
+        if arguments is None:
+            found.failure = found.failure or "no value for a required parameter"
+            return None
+        call = Call.model_construct(name=name, arguments=arguments)
+        fork = session.fork()
+        with closing(fork):
+            seen = called(fork, call)
+            taken = seen.ok and not seen.raised
+            self.made.suited.note(memory.start, call, taken=taken)
+            if not taken:
+                found.stopped, found.failure = seen.refused in STOPPED, seen.text
+                found.works = found.works and not found.stopped
+                return None
+            found.writes = found.writes or fork.state() != memory.start
+        if not found.works:
+            self._try_any(spec, call, session)
+        found.works = True
+        found.shows = found.shows or shown_values(name, seen.text, 0)
+        return call, seen.text
 
     def _try_any(self, spec: ToolSpec, call: Call, session: Session) -> None:
         """Find the parameters of a call that take any text."""
@@ -195,7 +239,7 @@ class _Trial:
             changed = {**call.arguments, name: inventions.ODD}
             fork = session.fork()
             with closing(fork):
-                seen = fork.call(Call.model_construct(name=call.name, arguments=changed))
+                seen = called(fork, Call.model_construct(name=call.name, arguments=changed))
                 if seen.refused in STOPPED:
                     continue
                 if seen.ok and not seen.raised and fork.state() != session.state():
@@ -211,7 +255,7 @@ class _Trial:
                 made = self.tool(self.rng.choice(usable), fork, done) if usable else None
                 if made is None:
                     return
-                seen = fork.call(made[0])
+                seen = called(fork, made[0])
                 done.append((made[0], seen.text))
                 for name in self.made.failures():
                     self.tool(name, fork, done)

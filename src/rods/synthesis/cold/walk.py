@@ -19,7 +19,7 @@ from rods.synthesis.cold.arguments import Memory, Proposer
 from rods.synthesis.cold.known import Known, as_type, fits, inner, is_id, scalar, score, takes
 from rods.synthesis.cold.known import shown as shown_values
 from rods.synthesis.cold.ladder import Shape
-from rods.synthesis.cold.survey import Done, Survey, opened
+from rods.synthesis.cold.survey import Done, Survey, called, opened
 from rods.synthesis.failures import Kind, SynthesisError
 from rods.synthesis.meaning.ranges import Ranges
 from rods.synthesis.meaning.undoing import REMOVING, new_parts
@@ -44,7 +44,7 @@ class Walker:
     ranges: Ranges
 
     def __post_init__(self) -> None:
-        self._proposer = Proposer(self.ranges, self.survey.opened)
+        self._proposer = Proposer(self.ranges, self.survey.opened, self.survey.suited)
         self._reach = {n: r for n, r in self.survey.reach().items() if n not in UNPLANNED}
 
     def walk(self, start: Task, shape: Shape, rng: random.Random) -> list[Done]:
@@ -207,17 +207,19 @@ class _Steps:
         required = [n for n in names if n in tool.required]
         parameter = self._rng.choice(required or names)
         schema = scalar(tool.parameters[parameter])
-        suited = [(score(name, parameter, v), v) for v in shows if fits(v.value, schema)]
-        best = max(points for points, _ in suited)
-        value = self._rng.choice([v for points, v in suited if points >= best - 0.5]).value
-        value = as_type(value, schema)
+        scored = [(score(name, parameter, v), v) for v in shows if fits(v.value, schema)]
+        best = max(points for points, _ in scored)
+        values: Sequence[Known] = [v for points, v in scored if points >= best - 0.5]
+        place = self._states[0], name, parameter
+        values = self._survey.suited.without_refused(*place, values, self._rng)
+        value = as_type(self._rng.choice(values).value, schema)
         is_list = inner(tool.parameters[parameter]).get("type") == "array"
         return {parameter: [value] if is_list else value}
 
     def _tried(self, call: Call, feeds: bool) -> bool:
         """Call on a fork, which is kept if the call is one that a person would ask for."""
         fork = self.session.fork()
-        seen = fork.call(call)
+        seen = called(fork, call)
         after = fork.state() if seen.ok and not seen.raised else None
         if not (
             after is not None
