@@ -15,11 +15,13 @@ import pytest
 import yaml
 
 from commandline import RODS, refused
+from hostile import Hostile
 from rods.envs.load import load_environment
 from rods.files.tasks import read_tasks
 from rods.profile import profile
 from rods.synthesis.cold.ladder import BY_NAME, LADDER
 from rods.task import Task
+from scripted_endpoint import ScriptedEndpoint
 
 ROOT = Path(__file__).parent.parent
 CLINIC = "examples.clinic.tools:Clinic"
@@ -245,3 +247,27 @@ def test_options_that_do_not_go_together(
     rods: Any, tmp_path: Path, options: tuple[str, ...], named: str
 ) -> None:
     refused(rods("synth", *options, "--count", 3, "--out", tmp_path / "out.jsonl"), named)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stages", [(), ("ground",), ("execute", "judge")])
+def test_a_model_does_the_stages_after_the_plan(
+    rods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    file = tmp_path / "endpoint.yaml"
+    named = [option for stage in stages for option in ("--stage", stage)]
+    with ScriptedEndpoint(Hostile(seed=3, faults=0, lies=0)) as server:
+        file.write_text(json.dumps({"url": server.url, "model": "scripted", "parallel": 2}))
+        out = tmp_path / "made.jsonl"
+        llm = ("--backend", "llm", "--endpoint", file, "--no-rewrite", *named)
+        tasks = made(rods, out, *llm, count=4)
+    assert {task.origin for task in tasks} == {"llm"}
+    done = stages or ("execute", "ground", "judge")
+    assert all(task.lineage["stages"] == list(done) for task in tasks)
+    assert rods("verify", out, "--env", CLINIC).code == 0
+    refused(
+        rods("synth", "--cold", "--env", CLINIC, "--count", 1, "--out", out, "--backend", "llm",
+             "--endpoint", file, "--stage", "plan"),
+        "--stage plan: with --cold a program plans",
+    )  # fmt: skip
