@@ -8,6 +8,9 @@ Nothing of tau2-bench is part of this repository: clone it, and name the clone.
     python benchmarks/tau2_retail.py retail.jsonl
     rods synth --env tau2_retail:Retail --tasks retail.jsonl --count 100 --out made.jsonl
 
+    python benchmarks/tau2_retail.py starts.json --starts 4
+    rods synth --cold --env tau2_retail:Retail --start starts.json --count 100 --out cold.jsonl
+
 A task is one request with all calls of the tau2-bench task; its words are what the simulated user
 knows and wants. Its start state holds the customers, orders and products that the calls name, those
 that belong to them, and two more customers. Tasks that have a call which fails on it, or none, are
@@ -52,6 +55,8 @@ except ModuleNotFoundError as _error:
     raise SystemExit(f"TAU2_BENCH={CLONE}: name a clone of tau2-bench; {_error}") from None
 
 State = dict[str, dict[str, Any]]
+DATA = Path("data", "tau2", "domains", "retail")
+CUSTOMERS = 6  # in a start state without calls
 STRANGERS = 2  # customers in a start state with whom the calls have nothing to do
 LEFT_OUT = {"transfer_to_human_agents"}  # it ends the conversation
 
@@ -91,9 +96,11 @@ for _name, _tool in TOOLS.items():
     setattr(Retail, _name, _tool)
 
 
-def start_state(shop: State, calls: list[dict[str, Any]], rng: random.Random) -> State:
-    """The part of the shop that the calls need, with `STRANGERS` further customers."""
-    users = {*rng.sample(sorted(shop["users"]), STRANGERS)}
+def start_state(
+    shop: State, calls: list[dict[str, Any]], rng: random.Random, strangers: int = STRANGERS
+) -> State:
+    """The part of the shop that the calls need, with some further customers."""
+    users = {*rng.sample(sorted(shop["users"]), strangers)}
     orders, products = set[str](), set[str]()
     product_of = {item: p for p, found in shop["products"].items() for item in found["variants"]}
     for call in calls:
@@ -128,7 +135,7 @@ def _asked_for(user: dict[str, Any], call: dict[str, Any]) -> bool:
 
 def seed_tasks() -> Iterator[dict[str, Any]]:
     """The tasks of tau2-bench whose calls all execute."""
-    data, rng = CLONE / "data" / "tau2" / "domains" / "retail", random.Random(0)
+    data, rng = CLONE / DATA, random.Random(0)
     shop = json.loads((data / "db.json").read_text("utf-8"))
     for task in json.loads((data / "tasks.json").read_text("utf-8")):
         calls = task["evaluation_criteria"]["actions"]
@@ -140,6 +147,13 @@ def seed_tasks() -> Iterator[dict[str, Any]]:
             said = " ".join(filter(None, (wants["known_info"], wants["reason_for_call"])))
             turn = {"user": said, "calls": [*map(_written, calls)]}
             yield {"id": f"retail_{task['id']}", "start": {"Retail": start}, "turns": [turn]}
+
+
+def start_states(count: int) -> list[State]:
+    """Parts of the shop for a cold start: some customers each, with their orders and products."""
+    rng = random.Random(0)
+    shop = json.loads((CLONE / DATA / "db.json").read_text("utf-8"))
+    return [{"Retail": start_state(shop, [], rng, CUSTOMERS)} for _ in range(count)]
 
 
 def _executes(start: State, calls: list[dict[str, Any]]) -> bool:
@@ -158,10 +172,15 @@ def _written(call: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the seed tasks."""
+    """Write the seed tasks, or start states."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("out", type=Path, help="JSON lines to write")
+    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument("--starts", type=int, default=0, help="write so many start states instead")
     given = parser.parse_args()
+    if given.starts:
+        given.out.write_text(json.dumps(start_states(given.starts)) + "\n", "utf-8")
+        print(f"{given.starts} start states in {given.out}")
+        return
     rows = [json.dumps(task) for task in seed_tasks()]
     given.out.write_text("".join(f"{row}\n" for row in rows), "utf-8")
     print(f"{len(rows)} tasks in {given.out}")

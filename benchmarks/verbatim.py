@@ -33,7 +33,8 @@ def main() -> int:
 
 def shown(number: int, task: Task) -> list[str]:
     """The lines of a task: its words and calls by turn."""
-    lines = [f"**{number}.** {task.category}, variant of `{task.parent}`", ""]
+    made = f"variant of `{task.parent}`" if task.parent else task.note
+    lines = [f"**{number}.** {task.category}, {made}", ""]
     for turn in task.turns:
         released = f" (restores {', '.join(turn.restores)})" if turn.restores else ""
         words = " ".join(turn.user.split()) or "(no words)"

@@ -32,6 +32,7 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
     evaluation.eval: "rods eval --endpoint URL --model NAME --limit 20 --out runs/eval",
     synth.synth: "rods synth --count 100 --out tasks.jsonl",
     tasks.verify: "rods verify tasks.jsonl",
+    tasks.review: "rods review tasks.jsonl --env package.module:Class",
     tasks.export: "rods export tasks.jsonl --format bfcl --out exported",
     tasks.profile: "rods profile multi_turn_base_3 multi_turn_base_4",
     environments.score: "rods score episodes.jsonl --json",

@@ -48,6 +48,15 @@ def synth(
         Path | None,
         typer.Option(help="Run folder: vary its boundary tasks with its settings while it trains."),
     ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Make tasks from the tools alone, without seed tasks.")
+    ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --cold: YAML or JSON of a start state, or a list; else new objects."
+        ),
+    ] = None,
     category: CategoryOption = None,
     env: EnvOption = "bfcl",
     tasks: SeedFile = None,
@@ -91,15 +100,16 @@ def synth(
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make verified variants of seed tasks. They go into a file, or into a run that trains."""
+    """Make verified tasks: variants of seed tasks, or new ones with --cold; or work for a run."""
     if follow is not None:
         _follow(follow, supervised=supervised, as_json=as_json)
         return
     from rods.synthesis.settings import SynthSettings, settings_with_model
 
+    _check_cold(cold, start, tasks, category, probe)
     settings = SynthSettings(
         env, tasks, seeds, category, stories, seed,
-        keep_refused=keep_refused, limits=limits_of(limits),
+        keep_refused=keep_refused, limits=limits_of(limits), cold=cold, start=start,
     )  # fmt: skip
     named = (endpoint, url, model, stage, rewrite, verify)
     if probe:
@@ -114,7 +124,7 @@ def synth(
     from rods.synthesis.collector import Collector
 
     output = Output(out, folders=True)
-    output.differs(tasks, endpoint, journal)
+    output.differs(tasks, start, endpoint, journal)
     if keep_refused and output.through:
         raise UserError("--keep-refused: writes a file next to --out, which must be a plain file")
     if backend == "llm":
@@ -133,6 +143,8 @@ def synth(
         trouble=settings.trouble,
         notice=complain,
         keep_refused=keep_refused,
+        fewer=cold,
+        rejected={} if output.through else settings.rejected(output.target),
     )
     with Stopper() as stopper:
         try:
@@ -140,6 +152,8 @@ def synth(
         except KeyboardInterrupt:
             complain(_interrupted(collector, count, output))
             raise typer.Exit(128 + (stopper.number or signal.SIGINT)) from None
+    if collector.short:
+        complain(f"{out}: {collector.made} of {count} tasks; {collector.short}")
     if as_json:
         summary = {"tasks": collector.made, "stages": collector.passed, "funnel": collector.funnel}
         summary |= {"stopped": collector.stopped} if collector.stopped else {}
@@ -153,6 +167,21 @@ def synth(
         *([f"calls stopped: {counted(collector.stopped)}"] if collector.stopped else ()),
     ):
         say(line, stderr=output.on_stdout)
+
+
+def _check_cold(
+    cold: bool, start: Path | None, tasks: Path | None, category: str | None, probe: bool
+) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UserError: naming them.
+    """
+    if start is not None and not cold:
+        raise UserError("--start: goes with --cold")
+    given = [o for o, v in (("--tasks", tasks), ("--category", category), ("--probe", probe)) if v]
+    if cold and given:
+        raise UserError(f"{given[0]}: needs seed tasks, and --cold has none; leave one of them out")
 
 
 def _make(collector: Collector, count: int, settings: SynthSettings, workers: int) -> None:

@@ -1,4 +1,4 @@
-"""Commands on files of tasks: verify, export, profile."""
+"""Commands on files of tasks: verify, review, export, profile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rods.cli.options import (
     SidesOption,
 )
 from rods.errors import UserError
-from rods.terminal import Bar, say
+from rods.terminal import Bar, command_line, say
 
 
 def verify(
@@ -48,6 +48,43 @@ def verify(
             say(f"{task_id}: {gate}")
         say(f"{len(outcomes) - len(faulty)} of {len(outcomes)} tasks pass every gate")
     if faulty:
+        raise typer.Exit(1)
+
+
+def review(
+    path: Annotated[Path, typer.Argument(help="JSON lines of tasks.")],
+    env: EnvOption = "bfcl",
+    tasks: SeedFile = None,
+    accepted: Annotated[
+        bool, typer.Option("--accepted", help="Keep only tasks that were accepted.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write tasks for a person to accept, reject or change by hand; then apply the verdicts."""
+    from rods.files.output import Output
+    from rods.files.tasks import read_tasks, write_tasks
+    from rods.review import add_entries, judge, read_review, review_path, reviewed_path
+    from rods.synthesis.inputs import inputs_of
+
+    found = read_tasks(path)
+    if not found:
+        raise UserError(f"{path}: no tasks")
+    kept, out = review_path(path), reviewed_path(path)
+    Output(out).differs(path, kept, tasks)
+    inputs, known = inputs_of(env, tasks), read_review(kept)
+    outcome = judge(found, known, inputs, kept, accepted=accepted)
+    added = add_entries(kept, found, known, inputs, command_line())
+    write_tasks(out, outcome.kept)
+    if as_json:
+        say(json.dumps(outcome.counts() | {"added": added, "refused": outcome.refused}))
+    else:
+        for task_id, gate in outcome.refused.items():
+            say(f"{kept}: task {task_id}: the change is refused: {gate}")
+        if added:
+            say(f"{kept}: {added} tasks to read")
+        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts().items())
+        say(f"{out}: {counts}")
+    if outcome.refused:
         raise typer.Exit(1)
 
 

@@ -40,6 +40,7 @@ def augment(executed: Executed, words: Words, environment: str, rng: random.Rand
         system=plan.system,
         environment=environment,
         parent=plan.parent,
+        note=plan.note,
         record=_record(executed),
     )
 

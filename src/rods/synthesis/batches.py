@@ -1,7 +1,7 @@
 """Jobs of offline synthesis, in batches, by processes or by threads.
 
-Jobs are numbered. Their categories have the proportions of the parents. A job's number is the only
-source of its randomness, so any number of workers gives the same batches.
+Jobs are numbered. Their kinds, such as categories, have the proportions of the parents. A job's
+number is the only source of its randomness, so any number of workers gives the same batches.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
+from operator import attrgetter
 
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
@@ -28,7 +29,7 @@ from rods.job_result import JobResult
 from rods.processes import safe_path, undisturbed
 from rods.synthesis.jobs import do_job
 from rods.synthesis.pipeline import Pipeline
-from rods.task import Task, by_category
+from rods.task import Task
 
 TRIES = 6  # parents that a job tries before it gives up
 SIZE = 16  # jobs of a batch
@@ -43,6 +44,7 @@ class JobRunner:
         parents: the tasks to be varied.
         size: jobs of a batch.
         tries: parents that a job tries before it gives up.
+        kind: of a parent; the jobs have the kinds in the proportions of the parents.
     """
 
     pipeline: Pipeline
@@ -50,11 +52,14 @@ class JobRunner:
     random_seed: int
     size: int = SIZE
     tries: int = TRIES
+    kind: Callable[[Task], str] = attrgetter("category")
 
     def __post_init__(self) -> None:
-        self._by_category = by_category(self.parents)
+        self._by_kind: dict[str, list[Task]] = {}
+        for parent in self.parents:
+            self._by_kind.setdefault(self.kind(parent), []).append(parent)
         self._lock, self._reported = threading.Lock(), Counter[str]()
-        self._order = _spread({c: len(found) for c, found in self._by_category.items()})
+        self._order = _spread({kind: len(found) for kind, found in self._by_kind.items()})
 
     def batch(self, number: int, stopped: Callable[[], bool] = lambda: False) -> list[JobResult]:
         """Do the jobs of a batch.
@@ -74,7 +79,7 @@ class JobRunner:
         pipeline = self.pipeline.with_own_counters()
         rng = random.Random(f"synth {self.random_seed} {number}")
         parents = self._drawn(number, rng, stopped)
-        result = do_job(pipeline, parents, rng, epoch=0, fatal=(UserError,))
+        result = do_job(pipeline, parents, rng, 0, (UserError,), cold=pipeline.cold)
         passed, refused = dict(pipeline.passed), list(pipeline.refused)
         return result._replace(passed=passed, refused=refused, stopped=self._newly_stopped())
 
@@ -93,7 +98,7 @@ class JobRunner:
     def _drawn(
         self, number: int, rng: random.Random, stopped: Callable[[], bool]
     ) -> Iterator[Task]:
-        parents = self._by_category[self._order[number % len(self._order)]]
+        parents = self._by_kind[self._order[number % len(self._order)]]
         before = self._stopped().total()
         for _ in range(self.tries):
             if stopped():
@@ -104,7 +109,7 @@ class JobRunner:
 
 
 def _spread(sizes: dict[str, int]) -> list[str]:
-    """One entry for each parent, the categories mixed as evenly as their sizes allow."""
+    """One entry for each parent, the kinds mixed as evenly as their sizes allow."""
     return [c for _, c in sorted(((i + 0.5) / n, c) for c, n in sizes.items() for i in range(n))]
 
 

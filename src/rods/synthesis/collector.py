@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from rods.synthesis.part_file import PartFile
 from rods.synthesis.pipeline import refused_row
 from rods.task import Frozen, Task
 
+REJECTED = "rejected in the review"
 SURPLUS = "not needed"  # outcome of an attempt whose task was one too many
 STOPS = 60  # calls that were stopped since the last task, after which the run ends
 
@@ -51,8 +52,12 @@ class Collector:
         trouble: returns then why a model failed, or "".
         notice: called with one line at the first error.
         keep_refused: whether refused tasks are written to a file of their own.
+        fewer: whether a file with fewer tasks is written too, if no more can be made.
+        rejected: tasks that a person has rejected, by their id; they and their near-copies are left
+            out.
 
     Attributes:
+        short: why there are fewer tasks than were asked for, or "".
         errors: jobs that ended in an error; too many in a row end the run.
         stopped: calls that a limit stopped, by tool and limit; too many without a task end the run.
     """
@@ -69,7 +74,17 @@ class Collector:
     notice: Callable[[str], None] = log_notice
     errors: ErrorCounter = field(default_factory=ErrorCounter)
     keep_refused: bool = False
+    fewer: bool = False
+    rejected: Mapping[str, Task] = field(default_factory=dict)
+    short: str = ""
     _refused: list[dict[str, Any]] = field(default_factory=list)
+    _unwanted: Siblings = field(default_factory=Siblings)
+
+    def __post_init__(self) -> None:
+        for task in self.rejected.values():
+            self._unwanted.add(task)
+        if self.rejected:
+            self.settings = {**self.settings, "rejected": sorted(self.rejected)}
 
     def run(self, target: int, batches: Batches) -> Generator[int]:
         """Make the file; yields after each batch how many tasks there are.
@@ -103,7 +118,10 @@ class Collector:
                     hung = self.stopped.total() if admitted else hung
                     over = barren >= self.patience or self.stopped.total() - hung >= STOPS
                     if self.made < target and (self.errors.gave_up or over):
-                        raise UserError(self._ended(target, part.path))
+                        if self.errors.gave_up or not (self.fewer and self.made):
+                            raise UserError(self._ended(target, part.path))
+                        self.short = f"no more could be made: {self._cause()}"
+                        break
             part.finish()
 
     def _part(self, output: Output) -> PartFile:
@@ -111,9 +129,7 @@ class Collector:
 
     def _ended(self, target: int, kept: Path | None) -> str:
         """Why there are fewer tasks than were asked for."""
-        causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
-        most = max(causes, key=lambda cause: causes[cause], default="nothing")
-        why = f"most attempts ended in {most!r}"
+        why = self._cause()
         if trouble := shown(self.trouble(), 200):
             why += f"; the model's last answer failed: {trouble}"
         if self.stopped:
@@ -125,6 +141,11 @@ class Collector:
             + (f"; what was made is in {kept.name}" if kept else "")
         )
 
+    def _cause(self) -> str:
+        causes = {k: n for k, n in self.funnel.items() if k not in ("tried", "admitted")}
+        most = max(causes, key=lambda cause: causes[cause], default="nothing")
+        return f"most attempts ended in {most!r}"
+
     def _admit(self, batch: Sequence[JobResult], target: int) -> list[Task]:
         admitted = []
         self._refused = [row for result in batch for row in result.refused]
@@ -133,7 +154,7 @@ class Collector:
             self.passed.update(result.passed)
             self.stopped.update(result.stopped)
             for task in result.variants:
-                fault = self.siblings.fault(task) if self.made < target else SURPLUS
+                fault = self._fault(task) if self.made < target else SURPLUS
                 if fault:
                     self.funnel.update({fault: 1, "admitted": -1})
                     if self.keep_refused and fault != SURPLUS:
@@ -143,6 +164,11 @@ class Collector:
                 admitted.append(task)
                 self.made += 1
         return admitted
+
+    def _fault(self, task: Task) -> str:
+        if task.id in self.rejected or self._unwanted.fault(task):
+            return REJECTED
+        return self.siblings.fault(task)
 
     def _lost(self, batch: Sequence[JobResult], kept: Path | None) -> Iterator[dict[str, Any]]:
         """Parents that were given up, and errors; the first error has its traceback.

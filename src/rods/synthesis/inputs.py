@@ -21,6 +21,7 @@ from rods.envs.load import load_environment
 from rods.envs.task_file import chosen_spec, read_placed, read_task_file
 from rods.errors import UserError
 from rods.synthesis.case import Gate
+from rods.synthesis.cold.few import walks_of_few
 from rods.synthesis.critique import Critic
 from rods.synthesis.meaning.learned import Learned, learned_from
 from rods.synthesis.pipeline import Pipeline
@@ -83,7 +84,8 @@ class SynthesisInputs:
             plain: compact requests instead of sentences.
         """
         voice = PlainVoice() if plain else SentenceVoice(themes() if stories else ())
-        return program_pipeline(self.env, self.tools, self.seeds, self.critic(), voice=voice)
+        critic, walks = self.critic(), walks_of_few(self)
+        return program_pipeline(self.env, self.tools, self.seeds, critic, voice=voice, walks=walks)
 
 
 def benchmark_inputs(seeds: str = "train") -> SynthesisInputs:
@@ -131,7 +133,7 @@ def _gates(env: Environment) -> tuple[Gate, ...]:
 def inputs_of(
     spec: str, path: Path | None, seeds: str = "train", limits: CallLimits | None = None
 ) -> SynthesisInputs:
-    """The inputs that a command line names.
+    """The inputs that a command line names; for the user's own tools without tasks none.
 
     Args:
         limits: of calls of the user's own tools.
@@ -142,7 +144,8 @@ def inputs_of(
     if path is not None:
         return own_inputs(spec, path, limits)
     if spec != "bfcl":
-        raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
+        env = load_environment(spec)
+        return SynthesisInputs(GuardedEnvironment(env, limits), env.specs, (), (), (), ())
     return benchmark_inputs(seeds)
 
 

@@ -116,6 +116,8 @@ def do_job(
     rng: random.Random,
     epoch: int,
     fatal: tuple[type[Exception], ...] = (),
+    *,
+    cold: bool = False,
 ) -> JobResult:
     """Vary the first of some tasks of which a variant can be made.
 
@@ -127,6 +129,7 @@ def do_job(
         parents: taken one after the other; an exception of the iterator is an error of the job.
         epoch: the one that the variant is made in.
         fatal: exceptions that are raised.
+        cold: the parents are start states, which no task names as its parent.
 
     Raises:
         Exception: one of `fatal`.
@@ -138,7 +141,7 @@ def do_job(
     before: Counters | None = _asked(errors, lambda: _counters(synthesis), None)
     outcome = ERROR
     try:
-        variants = _varied(synthesis, parents, rng, epoch) if before else []
+        variants = _varied(synthesis, parents, rng, epoch, cold) if before else []
         outcome = MADE if variants else GIVEN_UP
     except fatal:
         raise
@@ -155,7 +158,7 @@ def do_job(
 
 
 def _varied(
-    synthesis: Synthesis, parents: Iterable[Task], rng: random.Random, epoch: int
+    synthesis: Synthesis, parents: Iterable[Task], rng: random.Random, epoch: int, cold: bool
 ) -> list[Task]:
     """The variant, if there is one.
 
@@ -168,7 +171,7 @@ def _varied(
             continue
         if not isinstance(variant, Task):
             raise TypeError(f"vary() gave no task but {type(variant).__name__}")
-        if variant.parent != parent.id:  # as a candidate it would never be admitted
+        if not cold and variant.parent != parent.id:  # as a candidate it would never be admitted
             named = f"names {variant.parent!r}" if variant.parent else "names no task"
             raise ValueError(f"vary() gave a task that {named} as its parent, not {parent.id!r}")
         return [variant]

@@ -59,6 +59,7 @@ class Pipeline:
         used: returns what a model was used for so far.
         replan: whether a variant may have other tools than its parent.
         feedback: whether an attempt learns from the failed ones before it.
+        cold: the parents are start states only; a task has its own structure and names no parent.
     """
 
     program: ProgramStages
@@ -74,6 +75,7 @@ class Pipeline:
     used: Callable[[], Spent] = Spent
     replan: bool = True
     feedback: bool = True
+    cold: bool = False
     funnel: Counter[str] = field(default_factory=Counter)
     """Attempts by outcome: "tried", "admitted" or the cause of the failure."""
     passed: Counter[str] = field(default_factory=Counter)
@@ -130,7 +132,7 @@ class Pipeline:
         for attempt in range(ATTEMPTS):
             keep = attempt == ATTEMPTS - 1 or not self.replan
             known = history if self.feedback else History()
-            task = self.attempt(parent, known, rng, keep=keep)
+            task = self.attempt(parent, known, rng, keep=keep, fresh=self.cold)
             if task is not None:
                 return task.model_copy(update={"born": epoch})
         lost: dict[str, Any] = {"parent": parent.id, "failures": history.summary()}

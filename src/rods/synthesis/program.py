@@ -35,6 +35,8 @@ class ProgramStages:
         visible: returns the part of a response that the agent sees.
         voice: how the user speaks.
         learned: what the seed tasks show about values; by default nothing.
+        walks: more calls to learn from where there are few seed tasks: tasks without words, see
+            `cold.few`.
     """
 
     def __init__(
@@ -46,15 +48,17 @@ class ProgramStages:
         visible: Visible = str,
         voice: Voice | None = None,
         learned: Learned | None = None,
+        walks: Sequence[Task] = (),
     ) -> None:
-        learned = learned or Learned(tools)
-        self.env, self.seeds, self.graph = env, seeds, ToolGraph(tools)
-        self.bank = ValueBank(seeds, self.graph.phrases)
+        learned, known = learned or Learned(tools), (*seeds, *walks)
+        self.env, self.seeds = env, seeds
+        self.graph = ToolGraph(tools, any_role=bool(walks))
+        self.bank = ValueBank(known, self.graph.phrases)
         self.planner = ProgramPlanner(env, self.graph, turns)
-        for seed in seeds:
-            self.planner.learn(seed)
+        for task in known:
+            self.planner.learn(task)
         owners = {name: tool.owner for name, tool in tools.items()}
-        starts = StartStates(seeds, owners, learned.equalities)
+        starts = StartStates(known, owners, learned.equalities)
         self.executor = ProgramExecutor(env, self.graph, self.bank, starts, learned)
         self.grounder = ProgramGrounder(self.graph.phrases, voice or PlainVoice(), visible)
 
@@ -88,6 +92,7 @@ def program_pipeline(
     visible: Visible = str,
     fits: Callable[[Task], bool] = lambda task: True,
     voice: Voice | None = None,
+    walks: Sequence[Task] = (),
 ) -> Pipeline:
     """The pipeline with all stages by program; see `ProgramStages`.
 
@@ -96,6 +101,6 @@ def program_pipeline(
         fits: whether a task fits the agent's limits, such as its context.
     """
     turns, learned = critic.limits.turns, critic.learned
-    stages = ProgramStages(env, tools, seeds, turns, visible, voice, learned)
+    stages = ProgramStages(env, tools, seeds, turns, visible, voice, learned, walks)
     critic.know(stages.planner.profiles)
     return Pipeline(stages, critic, stages.planner, stages.executor, stages.grounder, fits)

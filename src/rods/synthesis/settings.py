@@ -6,23 +6,33 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rods import __version__
 from rods.envs.base import Environment, InterruptibleEnvironment
+from rods.envs.bfcl_data import tool_specs
 from rods.envs.calls import CallLimits
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError, log_notice
 from rods.extras import MODEL, require
 from rods.files.reading import read_text
+from rods.review import rejected, review_path
 from rods.synthesis.batches import SIZE, Batches, JobRunner, in_processes, in_threads
+from rods.synthesis.cold.inputs import ColdStart, cold_inputs, cold_start
+from rods.synthesis.cold.ladder import Rung
+from rods.synthesis.cold.survey import Survey
 from rods.synthesis.inputs import SynthesisInputs, inputs_of, of_category
 from rods.synthesis.pipeline import Pipeline
+from rods.task import Task
 
 if TYPE_CHECKING:  # processes that work without a model do not load its client
     from rods.synthesis.llm.backend import ModelBackend
 
+COLD_PATIENCE = 96  # jobs: walks find soon what there is
+PLAN = "plan"
 MODEL_TRIES = 2  # parents that a job with a model tries before it gives up
 
 
@@ -40,6 +50,8 @@ class SynthSettings:
         model: the model that does some stages; without one, programs do all.
         keep_refused: whether refused tasks are kept with their reasons.
         limits: of calls of the user's own tools.
+        cold: begin with start states and no task, see `rods.synthesis.cold`.
+        start: the file of these; without one the state of new objects.
     """
 
     env: str = "bfcl"
@@ -51,6 +63,8 @@ class SynthSettings:
     model: ModelBackend | None = None
     keep_refused: bool = False
     limits: CallLimits = field(default_factory=CallLimits)
+    cold: bool = False
+    start: Path | None = None
 
     def inputs(self) -> SynthesisInputs:
         """The environment and the tasks that these settings name.
@@ -59,6 +73,9 @@ class SynthSettings:
             UserError: the settings name something that does not exist.
         """
         inputs = inputs_of(self.env, self.tasks, self.seeds, self.limits)
+        if not inputs.seeds:
+            message = "name its seed tasks with --tasks FILE, or begin without any with --cold"
+            raise UserError(f"--env {self.env}: {message}")
         return replace(inputs, parents=of_category(inputs.seeds, self.category))
 
     def batches(self, workers: int, notice: Callable[[str], None] = log_notice) -> Batches:
@@ -67,20 +84,18 @@ class SynthSettings:
         With a model there is one process, with enough threads to use all requests at once.
 
         Args:
-            notice: called with a line if the work will be slow.
+            notice: called with each line that a person should see before any task is made.
 
         Raises:
             UserError: see `inputs`.
         """
+        if self.cold:
+            return self._cold_batches(workers, notice)
         inputs = self.inputs()
         if slow := inputs.slowness():
             notice(slow)
         if self.model is not None:
-            from rods.synthesis.llm.backend import jobs_at_once
-
-            pipeline = self.model.pipeline(self._program(inputs), inputs.env)
-            runner = JobRunner(pipeline, inputs.parents, self.seed, size=1, tries=MODEL_TRIES)
-            return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
+            return self._by_model(self._program(inputs), inputs.parents, inputs)
         if workers == 1:
             return in_threads(self.runner(inputs), 1, interruption(inputs.env))
         if isinstance(inputs.env, GuardedEnvironment):
@@ -97,6 +112,35 @@ class SynthSettings:
         size = 1 if isinstance(inputs.env, GuardedEnvironment) else SIZE  # its calls may hang
         return JobRunner(self._program(inputs), inputs.parents, self.seed, size=size)
 
+    def _by_model(
+        self, program: Pipeline, parents: Sequence[Task], inputs: SynthesisInputs
+    ) -> Batches:
+        from rods.synthesis.llm.backend import jobs_at_once
+
+        assert self.model is not None
+        program.keep_refused = self.keep_refused
+        pipeline = self.model.pipeline(program, inputs.env)
+        kind = attrgetter("note" if self.cold else "category")
+        runner = JobRunner(pipeline, parents, self.seed, size=1, tries=MODEL_TRIES, kind=kind)
+        return in_threads(runner, jobs_at_once(self.model.config), self.model.stop)
+
+    def _cold_batches(self, workers: int, notice: Callable[[str], None]) -> Batches:
+        found = cold_start(self.env, self.start, self.limits)
+        for line in found.notices():
+            notice(line)
+        if self.model is not None:
+            return self._by_model(found.pipeline(stories=self.stories), found.parents, found.inputs)
+        if workers == 1:
+            return in_threads(self._cold_runner(found), 1, interruption(found.inputs.env))
+        if isinstance(found.inputs.env, GuardedEnvironment):
+            found.inputs.env.close()  # each worker has its own
+        return in_processes(partial(_resumed_cold, self, found.found, found.rungs), workers)
+
+    def _cold_runner(self, found: ColdStart) -> JobRunner:
+        pipeline = found.pipeline(stories=self.stories)
+        pipeline.keep_refused = self.keep_refused
+        return JobRunner(pipeline, found.parents, self.seed, size=1, kind=attrgetter("note"))
+
     def _program(self, inputs: SynthesisInputs) -> Pipeline:
         pipeline = inputs.pipeline(stories=self.stories)
         pipeline.keep_refused = self.keep_refused
@@ -108,16 +152,29 @@ class SynthSettings:
         Raises:
             UserError: the file of seed tasks cannot be read, or only once.
         """
-        content = hashlib.sha256(_seeds(self.tasks).encode()).hexdigest() if self.tasks else ""
+        content = _digest(self.tasks)
         own = {n: getattr(self, n) for n in ("env", "seeds", "category", "stories", "seed")}
         own["limits"] = self.limits.model_dump()
         model = self.model.settings() if self.model else None
-        return {**own, "tasks": content, "rods": __version__, "model": model}
+        found = {**own, "tasks": content, "rods": __version__, "model": model}
+        return found | ({"cold": _digest(self.start)} if self.cold else {})
+
+    def rejected(self, out: Path) -> dict[str, Task]:
+        """The tasks that a review beside the output rejects, by their id.
+
+        Raises:
+            UserError: the review or the environment is unusable.
+        """
+        path = review_path(out)
+        if not path.exists():
+            return {}
+        tools = tool_specs() if self.env == "bfcl" else inputs_of(self.env, None).tools
+        return rejected(path, tools)
 
     @property
     def patience(self) -> int:
         """Jobs in a row without a task after which the command ends."""
-        return 60 if self.model else 960
+        return 60 if self.model else COLD_PATIENCE if self.cold else 960
 
     def trouble(self) -> str:
         """The model's latest failure, if most of its questions failed; else ""."""
@@ -160,10 +217,24 @@ def settings_with_model(
     if not replay:
         require(*MODEL)
     endpoint = read_endpoint(file, url, model)
-    backend = ModelBackend(
-        endpoint, usable_stages(stages), rewrite, verify, journal, replay, notice
-    )
+    chosen = usable_stages(stages)
+    if settings.cold:
+        if stages and PLAN in stages:
+            raise UserError("--stage plan: with --cold a program plans; leave this stage out")
+        chosen = tuple(stage for stage in chosen if stage != PLAN)
+    backend = ModelBackend(endpoint, chosen, rewrite, verify, journal, replay, notice)
     return replace(settings, model=backend)
+
+
+def _resumed_cold(settings: SynthSettings, found: Survey, rungs: tuple[Rung, ...]) -> JobRunner:
+    """The runner of a worker process, with what the first process found out."""
+    inputs = cold_inputs(settings.env, settings.start, settings.limits)
+    return settings._cold_runner(ColdStart(inputs, found, rungs))
+
+
+def _digest(path: Path | None) -> str:
+    """Of the text of a file; "" without one."""
+    return hashlib.sha256(_seeds(path).encode()).hexdigest() if path else ""
 
 
 def _seeds(path: Path) -> str:

@@ -165,8 +165,10 @@ class References:
             options = _pointers(flat[: link.consumer], link, visible, self.pointing)
             alone = isinstance(value, list) and len(value) == 1
             if options and (name == link.parameter or alone):
-                produced = calls[link.producer].name
-                noun = self.noun(produced, link.key) if self._whole else spaced(link.key)
+                # A response that is the value itself has no name for it.
+                tool, key = calls[link.producer].name, link.key
+                tool, key = (tool, key) if key else (calls[link.consumer].name, name)
+                noun = self.noun(tool, key) if self._whole else spaced(key)
                 said = pick(options, self._rng).format(noun)
                 self._words[link.consumer, name] = said
 
@@ -197,7 +199,9 @@ def _pointers(
     seen, values = visible(responses[producer]), values_at(responses[producer], key)
     if len(values) != 1 or not says(seen, str(values[0])):
         return ()
-    if not key.isidentifier() or (key not in seen and key.replace("_", " ") not in seen):
+    alone = not key and seen.strip() == str(values[0]) and " " not in seen.strip()
+    named = key.isidentifier() and (key in seen or key.replace("_", " ") in seen)
+    if not (alone or named):
         return ()  # it has no name that the agent sees
     holders = [i for i, text in enumerate(responses) if any(k == key for k, _ in spots(text))]
     if holders[-1] == producer:

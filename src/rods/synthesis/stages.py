@@ -18,10 +18,12 @@ class PlannedCall:
     Attributes:
         sources: place in the arguments -> (position of the producing step, place in its response);
             several where a list has values of several places. See `rods.flows`.
+        arguments: those with which it was executed when the plan was made; None if it was not.
     """
 
     tools: tuple[str, ...]
     sources: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Plan:
         narrative: the story of the turns, if there is one.
         said: what the user of the parent says, by turn.
         system: the system message of the conversation.
+        start: the start state that it was made for; None: one is drawn.
+        note: the task's `note`.
     """
 
     category: str
@@ -46,6 +50,8 @@ class Plan:
     narrative: str = ""
     said: tuple[str, ...] = ()
     system: str = ""
+    start: dict[str, Any] | None = None
+    note: str = ""
 
     @property
     def tools(self) -> tuple[tuple[str, ...], ...]:

@@ -57,6 +57,10 @@ class Fragment:
 class ToolGraph:
     """Learns from seed tasks, never from held-out ones.
 
+    Args:
+        any_role: whether fragments that differ only in the roles of their calls count as alike; the
+            gate on the profile decides how far they may differ.
+
     Attributes:
         follows: how often a tool follows another one.
         flows: (producer, field of its response, consumer, parameter) -> how often the value flows.
@@ -67,6 +71,7 @@ class ToolGraph:
     follows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     flows: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     fragments: dict[Key, dict[Fragment, int]] = field(default_factory=lambda: defaultdict(Counter))
+    any_role: bool = False
 
     def __post_init__(self) -> None:
         self.phrases: dict[str, Phrase] = catalogue(self.tools)
@@ -93,7 +98,13 @@ class ToolGraph:
 
     def alternatives(self, phi: Profile, members: Sequence[int]) -> list[Fragment]:
         """Fragments of the seed tasks that can replace these calls of a task."""
-        found = self.fragments.get(key_of(phi, members), {})
+        key = key_of(phi, members)
+        found: Iterable[Fragment] = self.fragments.get(key, {})
+        if self.any_role:
+            alike = (
+                other for other in self.fragments if _without_roles(other) == _without_roles(key)
+            )
+            found = [fragment for other in alike for fragment in self.fragments[other]]
         return [f for f in found if UNPLANNED.isdisjoint(f.tools)]
 
 
@@ -113,6 +124,11 @@ def key_of(phi: Profile, members: Sequence[int]) -> Key:
         (place[i], place[j], kind) for i, j, kind in phi.edges if i in place and j in place
     )
     return (tuple(labels[i] for i in members), edges)
+
+
+def _without_roles(key: Key) -> Key:
+    labels, edges = key
+    return tuple(owner for owner, _ in labels), edges
 
 
 def fragment_of(task: Task, members: Sequence[int], links: Iterable[Link]) -> Fragment:

@@ -54,7 +54,7 @@ class LlmExecutor:
 
     def execute(self, plan: Plan, history: History, rng: random.Random) -> Executed:
         """See `stages.Executor`; a patched start state is stored in the history."""
-        start = history.start
+        start = plan.start if history.start is None else history.start
         if start is None:
             start, _ = self.program.draw(plan, rng)
 

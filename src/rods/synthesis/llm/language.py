@@ -26,7 +26,9 @@ class Language:
         self._least = min(MOST_NEEDED, own[len(own) // 50] / 2) if own else 0.0
 
     def strange(self, text: str) -> bool:
-        """Whether a text is in another language."""
+        """Whether a text is in another language; none is if there are no texts to compare with."""
+        if not self._scripts:
+            return False
         letters = Counter(s for word in LETTERS.findall(text) for s in _scripts(word))
         unknown = sum(n for script, n in letters.items() if not self._scripts[script])
         if unknown > MOST_STRANGE * sum(letters.values()):

@@ -1,0 +1,1 @@
+"""Tasks without a human task: start states and tools become calls, words and a ladder of tasks."""
