@@ -30,8 +30,6 @@ def verify(
     from rods.synthesis.critique import verify_tasks
     from rods.synthesis.inputs import inputs_of
 
-    if tasks is None and env != "bfcl" and not path.is_dir():
-        tasks = path  # they are their own seed tasks
     inputs = inputs_of(env, tasks, seeds)
     found = [task for _, task in read_placed(path, lambda: inputs.env)]
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
