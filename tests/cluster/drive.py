@@ -76,9 +76,16 @@ def main(folder: Path, steps: int) -> None:
     if not model.exists():
         save_model(model)
     config = Config.model_validate(settings(model, steps))
-    makers = int(os.environ.get("RODS_CLUSTER_MAKERS", "0"))
     SEEDS["scripted"] = "seed"
-    cluster = Cluster(rollout="scripted", workers=2, makers=makers, overrides=OVERRIDES)
+    address = os.environ.get("RODS_CLUSTER_RAY")
+    cluster = Cluster(
+        address=address,
+        nodes=RANKS if address else 1,
+        rollout="scripted",
+        workers=2,
+        makers=int(os.environ.get("RODS_CLUSTER_MAKERS", "0")),
+        overrides=OVERRIDES,
+    )
     try:
         train(config, folder, cluster, Asking(folder))
     except KeyboardInterrupt:

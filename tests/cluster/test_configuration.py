@@ -89,6 +89,8 @@ def test_a_name_that_verl_does_not_have_is_refused(tmp_path: Path) -> None:
         "+data.shuffle=true",
         "data.dataloader_num_workers=2",
         "data.train_batch_size=7",
+        "data.gen_batch_size=1",
+        "algorithm.filter_groups.enable=true",
         "trainer.n_gpus_per_node=1",
         "trainer.nnodes=3",
         "trainer.v1.trainer_mode=sync",

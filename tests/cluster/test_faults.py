@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster_runs import drive, last_line, stored
 from omegaconf import OmegaConf
-from tiny_model import save_model
 
 from rods.errors import UserError
 from rods.store.store import Store
@@ -80,25 +77,7 @@ def test_trl_in_the_same_environment_is_refused(monkeypatch: pytest.MonkeyPatch)
         launch.check_installed()
 
 
-def test_a_cluster_without_gpus_is_refused(tmp_path: Path) -> None:
-    """A preset of eight GPUs, by the command itself, on the Ray of this machine."""
-    save_model(tmp_path / "model")
-    run = tmp_path / "run"
-    done = train_by_command("--run", str(run), "--set", f"policy.model={tmp_path / 'model'}")
-    assert done.returncode == 2, done.stdout[-4000:]
-    assert re.search("hardware.gpus: the run trains on 8 GPUs, and Ray has 0 on 1 ", done.stdout)
-    assert not run.exists()
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "a:99999"])
 def test_a_cluster_that_cannot_be_reached_is_named(address: str) -> None:
     with pytest.raises(UserError, match=rf"Ray {re.escape(address)}: cannot be reached \("):
         launch.check_reachable(address)
-
-
-def train_by_command(*options: str) -> subprocess.CompletedProcess[str]:
-    """`rods train --engine verl` with a preset, and what it printed."""
-    command = [sys.executable, "-m", "rods", "train", "--engine", "verl", "--preset", "qwen3-4b"]
-    return subprocess.run(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )

@@ -1,17 +1,22 @@
-"""Variants of the benchmark's tasks, made by Ray actors: those that one process makes."""
+"""Variants of the benchmark's tasks, made by Ray actors: those that one process makes.
+
+The cluster has two nodes, each with its own raylet, on one machine. The last test ends one of them.
+"""
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 from drive import settings
+from ray.cluster_utils import Cluster
 from tiny_model import save_model
 
 from rods.config import Config
@@ -22,7 +27,7 @@ from rods.policies.model_tasks import ModelTasks, model_tasks
 from rods.policies.tasks import choose_seeds, pipeline_of
 from rods.store.store import Store
 from rods.synthesis.ahead import Executor, Work
-from rods.trainers.verl.makers import Maker, RayExecutor, RayPending
+from rods.trainers.verl.makers import RayExecutor, RayPending
 
 pytestmark = pytest.mark.cluster
 EPOCHS, WORKERS = 2, 2
@@ -49,13 +54,17 @@ def alone(config: Config, tasks: ModelTasks, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def cluster() -> Iterator[Cluster]:
     os.environ["RAY_AUTH_MODE"] = "disabled"
+    found = Cluster()
+    for cpus in (WORKERS, 1):  # the first can do the work of the other
+        found.add_node(num_cpus=cpus)
     paths = os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])
     variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    ray.init(num_cpus=WORKERS, include_dashboard=False, runtime_env={"env_vars": variables})
-    yield
+    ray.init(found.address, runtime_env={"env_vars": variables})
+    yield found
     ray.shutdown()
+    found.shutdown()
 
 
 def run(config: Config, tasks: ModelTasks, folder: Path, executor: Executor | None) -> Any:
@@ -98,22 +107,29 @@ def test_two_actors_make_what_one_process_makes(
 
 
 class Killing(RayExecutor):
-    """Kills the process of its first actor while that has works."""
+    """Does something to the cluster while all actors have works."""
 
     submitted = 0
+
+    def __init__(self, config: Config, workers: int, harm: Callable[[RayExecutor], None]) -> None:
+        super().__init__(config, workers)
+        self.harm = harm
 
     def submit(self, work: Work) -> RayPending:
         pending = super().submit(work)
         self.submitted += 1
         if self.submitted == 8:
-            os.kill(ray.get(self.started[0]), signal.SIGKILL)
+            self.harm(self)
         return pending
 
 
 def test_a_dead_actor_costs_time_only(
     config: Config, tasks: ModelTasks, alone: Any, tmp_path: Path
 ) -> None:
-    executor = Killing(config, WORKERS)
+    def harm(executor: RayExecutor) -> None:
+        os.kill(ray.get(executor.started[0]), signal.SIGKILL)
+
+    executor = Killing(config, WORKERS, harm)
     first = executor.actors[0]
     found = run(config, tasks, tmp_path, executor)
     assert executor.actors[0] is not first
@@ -122,18 +138,16 @@ def test_a_dead_actor_costs_time_only(
 
 
 def test_a_cluster_that_starts_no_actor_is_named(config: Config, tasks: ModelTasks) -> None:
-    executor = RayExecutor(config, 1)
-    executor.close()
-    busy = ray.remote(num_cpus=WORKERS)(Maker).remote(config.model_dump_json())
-    ray.get(busy.started.remote())
+    busy = RayExecutor(config, int(ray.cluster_resources()["CPU"]))
+    ray.get(busy.started)
+    waits = RayExecutor(config, 1)
+    waits.patience = 1.0
     try:
-        waits = RayExecutor(config, 1)
-        waits.patience = 1.0
         with pytest.raises(UserError, match="is a CPU of the cluster free"):
             waits.submit(Work(tasks.train[0], "1", 0)).result()
     finally:
         waits.close()
-        ray.kill(busy)
+        busy.close()
 
 
 def test_an_actor_without_a_pipeline_is_named(config: Config, tasks: ModelTasks) -> None:
@@ -142,3 +156,24 @@ def test_an_actor_without_a_pipeline_is_named(config: Config, tasks: ModelTasks)
     with pytest.raises(UserError, match=r"a synthesis worker cannot work: .*nowhere"):
         executor.submit(Work(tasks.train[0], "1", 0)).result()
     executor.close()
+
+
+def parent(pid: int) -> int:
+    """The process that started another one; the raylet of its node for an actor."""
+    (line,) = re.findall(r"^PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(line)
+
+
+def test_a_dead_node_costs_time_only(
+    config: Config, tasks: ModelTasks, alone: Any, tmp_path: Path, cluster: Cluster
+) -> None:
+    (second,) = cluster.worker_nodes
+    executor = Killing(config, WORKERS, lambda _: cluster.remove_node(second, allow_graceful=False))
+    there = [parent(pid) for pid in ray.get(executor.started)]
+    (raylet,) = second.all_processes["raylet"]
+    assert there.count(raylet.process.pid) == 1
+    before = list(executor.actors)
+    found = run(config, tasks, tmp_path, executor)
+    assert [old is new for old, new in zip(before, executor.actors, strict=True)].count(False) == 1
+    executor.close()
+    assert found == alone

@@ -1,6 +1,7 @@
-"""verl's synchronous trainer with our loop. All uses of private parts of verl are in this module.
+"""verl's synchronous trainer with our loop. All that we rely on in private parts of verl is here.
 
-Tried with verl 0.9.1. What is private there, and what we rely on:
+Tried with verl 0.9.1. `tests/cluster/test_private_parts.py` fails if a new version has moved one of
+them. What is private there, and what we rely on:
 
 - `PPOTrainer._balance_batch(batch, metrics)` is called once a step with all rollouts of the step,
   after they were played and before any padding is added. The groups are observed here.
@@ -12,6 +13,9 @@ Tried with verl 0.9.1. What is private there, and what we rely on:
 - `PPOTrainer.trainer_mode` decides whether batches are of one step; any name but "sync" means no.
 - `ReplayBuffer._wait_for_next_poll` is called while verl waits for rollouts, every two seconds. It
   waits for ever if a process that plays has died, so that is noticed here.
+- `main_ppo.TaskRunnerV1` is an actor of Ray; `launch` extends its class (`__ray_metadata__`), so
+  that this module is imported in the driver.
+- An epoch of verl is a pass over its data set, which is one step of ours long (`tasks`).
 - `transfer_queue.kv_batch_get` and `kv_batch_put` read and overwrite fields of rows by key.
 
 Imported only where verl is installed, and in the driver only.

@@ -129,7 +129,7 @@ def _connect(made: Any, cluster: Cluster) -> None:
         asked = {"address": cluster.address}
     else:  # Ray would write a token into the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        asked = {"include_dashboard": False, **asked}
+        asked = {"address": "local", "include_dashboard": False, **asked}
     try:
         ray.init(**asked, runtime_env=runtime)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:

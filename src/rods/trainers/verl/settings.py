@@ -68,6 +68,7 @@ def settings(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
             train_files=TRAIN,
             val_files=NOTHING,
             train_batch_size=rollout.tasks_per_step,
+            gen_batch_size=None,  # the same
             val_batch_size=1,
             max_prompt_length=prompt,
             max_response_length=rollout.token_budget - prompt,
@@ -80,6 +81,7 @@ def settings(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
         **_under(
             "algorithm", adv_estimator="grpo", norm_adv_by_std_in_grpo=True, use_kl_in_reward=False
         ),
+        "algorithm.filter_groups.enable": False,  # the loop counts each group once
         **_actor(config, model),
         **_rollout(config, model, cluster),
         **_under("actor_rollout_ref.model", **_model(model)),
@@ -108,6 +110,8 @@ def _trainer(config: Config, folder: Path, gpus: int, nodes: int) -> dict[str, A
         test_freq=-1,
         val_before_train=False,
         default_local_dir=str(folder.absolute() / FOLDER),
+        max_actor_ckpt_to_keep=None,  # the driver deletes old checkpoints
+        del_local_ckpt_after_load=False,
         resume_mode="disable",  # the driver sets it
         critic_warmup=0,
         project_name="rods",
@@ -118,6 +122,7 @@ def _trainer(config: Config, folder: Path, gpus: int, nodes: int) -> dict[str, A
         "trainer.v1.trainer_mode": AGENT,
         "trainer.v1.sampler.custom_sampler.path": "pkg://rods.trainers.verl.engine",
         "trainer.v1.sampler.custom_sampler.name": "WatchedBuffer",
+        "trainer.v1.sampler.sync_refill_failed_groups": False,
     }
 
 
