@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -291,6 +296,20 @@ def test_a_watched_run_can_be_started(folder: Path, tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         store.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_and_leaves_nothing(folder: Path, tmp_path: Path, number: int) -> None:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "rods", "watch", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        assert httpx.get(f"{address}run/a%20run/tasks").status_code == 200
+        assert [*tmp_path.iterdir()]
+        server.send_signal(number)
+        assert server.wait() == 128 + number
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_run_that_is_damaged_while_it_is_shown(tmp_path: Path) -> None:

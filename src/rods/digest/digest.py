@@ -10,12 +10,13 @@ from typing import Any
 
 from rods.curriculum.boundary import Thresholds
 from rods.digest.fold import Fold
-from rods.digest.tables import TABLES
+from rods.digest.tables import INDEXES, TABLES
 from rods.errors import UserError
 from rods.store.news import READS, News
 from rods.store.store import Store
 
-CHUNK = 4_000  # rows in one transaction of the digest
+CHUNK = 10_000  # rows in one transaction of the digest
+FOLDING = 10_000  # pages of its log
 FILE = "digest.sqlite"
 
 
@@ -39,7 +40,7 @@ class Digest:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = Store(folder, role="reader")
-        self.version, self.share = 0, 0.0
+        self.version, self.share, self._indexed = 0, 0.0, False
         self._place = tempfile.TemporaryDirectory(prefix="rods-")
         self._path = Path(self._place.name) / FILE
         config = self.store.meta("config") or {}
@@ -52,6 +53,10 @@ class Digest:
         self._db.close()
         self.store.close()
         self._place.cleanup()
+
+    def files(self) -> list[Path]:
+        """The digest's files, for whoever wants to know their size."""
+        return [*self._path.parent.iterdir()]
 
     def connect(self) -> sqlite3.Connection:
         """A connection of the caller's own that cannot write."""
@@ -84,7 +89,11 @@ class Digest:
                 self._add(table, rows, news)
                 left[table] = ends[table] - rows[-1][0]
                 self.share = 1 - sum(left.values()) / total
-        self.share = 1.0 if not any(left.values()) else self.share
+        if not any(left.values()):
+            self.share = 1.0
+            if not self._indexed:
+                self._db.executescript(INDEXES)
+                self._indexed = True
         return self.version != before
 
     def _begin(self) -> sqlite3.Connection:
@@ -95,7 +104,9 @@ class Digest:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")
         db.execute("PRAGMA cache_size=-100000")
+        db.execute(f"PRAGMA wal_autocheckpoint={FOLDING}")
         db.executescript(TABLES)
+        self._indexed = False
         rows = [(table, 0, "") for table in READS]
         db.executemany("INSERT INTO cursors VALUES (?, ?, ?)", rows)
         self.version += 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -57,6 +59,7 @@ def serve(folders: Sequence[Path], host: str, port: int, say: Callable[[str], No
         keeper = Keeper(folders)
         try:
             os.nice(YIELD)
+            signal.signal(signal.SIGTERM, _end)  # raised once more when the server has stopped
             keeper.start()
             name = f"[{host}]" if ":" in host else host
             say(f"http://{name}:{listener.getsockname()[1]}/")
@@ -70,6 +73,10 @@ def serve(folders: Sequence[Path], host: str, port: int, say: Callable[[str], No
             uvicorn.Server(settings).run(sockets=[listener])
         finally:
             keeper.close()
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _listener(host: str, port: int) -> socket.socket:
