@@ -10,69 +10,34 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from rods.envs.lexicon import READING
-from rods.envs.state import State
 from rods.flows import parts
 from rods.synthesis.cold import inventions
 from rods.synthesis.cold.known import (
     Known,
     Open,
-    Pool,
     as_type,
     fits,
     held,
     held_pool,
     inner,
     is_id,
-    pool,
-    shown,
     suiting,
-    taken,
 )
+from rods.synthesis.cold.memory import Memory
 from rods.synthesis.cold.suited import Suited
 from rods.synthesis.meaning.ranges import Ranges
-from rods.synthesis.meaning.whereabouts import Whereabouts
-from rods.task import Call, ToolSpec
+from rods.task import ToolSpec
 
 AGAIN = 0.85  # share of values that are among those known, where there are such
 SAME = 0.97  # of ids
 SUBJECT = 0.8  # share of ids that an earlier call has taken, where there are such
 NEW = 0.9  # share of invented values where a tool takes any
+BRIDGED = 0.3  # share of values that are only indirectly of one record with another one
 OPTIONAL = 0.25  # share of optional parameters that are used
 WORD_LETTERS = 3
-
-
-@dataclass
-class Memory:
-    """What is known at some point of a walk.
-
-    Args:
-        start: the start state, as the tools hold it.
-        done: the calls so far, each with its response.
-    """
-
-    start: State
-    done: Sequence[tuple[Call, str]] = ()
-
-    @cached_property
-    def values(self) -> list[Known]:
-        """What was shown or taken, the newest first."""
-        found: list[Known] = []
-        for at, (call, response) in reversed(list(enumerate(self.done))):
-            found += [*shown(call.name, response, at), *taken(call, at)]
-        return found
-
-    @cached_property
-    def pool(self) -> Pool:
-        """The same by name."""
-        return pool(self.values)
-
-    @cached_property
-    def where(self) -> Whereabouts:
-        return Whereabouts(self.start, [response for _, response in self.done])
 
 
 @dataclass
@@ -254,6 +219,8 @@ class Proposer:
             or [v for v, found in judged if False not in found]
             or list(values)
         )
+        if others and rng.random() < BRIDGED:
+            best = [v for v in values if memory.bridged(others[-1], v.value)] or best
         latest = max(v.at for v in best)
         if latest >= 0 and rng.random() < 0.5:
             best = [v for v in best if v.at == latest]

@@ -15,7 +15,7 @@ from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
 from rods.synthesis.cold.ladder import LADDER
 from rods.synthesis.cold.planner import walks
-from rods.synthesis.cold.survey import survey
+from rods.synthesis.cold.trial import survey
 from rods.synthesis.cold.walk import Walker
 from rods.task import Task
 

@@ -16,7 +16,8 @@ from rods.synthesis.case import Case, Gate
 from rods.synthesis.cold.ladder import LADDER, Rung
 from rods.synthesis.cold.planner import ColdPlanner, WalkedExecutor
 from rods.synthesis.cold.starts import start_tasks
-from rods.synthesis.cold.survey import Survey, survey
+from rods.synthesis.cold.survey import Survey
+from rods.synthesis.cold.trial import survey
 from rods.synthesis.cold.walk import Walker
 from rods.synthesis.failures import History, SynthesisError
 from rods.synthesis.inputs import SynthesisInputs

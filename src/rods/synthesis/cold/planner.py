@@ -9,7 +9,8 @@ from itertools import islice
 
 from rods.envs.base import Environment, Session
 from rods.synthesis.cold.ladder import BY_NAME, Rung, Shape
-from rods.synthesis.cold.survey import Done, called
+from rods.synthesis.cold.survey import Done
+from rods.synthesis.cold.trial import called
 from rods.synthesis.cold.walk import Walker, sources_of
 from rods.synthesis.execute import carry_out
 from rods.synthesis.failures import History, Kind, SynthesisError

@@ -10,7 +10,7 @@ from rods.errors import UserError
 from rods.files.core_yaml import parse as parse_yaml_text
 from rods.files.plain_data import Placed, ReadError, plain
 from rods.files.reading import parse_json, read_text
-from rods.synthesis.cold.survey import opened
+from rods.synthesis.cold.trial import opened
 from rods.task import BASE, Task
 
 MOST = 20  # start states of a file
