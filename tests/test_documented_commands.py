@@ -43,6 +43,7 @@ READ_ONLY = {  # a part of the command's line -> why it is only read
     r"rods compare": "trains for minutes to hours; test_compare runs comparisons",
     r"rods simulate --tasks 1000000": "two minutes and 0.9 GB",
     r"(shop|my_policy|package\.module):": "a class of the reader's; test_kinds, test_train_own",
+    r"rods watch": "serves until Ctrl-C; test_watch",
     r"--follow": "works beside a run that trains; test_follow",
     r"rods score runs/eval": "test_eval",
 }
