@@ -167,7 +167,7 @@ def test_doctor_on_a_sound_run(rods, run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "between"),
-    [("doctor", "categories"), ("doctor", "iter_groups"), ("report", "groups")],
+    [("doctor", "categories"), ("doctor", "iter_groups"), ("report", "funnel")],
 )
 def test_one_state_is_read_beside_a_trainer(
     rods, run: Path, monkeypatch: pytest.MonkeyPatch, command: str, between: str

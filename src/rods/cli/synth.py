@@ -100,7 +100,7 @@ def synth(
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make verified tasks: variants of seed tasks, or new ones with --cold; or work for a run."""
+    """Make verified variants of tasks, or with --cold new tasks. They go into a file or a run."""
     if follow is not None:
         _follow(follow, supervised=supervised, as_json=as_json)
         return

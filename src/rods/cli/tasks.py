@@ -58,7 +58,7 @@ def review(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write tasks for a person to accept, reject or change by hand; then apply the verdicts."""
+    """Let a person accept, reject or change tasks by hand."""
     from rods.files.output import Output
     from rods.files.tasks import read_tasks, write_tasks
     from rods.review import add_entries, judge, read_review, review_path, reviewed_path
