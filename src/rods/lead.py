@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from rods.clock import StepTime
 from rods.config import Config
 from rods.errors import UserError
 from rods.evaluate import HeldOut
@@ -31,7 +32,6 @@ from rods.synthesis.ahead import Executor
 from rods.synthesis.jobs import Synthesis
 from rods.synthesis.supervisor import Supervisor
 from rods.task import Task
-from rods.trainers.clock import StepTime
 
 OFFLINE_TRIES = 20  # for each task that is wanted
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from rods.clock import StepTime
 from rods.config import Config
 from rods.curriculum.boundary import Thresholds, Zone
 from rods.errors import UserError
@@ -20,7 +21,6 @@ from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
 from rods.store.account import Account
 from rods.store.store import Store
-from rods.trainers.clock import StepTime
 
 MOST_FAILURES = 5  # tasks whose failures are listed for a step
 SUMMARY = "summary.json"  # exists once a run is finished

@@ -25,6 +25,7 @@ import transformers.utils.logging as library
 from datasets import IterableDataset
 from transformers import TrainerCallback
 
+from rods.clock import StepClock, StepTime
 from rods.config import Config
 from rods.envs.hints import Hinter
 from rods.group import GroupRewards
@@ -39,7 +40,6 @@ from rods.stages import Stage
 from rods.task import Task
 from rods.trainers.arguments import grpo_arguments
 from rods.trainers.checkpoints import drop_torn_checkpoints, latest_checkpoint, mark_complete
-from rods.trainers.clock import StepClock, StepTime
 from rods.trainers.dynamic import DynamicSampling, Row
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")

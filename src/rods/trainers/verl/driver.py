@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rods.clock import StepClock
 from rods.config import Config
 from rods.errors import UserError
 from rods.evaluate import HeldOut
@@ -34,7 +35,6 @@ from rods.trainers.checkpoints import (
     latest_checkpoint,
     mark_complete,
 )
-from rods.trainers.clock import StepClock
 from rods.trainers.verl.player import Player
 from rods.trainers.verl.row import Order, Result
 
