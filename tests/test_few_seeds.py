@@ -26,13 +26,13 @@ def test_one_seed_task_gives_more_than_its_own_tools(
     seed = tmp_path / "one.yaml"
     seed.write_text(yaml.safe_dump(yaml.safe_load(TASKS.read_text())[index : index + 1]))
     out = tmp_path / "made.jsonl"
-    command = ("--env", CLINIC, "--tasks", seed, "--count", 30, "--out", out, "--workers", 1)
+    command = ("--env", CLINIC, "--tasks", seed, "--count", 20, "--out", out, "--workers", 1)
     assert rods("synth", *command).code == 0
     inputs, tasks = own_inputs(CLINIC, seed), read_tasks(out)
     own = {call.name for call in inputs.tasks[0].calls}
     used = {call.name for task in tasks for call in task.calls}
-    assert len(tasks) == 30 and len(used - own) >= 3
-    assert len({tuple(call.name for call in task.calls) for task in tasks}) >= 4
+    assert len(tasks) == 20 and len(used - own) >= 2
+    assert len({tuple(call.name for call in task.calls) for task in tasks}) >= 3
     phi = profile(inputs.tasks[0], inputs.env)
     assert all(distance(profile(task, inputs.env), phi) <= 0.25 for task in tasks)
     assert rods("verify", out, "--env", CLINIC, "--tasks", seed).code == 0

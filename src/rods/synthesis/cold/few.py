@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rods.synthesis.inputs import SynthesisInputs
 
 FEW = 4  # seed tasks with different calls; more show enough themselves
-WALKS = 30  # tried for each rung of the ladder
+WALKS = 60  # tried for each rung of the ladder
 
 
 def walks_of_few(inputs: SynthesisInputs) -> list[Task]:
