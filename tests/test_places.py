@@ -18,7 +18,7 @@ from commandline import RODS, refused
 from rods.cache import LIBRARIES, cache_folder, place_libraries
 from rods.envs.load import load_environment
 from rods.errors import UserError
-from rods.extras import COMMANDS, MODEL, RANKS, VERL, require
+from rods.extras import COMMANDS, MODEL, RANKS, VERL, WATCH, require
 from rods.presets import load_config
 from rods.store.identity import check_settings
 from rods.store.store import Store
@@ -186,6 +186,7 @@ NEEDS = {  # commands that need other packages than the small policy
     "peft": (*ANY_MODEL, "policy.model=m", "--set", "policy.lora={rank: 4}"),
     "vllm": (*ANY_MODEL, "policy.model=m", "--set", "policy.generation=vllm_colocate"),
     **dict.fromkeys(VERL[2:], (*TRAIN, "--engine", "verl")),
+    **dict.fromkeys(WATCH, ("watch", "runs")),
 }
 
 

@@ -86,12 +86,13 @@ class PythonEnvironment:
     def open(self, task: Task) -> PythonSession:
         where = f"task {task.label}"
         made = {}
+        for name in task.classes:
+            if name not in self.classes:
+                raise UserError(f"{where}: no class {name!r} in {self.name}")
         for name in task.start:
             if name not in task.classes:
                 raise UserError(f"{where}: start: {name!r} is not among the task's classes")
         for name in task.classes:
-            if name not in self.classes:
-                raise UserError(f"{where}: no class {name!r} in {self.name}")
             try:
                 made[name] = made_with(self.classes[name], task.start.get(name))
             except StartError as error:

@@ -166,7 +166,7 @@ class SynthSettings:
             UserError: the review or the environment is unusable.
         """
         path = review_path(out)
-        if not path.exists():
+        if not os.path.exists(path):  # False, and no error, for a name that no file can have
             return {}
         tools = tool_specs() if self.env == "bfcl" else inputs_of(self.env, None).tools
         return rejected(path, tools)
