@@ -5,6 +5,8 @@
 Trains the tiny preset. Blocks of steps without the page take turns with blocks in which the page is
 served and a headless Chromium keeps its overview open. The first step of each block, in which
 processes start and end, is left out. The ratio is of means; its interval is a bootstrap of blocks.
+On a machine that other programs use, the processor time of a step says more than its seconds; and
+the page takes time from the trainer only if no core is idle.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,16 @@ from playwright.sync_api import Playwright, sync_playwright
 
 BLOCK = 5  # steps
 DRAWS = 4_000
-SETTINGS = ("pool.seeds=64", "rollout.tasks_per_step=8", "evaluation.validation_every=100000")
+SETTINGS = (
+    "evaluation.validation_every=100000",
+    "evaluation.test_samples=0",
+    "checkpoint_steps=1000",
+)
 
 
 @contextmanager
-def page(run: Path, driver: Playwright) -> Iterator[None]:
-    """The page is served and open."""
+def page(run: Path, driver: Playwright) -> Iterator[int]:
+    """The page is served and open; gives the id of the server's process."""
     command = [sys.executable, "-m", "rods", "watch", str(run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -43,7 +49,7 @@ def page(run: Path, driver: Playwright) -> Iterator[None]:
             found = shutil.which("chromium") or shutil.which("google-chrome")
             browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
             browser.new_page().goto(address)
-            yield
+            yield server.pid
             browser.close()
         finally:
             server.terminate()
@@ -54,6 +60,12 @@ def steps_of(run: Path) -> list[float]:
     path = run / "metrics.jsonl"
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     return [json.loads(line)["seconds"] for line in lines if line.endswith("}")]
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time that a process and its ended children have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait(run: Path, steps: int, trainer: subprocess.Popen[Any]) -> bool:
@@ -73,18 +85,23 @@ def measure(blocks: int, preset: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "rods", "train", "--preset", preset, "--run", str(run)]
         trainer = subprocess.Popen([*command, *chosen], stdout=subprocess.DEVNULL)
         found: dict[bool, list[list[float]]] = {True: [], False: []}
+        used: dict[bool, list[float]] = {True: [], False: []}
+        served = [0.0, 0.0]  # seconds of the server: of its processor time, and in all
         try:
             wait(run, 3, trainer)
             for block in range(2 * blocks):
                 shown = block % 2 == 1
                 start = len(steps_of(run))
-                if shown:
-                    with page(run, driver):
-                        going = wait(run, start + BLOCK + 1, trainer)
-                else:
-                    going = wait(run, start + BLOCK + 1, trainer)
-                if not going:
-                    break
+                with page(run, driver) if shown else nullcontext(0) as server:
+                    wait(run, start + 1, trainer)
+                    before, began = cpu_of(trainer.pid), time.monotonic()
+                    first = cpu_of(server) if server else 0.0
+                    if not wait(run, start + BLOCK + 1, trainer):
+                        break
+                    used[shown].append((cpu_of(trainer.pid) - before) / BLOCK)
+                    if server:
+                        served[0] += cpu_of(server) - first
+                        served[1] += time.monotonic() - began
                 found[shown].append(steps_of(run)[start + 1 : start + BLOCK + 1])
         finally:
             trainer.send_signal(signal.SIGTERM)
@@ -94,8 +111,11 @@ def measure(blocks: int, preset: str) -> dict[str, Any]:
         "with_page": _means(found[True]),
         "without": _means(found[False]),
         "ratio": _ratio(found),
+        "cpu_ratio": _ratio({shown: [[each] for each in some] for shown, some in used.items()}),
+        "server_cores": round(served[0] / served[1], 4),
         "load": os.getloadavg(),
         "seconds": {"with_page": found[True], "without": found[False]},
+        "cpu_seconds_of_a_step": {"with_page": used[True], "without": used[False]},
     }
 
 

@@ -43,9 +43,7 @@ class Digest:
         self.version, self.share, self._indexed = 0, 0.0, False
         self._place = tempfile.TemporaryDirectory(prefix="rods-")
         self._path = Path(self._place.name) / FILE
-        config = self.store.meta("config") or {}
-        self.limits = zone_limits(config)
-        self._unnamed = "used once" if config.get("arm") == "fresh" else "candidate"
+        self._configure()
         self._db = self._begin()
 
     def close(self) -> None:
@@ -78,6 +76,8 @@ class Digest:
         if any(news.sign(t, row) != sign for t, (row, sign) in self._cursors().items() if row):
             self._db.close()
             self._db = self._begin()  # the run went back to a checkpoint
+        if not any(row for row, _ in self._cursors().values()):
+            self._configure()  # the run may have begun since
         total = sum(ends.values())
         left = {table: end - self._cursors()[table][0] for table, end in ends.items()}
         for table in READS:
@@ -95,6 +95,12 @@ class Digest:
                 self._db.executescript(INDEXES)
                 self._indexed = True
         return self.version != before
+
+    def _configure(self) -> None:
+        """Read what the counts depend on."""
+        config = self.store.meta("config") or {}
+        self.limits = zone_limits(config)
+        self._unnamed = "used once" if config.get("arm") == "fresh" else "candidate"
 
     def _begin(self) -> sqlite3.Connection:
         """An empty digest; a file that was there is removed, and whoever reads it keeps it."""

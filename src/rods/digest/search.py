@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rods.digest.words import query
@@ -182,10 +182,13 @@ def ancestors(db: sqlite3.Connection, row: TaskRow) -> list[TaskRow]:
     return found[::-1]
 
 
-def generated(db: sqlite3.Connection) -> Iterator[TaskRow]:
-    """Tasks that the run made and used, the newest first."""
-    query = f"{_TASK} WHERE NOT t.seed AND (t.joined OR t.state = 'used once') ORDER BY t.n DESC"
-    yield from (TaskRow(*row) for row in db.execute(query))
+def generated(db: sqlite3.Connection, most: int) -> tuple[list[TaskRow], int]:
+    """Tasks that the run made and used, and how many there are; those with an example episode come
+    first, then the newest."""
+    made = "WHERE NOT t.seed AND (t.joined OR t.state = 'used once')"
+    query = f"{_TASK} {made} ORDER BY t.ending = '', t.n DESC LIMIT ?"
+    rows = [TaskRow(*row) for row in db.execute(query, (most,))]
+    return rows, db.execute(f"SELECT COUNT(*) FROM tasks AS t {made}").fetchone()[0]
 
 
 def linked(db: sqlite3.Connection, number: int, what: str, most: int) -> list[int]:

@@ -56,7 +56,7 @@ def render(digest: Digest) -> str:
     """The page as text; call it within a snapshot of the run's store."""
     state, db = RunState.read(digest), digest.connect()
     try:
-        rows = [*generated(db)]
+        rows, total = generated(db, MAX_TASKS)
         tasks, shown = _tasks(digest, db, state, rows)
     finally:
         db.close()
@@ -75,7 +75,7 @@ def render(digest: Digest) -> str:
         realisation_rows=made,
         sections=sections(state),
         tasks=tasks,
-        total=len(rows),
+        total=total,
         categories=sorted({row.category for row in shown}),
         states=sorted({row.state for row in shown}),
     )
@@ -84,10 +84,10 @@ def render(digest: Digest) -> str:
 def _tasks(
     digest: Digest, db: sqlite3.Connection, state: RunState, rows: list[TaskRow]
 ) -> tuple[list[Markup], list[TaskRow]]:
-    """The tasks that fit, as HTML; those with an example episode come first, then the newest."""
+    """The first of the tasks, as many as fit, as HTML."""
     template = environment(HERE).get_template("task.html.j2")
     left, found, shown = MAX_BYTES, list[Markup](), list[TaskRow]()
-    for row in sorted(rows, key=lambda row: not row.ending)[:MAX_TASKS]:
+    for row in rows:
         view = TaskView.read(digest.store, db, row, state.limits)
         parent = task_row(db, row.parent) if row.parent else None
         sides = [TaskView.read(digest.store, db, parent, state.limits)] if parent else []
