@@ -57,7 +57,7 @@ def compare(file: Path, inputs: SynthesisInputs, env: str, category: str | None)
     Raises:
         UserError: the file holds no tasks, or one cannot be executed.
     """
-    made, bare = read_tasks(file), inputs_of(env, None)
+    made, bare = read_tasks(file), inputs_of(env, None, bare=True)
     if not made:
         raise UserError(f"{file}: no tasks")
     refused = Counter(gate for _, gate in verify_tasks(made, bare) if gate)

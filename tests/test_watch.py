@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -302,7 +303,10 @@ def test_a_watched_run_can_be_started(folder: Path, tmp_path: Path) -> None:
 def test_the_command_ends_and_leaves_nothing(folder: Path, tmp_path: Path, number: int) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "rods", "watch", str(folder), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
+    begun = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in a shell ignores it
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=begun
+    ) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         assert httpx.get(f"{address}run/a%20run/tasks").status_code == 200

@@ -30,7 +30,7 @@ def verify(
     from rods.synthesis.critique import verify_tasks
     from rods.synthesis.inputs import inputs_of
 
-    inputs = inputs_of(env, tasks, seeds)
+    inputs = inputs_of(env, tasks, seeds, bare=True)
     found = [task for _, task in read_placed(path, lambda: inputs.env)]
     synthetic = [t for t in found if t.synthetic] if path.is_dir() else found
     outcomes = []
@@ -69,7 +69,7 @@ def review(
         raise UserError(f"{path}: no tasks")
     kept, out = review_path(path), reviewed_path(path)
     Output(out).differs(path, kept, tasks)
-    inputs, known = inputs_of(env, tasks), read_review(kept)
+    inputs, known = inputs_of(env, tasks, bare=True), read_review(kept)
     outcome = judge(found, known, inputs, kept, accepted=accepted)
     added = add_entries(kept, found, known, inputs, command_line())
     write_tasks(out, outcome.kept)

@@ -131,12 +131,18 @@ def _gates(env: Environment) -> tuple[Gate, ...]:
 
 
 def inputs_of(
-    spec: str, path: Path | None, seeds: str = "train", limits: CallLimits | None = None
+    spec: str,
+    path: Path | None,
+    seeds: str = "train",
+    limits: CallLimits | None = None,
+    *,
+    bare: bool = False,
 ) -> SynthesisInputs:
-    """The inputs that a command line names; for the user's own tools without tasks none.
+    """The inputs that a command line names.
 
     Args:
         limits: of calls of the user's own tools.
+        bare: whether these may come without seed tasks.
 
     Raises:
         UserError: there are none by these names.
@@ -144,6 +150,8 @@ def inputs_of(
     if path is not None:
         return own_inputs(spec, path, limits)
     if spec != "bfcl":
+        if not bare:
+            raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
         env = load_environment(spec)
         return SynthesisInputs(GuardedEnvironment(env, limits), env.specs, (), (), (), ())
     return benchmark_inputs(seeds)

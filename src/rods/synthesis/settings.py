@@ -72,10 +72,10 @@ class SynthSettings:
         Raises:
             UserError: the settings name something that does not exist.
         """
-        inputs = inputs_of(self.env, self.tasks, self.seeds, self.limits)
-        if not inputs.seeds:
+        if self.env != "bfcl" and self.tasks is None:
             message = "name its seed tasks with --tasks FILE, or begin without any with --cold"
             raise UserError(f"--env {self.env}: {message}")
+        inputs = inputs_of(self.env, self.tasks, self.seeds, self.limits)
         return replace(inputs, parents=of_category(inputs.seeds, self.category))
 
     def batches(self, workers: int, notice: Callable[[str], None] = log_notice) -> Batches:
@@ -168,7 +168,7 @@ class SynthSettings:
         path = review_path(out)
         if not os.path.exists(path):  # False, and no error, for a name that no file can have
             return {}
-        tools = tool_specs() if self.env == "bfcl" else inputs_of(self.env, None).tools
+        tools = tool_specs() if self.env == "bfcl" else inputs_of(self.env, None, bare=True).tools
         return rejected(path, tools)
 
     @property
