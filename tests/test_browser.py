@@ -12,7 +12,7 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from doubles import begin, go, make_config
 from rods.loop import Loop
@@ -121,14 +121,14 @@ def test_all_pages(browser: Browser, served: Served, width: int, dark: bool) -> 
     tab.page.locator(".list input[type=checkbox]").nth(0).check()
     tab.page.locator(".list input[type=checkbox]").nth(1).check()
     tab.page.get_by_role("button", name="Two picked episodes side by side").click()
-    assert tab.page.get_by_role("heading", name="Two episodes").is_visible()
+    expect(tab.page.get_by_role("heading", name="Two episodes")).to_be_visible()
     tab.check()
     go_to(f"{served.address}/run/hostile/tasks?state=retired")
     tab.page.locator(".list a").first.click()
-    assert tab.page.get_by_text("parent and variant").is_visible()
+    expect(tab.page.get_by_text("parent and variant")).to_be_visible()
     tab.check()
     tab.page.locator("main .list a").first.click()
-    assert tab.page.get_by_text("Turn 1").first.is_visible()
+    expect(tab.page.get_by_text("Turn 1").first).to_be_visible()
     tab.check()
     tab.close()
 

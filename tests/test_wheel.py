@@ -18,6 +18,7 @@ BENCHMARK = "rods: bfcl-eval is not installed: pip install --no-deps bfcl-eval==
 TRAINER = "rods: torch is not installed: pip install 'rods[trl]'"
 MODEL = "rods: openai is not installed: pip install 'rods[llm]'"
 EXPORT = "rods: pyarrow is not installed: pip install 'rods[export]'"
+WATCH = "rods: starlette is not installed: pip install 'rods[watch]'"
 EPISODES = str(ROOT / "docs" / "episodes.jsonl")
 ASKED = ["--backend", "llm", "--url", "http://127.0.0.1:9/v1", "--model", "m"]
 ENDPOINT = ["--endpoint", *ASKED[3:], "--out", "v"]
@@ -35,6 +36,8 @@ SAID = [
     (["synth", "--follow", "r"], "rods: r: no run here (run.sqlite is missing)"),
     (["verify", "t.jsonl", *OPTIONS], ""),
     (["verify", "t.jsonl"], BENCHMARK),
+    (["review", "t.jsonl", *OPTIONS], ""),
+    (["watch", "r"], WATCH),
     (["export", *EXPORTED, "e1", "--format", "trl"], ""),
     (["export", *EXPORTED, "e2", "--format", "verl"], EXPORT),
     (["export", *EXPORTED, "e3", "--format", "parquet"], EXPORT),
