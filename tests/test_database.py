@@ -225,6 +225,17 @@ def test_a_damaged_page_is_named(store: Store) -> None:
     reader.close()
 
 
+def test_a_reader_leaves_no_trace(tmp_path: Path) -> None:
+    begin(make_config(2), tmp_path).store.close()
+    before = digest(tmp_path)
+    reader = Store(tmp_path, role="reader")
+    reader.events()
+    with pytest.raises(UserError, match="readonly"):
+        reader.epochs.add(1, 1, [])
+    reader.close()
+    assert digest(tmp_path) == before
+
+
 def test_a_long_read_stops_nobody(store: Store) -> None:
     """Nor does what is written meanwhile change it, not even where the log would be folded in."""
     store.add_events([Event(1, 0, f"task {i}", "chosen") for i in range(1000)])

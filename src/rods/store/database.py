@@ -55,7 +55,9 @@ class Database:
             self._db = self._connect(self._address())
             try:
                 found = self._version()
-                if role != "reader":
+                if role == "reader":
+                    self._db.execute("PRAGMA query_only=ON")
+                else:
                     self._db.execute("PRAGMA journal_mode=WAL")
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
                     self._db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
@@ -191,7 +193,8 @@ class Database:
             if not index.exists():
                 message = f"{log.name} is to be read too, for which the folder must be writable"
                 raise UserError(f"{self.path}: {message}; copy the whole folder and read the copy")
-        return f"{address}?mode={'ro' if self.role == 'reader' else 'rw'}"
+        # A reader opened with `mode=ro` would leave the log and its index behind when it closes.
+        return f"{address}?mode=rw"
 
     def _connect(self, address: str) -> sqlite3.Connection:
         return sqlite3.connect(
