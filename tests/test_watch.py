@@ -26,6 +26,7 @@ from rods.html import readable
 from rods.store.store import Store
 from rods.watch.access import COOKIE, HEADERS, TOKEN
 from rods.watch.run import Keeper, WatchedRun
+from rods.watch.server import application
 from watched import HOSTILE, LONG, hostile_run, watched
 
 SECRET = "a token of twenty characters"
@@ -325,6 +326,22 @@ def test_a_run_that_is_damaged_while_it_is_shown(tmp_path: Path) -> None:
         file.write_bytes(b"x" * 8192)
         answer = client.get(f"/run/{tmp_path.name}/tasks")
         assert answer.status_code == 500 and "damaged" in answer.text
+
+
+def test_a_page_that_is_asked_for_while_the_digest_begins_anew(folder: Path) -> None:
+    keeper = Keeper([folder])
+    try:
+        (run,) = keeper.runs.values()
+        while run.look():
+            pass
+        for file in run.digest.files():
+            file.unlink()
+        client = TestClient(application(keeper), "http://127.0.0.1")
+        for name in ("tasks", "episodes", "task/a", "episode/1-a"):
+            answer = client.get(f"/run/{quote(run.name)}/{name}")
+            assert answer.status_code == 500 and "load the page again" in answer.text
+    finally:
+        keeper.close()
 
 
 def test_no_run_is_the_users_error(tmp_path: Path) -> None:

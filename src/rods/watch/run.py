@@ -72,12 +72,14 @@ class WatchedRun:
         """The run's store and its digest, for one request.
 
         Raises:
-            UserError: the run's file cannot be read.
+            UserError: the run's file cannot be read, or the digest has just begun anew.
         """
         store = Store(self.folder, role="reader")
         db = self.digest.connect()
         try:
             yield store, db
+        except sqlite3.Error as error:
+            raise UserError(f"{self.folder}: {error}; load the page again") from None
         finally:
             db.close()
             store.close()
