@@ -31,9 +31,11 @@ from doubles import (
 from rods.config import Config
 from rods.group import GroupRewards
 from rods.loop import Loop
+from rods.metrics import summarise
 from rods.store.schema import Fates
 from rods.store.store import Store
 from rods.synthesis.jobs import NoSynthesis
+from rods.synthesis.worker import FRESH
 from rods.task import Task
 
 
@@ -203,6 +205,17 @@ def test_stages_filter_and_do_not_expand(tmp_path: Path) -> None:
     loop.store.close()
     loop = begin(make_config(2, arm="fresh", stages=stages), tmp_path / "fresh")
     assert {task.category for tasks in steps(loop) for task in tasks} == {"base"}
+    loop.store.close()
+
+
+def test_the_time_of_fresh_tasks_is_synthesis(tmp_path: Path) -> None:
+    loop = begin(make_config(2, arm="fresh"), tmp_path)
+    go(loop, 1)
+    first = loop.store.meta(FRESH)
+    go(loop, 9)
+    loop.store.set_meta(FRESH, later := loop.store.meta(FRESH) + 7)
+    assert later > first + 7 > 7
+    assert summarise(loop.config, loop.store, [])["synthesis_s"] == round(later, 1)
     loop.store.close()
 
 

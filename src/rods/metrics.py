@@ -21,6 +21,7 @@ from rods.rollout.episode import Ending
 from rods.rollout.rollout import Rollout, scored
 from rods.store.account import Account
 from rods.store.store import Store
+from rods.synthesis.worker import FRESH
 
 MOST_FAILURES = 5  # tasks whose failures are listed for a step
 SUMMARY = "summary.json"  # exists once a run is finished
@@ -107,6 +108,7 @@ def summarise(
         if row.side == "test":
             test[row.step][row.category] = {"complete": row.complete, "progress": row.progress}
     offline = store.meta("offline") or {"seconds": 0.0, "attempts": {}}
+    synthesis_s = store.queue.seconds() + offline["seconds"] + (store.meta(FRESH) or 0.0)
     events = store.events()
     last = lines[-1]["pool"] if lines else {"active": 0, "seeds": 0, "generated": 0}
     by_epoch: dict[int, list[Group]] = defaultdict(list)
@@ -124,7 +126,7 @@ def summarise(
         "generated_tokens": sum(line["generated_tokens"] for line in lines),
         "wall_s": round(sum(line["seconds"] for line in lines), 1),
         "jobs": store.queue.outcomes(),
-        "synthesis_s": round(store.queue.seconds() + offline["seconds"], 1),
+        "synthesis_s": round(synthesis_s, 1),
         "synthesis": {**account.summary(), "gave_up": gave_up, "attempts": store.funnel()},
         "offline": offline,
         "heldout": {

@@ -29,6 +29,7 @@ from rods.task import Task
 
 MOST_USELESS = 1_000  # fresh tasks in a row that cannot be used
 PAUSE = 0.3  # seconds before it looks for a job again
+FRESH = "seconds of fresh tasks"  # key in the store: how long they took to make
 KNOWN = "known already"  # outcome of a job whose variant is already stored
 
 
@@ -211,7 +212,7 @@ class Producer:
             UserError: synthesis makes no new tasks of the stage's categories.
         """
         categories, size = stage.categories, self.tasks_per_step
-        target = max(1, seeds // size) * size
+        target, began = max(1, seeds // size) * size, time.monotonic()
         rng, made, useless = random.Random(f"{self.random_seed} epoch {epoch}"), set[str](), 0
         while len(made) < target:
             task = self.synthesis.fresh(rng, epoch)
@@ -225,6 +226,8 @@ class Producer:
                 names = f" or none of {', '.join(categories)}" if categories else ""
                 found = f"the last {MOST_USELESS} of them are known{names}"
                 raise UserError(f"--arm fresh: synthesis makes no new tasks ({found})")
+        earlier = self.store.meta(FRESH) or 0.0
+        self.store.set_meta(FRESH, earlier + time.monotonic() - began)
 
     def _count(self, error: ErrorText | None, *, stored: bool = True) -> None:
         """Count the end of a job.
