@@ -193,7 +193,7 @@ class OptimizerConfig(Setting):
 
 
 class EvaluationConfig(Setting):
-    """Held-out measurements, always at temperature 1."""
+    """Held-out measurements."""
 
     test_samples: int = Field(
         1, ge=0, description="episodes of each test task, before and after; 0: it is not read"
@@ -203,6 +203,12 @@ class EvaluationConfig(Setting):
     )
     validation_samples: int = Field(
         1, ge=1, description="episodes of each validation task in a measurement"
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0,
+        description="of the sampling; 0: the likeliest token, with which a policy gains nothing by"
+        " only becoming surer",
     )
     structure: int = Field(
         0,

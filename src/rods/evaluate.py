@@ -72,6 +72,7 @@ class HeldOut:
                 tasks,
                 self.policy(seed, step),
                 samples=samples,
+                temperature=settings.temperature,
                 rows=self.config.rollout.at_once,
                 step=step,
                 side=side,
@@ -111,6 +112,7 @@ def evaluate(
     policy: Policy,
     *,
     samples: int,
+    temperature: float | None = None,
     rows: int,
     step: int,
     side: str,
@@ -120,6 +122,7 @@ def evaluate(
     """Play each task `samples` times. Episodes that the environment lost are not measured.
 
     Args:
+        temperature: of the sampling; None for that of training.
         rows: most episodes that are played together in this process.
         tick: called with the share of this process's episodes that is done.
         ranks: the processes that share the episodes; all of them get all rows.
@@ -135,7 +138,7 @@ def evaluate(
     jobs = [task for task in tasks for _ in range(samples)]
     own, played = ranks.share(jobs), list[Rollout]()
     for start in range(0, len(own), rows):
-        played += runner.run(own[start : start + rows], policy)
+        played += runner.run(own[start : start + rows], policy, temperature)
         tick(len(played) / len(own))
     if isinstance(policy, CollectivePolicy):
         policy.finish()

@@ -151,13 +151,24 @@ class Runner(EpisodeRunner):
         self.renderer, self.token_budget = renderer, token_budget
         self.sampling = (sampling or Sampling())._replace(stop_ids=renderer.stop_ids)
 
-    def run(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
+    def run(
+        self, tasks: Sequence[Task], policy: Policy, temperature: float | None = None
+    ) -> list[Rollout]:
         """`play`, for synchronous code; an event loop may be running already."""
-        return run_coroutine(lambda: self.play(tasks, policy))
+        return run_coroutine(lambda: self.play(tasks, policy, temperature))
 
-    async def play(self, tasks: Sequence[Task], policy: Policy) -> list[Rollout]:
-        """One rollout for each entry of `tasks`, in order; see `play_with`."""
-        agent = TokenAgent(self.renderer, policy, self.token_budget, self.sampling)
+    async def play(
+        self, tasks: Sequence[Task], policy: Policy, temperature: float | None = None
+    ) -> list[Rollout]:
+        """One rollout for each entry of `tasks`, in order; see `play_with`.
+
+        Args:
+            temperature: None for that of `sampling`.
+        """
+        sampling = self.sampling
+        if temperature is not None:
+            sampling = sampling._replace(temperature=temperature)
+        agent = TokenAgent(self.renderer, policy, self.token_budget, sampling)
         played = await self.play_with(agent, tasks)
         stop = self.renderer.stop_ids[:1]
         return [Rollout.of(each.episode, each.seat.tokens, stop) for each in played]
