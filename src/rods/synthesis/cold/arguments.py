@@ -35,7 +35,7 @@ AGAIN = 0.85  # share of values that are among those known, where there are such
 SAME = 0.97  # of ids
 SUBJECT = 0.8  # share of ids that an earlier call has taken, where there are such
 NEW = 0.9  # share of invented values where a tool takes any
-BRIDGED = 0.3  # share of values that are only indirectly of one record with another one
+BRIDGED = 0.3  # share of ids that are only indirectly of one record with another one
 OPTIONAL = 0.25  # share of optional parameters that are used
 WORD_LETTERS = 3
 
@@ -153,12 +153,13 @@ class Proposer:
         taken_before = [v for v in before if v.used] if is_id(name) else []
         if taken_before and rng.random() < SUBJECT:
             before = taken_before
+        bridged = is_id(name) and rng.random() < BRIDGED
         if before and rng.random() < (SAME if is_id(name) else AGAIN):
-            return as_type(self._of_record(before, memory, own, rng), schema)
+            return as_type(self._of_record(before, memory, own, rng, bridged), schema)
         if there:
-            return as_type(self._of_record(there, memory, own, rng), schema)
+            return as_type(self._of_record(there, memory, own, rng, bridged), schema)
         if before:
-            return as_type(self._of_record(before, memory, own, rng), schema)
+            return as_type(self._of_record(before, memory, own, rng, bridged), schema)
         made = self._invented(tool, name, schema, memory, rng)
         if made is None:
             made = self._beside(schema, memory, own, rng)
@@ -209,8 +210,13 @@ class Proposer:
         memory: Memory,
         own: Mapping[str, Any],
         rng: random.Random,
+        bridged: bool = False,
     ) -> Any:
-        """One of the values: of a record with all others of the call, or at least of no other."""
+        """One of the values: of a record with all others of the call, or at least of no other.
+
+        Args:
+            bridged: rather one that shares an id with the last other, see `Memory.bridged`.
+        """
         others = [v for _, v in parts(dict(own)) if isinstance(v, str)]
         judged = [(v, [memory.where.together(o, v.value) for o in others]) for v in values]
         best = (
@@ -219,7 +225,7 @@ class Proposer:
             or [v for v, found in judged if False not in found]
             or list(values)
         )
-        if others and rng.random() < BRIDGED:
+        if others and bridged:
             best = [v for v in values if memory.bridged(others[-1], v.value)] or best
         latest = max(v.at for v in best)
         if latest >= 0 and rng.random() < 0.5:
