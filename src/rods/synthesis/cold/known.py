@@ -110,11 +110,13 @@ def _score(tool: str, parameter: str, named: tuple[str, Name], is_key: bool, use
         return 3 + near if core or about & topic(tool) else 0.5
     if not theirs and (not field or is_id(field)):
         theirs = about  # the name or the size of a patient is no patient
+    # An id where a name is asked for: it is meant only if there are no names.
+    aside = not core and (is_key or is_id(field)) and not is_id(parameter)
     core = core or topic(tool)
     if not core or not theirs or (is_key and not is_id(parameter) and core != theirs):
         return 0
     if core == theirs:
-        return 2.5 + near
+        return (1.5 if aside else 2.5) + near
     if core <= theirs or theirs <= core:
         return 1.5 + near
     return 0.75 + near if core & theirs else 0
