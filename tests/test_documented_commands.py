@@ -40,6 +40,8 @@ READ_ONLY = {  # a part of the command's line -> why it is only read
     r"/models/": "a folder of the reader's",
     r"--engine verl": "needs verl's environment; tests/cluster runs it",
     r"--preset smol --(run|set)": "takes half an hour; test_model_kind trains a smaller model",
+    r"tau2": "needs a clone of tau2-bench; test_tau2_import has a domain in its layout",
+    r"policy\.tokens=": "takes minutes; the same page trains on fewer tasks",
     r"rods compare": "trains for minutes to hours; test_compare runs comparisons",
     r"rods simulate --tasks 1000000": "two minutes and 0.9 GB",
     r"(shop|my_policy|package\.module):": "a class of the reader's; test_kinds, test_train_own",
