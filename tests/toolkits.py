@@ -187,3 +187,54 @@ class Vault:
         """Make it larger."""
         self._room.size += 1
         return self._room.size
+
+
+class Member(BaseModel):
+    name: str
+    loans: list[str] = []
+
+
+class Copy(BaseModel):
+    title: str
+    places: dict[str, int] = {}
+
+
+class LibraryDB(BaseModel):
+    users: dict[str, Member]
+    copies: dict[str, Copy]
+
+
+class Library(Kit):
+    """A toolkit of a benchmark: one database, which its constructor takes."""
+
+    rods_tools: ClassVar[list[str]] = ["-Kit"]
+
+    def __init__(self, db: LibraryDB) -> None:
+        self.db = db
+
+    def find_member(self, name: str) -> str:
+        """Find a member by name.
+
+        Args:
+            name: The name.
+        """
+        return next(key for key, member in self.db.users.items() if member.name == name)
+
+    def get_copy(self, copy_id: str) -> Copy:
+        """Get a copy of a book.
+
+        Args:
+            copy_id: Its id.
+        """
+        return self.db.copies[copy_id]
+
+    def lend(self, user_id: str, place: str) -> list[str]:
+        """Lend the copy at a place to a member.
+
+        Args:
+            user_id: The member.
+            place: Where the copy stands.
+        """
+        found = next(key for key, each in self.db.copies.items() if place in each.places)
+        self.db.users[user_id].loans.append(found)
+        return self.db.users[user_id].loans
