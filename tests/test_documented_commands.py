@@ -180,7 +180,7 @@ PROGRAMS: dict[str, Callable[[tuple[str, ...]], None]] = {
     "make": _target,
     "pip": _packages,
     "source": _activated,
-    **dict.fromkeys((*LAUNCHERS, "vllm", "sqlite3", "cat", "export", "printf"), _known),
+    **dict.fromkeys((*LAUNCHERS, "git", "vllm", "sqlite3", "cat", "export", "printf"), _known),
 }
 
 

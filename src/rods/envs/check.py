@@ -9,7 +9,7 @@ the state around it. The check finds mistakes; it proves nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from rods.envs.base import Observation, Work
 from rods.envs.calls import STOPPED, CallLimits
 from rods.envs.choice import OWN
 from rods.envs.guard import GuardedEnvironment
-from rods.envs.lane import SLOW_STATE, TOO_SLOW, GuardedSession, timed_state
+from rods.envs.lane import SLOW_STATE, TOO_SLOW, timed_state
 from rods.envs.python import PythonEnvironment
 from rods.envs.samples import sample
 from rods.errors import UserError, shown
@@ -56,6 +56,10 @@ class Checked:
         if problem not in found:
             found.append(problem)
 
+    def add_all(self, name: str, problems: Iterable[str]) -> None:
+        for problem in problems:
+            self.add(name, problem)
+
 
 def steps(env: PythonEnvironment, tasks: Sequence[Task]) -> int:
     """How often `check` calls its `tick`."""
@@ -78,7 +82,9 @@ def check(
         UserError: the environment cannot be opened.
     """
     made = Checked({name: [] for name in env.methods})
-    made.notes += (f"left out: {name}: {why}" for name, why in env.left_out.items())
+    for why in dict.fromkeys(env.left_out.values()):
+        names = ", ".join(name for name, reason in env.left_out.items() if reason == why)
+        made.notes.append(f"left out: {names}: {why}")
     for name, method in env.methods.items():
         made.problems[name] += _undescribed(method.spec, env)
     for owner, kind in env.classes.items():
@@ -101,8 +107,9 @@ def check(
                     gold = [c for t in tasks for c in t.calls if c.name == name][:CALLS]
                     trial.method(world, method.spec, gold, found or [])
                 tick()
-        for problem in _played(one, two, tasks, tick):
-            made.add("tasks", problem)
+        for task in tasks:
+            trial.ground_truth(task)
+            tick()
     return made
 
 
@@ -169,8 +176,7 @@ class _Trial:
             made.untried.pop(name, None)
             return seen
         causes = session.outside()
-        for cause in causes:
-            made.add(name, cause)
+        made.add_all(name, causes)
         if READS.match(name) and before.state != after.state:
             made.add(name, "is named like a read and changes the state")
         if before.state.digest and not after.state.digest:
@@ -190,24 +196,24 @@ class _Trial:
         session.close()
         return seen
 
-
-def _played(
-    one: GuardedEnvironment,
-    two: GuardedEnvironment,
-    tasks: Sequence[Task],
-    tick: Callable[[], object],
-) -> Iterator[str]:
-    """Ground truths whose end differs between the two processes."""
-    for task in tasks:
-        ends = []
-        for env in (one, two):
-            session: GuardedSession = env.open(task)
-            (outcome,) = env.execute([Work(session, task.calls, None, True)])
-            ends.append((outcome.observations, outcome.state, bool(outcome.lost)))
-            session.close()
-        if ends[0] != ends[1]:
-            yield f"task {task.source}: its ground truth ends differently in another process"
-        tick()
+    def ground_truth(self, task: Task) -> None:
+        """Play a ground truth in both processes: it ends alike, and its tools were tried."""
+        session = self._one.open(task)
+        answers = []
+        for call in task.calls:
+            answers.append(session.call(call))
+            if not session.lost:
+                self._made.add_all(call.name, session.outside())
+            if answers[-1].ok:
+                self._made.untried.pop(call.name, None)
+        (end,) = self._one.execute([Work(session, (), None, True)])
+        session.close()
+        other = self._two.open(task)
+        (found,) = self._two.execute([Work(other, task.calls, None, True)])
+        other.close()
+        if (tuple(answers), end.state) != (found.observations, found.state):
+            what = "its ground truth ends differently in another process"
+            self._made.add("tasks", f"task {task.label}: {what}")
 
 
 def _undescribed(spec: ToolSpec, env: PythonEnvironment) -> Iterator[str]:
