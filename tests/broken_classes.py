@@ -237,3 +237,44 @@ class Picky:
             names: any.
         """
         return f"{place.street} {names}"
+
+
+class Deep:
+    """Its ids stand far back in its state, behind many other strings."""
+
+    def __init__(self) -> None:
+        days = {f"day {n}": {"seats": "free", "at": f"{n}:00"} for n in range(300)}
+        self.db = {"flights": {"F1": {"days": days}}, "users": {"ann_1": {"name": "Ann"}}}
+
+    def get_user(self, user: str) -> str:
+        """Get a user.
+
+        Args:
+            user: its id.
+        """
+        return str(self.db["users"][user]["name"])
+
+
+class Doors:
+    """A call works only after another one with the same value."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def open_door(self, code: str) -> str:
+        """Open a door.
+
+        Args:
+            code: any.
+        """
+        self.opened.append(code)
+        return code
+
+    def enter(self, code: str) -> str:
+        """Go through a door that is open.
+
+        Args:
+            code: that of the door.
+        """
+        self.opened.remove(code)
+        return code

@@ -80,6 +80,21 @@ def test_probes_fit_the_schema() -> None:
     assert not made.untried and not any(made.problems.values()), made
 
 
+def test_ids_of_a_large_state_are_tried() -> None:
+    assert not checked("Deep").untried
+
+
+def test_a_ground_truth_tries_its_tools(tmp_path: Path, rods: Any) -> None:
+    """In the state in which it calls them, although no probe succeeds."""
+    steps = ["open_door(code='a-1')", "enter(code='a-1')"]
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(json.dumps({"id": "a", "turns": [{"user": "Go in.", "calls": steps}]}))
+    done = rods("envs", "check", "broken_classes:Doors", "--tasks", path)
+    assert done.code == 0 and "2 of 2 methods pass, 1 ground truths played" in done.out
+    bare = rods("envs", "check", "broken_classes:Doors")
+    assert "--  enter" in bare.out and "1 of 2 methods pass, 1 not tried" in bare.out
+
+
 def test_a_seed_makes_random_numbers_usable() -> None:
     assert checked("Seeded").problems == {"act": []}
 

@@ -21,6 +21,7 @@ from rods.envs.guard import GuardedEnvironment
 from rods.envs.lane import SLOW_STATE, TOO_SLOW, timed_state
 from rods.envs.python import PythonEnvironment
 from rods.envs.samples import sample
+from rods.envs.strings import strings_of
 from rods.errors import UserError, shown
 from rods.task import BASE, Call, Task, ToolSpec, Turn
 
@@ -130,7 +131,7 @@ def _read(
             made.add(owner, "the state cannot be serialised: keep plain data, or offer get_state")
     if seconds > SLOW_STATE and not any(READ in known for known in made.notes):
         made.notes.append(f"the state takes {seconds:.1f} s {READ}")
-    return _strings(state.data)
+    return strings_of(state.data)
 
 
 class _Trial:
@@ -166,7 +167,8 @@ class _Trial:
             (outcome,) = self._one.execute([Work(session, (call,))])
             (after,) = self._one.execute([Work(session, (), None, True)])
             seen = outcome.observations[0] if outcome.observations else None
-            if seen is None or seen.refused not in STOPPED:
+            lost = seen is None or after.state is None or before.state is None
+            if not lost and seen is not None and seen.refused not in STOPPED:
                 break
         if seen is None or after.state is None or before.state is None:
             made.add(owner, f"{session.lost} (around {call})"[:MOST_SHOWN])
@@ -238,15 +240,6 @@ def _probes(spec: ToolSpec, texts: Sequence[str]) -> list[Call]:
         if call not in made:
             made.append(call)
     return made
-
-
-def _strings(value: Any) -> list[str]:
-    """Short strings of a state, including keys, in a fixed order."""
-    if isinstance(value, str):
-        return [value] if 0 < len(value) <= 40 else []
-    if isinstance(value, dict):
-        return [t for k, v in value.items() for t in (*_strings(k), *_strings(v))][:200]
-    return [t for item in value for t in _strings(item)] if isinstance(value, list) else []
 
 
 def _blank(env: PythonEnvironment) -> Task:

@@ -18,8 +18,10 @@ CLOCKS = frozenset(
     {"date.today", "datetime.now", "datetime.utcnow", "datetime.today", "time.time", "time.time_ns"}
 )
 GLOBAL = random.random.__self__  # type: ignore[attr-defined]  # the generator of the module
-MACHINERY = ("asyncio", "logging", "threading", "selectors", "concurrent", "queue")
-"""Modules that read clocks for their own purposes."""
+MACHINERY = frozenset(
+    {"asyncio", "logging", "loguru", "structlog", "threading", "selectors", "concurrent", "queue"}
+)
+"""Packages that read clocks for their own purposes."""
 MOST_SHOWN = 40  # characters of a printed line
 
 
