@@ -44,7 +44,7 @@ def write_trl(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     with LineFiles(folder) as files:
         for (_, task), tools in equipped(items, env):
             row = {
-                "prompt": [{**message, "task": task.id} for message in _first_messages(task)],
+                "prompt": [{**message, "task": task.id} for message in first_messages(task)],
                 "tools": json.dumps(_first_tools(task, tools)),
                 "restores": json.dumps(_restored_tools(task, tools)),
                 "task_id": task.id,
@@ -98,7 +98,7 @@ def _verl_rows(items: Sequence[Item], env: str, name: str) -> Iterator[dict[str,
         yield {
             "data_source": f"rods/{task.category}",
             "agent_name": AGENT,
-            "prompt": _first_messages(task),
+            "prompt": first_messages(task),
             "ability": "tool use",
             "reward_model": {"style": "rule", "ground_truth": json.dumps(gold)},
             "extra_info": {
@@ -161,7 +161,7 @@ def _table_schema() -> Any:
     return pa.schema([*fields, *((name, pa.int64()) for name in counts)])
 
 
-def _first_messages(task: Task) -> list[dict[str, str]]:
+def first_messages(task: Task) -> list[dict[str, str]]:
     """What the agent reads before its first action."""
     said = task.turns[0].user
     messages = [{"role": "system", "content": task.system or SYSTEM}]

@@ -27,7 +27,6 @@ from rods.rollout.messages import Conversation, Message
 from rods.task import ToolSpec
 
 MOST_SHOWN = 200  # characters of a server's error
-RESTORED = "These tools can be called from now on: "
 
 
 class ChatSampling(NamedTuple):
@@ -120,9 +119,7 @@ class ChatSeat:
             return
         for message in messages:
             self._schemas += [function_schema(t, agent.settings.tool_docs) for t in message.tools]
-            names = ", ".join(tool.name for tool in message.tools)
-            parts = [f"{RESTORED}{names}." if names else "", message.text]
-            made = {"role": message.role, "content": "\n\n".join(filter(None, parts))}
+            made = {"role": message.role, "content": message.announced}
             if message.tool_call_id:
                 made["tool_call_id"] = ids.get(message.tool_call_id, message.tool_call_id)
             self._chat.append(made)

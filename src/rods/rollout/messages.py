@@ -14,6 +14,7 @@ VERDICT = "verdict"
 """The kind of line that has the verdict on the turn before it."""
 HINT = " Hint: "
 """Separates a tool's response from its hint."""
+RESTORED = "These tools can be called from now on: "
 
 
 class ToolCall(NamedTuple):
@@ -58,6 +59,12 @@ class Message:
     def text(self) -> str:
         """The content with its hint."""
         return f"{self.content}{HINT}{self.hint}" if self.hint else self.content
+
+    @property
+    def announced(self) -> str:
+        """The text, after the names of the tools that are offered from now on."""
+        names = ", ".join(tool.name for tool in self.tools)
+        return "\n\n".join(filter(None, [f"{RESTORED}{names}." if names else "", self.text]))
 
     def openai(self) -> dict[str, Any]:
         """The message as the API takes it."""
