@@ -8,8 +8,8 @@ SEED ?= 0
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-slow test-browser browser install-cluster cluster docs lint types unit \
-	clean
+.PHONY: install demo test test-slow test-browser browser install-cluster cluster neighbours docs lint \
+	types unit clean
 
 install: $(VENV)/.installed
 
@@ -101,5 +101,25 @@ cluster: export RODS_TRL_PYTHON = $(BIN)/python
 cluster: $(CLUSTER)/.installed $(VENV)/.run
 	$(CLUSTER)/bin/python -m pytest -m cluster --confcutdir=tests/cluster tests/cluster
 
+# Other programs that play our tasks. They pin versions against each other and against ours, so each
+# has an environment of its own. nemo-gym needs Python 3.12 or later: PYTHON312 is its interpreter.
+PYTHON312 ?= python3.12
+NEIGHBOURS := .venv-verifiers .venv-openenv .venv-nemo-gym
+.venv-verifiers/.installed: NEEDED := verifiers==0.4.0 uv
+.venv-openenv/.installed: NEEDED := openenv==0.10.0
+.venv-nemo-gym/.installed: NEEDED := nemo-gym==0.4.0
+.venv-nemo-gym/.installed: PYTHON := $(PYTHON312)
+$(NEIGHBOURS:%=%/.installed): pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet -e . $(NEEDED) "pytest>=9.0"
+	touch $@
+
+# Each environment has one of the programs; the tests of the others are not collected there.
+neighbours: $(NEIGHBOURS:%=%/.installed)
+	for each in $(NEIGHBOURS); do \
+		$$each/bin/python -m pytest -m neighbours --confcutdir=tests/neighbours tests/neighbours || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) $(CLUSTER) $(SITE) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLUSTER) $(NEIGHBOURS) $(SITE) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

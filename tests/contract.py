@@ -31,7 +31,7 @@ def expected(agent: Callable[[Task], Script], task: Task) -> float:
     """The reward of an agent."""
     if agent is plausible:  # from the wrong call on, no state is that of the ground truth
         right = [a == b for a, b in zip(oracle(task), plausible(task), strict=True)]
-        return right.index(False) / len(right)
+        return [*right, False].index(False) / len(right)
     return 1.0 if agent is oracle else floor(task)
 
 
@@ -45,8 +45,5 @@ def _wrong(call: Call) -> Call:
     return Call(name=call.name, arguments={**call.arguments, **known})
 
 
-AGENTS = [
-    (name, agent)
-    for name in ("momo-checkup", "which-slot")
-    for agent in (oracle, plausible, silent)
-]
+TASKS = ("momo-checkup", "which-slot")
+AGENTS = [(name, agent) for name in TASKS for agent in (oracle, plausible, silent)]

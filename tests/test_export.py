@@ -316,7 +316,7 @@ def test_the_folder_must_be_new(rods, made: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_format(rods, made: Path, tmp_path: Path) -> None:
     done = rods("export", made, "--format", "csv", "--out", tmp_path / "out")
-    refused(done, "--format csv", "bfcl, trl, verl, parquet")
+    refused(done, "--format csv", "bfcl, trl, verl, nemo-gym, parquet")
     done = rods("export", made, "--format", "bfcl", "--out", tmp_path / "out", "--env", SPEC)
     refused(done, "--env", "bfcl")
 

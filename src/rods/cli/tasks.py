@@ -87,7 +87,7 @@ def review(
 
 
 def export(
-    form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl or parquet.")],
+    form: Annotated[str, typer.Option("--format", help="bfcl, trl, verl, nemo-gym or parquet.")],
     out: Annotated[Path, typer.Option(help="New folder to write.")],
     file: Annotated[
         Path | None, typer.Argument(help="File of tasks, or a run folder; as --tasks.")
@@ -97,6 +97,7 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """Write tasks for the official checker, trainers or tables."""
+    from rods.export.folder import LEFT_OUT
     from rods.export.folder import export as export_tasks
 
     named = [path for path in (file, tasks) if path is not None]
@@ -110,7 +111,7 @@ def export(
         return
     say(f"{out}: {written} tasks as {form}")
     for item in left:
-        say(f"left out: {item.where}: the official checker refuses its ground truth")
+        say(f"left out: {item.where}: {LEFT_OUT[form]}")
 
 
 def profile(

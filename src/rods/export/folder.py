@@ -11,11 +11,22 @@ from rods.envs.task_file import chosen_spec
 from rods.errors import UserError
 from rods.export.bfcl import write_bfcl
 from rods.export.items import Item, read_items
-from rods.export.rows import write_table, write_trl, write_verl
+from rods.export.rows import write_nemo_gym, write_table, write_trl, write_verl
 from rods.files.output import fill_folder
 from rods.files.streams import resolved
 
-FORMATS = {"bfcl": write_bfcl, "trl": write_trl, "verl": write_verl, "parquet": write_table}
+FORMATS = {
+    "bfcl": write_bfcl,
+    "trl": write_trl,
+    "verl": write_verl,
+    "nemo-gym": write_nemo_gym,
+    "parquet": write_table,
+}
+LEFT_OUT = {
+    "bfcl": "the official checker refuses its ground truth",
+    "nemo-gym": "it withholds tools, and a row has the same tools in all turns",
+}
+"""Why a format leaves tasks out."""
 
 
 class Exported(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tasks as rows: for GRPO with TRL, for GRPO with verl, and as one flat table.
+"""Tasks as rows: for GRPO with TRL, verl and NeMo Gym, and as one flat table.
 
 A prompt begins with the task's system message, or with one of ours if it has none.
 
@@ -7,7 +7,7 @@ row, empty. verl passes the text on unchanged.
 
 TRL's trainer runs in one process. Its rollout function sees only prompts, so each message of a
 prompt has the task's id; chat templates do not read it. verl's agent loop runs in another process,
-so each row holds its whole task.
+so each row holds its whole task; so do those of NeMo Gym.
 """
 
 from __future__ import annotations
@@ -82,6 +82,33 @@ def write_table(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
     rows = (_table_row(task) for _, task in items)
     write_parquet(folder / "tasks.parquet", rows, _table_schema())
     return []
+
+
+def write_nemo_gym(folder: Path, items: Sequence[Item], env: str) -> list[Item]:
+    """Write `train.jsonl`, and `validation.jsonl` and `test.jsonl` for benchmark tasks there.
+
+    Returns:
+        The tasks left out because they withhold tools, which a row cannot restore.
+
+    Raises:
+        UserError: see `equipped`.
+    """
+    with LineFiles(folder) as files:
+        for (_, task), tools in equipped(items, env):
+            if task.withheld:
+                continue
+            shown = [{"type": "function", **_function(t)["function"]} for t in tools.values()]
+            row = {
+                "responses_create_params": {
+                    "input": first_messages(task),
+                    "tools": [{**tool, "strict": False} for tool in shown],
+                },
+                "task_id": task.id,
+                "task": task.model_dump_json(),
+                "agent_ref": {"type": "responses_api_agents", "name": f"{AGENT}_agent"},
+            }
+            files.add(f"{side(task)}.jsonl", row)
+    return [item for item in items if item.task.withheld]
 
 
 def task_of(row: dict[str, Any]) -> Task:

@@ -6,7 +6,7 @@ programs bring calls one after the other; so a turn has more attempts than in a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import RLock
 from typing import Any
 
@@ -16,7 +16,7 @@ from rods.envs.notation import read_objects
 from rods.reward import GoldTrace, TraceError
 from rods.rollout.episode import Action, Ending, Episode, EpisodeLimits
 from rods.rollout.messages import Message
-from rods.task import Task
+from rods.task import Task, ToolSpec
 
 LIMITS = EpisodeLimits(attempts=100)
 OVER = "The conversation is over."
@@ -41,6 +41,7 @@ class Game:
     ) -> None:
         self.task, self._lock = task, lock or RLock()
         self._tools = env.tools(task)
+        self._paid = 0.0
         with self._lock:
             if isinstance(gold, TraceError):
                 self.episode = Episode.lost(task, env, str(gold))
@@ -58,10 +59,20 @@ class Game:
         return self.episode.turn
 
     @property
+    def offered(self) -> list[ToolSpec]:
+        """The tools on offer in this turn."""
+        return offered(self.task, self._tools, self.turn)
+
+    @property
     def reward(self) -> float | None:
         """The progress so far; None if the environment lost the episode."""
         lost = self.episode.ending is Ending.ENVIRONMENT_FAILURE
         return None if lost else self.episode.progress
+
+    def gain(self) -> float:
+        """What the reward has grown since the last question; the sum is the reward."""
+        before, self._paid = self._paid, self.episode.progress
+        return self._paid - before
 
     def call(self, name: str, arguments: Any) -> str:
         """Execute one call; returns the response, and what the user says if it ended the turn.
@@ -69,6 +80,10 @@ class Game:
         Args:
             arguments: by name, or as JSON text. What cannot be read counts as a failed attempt.
         """
+        return self._shown(self.execute(name, arguments))
+
+    def execute(self, name: str, arguments: Any) -> list[Message]:
+        """`call`; returns the messages that it brings."""
         try:
             calls = read_objects([{"name": name, "arguments": arguments}], self._tools)
         except CallError as error:
@@ -77,7 +92,7 @@ class Game:
 
     def answer(self, text: str = "") -> str:
         """End the turn with these words; returns what the user says next, `OVER` if nothing."""
-        return self._act(Action(), text)
+        return self._shown(self._act(Action(), text))
 
     def finish(self, *, answered: bool = True) -> float | None:
         """End the game; turns not reached fail. Returns the reward.
@@ -92,19 +107,32 @@ class Game:
                 self.episode.close()
         return self.reward
 
-    def _act(self, action: Action, said: str = "") -> str:
+    def _act(self, action: Action, said: str = "") -> list[Message]:
         if self.over:
-            return OVER
+            return []
         with self._lock:
-            seen = self.episode.act(action, said)
-        return "\n\n".join(filter(None, [_shown(seen), OVER if self.over else ""]))
+            return self.episode.act(action, said)
+
+    def _shown(self, messages: Sequence[Message]) -> str:
+        """What an action brought, as one text."""
+        answer, words = response(messages), [m.announced for m in messages if spoken(m)]
+        if answer:
+            words = [f"{USER}{text}" for text in words]
+        return "\n\n".join(filter(None, [answer, *words, OVER if self.over else ""]))
 
 
-def _shown(messages: Sequence[Message]) -> str:
-    """What an action brought, as one text."""
-    said = [m for m in messages if m.role == "user" and not m.error]
-    answers = [m.text for m in messages if m not in said]
-    words = [m.announced for m in said]
-    if answers:
-        words = [f"{USER}{text}" for text in words]
-    return "\n\n".join([*answers, *words])
+def response(messages: Sequence[Message]) -> str:
+    """What of the messages is not the user's."""
+    return "\n\n".join(m.text for m in messages if not spoken(m))
+
+
+def spoken(message: Message) -> bool:
+    """Whether the user says it."""
+    return message.role == "user" and not message.error
+
+
+def offered(task: Task, tools: Mapping[str, ToolSpec], turn: int) -> list[ToolSpec]:
+    """Those of the task's tools that are on offer in a turn."""
+    restored = {name for each in task.turns[: turn + 1] for name in each.restores}
+    kept = set(task.withheld) - restored
+    return [tool for name, tool in tools.items() if name not in kept]

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
+from rods.envs.base import Environment
 from rods.envs.guard import GuardedEnvironment
 from rods.errors import UserError
 from rods.evaluation.selection import select
@@ -23,8 +24,35 @@ ANSWERING = (
 )
 
 
-class Tasks:
-    """An environment and its tasks by name. Games of several threads share its processes.
+class Arena:
+    """An environment in which games are played, also by several threads at once.
+
+    Args:
+        env: the environment in this process, used only for its tools.
+    """
+
+    def __init__(self, env: Environment, limits: EpisodeLimits = LIMITS) -> None:
+        self.inner, self.limits = env, limits
+        self._lock = RLock()
+
+    @cached_property
+    def env(self) -> GuardedEnvironment:
+        """The environment, whose calls run in other processes."""
+        return GuardedEnvironment(self.inner)
+
+    @cached_property
+    def _traces(self) -> Traces:
+        return Traces(self.env)
+
+    def play(self, task: Task) -> Game:
+        """A game of this task."""
+        with self._lock:
+            trace = self._traces.visit([task])[task.id]
+        return Game(task, self.env, trace, self.limits, self._lock)
+
+
+class Tasks(Arena):
+    """An environment and its tasks by name.
 
     Args:
         environment: as `--env` names it.
@@ -45,32 +73,18 @@ class Tasks:
     ) -> None:
         path = None if file is None else Path(file)
         chosen = select(environment, path, split if file is None else None, (), None)
-        self.environment, self.file = environment, path
-        self.inner, self.limits = chosen.env, limits
+        super().__init__(chosen.env, limits)
         self.by_name = {task.label: task for task in chosen.tasks}
-        self._lock = RLock()
-
-    @cached_property
-    def env(self) -> GuardedEnvironment:
-        """The environment, whose calls run in other processes."""
-        return GuardedEnvironment(self.inner)
-
-    @cached_property
-    def _traces(self) -> Traces:
-        return Traces(self.env)
 
     def begin(self, name: str) -> Game:
-        """A game of this task.
+        """A game of the task of this name.
 
         Raises:
-            UserError: there is no task of that name.
+            UserError: there is no such task.
         """
         if name not in self.by_name:
             raise UserError(f"task {name!r}: no such task")
-        task = self.by_name[name]
-        with self._lock:
-            trace = self._traces.visit([task])[task.id]
-        return Game(task, self.env, trace, self.limits, self._lock)
+        return self.play(self.by_name[name])
 
     def fixed(self) -> list[Task]:
         """The tasks whose tools are the same in all turns.
