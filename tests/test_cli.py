@@ -19,7 +19,7 @@ from rods.cli.commands import app
 from rods.envs.bfcl_data import benchmark_tasks, split
 from rods.files.tasks import read_tasks, write_tasks
 
-COMMANDS = [str(c.callback.__name__) for c in app.registered_commands]
+COMMANDS = [str(c.name) for c in app.registered_commands]
 HINT = "pip install --no-deps bfcl-eval=="
 # Before the command: bfcl-eval is not installed, as far as anything can tell.
 WITHOUT_BENCHMARK = """

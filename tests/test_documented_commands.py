@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -47,6 +48,7 @@ READ_ONLY = {  # a part of the command's line -> why it is only read
     r"(shop|my_policy|package\.module):": "a class of the reader's; test_kinds, test_train_own",
     r"rods watch": "serves until Ctrl-C; test_watch",
     r"rods score runs/eval": "test_eval",
+    r"rods serve": "serves until Ctrl-C, and needs OpenEnv; tests/neighbours",
 }
 SMALLER = {  # command -> options that are added, so that it takes seconds
     "train": ("--preset", "tiny"),
@@ -180,7 +182,9 @@ PROGRAMS: dict[str, Callable[[tuple[str, ...]], None]] = {
     "make": _target,
     "pip": _packages,
     "source": _activated,
-    **dict.fromkeys((*LAUNCHERS, "git", "vllm", "sqlite3", "cat", "export", "printf"), _known),
+    **dict.fromkeys(
+        (*LAUNCHERS, "git", "vf-eval", "vllm", "sqlite3", "cat", "export", "printf"), _known
+    ),
 }
 
 
@@ -256,5 +260,14 @@ def test_code_can_be_read_and_names_what_exists(block: Block) -> None:
         return
     for node in ast.walk(ast.parse(block.text)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rods":
-            module = importlib.import_module(node.module or "")
-            assert all(hasattr(module, each.name) for each in node.names), node.module
+            assert {each.name for each in node.names} <= _names(node.module or ""), node.module
+
+
+def _names(module: str) -> set[str]:
+    """What a module defines. Those for other programs can be imported only beside them."""
+    if not module.startswith("rods.neighbours"):
+        return set(dir(importlib.import_module(module)))
+    found = importlib.util.find_spec(module)
+    assert found and found.origin, module
+    parsed = ast.parse(Path(found.origin).read_text("utf-8"))
+    return {node.name for node in parsed.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}

@@ -9,7 +9,8 @@ import pytest
 from rods.envs.load import load_environment
 from rods.envs.task_file import read_task_file
 from rods.errors import UserError
-from rods.importers.tau2 import Imported, import_tasks, read_domain
+from rods.importers.imported import Imported
+from rods.importers.tau2 import import_tasks, read_domain
 from rods.reward import progress
 from rods.scoring import score
 

@@ -48,6 +48,7 @@ SAID = [
     (["eval", *ENDPOINT, *OPTIONS], MODEL),
     (["eval", "--model", "m", "--out", "v", *OPTIONS], TRAINER),
     (["compare", "--arms", "static", "--out", "c"], TRAINER),
+    (["serve", *OPTIONS], "rods: openenv is not installed: pip install openenv"),
     (["audit"], BENCHMARK),
     (["play", "multi_turn_base_1"], BENCHMARK),
     (["simulate", "--tasks", "8", "--steps", "4", "--seeds", "1", "--out", "p.html"], ""),

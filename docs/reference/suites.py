@@ -12,7 +12,7 @@ from reference.markdown import linked, table
 ROOT = Path(__file__).parents[2]
 KINDS = {
     "Benchmarks and experiments": ("benchmarks/*.py", "experiments/*.py"),
-    "Tests": ("tests/test_*.py", "tests/cluster/test_*.py"),
+    "Tests": ("tests/test_*.py", "tests/cluster/test_*.py", "tests/neighbours/test_*.py"),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 import time
@@ -29,12 +31,10 @@ def tasks() -> Tasks:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The server's address."""
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "rods.neighbours.openenv", "--env", ENV, "--tasks", FILE]
+    command = [sys.executable, "-m", "rods", "serve", "--env", ENV, "--tasks", FILE]
     process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -97,7 +97,15 @@ def test_unreadable_calls_end_an_episode(server: str, tasks: Tasks) -> None:
     assert sum(result.reward for result in results) == 0
 
 
-def test_tasks_are_listed_and_chosen_by_position_or_seed(server: str, tasks: Tasks) -> None:
+def test_tasks_are_listed(server: str, tasks: Tasks) -> None:
+    def read(path: str) -> Any:
+        with urlopen(f"{server}/rods/{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    assert [split["name"] for split in read("splits")] == ["train"]
+
+
+def test_tasks_are_chosen_by_position_or_seed(server: str, tasks: Tasks) -> None:
     names = list(tasks.by_name)
     with GenericEnvClient(base_url=server).sync() as client:
         client.reset(index=3)

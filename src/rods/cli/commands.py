@@ -11,7 +11,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rods import __version__
-from rods.cli import comparison, environments, evaluation, synth, tasks, training, watch
+from rods.cli import (
+    comparison,
+    environments,
+    evaluation,
+    neighbours,
+    synth,
+    tasks,
+    training,
+    watch,
+)
 from rods.errors import OutputError, RepeatedError, UserError
 from rods.terminal import alone, complain, discard, is_terminal, prepare_streams, say
 
@@ -34,6 +43,8 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
     tasks.verify: "rods verify tasks.jsonl",
     tasks.review: "rods review tasks.jsonl --env package.module:Class",
     tasks.export: "rods export tasks.jsonl --format bfcl --out exported",
+    neighbours.import_: "rods import nemo-gym rows.jsonl --env shop:Shop --out tasks.jsonl",
+    neighbours.serve: "rods serve --env shop:Shop --tasks tasks.jsonl --port 8000",
     tasks.profile: "rods profile multi_turn_base_3 multi_turn_base_4",
     environments.score: "rods score episodes.jsonl --json",
     environments.audit: "rods audit --category miss_func",
@@ -42,7 +53,8 @@ EXAMPLES: dict[Callable[..., None], str] = {  # of each command, one line of a t
     training.doctor: "rods doctor runs/demo",
 }
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: {example}")(alone()(command))
+    name = command.__name__.rstrip("_")  # some are words of Python's own
+    app.command(name, epilog=f"Example: {example}")(alone()(command))
 envs_app = typer.Typer(
     help="Your own environments.", epilog=f"Example: {CHECK}", no_args_is_help=True
 )

@@ -17,7 +17,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from rods.envs.base import Environment, Observation, Work
 from rods.errors import UserError, shown
 from rods.files.plain_data import ReadError
 from rods.files.reading import parse_json, read_text
+from rods.importers.imported import Imported
 from rods.task import BASE, Call, Task, Turn
 
 STRANGERS = 2  # people in a start state with whom the calls have nothing to do
@@ -44,21 +45,6 @@ class Domain(NamedTuple):
     policy: str
     database: Database
     tasks: list[dict[str, Any]]
-
-
-@dataclass
-class Imported:
-    """Entries of a task file, and the tasks that were left out.
-
-    Attributes:
-        entries: the header and the tasks.
-        left_out: the benchmark's id of each task that was left out -> the reason.
-        dropped: the benchmark's id of a task -> the reference calls that fail, with the error.
-    """
-
-    entries: list[dict[str, Any]]
-    left_out: dict[str, str] = field(default_factory=dict)
-    dropped: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_domain(clone: Path, name: str) -> Domain:

@@ -20,7 +20,7 @@ from rods.neighbours.game import Game, response, spoken
 from rods.neighbours.tasks import Arena
 from rods.task import Task
 
-GAMES = 4096  # that are kept open; the oldest is closed first
+GAMES = 1024  # that are kept open, since the agent does not say that it gives one up
 Step = tuple[str | None, float, bool, bool, dict[str, Any]]
 
 

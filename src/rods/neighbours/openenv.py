@@ -6,7 +6,6 @@ progress has grown by it, so their sum is the progress.
 
 from __future__ import annotations
 
-import argparse
 import random
 import uuid
 from typing import Any
@@ -178,22 +177,3 @@ def app(tasks: Tasks, sessions: int = 64) -> Any:
         max_concurrent_envs=sessions,
         state_cls=RodsState,
     )
-
-
-def main() -> None:
-    """`python -m rods.neighbours.openenv`: the server."""
-    import uvicorn
-
-    parser = argparse.ArgumentParser(prog="python -m rods.neighbours.openenv")
-    parser.add_argument("--env", default="bfcl", help="bfcl, or package.module:Class")
-    parser.add_argument("--tasks", help="file of tasks")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--sessions", type=int, default=64, help="most episodes at once")
-    given = parser.parse_args()
-    made = app(Tasks(given.env, given.tasks), given.sessions)
-    uvicorn.run(made, host=given.host, port=given.port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main()

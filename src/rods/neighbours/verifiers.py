@@ -27,7 +27,7 @@ from rods.renderers.tools import function_schema
 from rods.rollout.messages import Message
 from rods.task import Task
 
-GAMES = 4096  # that a server keeps open; the oldest is closed first
+GAMES = 256  # that a server keeps open; one that was closed is played again from its calls
 REFUSED = "no tool fits this request"
 
 tasks_of = cache(Tasks)
@@ -93,12 +93,18 @@ class RodsToolset(vf.Toolset[RodsToolsConfig, RodsState]):
         text = await asyncio.to_thread(self._call, state, name, arguments)
         return CallToolResult(content=[TextContent(type="text", text=text)])
 
-    def _call(self, state: RodsState, name: str, arguments: dict[str, Any]) -> str:
+    def _game(self, state: RodsState) -> tuple[Game, list[list[Made]]]:
         if state.rollout not in self._games:
-            self._games[state.rollout] = (self._tasks.begin(state.task), [])
-        game, calls = self._games[state.rollout]
+            game = self._tasks.begin(state.task)
+            _replay(game, state)
+            self._games[state.rollout] = (game, state.calls)
+        self._games.move_to_end(state.rollout)
         while len(self._games) > GAMES:
             self._games.popitem(last=False)[1][0].finish(answered=False)
+        return self._games[state.rollout]
+
+    def _call(self, state: RodsState, name: str, arguments: dict[str, Any]) -> str:
+        game, calls = self._game(state)
         while len(calls) <= state.turn:
             calls.append([])
         while game.turn < state.turn and not game.over:
@@ -129,17 +135,11 @@ class RodsTask(vf.Task[RodsData, RodsState]):
     @vf.reward
     async def progress(self, trace: Any) -> float:
         """The share of turns that passed."""
-        return await asyncio.to_thread(self._replay, trace.state)
+        return await asyncio.to_thread(self._progress, trace.state)
 
-    def _replay(self, state: RodsState) -> float:
+    def _progress(self, state: RodsState) -> float:
         game = tasks_of(self.data.environment, self.data.file).begin(self.data.task)
-        calls = [*state.calls, *([[]] * state.turn)]
-        for number in range(state.turn):
-            for made in calls[number]:
-                if game.turn == number:
-                    game.execute(made.name, made.arguments)
-            if game.turn == number and not game.over:
-                game.answer()
+        _replay(game, state)
         reward = game.finish(answered=False)
         if reward is None:
             raise RuntimeError(game.episode.failure)
@@ -197,6 +197,16 @@ class RodsEnv(vf.Env[RodsEnvConfig]):
                 interaction.trace.state.turn += 1
                 if said is not None:
                     segment = await interaction.turn(said)
+
+
+def _replay(game: Game, state: RodsState) -> None:
+    """Play what the state notes: all calls, and the end of each turn that the agent ended."""
+    for number in range(max(state.turn, len(state.calls))):
+        for made in state.calls[number] if number < len(state.calls) else ():
+            if game.turn == number:
+                game.execute(made.name, made.arguments)
+        if number < state.turn and game.turn == number and not game.over:
+            game.answer()
 
 
 def _path(config: RodsConfig) -> str | None:
