@@ -108,9 +108,10 @@ NEIGHBOURS := .venv-verifiers .venv-openenv .venv-nemo-gym
 .venv-verifiers/.installed: NEEDED := verifiers==0.4.0 uv
 .venv-openenv/.installed: NEEDED := openenv==0.10.0
 .venv-nemo-gym/.installed: NEEDED := nemo-gym==0.4.0
-.venv-nemo-gym/.installed: PYTHON := $(PYTHON312)
+$(NEIGHBOURS:%=%/.installed): MAKER := $(PYTHON)
+.venv-nemo-gym/.installed: MAKER := $(PYTHON312)
 $(NEIGHBOURS:%=%/.installed): pyproject.toml
-	$(PYTHON) -m venv $(@D)
+	$(MAKER) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet -e . $(NEEDED) "pytest>=9.0"
 	touch $@
