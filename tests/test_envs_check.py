@@ -120,6 +120,8 @@ def test_exit_codes(rods: Any) -> None:
     done: Done = rods("envs", "check", "broken_classes:Exits")
     assert done.code == 1
     assert "BAD act" in done.out and "ok  live" in done.out and "1 of 2 methods pass" in done.out
+    shared = rods("envs", "check", "broken_classes:Shared")  # a fault of the class is not counted
+    assert "BAD Shared" in shared.out and "0 of 1 methods pass" in shared.out
     refused(
         rods("envs", "check", "broken_classes:Exits", "--limits", "second=1"), "--limits second"
     )

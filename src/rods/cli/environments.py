@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -182,12 +182,13 @@ def check(
         facts = {"environment": env.name, "tasks": len(found), "methods": made.problems}
         say(json.dumps({**facts, "not_tried": made.untried, "notes": made.notes}))
     else:
-        _print_checked(made, len(found))
+        _print_checked(made, env.methods.keys(), len(found))
     if any(made.problems.values()):
         raise typer.Exit(1)
 
 
-def _print_checked(made: Checked, tasks: int) -> None:
+def _print_checked(made: Checked, methods: Collection[str], tasks: int) -> None:
+    """Print the problems of methods, and then those of classes and of tasks."""
     width = max(map(len, made.problems))
     for name, faults in made.problems.items():
         why = made.untried.get(name, "")
@@ -196,9 +197,9 @@ def _print_checked(made: Checked, tasks: int) -> None:
         say(f"{mark} {name:{width}}  {'; '.join(told)}".rstrip())
     for note in made.notes:
         say(f"note: {note}")
-    bad = {name for name, faults in made.problems.items() if faults}
+    bad = {name for name in methods if made.problems[name]}
     untried = made.untried.keys() - bad
-    passed = len(made.problems) - len(bad) - len(untried)
+    passed = len(methods) - len(bad) - len(untried)
     more = f", {len(untried)} not tried" if untried else ""
     played = f", {tasks} ground truths played" if tasks else ""
-    say(f"{passed} of {len(made.problems)} methods pass{more}{played}")
+    say(f"{passed} of {len(methods)} methods pass{more}{played}")
