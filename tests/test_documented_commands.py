@@ -53,7 +53,7 @@ READ_ONLY = {  # a part of the command's line -> why it is only read
 SMALLER = {  # command -> options that are added, so that it takes seconds
     "train": ("--preset", "tiny"),
     "simulate": ("--tasks", "8", "--steps", "4", "--seeds", "1"),
-    "synth": ("--count", "4", "--workers", "1"),
+    "synth": ("--count", "8", "--workers", "1"),
 }
 SECONDS = 600  # after which a command is taken for one that never ends
 
