@@ -238,7 +238,7 @@ def test_an_unusable_start_state_is_named(
         (("--start", "s.yaml"), "--start: goes with --cold"),
         (("--cold", "--tasks", "t.yaml"), "--tasks: needs seed tasks"),
         (("--cold", "--category", "base"), "--category: needs seed tasks"),
-        (("--cold",), "--cold: name your own classes"),
+        (("--cold",), "--cold: name your own classes or servers"),
         (("--env", CLINIC), "--cold"),
         (("--cold", "--env", CLINIC, "--start", "none.yaml"), "none.yaml: cannot be read"),
     ],

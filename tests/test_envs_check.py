@@ -130,4 +130,4 @@ def test_exit_codes(rods: Any) -> None:
     refused(rods("envs", "check", "broken_classes:Nonesuch"), "no class 'Nonesuch'")
     refused(rods("envs", "check", "no.such.module:A"), "cannot be imported")
     refused(rods("envs", "check", "nonsense"), "package.module:Class")
-    refused(rods("envs", "check", "bfcl"), "not a Python class of your own")
+    refused(rods("envs", "check", "bfcl"), "not tools of your own")

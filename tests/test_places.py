@@ -187,6 +187,7 @@ NEEDS = {  # commands that need other packages than the small policy
     "vllm": (*ANY_MODEL, "policy.model=m", "--set", "policy.generation=vllm_colocate"),
     **dict.fromkeys(VERL[2:], (*TRAIN, "--engine", "verl")),
     **dict.fromkeys(WATCH, ("watch", "runs")),
+    "mcp": ("envs", "check", "mcp:servers.json"),
 }
 
 

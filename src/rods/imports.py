@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
 from rods.errors import UserError, shown
 
@@ -23,6 +24,23 @@ def import_class(name: str, label: str, form: str, *, here: bool = True) -> type
     Raises:
         UserError: it is no such name, there is no such class, or it cannot be imported.
     """
+    found = import_object(name, label, form, here=here, what="class")
+    if not isinstance(found, type):
+        raise UserError(_no_such(name, label, "class"))
+    return found
+
+
+def import_object(
+    name: str, label: str, form: str, *, here: bool = True, what: str = "object"
+) -> Any:
+    """The object that `package.module:name` names; see `import_class`.
+
+    Args:
+        what: the object is called in messages.
+
+    Raises:
+        UserError: it is no such name, there is no such object, or it cannot be imported.
+    """
     module, colon, attribute = name.strip().partition(":")
     if not (module and colon and attribute):
         raise UserError(f"{label}: {form}")
@@ -33,13 +51,18 @@ def import_class(name: str, label: str, form: str, *, here: bool = True) -> type
         found = getattr(loaded, attribute, None)
     except (Exception, SystemExit) as error:  # whatever the module does when it is imported
         raise UserError(f"{label}: {module} cannot be imported: {problem(error)}") from None
-    if not isinstance(found, type):
-        file = getattr(loaded, "__file__", None) or "built in"
-        raise UserError(
-            f"{label}: {module} has no class {attribute!r} ({file}); if another file is meant, give"
-            " it a name that no installed module has"
-        )
+    if found is None:
+        raise UserError(_no_such(name, label, what))
     return found
+
+
+def _no_such(name: str, label: str, what: str) -> str:
+    module, _, attribute = name.strip().partition(":")
+    file = getattr(sys.modules.get(module), "__file__", None) or "built in"
+    return (
+        f"{label}: {module} has no {what} {attribute!r} ({file}); if another file is meant, give"
+        " it a name that no installed module has"
+    )
 
 
 def problem(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rods.config import Config
 from rods.envs.base import Environment
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.rollout.episode import EpisodeLimits
 from rods.rollout.policy import Sampling
 from rods.rollout.renderer import Renderer
@@ -18,7 +18,7 @@ def training_runner(config: Config, env: Environment, renderer: Renderer) -> Run
     """
     tools, rollout = config.environment, config.rollout
     return Runner(
-        GuardedEnvironment(env, tools.limits, tools.bounds) if tools.guarded else env,
+        guard(env, tools.limits, tools.bounds) if tools.guarded else env,
         renderer,
         EpisodeLimits(attempts=rollout.attempts),
         rollout.token_budget,

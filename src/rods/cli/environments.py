@@ -24,10 +24,9 @@ from rods.errors import UserError
 from rods.terminal import Bar, complain, say, stdout
 
 if TYPE_CHECKING:
-    from rods.envs.base import Environment
+    from rods.envs.base import ApartEnvironment, Environment
     from rods.envs.calls import CallLimits
-    from rods.envs.check import Checked
-    from rods.envs.guard import GuardedEnvironment
+    from rods.envs.checked import Checked
 
 
 def score(
@@ -43,12 +42,12 @@ def score(
     as_json: JsonFlag = False,
 ) -> None:
     """Score logged episodes, a line for each. A line that is no episode is reported and skipped."""
-    from rods.envs.guard import GuardedEnvironment
+    from rods.envs.guard import guard
     from rods.evaluation.selection import all_tasks
     from rods.scoring import Scorer
 
     world, known = all_tasks(env, tasks)
-    guarded = GuardedEnvironment(world)
+    guarded = guard(world)
     scorer = Scorer(guarded, {t.label: t for t in known}, complain=complain)
     rewards, lost = [], 0
     for row in scorer.score(file):
@@ -133,11 +132,11 @@ def play(
 
 
 @contextmanager
-def _guarded(env: Environment, limits: CallLimits | None = None) -> Iterator[GuardedEnvironment]:
+def _guarded(env: Environment, limits: CallLimits | None = None) -> Iterator[ApartEnvironment]:
     """The environment with its calls in another process, until the end."""
-    from rods.envs.guard import GuardedEnvironment
+    from rods.envs.guard import guard
 
-    guarded = GuardedEnvironment(env, limits)
+    guarded = guard(env, limits)
     try:
         yield guarded
     finally:
@@ -157,32 +156,33 @@ def _prompted(lines: Iterator[str]) -> Iterator[str]:
 def check(
     spec: Annotated[
         str,
-        typer.Argument(help="package.module:Class, or :Class[tools]; join several by commas."),
+        typer.Argument(
+            help="package.module:Class (several by commas), or mcp:FILE; [tools] may follow."
+        ),
     ],
     tasks: Annotated[Path | None, typer.Option(help="Also play this file's ground truths.")] = None,
     limits: LimitsOption = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Check a Python class as an environment, a line for each method. Exit 1 if one fails."""
-    from rods.envs.check import check as probe
-    from rods.envs.check import steps
+    """Check tools of your own as an environment, a line for each. Exit 1 if one fails."""
+    from rods.envs.checked import CheckableEnvironment
     from rods.envs.load import load_environment
-    from rods.envs.python import PythonEnvironment
     from rods.envs.task_file import chosen_spec, read_task_file
 
     bounds = limits_of(limits)
     env = load_environment(chosen_spec(spec, tasks))
-    if not isinstance(env, PythonEnvironment):
-        raise UserError(f"environment {spec!r}: not a Python class of your own")
+    if not isinstance(env, CheckableEnvironment):
+        raise UserError(f"environment {spec!r}: not tools of your own")
     with _guarded(env, bounds) as guarded:
         found = read_task_file(tasks, guarded) if tasks else []
-    with Bar("checking", steps(env, found)) as bar:
-        made = probe(env, found, bounds, bar.advance)
+    with Bar("checking", env.check_steps(found)) as bar:
+        made = env.check(found, bounds, bar.advance)
     if as_json:
-        facts = {"environment": env.name, "tasks": len(found), "methods": made.problems}
-        say(json.dumps({**facts, "not_tried": made.untried, "notes": made.notes}))
+        row = {"environment": env.name, "tasks": len(found), "methods": made.problems}
+        known = {"facts": made.facts} if made.facts else {}
+        say(json.dumps({**row, "not_tried": made.untried, "notes": made.notes, **known}))
     else:
-        _print_checked(made, env.methods.keys(), len(found))
+        _print_checked(made, env.specs.keys(), len(found))
     if any(made.problems.values()):
         raise typer.Exit(1)
 
@@ -193,11 +193,11 @@ def _print_checked(made: Checked, methods: Collection[str], tasks: int) -> None:
     for name, faults in made.problems.items():
         why = made.untried.get(name, "")
         mark = "BAD" if faults else "-- " if why else "ok "
-        told = [*faults, *([f"not tried: {why}"] if why else [])]
+        told = [*faults, *([f"not tried: {why}"] if why else []), *made.facts.get(name, ())]
         say(f"{mark} {name:{width}}  {'; '.join(told)}".rstrip())
     for note in made.notes:
         say(f"note: {note}")
-    bad = {name for name in methods if made.problems[name]}
+    bad = {name for name in methods if made.problems.get(name)}
     untried = made.untried.keys() - bad
     passed = len(methods) - len(bad) - len(untried)
     more = f", {len(untried)} not tried" if untried else ""

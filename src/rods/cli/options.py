@@ -13,7 +13,7 @@ from rods.errors import UserError, first_problem
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 EnvOption = Annotated[
-    str, typer.Option(help="bfcl, or package.module:Class; join several by commas.")
+    str, typer.Option(help="bfcl, package.module:Class (several by commas), or mcp:FILE.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Random seed.")]
 CategoryOption = Annotated[str | None, typer.Option(help="Only this category.")]

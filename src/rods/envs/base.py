@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -104,6 +105,23 @@ class InterruptibleEnvironment(Environment, Protocol):
 
     def interrupt(self) -> None:
         """End all calls in progress: `execute` raises InterruptedError in their threads."""
+
+
+@runtime_checkable
+class ApartEnvironment(InterruptibleEnvironment, Protocol):
+    """An environment that can run its calls in processes that may be killed.
+
+    Attributes:
+        apart: whether it does.
+    """
+
+    apart: bool
+
+    def stopped(self) -> Counter[str]:
+        """Counts of calls that a limit stopped so far, by tool and limit."""
+
+    def close(self) -> None:
+        """End all its processes; the next call starts them again."""
 
 
 def execute_here(steps: Sequence[Work]) -> list[Outcome]:

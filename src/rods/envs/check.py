@@ -9,13 +9,13 @@ the state around it. The check finds mistakes; it proves nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from rods.envs.base import Observation, Work
 from rods.envs.calls import STOPPED, CallLimits
+from rods.envs.checked import Checked
 from rods.envs.choice import OWN
 from rods.envs.guard import GuardedEnvironment
 from rods.envs.lane import SLOW_STATE, TOO_SLOW, timed_state
@@ -35,31 +35,6 @@ MORE = 12  # calls until one succeeds
 WORLDS = 3  # tasks whose start states are used
 READ = "to read; each verdict reads it"
 MOST_SHOWN = 200  # characters of a call or an error in a message
-
-
-@dataclass
-class Checked:
-    """The result of a check.
-
-    Attributes:
-        problems: method or class -> its problems; an empty list for a valid one.
-        untried: methods of which no call succeeded -> the last error.
-        notes: what is no fault but good to know.
-    """
-
-    problems: dict[str, list[str]]
-    untried: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, name: str, problem: str) -> None:
-        """Add a problem once."""
-        found = self.problems.setdefault(name, [])
-        if problem not in found:
-            found.append(problem)
-
-    def add_all(self, name: str, problems: Iterable[str]) -> None:
-        for problem in problems:
-            self.add(name, problem)
 
 
 def steps(env: PythonEnvironment, tasks: Sequence[Task]) -> int:

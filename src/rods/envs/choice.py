@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -21,11 +21,13 @@ from rods.errors import UserError
 OWN = "rods_tools"  # attribute of a class with its choice
 STATE = ("get_state", "set_state")  # methods that are no tools
 PART = re.compile(r"([^,\[\]]+)(?:\[([^\[\]]*)\])?(?:,|\Z)")
+MCP = "mcp:"  # before the path of a file of MCP servers
+FILE = re.compile(r"(mcp:.*?)(?:\[([^\[\]]*)\])?", re.DOTALL)
 FORM = "write it as package.module:Class or package.module:Class[tool,tool]"
 
 
 class Named(NamedTuple):
-    """A class as a specification names it, and its choice; None: it names none."""
+    """A class or a file as a specification names it, and its choice; None: it names none."""
 
     name: str
     words: tuple[str, ...] | None
@@ -51,15 +53,16 @@ class Chosen(NamedTuple):
 
 
 def read_spec(spec: str) -> list[Named]:
-    """The classes of a specification.
+    """The classes of a specification, or its file of MCP servers.
 
     Raises:
         UserError: the brackets of a choice are not closed, or something stands behind them.
     """
+    if spec.startswith(MCP) and (file := FILE.fullmatch(spec)):
+        return [Named(file[1], _words_of(file[2]))]
     found, at = [], 0
     while part := PART.match(spec, at):
-        words = None if part[2] is None else tuple(_words(part[2].split(",")))
-        found.append(Named(part[1].strip(), words))
+        found.append(Named(part[1].strip(), _words_of(part[2])))
         at = part.end()
     if at < len(spec) or not found:
         raise UserError(f"environment {spec!r}: {FORM}")
@@ -92,12 +95,23 @@ def choose(owner: type, words: Sequence[str] | None) -> Chosen:
     """
     public = public_methods(owner)
     words = _own(owner) if words is None else words
+    return choose_of(public, words, lambda name: _matched(owner, name, public))
+
+
+def choose_of(
+    public: Sequence[str], words: Sequence[str], match: Callable[[str], set[str]]
+) -> Chosen:
+    """The tools among some names.
+
+    Args:
+        match: the names that a word without `-` stands for.
+    """
     taken, asked, unknown = set[str](), set[str](), list[str]()
     if all(word.startswith("-") for word in words):
         taken.update(public)
     for word in words:
         out, name = word.startswith("-"), word.removeprefix("-")
-        matched = _matched(owner, name, public)
+        matched = match(name)
         if not matched:
             unknown.append(word)
         if out:
@@ -129,6 +143,10 @@ def _own(owner: type) -> tuple[str, ...]:
     if not fits:
         raise UserError(f"{owner.__name__}.{OWN}: must be a list of names")
     return tuple(_words(words))
+
+
+def _words_of(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(_words(text.split(",")))
 
 
 def _words(words: Iterable[str]) -> list[str]:

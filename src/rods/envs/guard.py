@@ -14,12 +14,36 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
+from typing import TypeGuard
 
-from rods.envs.base import Environment, Outcome, Work
+from rods.envs.base import ApartEnvironment, Environment, Outcome, Work
 from rods.envs.calls import DEFAULT, Bounds, CallLimits
 from rods.envs.child import Child
 from rods.envs.lane import GuardedSession, Lane
+from rods.errors import UserError
 from rods.task import Task, ToolSpec
+
+
+def guard(
+    env: Environment, limits: CallLimits | None = None, bounds: Bounds = DEFAULT
+) -> ApartEnvironment:
+    """The environment with its calls in processes that can be killed; see `GuardedEnvironment`.
+
+    One that runs them so by itself is not changed, and has limits of its own.
+
+    Raises:
+        UserError: limits are given for one that has its own.
+    """
+    if not is_apart(env):
+        return GuardedEnvironment(env, limits, bounds)
+    if limits is not None and limits != CallLimits():
+        raise UserError(f"environment {env.name}: limits: its file has them, under rods.limits")
+    return env
+
+
+def is_apart(env: Environment) -> TypeGuard[ApartEnvironment]:
+    """Whether an environment runs its calls in processes that can be killed."""
+    return isinstance(env, ApartEnvironment) and env.apart
 
 
 class GuardedEnvironment:
@@ -32,6 +56,8 @@ class GuardedEnvironment:
         probe: whether the workers stop and record all that reaches outside them.
         variables: added to the workers' environment variables.
     """
+
+    apart = True
 
     def __init__(
         self,

@@ -12,12 +12,13 @@ import copy
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rods.envs.awaiting import prepare_loop, settled
 from rods.envs.base import Observation, Outcome, Work, execute_here
-from rods.envs.calls import DEFAULT, Bounds, CallError, Refusal, check_call
+from rods.envs.calls import DEFAULT, Bounds, CallError, CallLimits, Refusal, check_call
+from rods.envs.checked import Checked
 from rods.envs.choice import Named
 from rods.envs.method import Method, methods_of
 from rods.envs.start_state import StartError, made_with
@@ -105,6 +106,18 @@ class PythonEnvironment:
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         return execute_here(steps)
+
+    def check(
+        self, tasks: Sequence[Task], limits: CallLimits | None, tick: Callable[[], object]
+    ) -> Checked:
+        from rods.envs.check import check
+
+        return check(self, tasks, limits, tick)
+
+    def check_steps(self, tasks: Sequence[Task]) -> int:
+        from rods.envs.check import steps
+
+        return steps(self, tasks)
 
 
 class PythonSession:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rods.envs.base import Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.envs.load import load_environment
 from rods.envs.task_file import chosen_spec, read_task_file
 from rods.errors import UserError
@@ -63,7 +63,7 @@ def all_tasks(environment: str, file: Path | None) -> tuple[Environment, list[Ta
     """
     env = load_environment(chosen_spec(environment, file))
     if file is not None:
-        guarded = GuardedEnvironment(env)
+        guarded = guard(env)
         try:
             return env, read_task_file(file, guarded)
         finally:

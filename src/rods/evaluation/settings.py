@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rods import __version__
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.envs.hints import Hinter
 from rods.errors import UserError
 from rods.evaluation.episodes import Job
@@ -86,7 +86,7 @@ class EvaluationSettings:
     @contextmanager
     def runner(self) -> Iterator[EpisodeRunner]:
         """Plays episodes; calls run in processes that can be killed."""
-        env = GuardedEnvironment(self.selection.env)
+        env = guard(self.selection.env)
         try:
             yield EpisodeRunner(env, self.limits, Hinter() if self.hints else None)
         finally:

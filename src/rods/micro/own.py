@@ -15,7 +15,7 @@ from typing import Any
 from rods.cache import Progress, cached
 from rods.config import Config
 from rods.envs.base import Environment
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.micro.dialogues import Renaming, carries, demonstration
 from rods.micro.kind import settings_of
 from rods.micro.renderer import MicroRenderer, load_renderer, save_tokenizer, words_of
@@ -64,7 +64,7 @@ def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
     def make(folder: Path) -> dict[str, Any]:
         from rods.micro.pretrain import make_model
 
-        guarded = GuardedEnvironment(env, config.environment.limits, config.environment.bounds)
+        guarded = guard(env, config.environment.limits, config.environment.bounds)
         try:
             examples = [demonstration(task, guarded, renderer) for task in tasks.train]
         finally:

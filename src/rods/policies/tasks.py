@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from rods.audit import benchmark_faults
 from rods.config import Config
-from rods.envs.base import Environment
+from rods.envs.base import ApartEnvironment, Environment
 from rods.envs.bfcl_data import benchmark_tasks, split
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.envs.load import load_environment
 from rods.envs.task_file import chosen_spec, read_task_file
 from rods.errors import UserError
@@ -74,7 +74,7 @@ class OwnTasks(NamedTuple):
 
     path: Path
     environment: Environment
-    guarded: GuardedEnvironment
+    guarded: ApartEnvironment
     tasks: list[Task]
 
 
@@ -89,7 +89,7 @@ def own_tasks(config: Config) -> Iterator[OwnTasks]:
     assert settings.tasks is not None
     path = Path(settings.tasks)
     env = load_environment(chosen_spec(settings.name, path), settings.bounds)
-    guarded = GuardedEnvironment(env, settings.limits, settings.bounds)
+    guarded = guard(env, settings.limits, settings.bounds)
     try:
         tasks = read_task_file(path, guarded)
         config.check_categories(task.category for task in tasks)

@@ -23,7 +23,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from operator import attrgetter
 
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import is_apart
 from rods.errors import UserError
 from rods.job_result import JobResult
 from rods.processes import safe_path, undisturbed
@@ -86,7 +86,7 @@ class JobRunner:
     def _stopped(self) -> Counter[str]:
         """All calls that a limit stopped, by tool and limit."""
         env = self.pipeline.critic.env
-        return env.stopped() if isinstance(env, GuardedEnvironment) else Counter()
+        return env.stopped() if is_apart(env) else Counter()
 
     def _newly_stopped(self) -> dict[str, int]:
         """Those that no job has reported; threads share the environment."""

@@ -15,7 +15,7 @@ from rods.envs.bfcl import BfclEnvironment
 from rods.envs.bfcl_data import benchmark_tasks, split, tool_specs
 from rods.envs.bfcl_twin import accepts_ground_truth
 from rods.envs.calls import CallLimits
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.envs.lane import SLOW_STATE, timed_state
 from rods.envs.load import load_environment
 from rods.envs.task_file import chosen_spec, read_placed, read_task_file
@@ -115,7 +115,7 @@ def own_inputs(spec: str, path: Path, limits: CallLimits | None = None) -> Synth
         UserError: the environment or the tasks are unusable.
     """
     env = load_environment(chosen_spec(spec, path))
-    guarded = GuardedEnvironment(env, limits)
+    guarded = guard(env, limits)
     tasks = tuple(read_task_file(path, guarded))
     if isinstance(env, BfclEnvironment):
         guarded.close()
@@ -153,7 +153,7 @@ def inputs_of(
         if not bare:
             raise UserError(f"--env {spec}: name its tasks too, with --tasks FILE")
         env = load_environment(spec)
-        return SynthesisInputs(GuardedEnvironment(env, limits), env.specs, (), (), (), ())
+        return SynthesisInputs(guard(env, limits), env.specs, (), (), (), ())
     return benchmark_inputs(seeds)
 
 

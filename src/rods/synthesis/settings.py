@@ -15,7 +15,7 @@ from rods import __version__
 from rods.envs.base import Environment, InterruptibleEnvironment
 from rods.envs.bfcl_data import tool_specs
 from rods.envs.calls import CallLimits
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import is_apart
 from rods.errors import UserError, log_notice
 from rods.extras import MODEL, require
 from rods.files.reading import read_text
@@ -98,7 +98,7 @@ class SynthSettings:
             return self._by_model(self._program(inputs), inputs.parents, inputs)
         if workers == 1:
             return in_threads(self.runner(inputs), 1, interruption(inputs.env))
-        if isinstance(inputs.env, GuardedEnvironment):
+        if is_apart(inputs.env):
             inputs.env.close()  # each worker has its own
         return in_processes(self.runner, workers)
 
@@ -109,7 +109,7 @@ class SynthSettings:
             UserError: see `inputs`.
         """
         inputs = inputs or self.inputs()
-        size = 1 if isinstance(inputs.env, GuardedEnvironment) else SIZE  # its calls may hang
+        size = 1 if is_apart(inputs.env) else SIZE  # its calls may hang
         return JobRunner(self._program(inputs), inputs.parents, self.seed, size=size)
 
     def _by_model(
@@ -132,7 +132,7 @@ class SynthSettings:
             return self._by_model(found.pipeline(stories=self.stories), found.parents, found.inputs)
         if workers == 1:
             return in_threads(self._cold_runner(found), 1, interruption(found.inputs.env))
-        if isinstance(found.inputs.env, GuardedEnvironment):
+        if is_apart(found.inputs.env):
             found.inputs.env.close()  # each worker has its own
         return in_processes(partial(_resumed_cold, self, found.found, found.rungs), workers)
 

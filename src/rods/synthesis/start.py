@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from rods.envs.bfcl_data import SIMULATORS
 from rods.envs.bfcl_mends import deep_copy
 from rods.synthesis.meaning.equalities import Equalities
 from rods.synthesis.meaning.keeping import with_equalities
@@ -64,6 +65,8 @@ class StartStates:
                 [k for k, share in zip(known, shares, strict=True) if share == most]
             )
             if entry is None:
+                if name not in SIMULATORS:  # it starts as its tools make it, the same each time
+                    near |= used
                 continue
             entry = deep_copy(entry)
             renamed: dict[str, str] = {}

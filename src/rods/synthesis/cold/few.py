@@ -11,7 +11,7 @@ import random
 from typing import TYPE_CHECKING
 
 from rods.envs.bfcl import BfclEnvironment
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.errors import UserError
 from rods.synthesis.cold.ladder import LADDER
 from rods.synthesis.cold.planner import walks
@@ -31,8 +31,7 @@ def walks_of_few(inputs: SynthesisInputs) -> list[Task]:
     kinds = {tuple(call.name for call in seed.calls) for seed in inputs.seeds if seed.calls}
     if not 0 < len(kinds) < FEW or isinstance(inputs.env, BfclEnvironment):
         return []
-    own = inputs.env if isinstance(inputs.env, GuardedEnvironment) else None
-    env, ranges = own or GuardedEnvironment(inputs.env), inputs.learned.ranges
+    env, ranges = guard(inputs.env), inputs.learned.ranges
     starts = [seed.model_copy(update={"turns": (), "record": ()}) for seed in inputs.seeds]
     try:
         walker = Walker(env, survey(env, inputs.tools, starts, ranges), ranges)
@@ -41,5 +40,5 @@ def walks_of_few(inputs: SynthesisInputs) -> list[Task]:
     except UserError:  # no call succeeds; the seed tasks alone have to do
         return []
     finally:
-        if own is None:
+        if env is not inputs.env:
             env.close()

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rods.envs.base import Environment
 from rods.envs.calls import CallLimits
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.envs.load import load_environment
 from rods.errors import UserError
 from rods.synthesis.case import Case, Gate
@@ -78,9 +77,11 @@ def cold_inputs(spec: str, path: Path | None, limits: CallLimits | None = None) 
         UserError: the classes or the start states are unusable.
     """
     if spec == "bfcl":
-        raise UserError("--cold: name your own classes with --env package.module:Class")
+        raise UserError(
+            "--cold: name your own classes or servers with --env package.module:Class or mcp:FILE"
+        )
     plain = load_environment(spec)
-    env: Environment = GuardedEnvironment(plain, limits)
+    env = guard(plain, limits)
     classes = tuple(plain.classes)
     starts = tuple(start_tasks(path, env, classes))
     purpose = Gate("plan", "read for nothing", _reads_have_a_purpose)

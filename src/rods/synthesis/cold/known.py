@@ -86,7 +86,9 @@ def taken(call: Call, at: int) -> Iterator[Known]:
 
 def _of_scan(found: Scan, about: Name, at: int) -> Iterator[Known]:
     for entry in found.entries:
-        own = name_stems(entry.name) - GENERIC or about
+        # {"entities": [...], "relations": [...]} could be a collection; its keys may be names.
+        first = name_stems(entry.path[0]) if entry.path else frozenset[str]()
+        own = name_stems(entry.name) - GENERIC or about | (first - GENERIC)
         if entry.key is not None:
             yield Known(entry.key, entry.name, own, at, is_key=True)
         for name, value in entry.fields.items():
@@ -105,9 +107,14 @@ def _score(tool: str, parameter: str, named: tuple[str, Name], is_key: bool, use
     field, about = named
     core, theirs = name_stems(parameter) - GENERIC, name_stems(field) - GENERIC
     near = 0.5 * bool(about & (topic(tool) | core)) - 0.25 * used
-    if parameter.lower() == field.lower():
+    whole, part = name_stems(parameter), name_stems(field)
+    if whole and whole == part:
         # Things of every kind have a name and an id.
         return 3 + near if core or about & topic(tool) else 0.5
+    if not is_id(parameter) and _other_part(parameter, field):
+        return 0  # the type of a table is no table name
+    if core and part and part <= whole <= part | about:
+        return 3 + near  # a table name is the name of a table
     if not theirs and (not field or is_id(field)):
         theirs = about  # the name or the size of a patient is no patient
     # An id where a name is asked for: it is meant only if there are no names.
@@ -120,6 +127,12 @@ def _score(tool: str, parameter: str, named: tuple[str, Name], is_key: bool, use
     if core <= theirs or theirs <= core:
         return 1.5 + near
     return 0.75 + near if core & theirs else 0
+
+
+def _other_part(parameter: str, field: str) -> bool:
+    """Whether both say which part of a thing is meant, and it is another one."""
+    one, other = name_stems(parameter) & GENERIC, name_stems(field) & GENERIC
+    return bool(one and other and not one & other)
 
 
 def is_id(parameter: str) -> bool:

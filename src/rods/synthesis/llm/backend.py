@@ -11,7 +11,7 @@ from typing import Any
 from rods.endpoint.config import EndpointConfig
 from rods.endpoint.ledger import Progress
 from rods.envs.base import Environment
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.errors import UserError, log_notice
 from rods.job_result import Spent
 from rods.synthesis.llm.endpoint import Endpoint
@@ -56,8 +56,7 @@ class ModelBackend:
         Raises:
             UserError: the journal or the endpoint cannot be used.
         """
-        endpoint, name = self.endpoint(), self.config.model
-        guarded = env if isinstance(env, GuardedEnvironment) else GuardedEnvironment(env)
+        endpoint, guarded, name = self.endpoint(), guard(env), self.config.model
         words = self.rewrite, self.verify
         pipeline = with_model(endpoint, program, guarded, name, self.stages, *words)
         if isinstance(pipeline.grounder, LlmGrounder):

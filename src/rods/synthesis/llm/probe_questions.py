@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.guard import guard
 from rods.reward import trusted_trace
 from rods.synthesis.augment import base_form
 from rods.synthesis.failures import History
@@ -61,7 +61,7 @@ def questions(model: Model, name: str, inputs: SynthesisInputs, seed: int) -> li
         UserError: the seed tasks cannot be run.
     """
     rng = random.Random(f"probe {seed}")
-    pipeline = with_model(model, inputs.pipeline(), GuardedEnvironment(inputs.env), name)
+    pipeline = with_model(model, inputs.pipeline(), guard(inputs.env), name)
     planner, executor = pipeline.planner, pipeline.executor
     grounder, judge = pipeline.grounder, pipeline.judge
     assert isinstance(planner, LlmPlanner) and isinstance(executor, LlmExecutor)
