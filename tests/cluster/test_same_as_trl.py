@@ -40,7 +40,7 @@ def test_the_variants_are_the_same(run: Path, other: Path) -> None:
 def test_the_summaries_are_the_same_but_for_times(run: Path, other: Path) -> None:
     there, here = (json.loads((each / "summary.json").read_text()) for each in (run, other))
     assert _timeless(there) == _timeless(here)
-    assert here["pool"]["injected"] and here["pool"]["rested"]
+    assert here["pool"]["injected"] and here["pool"]["retired"]
 
 
 def _timeless(found: Any) -> Any:

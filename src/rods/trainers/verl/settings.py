@@ -18,8 +18,8 @@ LOSSES = {"grpo": "seq-mean-token-mean", "dapo": "token-mean", "dr_grpo": "seq-m
 SEEDS = {"vllm": "seed", "sglang": "sampling_seed"}
 """What the servers call the random seed of a request."""
 NO_DUAL_CLIP = 1e9
-"""verl clips the loss of a negative advantage where the ratio is above this number. The paper and
-TRL do not. verl bounds the ratio by e^20, which is less than this number, so nothing is clipped."""
+"""verl limits the loss of a negative advantage where the ratio is above this number; TRL does not.
+verl bounds the ratio by e^20, which is less, so this limit never acts."""
 PROMPT_SHARE = 4  # a quarter of the token budget, as in EnvTuning: 8192 of 32768 tokens
 WORKERS = 8  # processes that play episodes
 
