@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -11,8 +12,8 @@ def asked_file(folder: Path) -> Path:
 
 
 def note_asked(folder: Path, step: int) -> None:
-    """Write it, whole at any moment."""
+    """Write it, whole at any moment; several servers may do so."""
     file = asked_file(folder)
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".{os.getpid()}")
     part.write_text(str(step))
     part.replace(file)

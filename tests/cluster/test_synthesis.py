@@ -1,6 +1,7 @@
 """Variants of the benchmark's tasks, made by Ray actors: those that one process makes.
 
-The cluster has two nodes, each with its own raylet, on one machine. The last test ends one of them.
+The cluster has three nodes of one CPU, each with its own raylet, on one machine. The last test ends
+one of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from rods.synthesis.ahead import Executor, Work
 from rods.trainers.verl.makers import RayExecutor, RayPending
 
 pytestmark = pytest.mark.cluster
-EPOCHS, WORKERS = 2, 2
+EPOCHS, WORKERS, NODES = 2, 2, 3
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def alone(config: Config, tasks: ModelTasks, tmp_path_factory: pytest.TempPathFa
 def cluster() -> Iterator[Cluster]:
     os.environ["RAY_AUTH_MODE"] = "disabled"
     found = Cluster()
-    for cpus in (WORKERS, 1):  # the first can do the work of the other
-        found.add_node(num_cpus=cpus)
+    for _ in range(NODES):
+        found.add_node(num_cpus=1)
     paths = os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])
     variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     ray.init(found.address, runtime_env={"env_vars": variables})
@@ -164,14 +165,20 @@ def parent(pid: int) -> int:
     return int(line)
 
 
+def busy_node(cluster: Cluster, executor: RayExecutor) -> Any:
+    """A node with an actor that is not the one of this process."""
+    raylets = {parent(pid) for pid in ray.get(executor.started)}
+    nodes = {node.all_processes["raylet"][0].process.pid: node for node in cluster.worker_nodes}
+    return nodes[min(raylets & nodes.keys())]
+
+
 def test_a_dead_node_costs_time_only(
     config: Config, tasks: ModelTasks, alone: Any, tmp_path: Path, cluster: Cluster
 ) -> None:
-    (second,) = cluster.worker_nodes
-    executor = Killing(config, WORKERS, lambda _: cluster.remove_node(second, allow_graceful=False))
-    there = [parent(pid) for pid in ray.get(executor.started)]
-    (raylet,) = second.all_processes["raylet"]
-    assert there.count(raylet.process.pid) == 1
+    def harm(executor: RayExecutor) -> None:
+        cluster.remove_node(busy_node(cluster, executor), allow_graceful=False)
+
+    executor = Killing(config, WORKERS, harm)
     before = list(executor.actors)
     found = run(config, tasks, tmp_path, executor)
     assert [old is new for old, new in zip(before, executor.actors, strict=True)].count(False) == 1

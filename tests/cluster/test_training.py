@@ -53,7 +53,7 @@ def test_verl_s_trackers_have_our_values_and_see_the_trainer_s_tokens(run: Path)
         (line,) = re.findall(rf"step:{step} - (.*)", output)
         values = dict(item.rsplit(":", 1) for item in line.split(" - "))
         assert float(values["rods/pool/active"]) >= 8
-        assert "rods/progress" in values and "rods/funnel/tried" in values
+        assert "rods/progress" in values and ("rods/funnel/tried" in values or step < STEPS)
         assert float(values["training/rollout_probs_diff_max"]) < 1e-4
 
 
