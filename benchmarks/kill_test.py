@@ -46,6 +46,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+from rods.metrics import untimed
+
 ROOT = Path(__file__).resolve().parent.parent
 RODS = str(Path(sys.executable).with_name("rods"))
 OWNER = "RODS_KILL_TEST"  # environment variable that tells whose child a process is
@@ -87,7 +89,6 @@ VICTIMS = {
     "background": ("trainer", "trainer", "worker", "worker", "guard"),
 }
 MARKS = {"guard": b"rods.envs.worker", "worker": b"--follow"}  # in their command lines
-TIMES = ("seconds", "part_seconds", "wall_s", "synthesis_s")
 WHOLE = "complete"  # the file that is written last into a checkpoint
 BLOWS = {"inline": (1, 1, 1, 2, 2, 3), "background": (2, 3, 4, 5)}
 LOOK = 0.002  # seconds between two looks at a folder or a process
@@ -217,7 +218,7 @@ def tables(folder: Path) -> Rows:
     try:
         db.execute("BEGIN")
         for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            found[table] = [_untimed(dict(row)) for row in db.execute(f"SELECT * FROM {table}")]
+            found[table] = [untimed(dict(row)) for row in db.execute(f"SELECT * FROM {table}")]
     finally:
         db.close()
     return found
@@ -228,22 +229,15 @@ def everything(folder: Path) -> Rows:
     found = tables(folder)
     found["meta"].sort(key=lambda row: row["key"])  # some are written at each start
     for row in found["metrics"]:
-        row["line"] = _untimed(json.loads(row["line"]))
+        row["line"] = untimed(json.loads(row["line"]))
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    found["metrics.jsonl"] = [_untimed(json.loads(line)) for line in lines]
-    found["summary.json"] = list(
-        _untimed(json.loads((folder / "summary.json").read_text())).items()
-    )
+    found["metrics.jsonl"] = [untimed(json.loads(line)) for line in lines]
+    found["summary.json"] = list(untimed(json.loads((folder / "summary.json").read_text())).items())
     names = (str(path.relative_to(folder)) for path in folder.rglob("*"))
     found["files"] = sorted(name for name in names if not name.startswith(".report.html."))
     weights = (folder / "checkpoints").glob("*/model.safetensors")
     found["weights"] = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in weights)
     return found
-
-
-def _untimed(found: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in found.items() if name not in TIMES}
-    return {name: _untimed(v) if isinstance(v, dict) else v for name, v in kept.items()}
 
 
 def difference(found: Rows, expected: Rows) -> str:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from commandline import Done
+from rods.metrics import untimed
 from small_shop import OPTIONS
 
 Train = Callable[..., Done]
@@ -35,8 +36,7 @@ def arguments(run: Path, model: Path, *settings: str) -> list[str]:
 def lines(run: Path) -> list[dict[str, Any]]:
     """The metrics of each step, without times."""
     found = map(json.loads, (run / "metrics.jsonl").read_text("utf-8").splitlines())
-    times = ("seconds", "part_seconds")
-    return [{name: v for name, v in line.items() if name not in times} for line in found]
+    return [untimed(line) for line in found]
 
 
 def weights(run: Path, step: int, name: str = "model.safetensors") -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from commandline import RODS, Done
+from rods.metrics import untimed
 from rods.store.store import Store
 
 STEPS, EPOCH, SEED = 8, 6, 1
@@ -23,7 +24,6 @@ SETTINGS = {
     "boundary.rule": "random",  # what is varied hangs on no machine's floating point
     "policy.indices": 12,
 }
-TIMES = ("wall_s", "synthesis_s", "seconds", "part_seconds")
 
 
 class Runs:
@@ -79,8 +79,3 @@ class Runs:
         found |= {"epochs": store.epochs.all(), "evaluations": store.measures.heldout()}
         store.close()
         return found
-
-
-def untimed(found: dict) -> dict:
-    kept = {name: value for name, value in found.items() if name not in TIMES}
-    return {name: untimed(v) if isinstance(v, dict) else v for name, v in kept.items()}

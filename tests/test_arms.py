@@ -20,6 +20,7 @@ from rods.curriculum.pool import Event
 from rods.curriculum.retirement import Retirement
 from rods.errors import UserError
 from rods.group import Group
+from rods.metrics import untimed
 from rods.policies.registry import kind_of
 from rods.policies.tasks import TaskSides, choose_seeds, pipeline_of, with_spare, with_structure
 from rods.presets import load_config
@@ -27,7 +28,7 @@ from rods.store.store import Store
 from rods.synthesis.failures import History
 from rods.task import Turn
 from rods.trainers.dynamic import DynamicSampling, Row
-from runs import SETTINGS, Runs, untimed
+from runs import SETTINGS, Runs
 from small_training import Harness
 
 

@@ -45,12 +45,13 @@ from rods.curriculum.pool import Event
 from rods.errors import UserError
 from rods.group import Group
 from rods.job_result import Spent
+from rods.metrics import untimed
 from rods.presets import load_config
 from rods.store.account import Account
 from rods.store.schema import Fates, TaskMeasurement
 from rods.store.store import Store
 from rods.task import Task
-from runs import SEED, SETTINGS, Runs, untimed
+from runs import SEED, SETTINGS, Runs
 
 SHORT = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
 RODS = [sys.executable, "-m", "rods", "compare"]

@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from rods.metrics import untimed
 from rods.store.store import Store
-from runs import SEED, STEPS, Runs, untimed
+from runs import SEED, STEPS, Runs
 
 KEYS = "arm seed preset epochs trajectories generated_tokens wall_s synthesis_s heldout pool signal"
 

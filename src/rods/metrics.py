@@ -27,6 +27,8 @@ MOST_FAILURES = 5  # tasks whose failures are listed for a step
 SUMMARY = "summary.json"  # exists once a run is finished
 BROKEN = 3  # steps in a row in which the environment lost most rollouts, after which a run ends
 REASONS = 5  # distinct causes that are shown
+TIMES = ("seconds", "part_seconds", "wall_s", "synthesis_s")
+"""Names of the values that are times. Runs of one command differ only in them."""
 _TRL_LOGS = ("rods/step", "rods/loss", "rods/grad_norm")  # TRL logs these itself
 
 
@@ -87,6 +89,12 @@ def tracked(
     flat = {f"rods/{n}/{k}".rstrip("/"): v for n, each in nested.items() for k, v in each.items()}
     named = {path.replace(" ", "_"): value for path, value in flat.items()}
     return {k: v for k, v in named.items() if isinstance(v, int | float) and k not in _TRL_LOGS}
+
+
+def untimed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of `metrics.jsonl`, a summary or a row of the store without its times."""
+    kept = {name: value for name, value in found.items() if name not in TIMES}
+    return {name: untimed(v) if isinstance(v, Mapping) else v for name, v in kept.items()}
 
 
 def _failures(rollouts: Sequence[Rollout]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cluster_runs import STEPS, history, stored
 from trl_python import by_trl
 
-TIMES = ("wall_s", "synthesis_s", "seconds")
+from rods.metrics import untimed
+
 pytestmark = pytest.mark.cluster
 
 
@@ -39,12 +39,5 @@ def test_the_variants_are_the_same(run: Path, other: Path) -> None:
 
 def test_the_summaries_are_the_same_but_for_times(run: Path, other: Path) -> None:
     there, here = (json.loads((each / "summary.json").read_text()) for each in (run, other))
-    assert _timeless(there) == _timeless(here)
+    assert untimed(there) == untimed(here)
     assert here["pool"]["injected"] and here["pool"]["retired"]
-
-
-def _timeless(found: Any) -> Any:
-    """A summary without the values that are times."""
-    if not isinstance(found, dict):
-        return found
-    return {name: _timeless(value) for name, value in found.items() if name not in TIMES}
