@@ -1,4 +1,4 @@
-"""Servers of the registries as environments: every command, a kill, and calls per second.
+"""Servers of the registries as environments: every command, and a server that is killed.
 
 The servers are installed in one folder, each kind in an environment of its own:
 
@@ -8,8 +8,8 @@ The servers are installed in one folder, each kind in an environment of its own:
     python benchmarks/mcp_servers.py W --out benchmarks/results/mcp_servers.json
 
 A server is left out if it is not installed. `library` is the FastMCP server of examples/library, in
-this process. Calls per second are beside those of the SDK's own client (mcp_speed.py). Times are of
-this machine, with whatever else it does. Run it in the root of the repository.
+this process. Times are of this machine, with whatever else it does; mcp_speed.py has calls per
+second. Run it in the root of the repository.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import cold_start
-import mcp_speed
 from mcp_starts import HERE, SERVERS, prepared, seed_tasks
 from rods.envs.base import Work
 from rods.envs.mcp.environment import McpEnvironment
@@ -116,8 +115,6 @@ def measure(name: str, file: Path, work: Path) -> dict[str, Any]:
     found["digests equal in two processes"] = json.loads(other.stdout) == digests(file, tasks)
     if name != "library":
         found["kill"] = killed(file, tasks)
-    folder = (work / f"{name}-start").absolute()
-    found["speed"] = mcp_speed.measure(name, file, folder, work)
     return found
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/mcp_speed.py W --out benchmarks/results/mcp_speed.json
 
-W and the servers are those of mcp_servers.py, which measures this too. Both clients make the same
-calls, each one after the other; the median of the rounds is given. Also how long a start and a
-reset take.
+W and the servers are those of mcp_servers.py. Both clients make the same
+calls, each one after the other, in rounds that alternate; the median is given. Also how long a
+start and a reset take.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ CALLS = {
 ROUNDS, CALLS_EACH, OPENED = 5, 100, 10
 
 
-async def bare(file: Path, name: str, folder: Path, command: str, given: Any) -> list[float]:
-    """Seconds of each round of the SDK's client."""
+async def bare(file: Path, name: str, folder: Path, command: str, given: Any) -> float:
+    """Seconds of a round of the SDK's client."""
     entry = json.loads(file.read_text())["mcpServers"][name]
 
-    async def rounds(session: Any) -> list[float]:
-        taken = []
-        for _ in range(ROUNDS):
-            began = time.monotonic()
-            for _ in range(CALLS_EACH):
-                await session.call_tool(command, given)
-            taken.append(time.monotonic() - began)
-        return taken
+    async def one_round(session: Any) -> float:
+        await session.list_tools()
+        await session.call_tool(command, given)
+        began = time.monotonic()
+        for _ in range(CALLS_EACH):
+            await session.call_tool(command, given)
+        return time.monotonic() - began
 
     async def silent(_: Any) -> None:
         return
@@ -56,8 +55,7 @@ async def bare(file: Path, name: str, folder: Path, command: str, given: Any) ->
     if "factory" in entry:
         made = import_object(entry["factory"], "", "")()
         async with in_process(made, silent) as session:
-            await session.list_tools()
-            return await rounds(session)
+            return await one_round(session)
     args = [text.replace("${folder}", str(folder)) for text in entry.get("args", ())]
     env = {k: v.replace("${folder}", str(folder)) for k, v in entry.get("env", {}).items()}
     server = StdioServerParameters(command=entry["command"], args=args, env=env, cwd=folder)
@@ -67,19 +65,17 @@ async def bare(file: Path, name: str, folder: Path, command: str, given: Any) ->
             mcp.ClientSession(*streams[:2]) as session,
         ):
             await session.initialize()
-            await session.list_tools()
-            return await rounds(session)
+            return await one_round(session)
 
 
-def ours(env: Any, task: Task, call: Call) -> list[float]:
-    """Seconds of each round of a session."""
-    session, taken = env.open(task), []
+def ours(env: Any, task: Task, call: Call) -> float:
+    """Seconds of a round of a session."""
+    session = env.open(task)
     assert session.call(call).ok
-    for _ in range(ROUNDS):
-        began = time.monotonic()
-        for _ in range(CALLS_EACH):
-            session.call(call)
-        taken.append(time.monotonic() - began)
+    began = time.monotonic()
+    for _ in range(CALLS_EACH):
+        session.call(call)
+    taken = time.monotonic() - began
     session.close()
     return taken
 
@@ -114,13 +110,16 @@ def measure(name: str, file: Path, folder: Path, work: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"load_seconds": round(time.monotonic() - began, 2)}
     call = Call(name=command, arguments=given)
     task = Task(category="base", classes=(name,), start={}, turns=(Turn(user="-"),))
-    found["bare"] = rate(asyncio.run(bare(file, name, folder, command, given)))
-    found["session"] = rate(ours(env, task, call))
-    found["open_seconds"] = round(opening(env, task, call), 3)
+    kinds = {
+        "bare": lambda: asyncio.run(bare(file, name, folder, command, given)),
+        "session": lambda: ours(env, task, call),
+    }
     if not env.apart:
         guarded = GuardedEnvironment(env)
-        found["guarded"] = rate(ours(guarded, task, call))
-        guarded.close()
+        kinds["guarded"] = lambda: ours(guarded, task, call)
+    rounds = [{kind: taken() for kind, taken in kinds.items()} for _ in range(ROUNDS)]
+    found |= {kind: rate([each[kind] for each in rounds]) for kind in kinds}
+    found["open_seconds"] = round(opening(env, task, call), 3)
     env.close()
     if env.apart:
         content = json.loads(file.read_text())

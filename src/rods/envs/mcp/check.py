@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from rods.envs.base import ApartEnvironment, Observation, Session
-from rods.envs.calls import STOPPED, CallLimits
+from rods.envs.calls import STOPPED, CallLimits, retried
 from rods.envs.check import CALLS, PROCESSES, READS
 from rods.envs.checked import Checked
 from rods.envs.guard import guard
@@ -229,7 +230,7 @@ def _played(env: ApartEnvironment, task: Task, calls: Sequence[Call]) -> Played:
     states, seconds = [session.state()], 0.0
     for call in calls:
         began = time.monotonic()
-        seen.append(session.call(call))
+        seen.append(retried(partial(session.call, call), _stopped))  # the machine may have stalled
         seconds += time.monotonic() - began
         states.append(session.state())
         if _lost(session):
@@ -237,6 +238,10 @@ def _played(env: ApartEnvironment, task: Task, calls: Sequence[Call]) -> Played:
     lost = _lost(session)
     session.close()
     return Played(seen, states, lost, seconds)
+
+
+def _stopped(seen: Observation) -> bool:
+    return seen.refused in STOPPED
 
 
 def _lost(session: Session) -> str:

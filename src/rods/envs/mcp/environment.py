@@ -12,7 +12,7 @@ import hashlib
 import os
 import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class McpEnvironment:
         self._finalize = _when_unused(self, self._host, self.pools, self._root)
         try:
             self.pools.update({c.name: Pool(c, self._root, variables or {}) for c in configs})
-            self._host.run(_all([pool.prepare() for pool in self.pools.values()]))
+            self._host.run(_all(pool.prepare() for pool in self.pools.values()))
             self.specs = self._all_tools()
         except BaseException:
             self._finalize()
@@ -89,13 +89,16 @@ class McpEnvironment:
         return {name: spec for name, spec in self.specs.items() if spec.owner in task.classes}
 
     def open(self, task: Task) -> McpSession:
-        """A session that gets its servers with its first step."""
+        """A session; it gets servers that are processes with its first step."""
         where, starts = f"task {task.label}", {}
         for name in task.classes:
             if name not in self.classes:
                 raise UserError(f"{where}: no server {name!r} in {self.name}")
             starts[name] = start_state(f"{where}: start.{name}", task.start.get(name))
-        return McpSession(self, self.tools(task), starts, self._bounds)
+        session = McpSession(self, self.tools(task), starts, self._bounds)
+        if not self.apart:  # a guard gives more time to make a session than to make a call
+            self.execute([Work(session, (), None, True)])
+        return session
 
     def execute(self, steps: Sequence[Work]) -> list[Outcome]:
         """Execute the steps, those of different sessions at the same time.
@@ -119,7 +122,7 @@ class McpEnvironment:
                 finally:
                     session.busy = False
 
-        self._host.run(_all([run(session) for session in by_session]))
+        self._host.run(_all(run(session) for session in by_session))
         return [outcomes[index] for index in range(len(steps))]
 
     def interrupt(self) -> None:
@@ -140,7 +143,7 @@ class McpEnvironment:
 
     def close(self) -> None:
         """End all servers; the next call starts them again."""
-        self._host.run(_all([pool.close() for pool in self.pools.values()]))
+        self._host.run(_all(pool.close() for pool in self.pools.values()))
 
     def check(
         self, tasks: Sequence[Task], limits: CallLimits | None, tick: Callable[[], object]
@@ -204,7 +207,7 @@ _ends: dict[weakref.finalize[Any, McpEnvironment], tuple[Host, Mapping[str, Pool
 
 def _end(host: Host, pools: Mapping[str, Pool], root: Path) -> None:
     async def close() -> None:
-        await _all([pool.close() for pool in pools.values()])
+        await _all(pool.close() for pool in pools.values())
 
     host.finish(close, lambda: removed(root))
 
@@ -225,8 +228,12 @@ def _relative(file: Path) -> str:
     return os.path.abspath(file) if path.startswith(os.pardir) else path
 
 
-async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all, also if one of them fails; the first error is raised at the end."""
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all, also if one of them fails; the first error is raised at the end.
+
+    Args:
+        work: a generator, so that nothing is made if this is never begun.
+    """
     for found in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(found, BaseException):
             raise found
