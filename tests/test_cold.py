@@ -19,6 +19,7 @@ from hostile import Hostile
 from rods.envs.load import load_environment
 from rods.files.tasks import read_tasks
 from rods.profile import profile
+from rods.synthesis.cold.known import Known, name_stems, score
 from rods.synthesis.cold.ladder import BY_NAME, LADDER
 from rods.task import Task
 from scripted_endpoint import ScriptedEndpoint
@@ -271,3 +272,20 @@ def test_a_model_does_the_stages_after_the_plan(
              "--endpoint", file, "--stage", "plan"),
         "--stage plan: with --cold a program plans",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "suits"),
+    [
+        ("entityNames", "name", True),
+        ("entityName", "name", True),
+        ("entityNames", "entityType", False),
+        ("entity", "name", False),
+        ("entity_id", "id", True),
+    ],
+)
+def test_the_name_of_a_thing_suits_a_parameter_of_that_name(
+    parameter: str, field: str, suits: bool
+) -> None:
+    value = Known("Ann", field, name_stems("entities"))
+    assert (score("remove_all", parameter, value) > 1) == suits

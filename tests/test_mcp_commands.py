@@ -15,7 +15,6 @@ from mcp_files import LIBRARY, called, odd, opened, task_of, written
 from rods.envs.load import load_environment
 from rods.envs.mcp.environment import McpEnvironment
 from rods.files.tasks import read_tasks
-from rods.synthesis.cold.known import Known, name_stems, score
 
 FILES: dict[str, Any] = {"state": {"files": ["**"]}}
 TASK = {"id": "seven", "turns": [{"user": "Write seven.", "calls": ["write(text='seven')"]}]}
@@ -126,20 +125,3 @@ def test_tasks_without_a_human_task(
     assert {task.environment for task in made} == {ENV[1]}
     assert {task.note for task in made} >= {"one call", "two calls in one turn", "two turns"}
     assert rods("verify", out, *ENV).out.endswith("6 of 6 tasks pass every gate\n")
-
-
-@pytest.mark.parametrize(
-    ("parameter", "field", "suits"),
-    [
-        ("entityNames", "name", True),
-        ("entityName", "name", True),
-        ("entityNames", "entityType", False),
-        ("entity", "name", False),
-        ("entity_id", "id", True),
-    ],
-)
-def test_the_name_of_a_thing_suits_a_parameter_of_that_name(
-    parameter: str, field: str, suits: bool
-) -> None:
-    value = Known("Ann", field, name_stems("entities"))
-    assert (score("remove_all", parameter, value) > 1) == suits
