@@ -78,15 +78,25 @@ def test_a_state_too_slow_to_read_is_told_before_the_work(rods: Any) -> None:
     assert not Path("made.jsonl.part").exists() or not Path("made.jsonl").exists()
 
 
-def test_a_slow_state_is_told_before_the_work(rods: Any) -> None:
-    done = rods(*synth("Slow", 1))
-    assert done.err.splitlines()[0].startswith("rods: the state takes 0.4 s to read; an attempt")
+def started(*arguments: object) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    variables = module_variables() | {"PYTHONPATH": f"{HERE}:{HERE.parent / 'src'}"}
+    command = [sys.executable, "-m", "rods", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
+
+
+def test_a_slow_state_is_told_before_the_work() -> None:
+    process = started(*synth("Slow", 1))
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert told.startswith("rods: the state takes 0.4 s to read; an attempt")
+    process.send_signal(signal.SIGINT)  # the work itself takes minutes
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_an_interrupt_ends_a_call_that_hangs() -> None:
-    command = [sys.executable, "-m", "rods", *synth("Always"), "--limits", "seconds=600"]
-    variables = module_variables() | {"PYTHONPATH": f"{HERE}:{HERE.parent / 'src'}"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
+    process = started(*synth("Always"), "--limits", "seconds=600")
     part = Path("made.jsonl.part")
     while not part.exists() and process.poll() is None:
         pass

@@ -103,8 +103,9 @@ class Connection:
         """End the connection, and the server if it is a process of ours."""
         self._stop.set()
         if self._task is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.shield(self._task)
+            if self._session is None:
+                self._task.cancel()  # it waits for a server that is not ready
+            await asyncio.wait([self._task])
 
     def kill(self) -> None:
         """End the process without a wait; `close` must follow."""

@@ -23,6 +23,7 @@ PART = re.compile(r"\$(given|family)")
 NO_VALUES = ("etc", "quantity", "amount", "number")
 WORDS = 3  # of an example in a document
 DECIMALS = 6
+LEAST = 10.0**-DECIMALS  # width of bounds that numbers are drawn from
 DEFAULT = (2.0, 20.0)  # a number of which nothing is known
 MONEY = (10.0, 200.0)
 SHARES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
@@ -95,7 +96,7 @@ def number(
         low, high = ceil(low), floor(high)
         most = min(high, low + 20) if bounds is None else high
         return rng.randint(int(low), max(int(low), int(most)))
-    if high <= low:
+    if high - low < LEAST:
         return low
     if (low, high) == (0, 1):
         return rng.choice(SHARES)
