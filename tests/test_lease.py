@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rods.errors import BusyError
-from rods.store.lease import Lease, holder, kill_holder
+from rods.store.lease import Lease, check_free, holder, kill_holder
 
 HOLD = """
 import sys
@@ -86,6 +86,11 @@ def test_a_refusal_names_the_other_process(tmp_path: Path) -> None:
         with pytest.raises(BusyError) as caught:
             Lease(tmp_path, "trainer")
         assert str(caught.value).startswith(f"{tmp_path}: {told}; ")
+        with pytest.raises(BusyError) as early:
+            check_free(tmp_path, "trainer")
+        assert str(early.value) == str(caught.value)
+        check_free(tmp_path, "worker")
+        assert [path.name for path in tmp_path.iterdir()] == ["trainer.lock"]
         assert holder(tmp_path, "trainer") == {"pid": other.pid, "host": socket.gethostname()}
         assert holder(tmp_path, "worker") is None
 
@@ -96,6 +101,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
             Lease(tmp_path, "trainer")
         other.kill()
         assert holder(tmp_path, "trainer") is None
+        check_free(tmp_path, "trainer")
         Lease(tmp_path, "trainer").close()
 
 

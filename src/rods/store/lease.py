@@ -40,18 +40,22 @@ class Lease:
             self._file.write(json.dumps(me).encode())
         except BlockingIOError:
             self.close()
-            who = holder(folder, kind)
-            process = f" (process {who['pid']} on {who['host']})" if who else ""
-            raise BusyError(
-                f"{folder}: another {kind} is at work here{process}; wait for it, stop it, or use"
-                " another folder"
-            ) from None
+            raise _busy(folder, kind) from None
         except OSError:
             self.close()
             raise
 
     def close(self) -> None:
         self._file.close()
+
+
+def _busy(folder: Path, kind: str) -> BusyError:
+    who = holder(folder, kind)
+    process = f" (process {who['pid']} on {who['host']})" if who else ""
+    return BusyError(
+        f"{folder}: another {kind} is at work here{process}; wait for it, stop it, or use another"
+        " folder"
+    )
 
 
 _HELD: WeakSet[Lease] = WeakSet()
@@ -89,6 +93,18 @@ def alive(folder: Path, kind: str) -> bool:
         return bool(host == socket.gethostname()) and _has_open(pid, folder / f"{kind}.lock")
     except (OSError, ValueError, TypeError, KeyError):
         return False
+
+
+def check_free(folder: Path, kind: str) -> None:
+    """Refuse a folder whose lease a process of this machine holds, before long work for it begins.
+
+    Nothing is written. Who takes the lease is decided by `Lease` alone.
+
+    Raises:
+        BusyError: see `Lease`.
+    """
+    if alive(folder, kind):
+        raise _busy(folder, kind)
 
 
 def kill_holder(folder: Path, kind: str) -> None:

@@ -16,6 +16,7 @@ from rods.errors import UserError, shown
 from rods.extras import BENCHMARK, VERL, installed, require
 from rods.policies.model import settings_of
 from rods.renderers.template import COPY
+from rods.store.lease import check_free
 from rods.trainers.verl.config import verl_config
 from rods.trainers.verl.settings import Cluster
 from rods.trainers.verl.stopping import Asking, Stopped
@@ -88,6 +89,9 @@ def train(config: Config, folder: Path, cluster: Cluster, stopper: Asking | None
             that a person can mend.
     """
     check_installed()
+    # The driver takes the lease, half a minute later; until then a second command could stop the
+    # run that goes on here, or withdraw its stop.
+    check_free(folder, "trainer")
     if config.environment.name == "bfcl":
         require(*BENCHMARK)
     made = _made(config, folder, cluster)
