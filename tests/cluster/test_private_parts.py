@@ -30,6 +30,7 @@ PARTS = {
     f"{TRAINER}.on_train_begin": "",
     f"{TRAINER}.step": "metrics timing_raw",
     "verl.trainer.ppo.v1.trainer_base:register_trainer": "name",
+    "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval",
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer._wait_for_next_poll": "",
     f"{AGENTS}:AgentLoopBase.run": "sampling_params",
     f"{AGENTS}:register": "agent_name",

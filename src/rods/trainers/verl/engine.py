@@ -11,8 +11,8 @@ them. What is private there, and what we rely on:
   when all processes have written; `_load_checkpoint()` sets `global_steps`, and reads the state of
   the data reader from `data.pt` if there is one.
 - `PPOTrainer.trainer_mode` decides whether batches are of one step; any name but "sync" means no.
-- `ReplayBuffer._wait_for_next_poll` is called while verl waits for rollouts, every two seconds. It
-  waits for ever if a process that plays has died, so that is noticed here.
+- `ReplayBuffer._wait_for_next_poll` is called while verl waits for rollouts, each `poll_interval`
+  seconds. It waits for ever if a process that plays has died, so that is noticed here.
 - `main_ppo.TaskRunnerV1` is an actor of Ray; `launch` extends its class (`__ray_metadata__`), so
   that this module is imported in the driver.
 - An epoch of verl is a pass over its data set, which is one step of ours long (`tasks`).
@@ -46,6 +46,7 @@ from rods.trainers.verl.watch import Lines
 
 LOGS = {"loss": "actor/pg_loss", "grad_norm": "actor/grad_norm"}
 """Our names of values that verl logs."""
+POLL = 0.5  # seconds; verl's own two are long for a step of a small model
 PLAIN = {"top_p": 1.0, "top_k": -1, "repetition_penalty": 1.0}
 
 
@@ -53,7 +54,7 @@ class WatchedBuffer(ReplayBuffer):  # type: ignore[misc]  # verl has no types
     """verl's own buffer, which is told if a process that plays has died.
 
     Attributes:
-        check: called every two seconds while rollouts are awaited.
+        check: called each `POLL` seconds while rollouts are awaited.
     """
 
     check: Callable[[], None] | None = None
@@ -122,6 +123,7 @@ class RodsTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no types
 
     def fit(self, agent_loop_manager: Any) -> None:
         """Train to the last step, then measure and write the summary."""
+        self.replay_buffer.poll_interval = POLL
         self.replay_buffer.check = Alive(agent_loop_manager.agent_loop_workers).check
         try:
             with self.driver.worker():

@@ -85,7 +85,7 @@ def settings(config: Config, folder: Path, cluster: Cluster) -> dict[str, Any]:
         **_actor(config, model),
         **_rollout(config, model, cluster),
         **_under("actor_rollout_ref.model", **_model(model)),
-        "reward.num_workers": 1,  # rewards come with the rollouts
+        "reward.num_workers": 0,  # rewards come with the rollouts
     }
 
 
