@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,15 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from replica_files import asked_file
+from replica_files import LOGGED, asked_places, beside, forget
 
 from rods.store.store import Store
 
 HERE = Path(__file__).parent
-STEPS = 8
-MINUTES = 10
-OUTPUT = "output.txt"
-"""Beside a run's folder: what the run printed."""
+STEPS, TASKS = 8, 4
+LONG = 3600  # seconds after which a run is taken to hang; on a free machine it takes a minute
 
 
 @contextmanager
@@ -43,60 +42,84 @@ def history(folder: Path) -> dict[str, Any]:
         }
 
 
+def logged(folder: Path) -> dict[int, dict[str, float]]:
+    """By step what verl's trackers got."""
+    lines = map(json.loads, beside(folder, LOGGED).read_text().splitlines())
+    return {line["step"]: line["data"] for line in lines}
+
+
 def drive(folder: Path, steps: int = STEPS, **more: str) -> subprocess.CompletedProcess[str]:
     """Train to the last step, and wait."""
     with started(folder, steps, **more) as process:
-        out, _ = process.communicate(timeout=MINUTES * 60)
-    return subprocess.CompletedProcess(process.args, process.returncode, out)
+        return ended(process, folder)
 
 
 @contextmanager
-def started(folder: Path, steps: int = STEPS, **more: str) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, steps: int = STEPS, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """A run in processes of its own, which are killed at the end.
 
     Args:
         more: environment variables.
     """
-    asked_file(folder).unlink(missing_ok=True)
+    forget(folder)
     command = [sys.executable, str(HERE / "drive.py"), str(folder), str(steps)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    variables = {**os.environ, **more}
-    process = subprocess.Popen(command, start_new_session=True, env=variables, **pipes)  # type: ignore[call-overload]
+    # Not a pipe: a run waits if nobody reads it.
+    with beside(folder, "output").open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            start_new_session=True,
+            env={**os.environ, **more},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield process
     finally:
         kill(process)
 
 
-def processes(process: subprocess.Popen[str], title: str = "") -> Iterator[int]:
+def ended(process: subprocess.Popen[bytes], folder: Path) -> subprocess.CompletedProcess[str]:
+    """How a run ended by itself."""
+    code = process.wait(LONG)
+    return subprocess.CompletedProcess(process.args, code, output(folder))
+
+
+def output(folder: Path) -> str:
+    """What a run has printed since it was started."""
+    return beside(folder, "output").read_text(errors="replace")
+
+
+def processes(process: subprocess.Popen[bytes], title: str = "") -> Iterator[int]:
     """The ids of all processes of a run's session, or of those with this word in their title."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            line = Path("/proc", name, "cmdline").read_text()
-            if os.getsid(int(name)) == process.pid and title in line:
+            line = Path("/proc", name, "cmdline").read_text()  # empty when it has ended
+            if line and os.getsid(int(name)) == process.pid and title in line:
                 yield int(name)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL for all processes of a run's session."""
-    for pid in processes(process):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL for all processes of a run's session, also for those that begin meanwhile."""
+    while left := [*processes(process)]:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
     process.wait()
 
 
-def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+def until(process: subprocess.Popen[bytes], folder: Path, reached: Callable[[], bool]) -> None:
     """Wait for something in a run that must not end before."""
-    end = time.monotonic() + MINUTES * 60
+    end = time.monotonic() + LONG
     while not reached():
-        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert process.poll() is None, output(folder)[-4000:]
         assert time.monotonic() < end, "it was not reached"
         time.sleep(0.05)
 
 
-def playing(folder: Path, step: int) -> Callable[[], bool]:
-    """Whether the servers of a run have been asked for an action of this step."""
-    return lambda: asked_file(folder).exists() and int(asked_file(folder).read_text()) >= step
+def playing(folder: Path, step: int, tasks: int = 1) -> Callable[[], bool]:
+    """Whether so many tasks of this step are played: the servers were asked for their actions."""
+    return lambda: asked_places(folder, step) >= tasks
 
 
 def stored_step(folder: Path, step: int) -> Callable[[], bool]:

@@ -23,6 +23,14 @@ OVERRIDES = (
     "+ray_kwargs.ray_init.num_gpus=2",
 )
 
+RAY = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # by default any other work on the machine comes first
+    "RAY_memory_monitor_refresh_ms": "0",  # it would kill processes if others fill the memory
+    "RAY_worker_register_timeout_seconds": "600",
+}
+"""Variables that Ray reads."""
+
 
 def settings(model: Path, steps: int) -> dict[str, Any]:
     """The configuration of the run."""
@@ -31,14 +39,15 @@ def settings(model: Path, steps: int) -> dict[str, Any]:
         "checkpoint_steps": 2,
         "stages": [{"reward": "progress"}],
         "rollout": {
-            "group_size": 4, "tasks_per_step": 4, "token_budget": 6000, "action_tokens": 400,
+            "group_size": 4, "tasks_per_step": 4, "token_budget": 4000, "action_tokens": 400,
         },
         "boundary": {"rule": "variance", "quota": 4, "cooldown": 0},
         "pool": {"seeds": 8, "p_max": 8, "beta": 0.5, "burn_in": 0.0, "hard": 0.0},
         "synthesis": {"mode": "inline"},
         "optimizer": {"learning_rate": 1e-3, "microbatch": 2},
         "evaluation": {"test_samples": 1, "validation_every": 1, "tasks": 2},
-        "environment": {"limits": {"workers": 1}},
+        # A call waits for its turn where the machine is busy.
+        "environment": {"limits": {"workers": 1, "seconds": 300, "state_seconds": 300}},
         "hardware": {"gpus": RANKS},
         "policy": {
             "name": "model", "model": str(model), "dtype": "float32",
@@ -56,7 +65,7 @@ def variables(folder: Path) -> dict[str, str]:
         "VERL_PLATFORM": "pretended",
         "VERL_ENGINE_DEVICE": "cuda",
         "RODS_CLUSTER_RUN": str(folder),
-        "RAY_AUTH_MODE": "disabled",
+        **RAY,
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
@@ -64,8 +73,6 @@ def variables(folder: Path) -> dict[str, str]:
 
 
 def main(folder: Path, steps: int) -> None:
-    from tiny_model import save_model
-
     from rods.config import Config
     from rods.errors import UserError
     from rods.trainers.verl.launch import train
@@ -74,6 +81,8 @@ def main(folder: Path, steps: int) -> None:
 
     model = folder.parent / "model"
     if not model.exists():
+        from tiny_model import save_model
+
         save_model(model)
     config = Config.model_validate(settings(model, steps))
     SEEDS["scripted"] = "seed"

@@ -7,11 +7,15 @@ script says. The log-probabilities are those of the weights, so that training is
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from replica_files import LOGGED, beside
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 NAME = "scripted"
@@ -126,5 +130,38 @@ def lose(step: int) -> None:
     Player.play = losing  # type: ignore[method-assign]
 
 
-if os.environ.get("RODS_CLUSTER_FAULT", "").startswith("loses "):
-    lose(int(os.environ["RODS_CLUSTER_FAULT"].split()[1]))
+def tear(step: int) -> None:
+    """The checkpoint of a step is never complete."""
+    from rods.trainers.verl import driver
+
+    mark = driver.mark_complete
+
+    def marking(checkpoint: Path) -> None:
+        while checkpoint.name == f"global_step_{step}":
+            time.sleep(1)
+        mark(checkpoint)
+
+    driver.mark_complete = marking
+
+
+def keep_logged(file: Path) -> None:
+    """Keep what verl's trackers get. Ray may lose the last lines that a process prints."""
+    from verl.utils.tracking import Tracking
+
+    log = Tracking.log
+
+    def logging(self: Any, data: Any, step: int, backend: Any = None) -> None:
+        log(self, data, step, backend)
+        with file.open("a") as lines:
+            lines.write(json.dumps({"step": step, "data": data}, default=float) + "\n")
+
+    Tracking.log = logging
+
+
+what, _, when = os.environ.get("RODS_CLUSTER_FAULT", "").partition(" ")
+if what == "loses":
+    lose(int(when))
+if what == "tears":
+    tear(int(when))
+if folder := os.environ.get("RODS_CLUSTER_RUN"):
+    keep_logged(beside(Path(folder), LOGGED))

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 import torch
-from replica_files import note_asked
+from replica_files import note_asked, released
 from script import Script
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
@@ -48,7 +48,7 @@ class Server:
         torch.set_num_threads(1)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
         self.script = Script(AutoTokenizer.from_pretrained(model), Path(folder))
-        self.folder, self.step, self.asked = Path(folder), 0, 0
+        self.folder, self.step = Path(folder), 0
 
     async def load(self, weights: dict[str, Any], step: int | None) -> None:
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
@@ -74,19 +74,17 @@ class Server:
         )
 
     async def _begin(self, name: str) -> None:
-        """Note the step, and fail as a test asks for, such as "dies 2": in step 2."""
+        """Note the task, and fail or wait as a test asks for, such as "dies 2": in step 2."""
         if name.startswith("held-out"):
             return
         what, _, when = os.environ.get("RODS_CLUSTER_FAULT", "").partition(" ")
-        step = name.split("-")[1]
-        if int(step) > self.asked:
-            self.asked = int(step)
-            note_asked(self.folder, self.asked)
+        _, step, place, *_ = name.split("-")
+        note_asked(self.folder, int(step), int(place))
         if step == when:
             if what == "dies":
                 os._exit(1)
-            if what == "hangs":
-                await asyncio.sleep(1000)
+            while what == "holds" and not released(self.folder):
+                await asyncio.sleep(0.1)
             if what == "raises":
                 raise RuntimeError("the script is torn")
 

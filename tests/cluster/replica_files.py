@@ -1,19 +1,44 @@
-"""What the servers of a run leave beside its folder, so that a test knows how far they are."""
+"""Files beside a run's folder, by which the servers of a test and the test know of each other."""
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 
-
-def asked_file(folder: Path) -> Path:
-    """Has the latest step that a server was asked for an action of."""
-    return folder.with_name(f"{folder.name}.asked")
+ASKED, RELEASED, LOGGED = "asked", "released", "logged"
 
 
-def note_asked(folder: Path, step: int) -> None:
-    """Write it, whole at any moment; several servers may do so."""
-    file = asked_file(folder)
-    part = file.with_suffix(f".{os.getpid()}")
-    part.write_text(str(step))
-    part.replace(file)
+def beside(folder: Path, name: str) -> Path:
+    """A file of the tests about this run."""
+    return folder.with_name(f"{folder.name}.{name}")
+
+
+def note_asked(folder: Path, step: int, place: int) -> None:
+    """A server was asked for an action in a step, for the task at this place.
+
+    Each has a file of its own, because several servers write.
+    """
+    there = beside(folder, ASKED)
+    there.mkdir(exist_ok=True)
+    (there / f"{step}-{place}").touch()
+
+
+def asked_places(folder: Path, step: int) -> int:
+    """For how many tasks of a step the servers have been asked."""
+    return len([*beside(folder, ASKED).glob(f"{step}-*")])
+
+
+def release(folder: Path) -> None:
+    """The servers go on with the step that they hold."""
+    beside(folder, RELEASED).touch()
+
+
+def released(folder: Path) -> bool:
+    """Whether they may."""
+    return beside(folder, RELEASED).exists()
+
+
+def forget(folder: Path) -> None:
+    """Delete what was said about an earlier part of the run."""
+    shutil.rmtree(beside(folder, ASKED), ignore_errors=True)
+    beside(folder, RELEASED).unlink(missing_ok=True)

@@ -13,7 +13,9 @@ import pytest
 import torch
 from cluster_runs import (
     STEPS,
+    TASKS,
     drive,
+    ended,
     history,
     last_line,
     playing,
@@ -23,6 +25,9 @@ from cluster_runs import (
     stored_step,
     until,
 )
+from replica_files import release
+
+from rods.trainers.verl.stopping import FILE as STOP
 
 pytestmark = pytest.mark.cluster
 INTERRUPTED = 130  # the code of drive.py
@@ -34,10 +39,14 @@ def weights(folder: Path, rank: int) -> dict[str, Any]:
     return {key: getattr(value, "_local_tensor", value) for key, value in found.items()}
 
 
-def kill_when(folder: Path, reached: Callable[[], bool]) -> None:
-    """Begin or continue a run, and kill all of its processes at a moment."""
-    with started(folder) as process:
-        until(process, reached)
+def kill_when(folder: Path, reached: Callable[[], bool], fault: str) -> None:
+    """Begin or continue a run, and kill all of its processes at a moment.
+
+    Args:
+        fault: keeps the run from going on behind that moment.
+    """
+    with started(folder, RODS_CLUSTER_FAULT=fault) as process:
+        until(process, folder, reached)
 
 
 def fail(folder: Path, fault: str, message: str) -> None:
@@ -52,23 +61,25 @@ def check_ended(code: int, output: str, message: str) -> None:
 
 
 def lose_players(folder: Path, step: int) -> None:
-    """Continue a run until a step is played, and kill the processes that play."""
-    with started(folder, RODS_CLUSTER_FAULT=f"hangs {step}") as process:
-        until(process, playing(folder, step))
+    """Continue a run until all tasks of a step are played, and kill the processes that play."""
+    with started(folder, RODS_CLUSTER_FAULT=f"holds {step}") as process:
+        until(process, folder, playing(folder, step, TASKS))
         for pid in processes(process, "AgentLoopWorker"):
             os.kill(pid, signal.SIGKILL)
-        output, _ = process.communicate(timeout=300)
-    check_ended(process.returncode, output, "a process that plays episodes has died")
+        done = ended(process, folder)
+    check_ended(done.returncode, done.stdout, "a process that plays episodes has died")
 
 
 def stop(folder: Path, step: int) -> None:
     """Continue a run until a step is played, and stop it by a signal."""
-    with started(folder) as process:
-        until(process, playing(folder, step))
+    with started(folder, RODS_CLUSTER_FAULT=f"holds {step}") as process:
+        until(process, folder, playing(folder, step))
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=300)
-    assert process.returncode == INTERRUPTED, output[-4000:]
-    assert not (folder / "stop").exists()
+        until(process, folder, (folder / STOP).exists)
+        release(folder)
+        done = ended(process, folder)
+    assert done.returncode == INTERRUPTED, done.stdout[-4000:]
+    assert not (folder / STOP).exists()
     assert _complete(folder)[-1] == step == _last_step(folder)
 
 
@@ -90,15 +101,16 @@ def test_a_run_that_everything_happened_to_ends_like_one_without_trouble(
     folder = tmp_path / "run"
     # Three moments: rollouts are played; a checkpoint is written; the store is a step ahead of the
     # weights.
-    kill_when(folder, playing(folder, 2))
+    kill_when(folder, playing(folder, 2), "holds 2")
     assert not _complete(folder)
     fail(folder, "dies 3", "a process of the run has died .*scripted_server")
     assert _last_step(folder) == 2
-    kill_when(folder, (folder / "checkpoints" / "global_step_4").exists)
+    kill_when(folder, (folder / "checkpoints" / "global_step_4").exists, "tears 4")
+    assert _complete(folder) == [2]
     fail(folder, "raises 5", "step 5: .* rollouts failed: .*the script is torn")
     assert _last_step(folder) == 4
     lose_players(folder, 5)
-    kill_when(folder, stored_step(folder, 7))
+    kill_when(folder, stored_step(folder, 7), "holds 8")
     assert _complete(folder)[-1] == 6
     stop(folder, 7)
     done = drive(folder)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import ray
-from drive import settings
+from drive import RAY, settings
 from ray.cluster_utils import Cluster
 from tiny_model import save_model
 
@@ -56,16 +56,18 @@ def alone(config: Config, tasks: ModelTasks, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[Cluster]:
-    os.environ["RAY_AUTH_MODE"] = "disabled"
-    found = Cluster()
-    for _ in range(NODES):
-        found.add_node(num_cpus=1)
     paths = os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])
     variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    ray.init(found.address, runtime_env={"env_vars": variables})
-    yield found
-    ray.shutdown()
-    found.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in RAY.items():
+            patch.setenv(name, value)
+        found = Cluster()
+        for _ in range(NODES):
+            found.add_node(num_cpus=1)
+        ray.init(found.address, runtime_env={"env_vars": variables})
+        yield found
+        ray.shutdown()
+        found.shutdown()
 
 
 def run(config: Config, tasks: ModelTasks, folder: Path, executor: Executor | None) -> Any:
