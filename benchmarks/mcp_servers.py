@@ -7,7 +7,7 @@ The servers are installed in one folder, each kind in an environment of its own:
     python -m venv W/sqlite && W/sqlite/bin/pip install mcp-server-sqlite 'mcp<2'
     python benchmarks/mcp_servers.py W --out benchmarks/results/mcp_servers.json
 
-A server is left out if it is not installed. `library` is the FastMCP server of examples/library, in
+A server is left out if it is not installed. `library` is the FastMCP server of examples/lending, in
 this process. Times are of this machine, with whatever else it does; mcp_speed.py has calls per
 second. Run it in the root of the repository.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LIBRARY = HERE.parent / "examples" / "library"
+LIBRARY = HERE.parent / "examples" / "lending"
 CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d: ]+(?:GMT\S*)?(?: \([^)]*\))?"
 PEOPLE = (
     ("Ann", "likes tea", "Oslo"), ("Bob", "likes hiking", "Rome"), ("Cid", "plays chess", "Lima"),

@@ -11,7 +11,7 @@ from rods.envs.mcp.environment import McpEnvironment
 from rods.task import Call, Task, Turn
 
 HERE = Path(__file__).parent
-LIBRARY = HERE.parent / "examples" / "library"
+LIBRARY = HERE.parent / "examples" / "lending"
 LIMITS = {"start_seconds": 20, "call_seconds": 1, "warm": 0}
 
 

@@ -29,7 +29,7 @@ from rods.synthesis.inputs import own_inputs
 from rods.task import Call
 
 TASKS = LIBRARY / "tasks.yaml"
-FACTORY = {"factory": "examples.library.server:make"}
+FACTORY = {"factory": "examples.lending.server:make"}
 TOOLS = ["list_books", "add_book", "lend_book", "return_book", "find_reader"]
 OFFERED = {"state": {"calls": ["list_books()"]}, "tools": TOOLS}
 LEND = called("lend_book", book_id="b1", reader="Bob")

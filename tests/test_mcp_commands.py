@@ -19,7 +19,7 @@ from rods.files.tasks import read_tasks
 FILES: dict[str, Any] = {"state": {"files": ["**"]}}
 TASK = {"id": "seven", "turns": [{"user": "Write seven.", "calls": ["write(text='seven')"]}]}
 ROOT = LIBRARY.parents[1]
-ENV = ("--env", "mcp:examples/library/servers.json")
+ENV = ("--env", "mcp:examples/lending/servers.json")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Scripted(SimpleResponsesAPIModel):
     script: list[Any] = Field(default_factory=list)
 
     async def chat_completions(self, body: Any) -> Any:
-        raise NotImplementedError
+        pytest.fail("the gymnasium agent asks by responses")
 
     async def responses(self, body: NeMoGymResponseCreateParamsNonStreaming) -> NeMoGymResponse:
         def own(item: Any) -> bool:

@@ -30,7 +30,7 @@ def import_(
 ) -> None:
     """Write tasks of another program as a task file."""
     from rods.envs.choice import read_spec
-    from rods.envs.guard import GuardedEnvironment
+    from rods.envs.guard import guard
     from rods.envs.load import load_environment
     from rods.files.output import Output
     from rods.importers.rows import import_rows
@@ -43,7 +43,7 @@ def import_(
     output = Output(out, folders=True)
     known = read_domain(path, domain) if form == "tau2" else None
     spec = env or TOOLKIT.format(domain, domain.capitalize())
-    guarded = GuardedEnvironment(load_environment(spec))
+    guarded = guard(load_environment(spec))
     try:
         made = import_rows(path, guarded) if known is None else import_tasks(known, domain, guarded)
         if known is not None and (words := read_spec(spec)[0].words) is not None:

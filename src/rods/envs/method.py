@@ -14,6 +14,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from rods.envs.calls import CallError, Refusal
 from rods.envs.choice import choose
+from rods.envs.inlined import Inliner
 from rods.envs.state import serialised
 from rods.errors import UserError
 from rods.task import Call, ToolSpec
@@ -113,8 +114,10 @@ def _method(owner: type, name: str) -> Method:
             raise UserError(f"{where}: parameter {parameter.name!r} has no type hint; {mend}")
         try:
             types[parameter.name] = TypeAdapter(hints[parameter.name])
-            schema = _inlined(types[parameter.name].json_schema())
-        except PydanticUserError as error:
+            whole = types[parameter.name].json_schema()
+            own = {key: value for key, value in whole.items() if key != "$defs"}
+            schema = Inliner(whole).inlined(own)
+        except (PydanticUserError, ValueError) as error:
             message = str(error).splitlines()[0]
             raise UserError(f"{where}: parameter {parameter.name!r}: {message}; {mend}") from None
         schema["description"] = described.get(parameter.name, "") or schema.get("description", "")
@@ -131,23 +134,3 @@ def _method(owner: type, name: str) -> Method:
     )
     mutable = {p.name: p.default for p in parameters if isinstance(p.default, list | dict | set)}
     return Method(spec, types, mutable)
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema without references; a recursive reference becomes a plain object."""
-    definitions = schema.pop("$defs", {})
-
-    def inline(node: Any, within: tuple[str, ...] = ()) -> Any:
-        if isinstance(node, list):
-            return [inline(item, within) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            name = node["$ref"].rsplit("/", 1)[-1]
-            if name in within:
-                return {"type": "object"}
-            return inline(definitions[name], (*within, name))
-        return {key: inline(item, within) for key, item in node.items()}
-
-    made: dict[str, Any] = inline(schema)
-    return made

@@ -30,9 +30,7 @@ BEYOND = frozenset({"properties", "$ref", "$defs", "allOf", "oneOf", "prefixItem
 SCALARS = (str, int, bool, type(None))
 
 
-def method_of(
-    tool: ToolSpec, call: Callable[[Any, str, dict[str, Any]], str]
-) -> Callable[..., str]:
+def method_of(tool: ToolSpec, call: Answer) -> Callable[..., str]:
     """A method that is described as the tool.
 
     Args:

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
-from rods.envs.base import Environment
-from rods.envs.guard import GuardedEnvironment
+from rods.envs.base import ApartEnvironment, Environment
+from rods.envs.guard import guard
 from rods.errors import UserError
 from rods.evaluation.selection import select
 from rods.export.rows import first_messages
@@ -36,9 +36,9 @@ class Arena:
         self._lock = RLock()
 
     @cached_property
-    def env(self) -> GuardedEnvironment:
+    def env(self) -> ApartEnvironment:
         """The environment, whose calls run in other processes."""
-        return GuardedEnvironment(self.inner)
+        return guard(self.inner)
 
     @cached_property
     def _traces(self) -> Traces:
