@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,27 +26,27 @@ def tasks() -> Tasks:
     return Tasks(ENV, ROOT / FILE)
 
 
+SERVE = [sys.executable, "-m", "rods", "serve", "--env", ENV, "--tasks", FILE, "--port"]
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The server's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "rods", "serve", "--env", ENV, "--tasks", FILE]
-    process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT)
-    url = f"http://127.0.0.1:{port}"
+    """The server's address, as the command says it; requests wait until it serves."""
+    process = subprocess.Popen([*SERVE, "0"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        for _ in range(300):
-            assert process.poll() is None, "the server ended"
-            try:
-                with urlopen(f"{url}/health", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.2)
-        yield url
+        url = next(line for line in process.stderr if line.startswith("http://")).strip()
+        with urlopen(f"{url}/health", timeout=60):
+            yield url
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+def test_a_port_that_is_taken(server: str) -> None:
+    port = server.rpartition(":")[2]
+    done = subprocess.run([*SERVE, port], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "choose another port with --port" in done.stderr
 
 
 def act(client: Any, call: Call | None) -> Any:

@@ -68,8 +68,12 @@ def import_(
 def serve(
     env: EnvOption = "bfcl",
     tasks: SeedFile = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Whoever reaches it can call the tools.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any that is free.")
+    ] = 8000,
     sessions: Annotated[int, typer.Option(min=1, help="Most episodes at once.")] = 64,
 ) -> None:
     """Offer tasks as an OpenEnv environment."""
@@ -78,12 +82,14 @@ def serve(
     require("openenv")
     import uvicorn
 
+    from rods.listening import address, listener
     from rods.neighbours.openenv import app
     from rods.neighbours.tasks import Tasks
 
-    served = app(Tasks(env, tasks), sessions)
-    say(f"http://{host}:{port}", stderr=True)
-    uvicorn.run(served, host=host, port=port, log_level="warning")
+    with listener(host, port) as listening:
+        served = app(Tasks(env, tasks), sessions)
+        say(address(host, listening), stderr=True)
+        uvicorn.Server(uvicorn.Config(served, log_level="warning")).run(sockets=[listening])
 
 
 def _most(left_out: dict[str, str]) -> str:

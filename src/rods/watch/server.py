@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -26,6 +25,7 @@ from starlette.routing import Route
 from rods.digest.search import Filters
 from rods.errors import UserError
 from rods.html import readable
+from rods.listening import address, listener
 from rods.report.document import CHARTS, style
 from rods.watch import pages
 from rods.watch.access import Access, token_for
@@ -54,15 +54,13 @@ def serve(folders: Sequence[Path], host: str, port: int, say: Callable[[str], No
         UserError: a run cannot be read, or the address cannot be used.
     """
     token = token_for(host)
-    listener = _listener(host, port)
-    with listener:
+    with listener(host, port) as listening:
         keeper = Keeper(folders)
         try:
             os.nice(YIELD)
             signal.signal(signal.SIGTERM, _end)  # raised once more when the server has stopped
             keeper.start()
-            name = f"[{host}]" if ":" in host else host
-            say(f"http://{name}:{listener.getsockname()[1]}/")
+            say(f"{address(host, listening)}/")
             settings = uvicorn.Config(
                 application(keeper, token),
                 log_level="warning",
@@ -70,22 +68,13 @@ def serve(folders: Sequence[Path], host: str, port: int, say: Callable[[str], No
                 server_header=False,
                 timeout_graceful_shutdown=2,
             )
-            uvicorn.Server(settings).run(sockets=[listener])
+            uvicorn.Server(settings).run(sockets=[listening])
         finally:
             keeper.close()
 
 
 def _end(number: int, frame: object) -> None:
     sys.exit(128 + number)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        way = "choose another port with --port, or 0 for any"
-        raise UserError(f"{host}:{port}: {error.strerror or error}; {way}") from None
 
 
 def application(keeper: Keeper, token: str = "") -> Access:
