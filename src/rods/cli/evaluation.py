@@ -162,6 +162,7 @@ def _play(evaluation: EndpointEvaluation | ModelEvaluation, out: Path, *, as_jso
                 trouble = f"{len(failed)} episodes were not answered; the first, {task}: {first}"
         except KeyboardInterrupt:
             trouble = "interrupted"
+            folder.reread()
         except UserError as error:
             trouble = str(error)
         if folder.rows:

@@ -84,8 +84,7 @@ class EvaluationFolder:
             output.write(
                 json.dumps(dict(zip(PARTS, (identity, about), strict=True)), indent=1) + "\n"
             )
-            self.rows = list(read_rows(episodes))
-            self._keep_whole_lines()
+            self.reread()
         except BaseException:
             self.close()
             raise
@@ -103,6 +102,16 @@ class EvaluationFolder:
             message = f"cannot be written: {error.strerror}; the same command continues"
             raise UserError(f"{self.path / EPISODES}: {message}") from None
         self.rows += [row.model_copy(update={"messages": [], "turns": []}) for row in rows]
+
+    def reread(self) -> None:
+        """Read what is kept; an interruption may come between a write and its place in `rows`.
+
+        Raises:
+            UserError: a line is no episode.
+        """
+        self._file.flush()
+        self.rows = list(read_rows(self.path / EPISODES))
+        self._keep_whole_lines()
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the summary of the episodes so far."""
