@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from starlette.testclient import TestClient
 from commandline import refused
 from doubles import begin, go, make_config, make_task
 from pages import Elements
+from rods.digest.search import Filters, find_episodes, find_tasks
+from rods.digest.tables import INDEXES, TABLES
 from rods.errors import UserError
 from rods.html import readable
 from rods.store.store import Store
@@ -128,6 +131,21 @@ def test_the_figures_are_those_of_the_report(client: TestClient, folder: Path) -
 def test_tasks_are_found(client: TestClient, asked: str, count: int) -> None:
     found = page(client, f"/run/a%20run/tasks?{asked}")
     assert len(links(found, "task")) == count
+
+
+@pytest.mark.parametrize("find", [find_tasks, find_episodes])
+@pytest.mark.parametrize("also", ["category state", "family", "parent", "state", "ending", ""])
+def test_words_are_searched_once_and_not_in_each_row(find, also: str) -> None:
+    db, said = sqlite3.connect(":memory:"), list[str]()
+    db.executescript(TABLES + INDEXES)
+    db.set_trace_callback(said.append)
+    find(db, Filters(text="london", tool="ls", **dict.fromkeys(also.split(), "base")), 9, 5)
+    db.set_trace_callback(None)
+    listed = [one for one in said if "_words MATCH" in one and not one.startswith("--")]
+    assert len(listed) == 2  # the number of them, and a page
+    for one in listed:
+        loops = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {one}")]
+        assert next(step for step in loops if step[:4] in ("SCAN", "SEAR")).startswith("SCAN w ")
 
 
 def test_families_lead_up_and_down(client: TestClient) -> None:

@@ -91,7 +91,8 @@ class Page(NamedTuple):
 
 
 _TASK = "SELECT t.* FROM tasks AS t"
-_EPISODE = "SELECT t.n, t.step, t.task, t.category, t.progress, t.ending FROM episodes AS t"
+_EPISODE_COLUMNS = "t.n, t.step, t.task, t.category, t.progress, t.ending"
+_EPISODE = f"SELECT {_EPISODE_COLUMNS} FROM episodes AS t"
 
 
 def find_tasks(db: sqlite3.Connection, filters: Filters, before: int, most: int) -> Page:
@@ -101,7 +102,7 @@ def find_tasks(db: sqlite3.Connection, filters: Filters, before: int, most: int)
         before: only those with smaller numbers; 0 for all.
     """
     columns = ("category", "state", "parent", "family", "ending")
-    return _find(db, _TASK, "task_words", "", columns, filters, before, most, TaskRow)
+    return _find(db, "t.*", "tasks", columns, "", filters, before, most, TaskRow)
 
 
 def find_episodes(db: sqlite3.Connection, filters: Filters, before: int, most: int) -> Page:
@@ -109,45 +110,45 @@ def find_episodes(db: sqlite3.Connection, filters: Filters, before: int, most: i
     outer = [name for name in ("state", "parent", "family") if getattr(filters, name)]
     join = " JOIN tasks AS o ON o.id = t.task" if outer else ""
     columns = ("category", "ending", "task")
-    return _find(db, _EPISODE, "episode_words", join, columns, filters, before, most, EpisodeRow)
+    return _find(db, _EPISODE_COLUMNS, "episodes", columns, join, filters, before, most, EpisodeRow)
 
 
 def _find(
     db: sqlite3.Connection,
-    select: str,
-    words: str,
-    join: str,
+    shown: str,
+    table: str,
     columns: Sequence[str],
+    join: str,
     filters: Filters,
     before: int,
     most: int,
     kind: Any,
 ) -> Page:
-    wheres, values = list[str](), list[Any]()
+    wheres, values, source = list[str](), list[Any](), f"{table} AS t"
     if wanted := query(filters.text, filters.tool):
-        join += f" JOIN {words} AS w ON w.rowid = t.n"
+        # The words first: a search for them in each row of an index took a minute.
+        words = f"{table[:-1]}_words"
+        source = f"{words} AS w CROSS JOIN {source} ON t.n = w.rowid"
         wheres.append(f"{words} MATCH ?")
         values.append(wanted)
     elif filters.text:  # without a word in it
         wheres.append("0")
     named = dict.fromkeys(columns, "t")
-    if join.startswith(" JOIN tasks"):
+    if join:
         named |= dict.fromkeys(("state", "parent", "family"), "o")
-    for name, table in named.items():
+    for name, of in named.items():
         if value := getattr(filters, name):
-            wheres.append(f"{table}.{name} = ?")
+            wheres.append(f"{of}.{name} = ?")
             values.append(value)
-    body = f"{join}{' WHERE ' + ' AND '.join(wheres) if wheres else ''}"
-    count = f"SELECT COUNT(*) FROM (SELECT 1 {select[select.index('FROM') :]}{body} LIMIT ?)"
+    body = f"FROM {source}{join}{' WHERE ' + ' AND '.join(wheres) if wheres else ''}"
+    count = f"SELECT COUNT(*) FROM (SELECT 1 {body} LIMIT ?)"
     total = db.execute(count, (*values, MOST_COUNTED + 1)).fetchone()[0]
     order = "w.rowid" if wanted else "t.n"
     if before:
         body += f" {'AND' if wheres else 'WHERE'} {order} < ?"
         values.append(before)
-    rows = [
-        kind(*row)
-        for row in db.execute(f"{select}{body} ORDER BY {order} DESC LIMIT ?", (*values, most + 1))
-    ]
+    listed = f"SELECT {shown} {body} ORDER BY {order} DESC LIMIT ?"
+    rows = [kind(*row) for row in db.execute(listed, (*values, most + 1))]
     more = rows[most - 1].number if len(rows) > most else 0
     exact = total <= MOST_COUNTED
     return Page(rows[:most], min(total, MOST_COUNTED), exact, more)
