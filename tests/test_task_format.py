@@ -132,8 +132,9 @@ def test_every_command_reads_both(
 ) -> None:
     own = (*ENV, "--tasks", name)
     right = {"task": "t0", "turns": [row(0)["turns"][0]["calls"]]}
-    (shop / "episodes.jsonl").write_text(json.dumps(right))
-    assert "t0: progress 1.000" in rods("score", "episodes.jsonl", *own).out
+    for named in ("t0", read(name)[0].id):
+        (shop / "episodes.jsonl").write_text(json.dumps({**right, "task": named}))
+        assert "t0: progress 1.000" in rods("score", "episodes.jsonl", *own).out
     lines = "".join(f"{call}\n" for call in row(0)["turns"][0]["calls"])
     stdin = SimpleNamespace(buffer=io.BytesIO(f"{lines}\n".encode()), isatty=lambda: False)
     monkeypatch.setattr("sys.stdin", stdin)

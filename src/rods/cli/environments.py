@@ -48,7 +48,8 @@ def score(
 
     world, known = all_tasks(env, tasks)
     guarded = guard(world)
-    scorer = Scorer(guarded, {t.label: t for t in known}, complain=complain)
+    named = {t.id: t for t in known} | {t.label: t for t in known}
+    scorer = Scorer(guarded, named, complain=complain)
     rewards, lost = [], 0
     for row in scorer.score(file):
         if row["progress"] is None:
