@@ -41,9 +41,10 @@ def main() -> int:
     try:
         rungs = {task.id: task.note for task in read_tasks(file)}
         found = {run.name: figures(run, rungs) for run in runs}
-        print(json.dumps(found, indent=1))
+        text = json.dumps(found, indent=1)
         if args.out:
-            Output(args.out).write(json.dumps(found, indent=1) + "\n")
+            Output(args.out).write(text + "\n")
+        print(text)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -69,19 +69,20 @@ def cpu_of(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait(run: Path, steps: int, trainer: subprocess.Popen[Any]) -> bool:
-    """Wait until so many steps are done; False if the trainer has ended before."""
+def wait(run: Path, steps: int, trainer: subprocess.Popen[Any]) -> None:
+    """Wait until so many steps are done."""
     while len(steps_of(run)) < steps:
         if trainer.poll() is not None:
-            return False
+            raise SystemExit("the run ended before all blocks: its steps are too short")
         time.sleep(0.05)
-    return True
 
 
 def measure(blocks: int, preset: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, sync_playwright() as driver:
         run = Path(place) / "run"
-        total = (2 * blocks + 1) * BLOCK + 3
+        total = (
+            2 * blocks * (BLOCK + 4) + 3
+        )  # some pass while a page is opened; the rest is not run
         chosen = [part for each in (f"steps={total}", *SETTINGS) for part in ("--set", each)]
         command = [sys.executable, "-m", "rods", "train", "--preset", preset, "--run", str(run)]
         trainer = subprocess.Popen([*command, *chosen], stdout=subprocess.DEVNULL)
@@ -94,12 +95,10 @@ def measure(blocks: int, preset: str) -> dict[str, Any]:
                 shown = block % 2 == 1
                 start = len(steps_of(run))
                 with page(run, driver) if shown else nullcontext(0) as server:
-                    if not wait(run, start + 1, trainer):
-                        raise SystemExit("the run ended before all blocks: its steps are too short")
+                    wait(run, start + 1, trainer)
                     before, began = cpu_of(trainer.pid), time.monotonic()
                     first = cpu_of(server) if server else 0.0
-                    if not wait(run, start + BLOCK + 1, trainer):
-                        break
+                    wait(run, start + BLOCK + 1, trainer)
                     used[shown].append((cpu_of(trainer.pid) - before) / BLOCK)
                     if server:
                         served[0] += cpu_of(server) - first

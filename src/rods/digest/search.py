@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rods.digest.words import query
@@ -90,9 +89,37 @@ class Page(NamedTuple):
     next: int
 
 
-_TASK = "SELECT t.* FROM tasks AS t"
-_EPISODE_COLUMNS = "t.n, t.step, t.task, t.category, t.progress, t.ending"
-_EPISODE = f"SELECT {_EPISODE_COLUMNS} FROM episodes AS t"
+class _Listed(NamedTuple):
+    """What a table's rows are listed by.
+
+    Attributes:
+        shown: columns of a row.
+        words: its index of words.
+        columns: those that a filter compares; the names of `Filters`.
+    """
+
+    table: str
+    shown: str
+    words: str
+    columns: tuple[str, ...]
+    row: type[TaskRow] | type[EpisodeRow]
+
+    @property
+    def select(self) -> str:
+        return f"SELECT {self.shown} FROM {self.table} AS t"
+
+
+_TASKS = _Listed(
+    "tasks", "t.*", "task_words", ("category", "state", "parent", "family", "ending"), TaskRow
+)
+_EPISODES = _Listed(
+    "episodes",
+    "t.n, t.step, t.task, t.category, t.progress, t.ending",
+    "episode_words",
+    ("category", "ending", "task"),
+    EpisodeRow,
+)
+_OF_TASK = ("state", "parent", "family")  # filters of episodes that their task must meet
 
 
 def find_tasks(db: sqlite3.Connection, filters: Filters, before: int, most: int) -> Page:
@@ -101,54 +128,48 @@ def find_tasks(db: sqlite3.Connection, filters: Filters, before: int, most: int)
     Args:
         before: only those with smaller numbers; 0 for all.
     """
-    columns = ("category", "state", "parent", "family", "ending")
-    return _find(db, "t.*", "tasks", columns, "", filters, before, most, TaskRow)
+    return _find(db, _TASKS, filters, before, most)
 
 
 def find_episodes(db: sqlite3.Connection, filters: Filters, before: int, most: int) -> Page:
     """Example episodes, the newest first; see `find_tasks`."""
-    outer = [name for name in ("state", "parent", "family") if getattr(filters, name)]
-    join = " JOIN tasks AS o ON o.id = t.task" if outer else ""
-    columns = ("category", "ending", "task")
-    return _find(db, _EPISODE_COLUMNS, "episodes", columns, join, filters, before, most, EpisodeRow)
+    of_task = any(getattr(filters, name) for name in _OF_TASK)
+    return _find(db, _EPISODES, filters, before, most, of_task)
 
 
 def _find(
     db: sqlite3.Connection,
-    shown: str,
-    table: str,
-    columns: Sequence[str],
-    join: str,
+    listed: _Listed,
     filters: Filters,
     before: int,
     most: int,
-    kind: Any,
+    of_task: bool = False,
 ) -> Page:
-    wheres, values, source = list[str](), list[Any](), f"{table} AS t"
+    wheres, values, source = list[str](), list[Any](), f"{listed.table} AS t"
     if wanted := query(filters.text, filters.tool):
         # The words first: a search for them in each row of an index took a minute.
-        words = f"{table[:-1]}_words"
-        source = f"{words} AS w CROSS JOIN {source} ON t.n = w.rowid"
-        wheres.append(f"{words} MATCH ?")
+        source = f"{listed.words} AS w CROSS JOIN {source} ON t.n = w.rowid"
+        wheres.append(f"{listed.words} MATCH ?")
         values.append(wanted)
     elif filters.text:  # without a word in it
         wheres.append("0")
-    named = dict.fromkeys(columns, "t")
-    if join:
-        named |= dict.fromkeys(("state", "parent", "family"), "o")
-    for name, of in named.items():
+    compared = dict.fromkeys(listed.columns, "t")
+    if of_task:
+        source += " JOIN tasks AS o ON o.id = t.task"
+        compared |= dict.fromkeys(_OF_TASK, "o")
+    for name, table in compared.items():
         if value := getattr(filters, name):
-            wheres.append(f"{of}.{name} = ?")
+            wheres.append(f"{table}.{name} = ?")
             values.append(value)
-    body = f"FROM {source}{join}{' WHERE ' + ' AND '.join(wheres) if wheres else ''}"
+    body = f"FROM {source}{' WHERE ' + ' AND '.join(wheres) if wheres else ''}"
     count = f"SELECT COUNT(*) FROM (SELECT 1 {body} LIMIT ?)"
     total = db.execute(count, (*values, MOST_COUNTED + 1)).fetchone()[0]
     order = "w.rowid" if wanted else "t.n"
     if before:
         body += f" {'AND' if wheres else 'WHERE'} {order} < ?"
         values.append(before)
-    listed = f"SELECT {shown} {body} ORDER BY {order} DESC LIMIT ?"
-    rows = [kind(*row) for row in db.execute(listed, (*values, most + 1))]
+    page = f"SELECT {listed.shown} {body} ORDER BY {order} DESC LIMIT ?"
+    rows = [listed.row(*row) for row in db.execute(page, (*values, most + 1))]
     more = rows[most - 1].number if len(rows) > most else 0
     exact = total <= MOST_COUNTED
     return Page(rows[:most], min(total, MOST_COUNTED), exact, more)
@@ -156,7 +177,7 @@ def _find(
 
 def task_row(db: sqlite3.Connection, task_id: str) -> TaskRow | None:
     """The task with an id, if it is known."""
-    found = db.execute(f"{_TASK} WHERE t.id = ?", (task_id,)).fetchone()
+    found = db.execute(f"{_TASKS.select} WHERE t.id = ?", (task_id,)).fetchone()
     return TaskRow(*found) if found else None
 
 
@@ -165,7 +186,7 @@ def episode_row(db: sqlite3.Connection, key: str) -> EpisodeRow | None:
     step, _, task = key.partition("-")
     if not step.isdecimal():
         return None
-    query = f"{_EPISODE} WHERE t.task = ? AND t.step = ? ORDER BY t.n LIMIT 1"
+    query = f"{_EPISODES.select} WHERE t.task = ? AND t.step = ? ORDER BY t.n LIMIT 1"
     found = db.execute(query, (task, int(step[:15]))).fetchone()
     return EpisodeRow(*found) if found else None
 
@@ -187,7 +208,7 @@ def generated(db: sqlite3.Connection, most: int) -> tuple[list[TaskRow], int]:
     """Tasks that the run made and used, and how many there are; those with an example episode come
     first, then the newest."""
     made = "WHERE NOT t.seed AND (t.joined OR t.state = 'used once')"
-    query = f"{_TASK} {made} ORDER BY t.ending = '', t.n DESC LIMIT ?"
+    query = f"{_TASKS.select} {made} ORDER BY t.ending = '', t.n DESC LIMIT ?"
     rows = [TaskRow(*row) for row in db.execute(query, (most,))]
     return rows, db.execute(f"SELECT COUNT(*) FROM tasks AS t {made}").fetchone()[0]
 
