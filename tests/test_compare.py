@@ -281,7 +281,7 @@ def test_claims_of_the_paper(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyP
     more += [result("rods-no-feedback", s, {"base": [0.5, 0.5]}) for s in (0, 1)]
     more += [result("rods-no-retirement", 0, {"base": [0.1, 0.1]})]
     folder = written(tmp_path / "out", *three_arms(), *more)
-    assert experiment("paper_claims.py", folder, monkeypatch) == 0
+    assert experiment("comparison_tables.py", folder, monkeypatch) == 0
     told = capsys.readouterr().out
     for text in (
         "rods - static | +6.00 | +30.0 [+30.0, +30.0] | 2 | agree |",
@@ -292,9 +292,33 @@ def test_claims_of_the_paper(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyP
         "rods - rods-binary | +3.25 | not run | - | cannot tell |",
     ):
         assert text in told, told
-    (wide,) = (line for line in told.splitlines() if "rods - envtuning" in line)
+    (wide,) = (line for line in told.splitlines() if "| rods - envtuning |" in line)
     assert wide.endswith("| cannot tell |") and "| -5.0 [" in wide
-    assert experiment("paper_claims.py", tmp_path / "none", monkeypatch) == 2
+    assert experiment("comparison_tables.py", tmp_path / "none", monkeypatch) == 2
+
+
+def test_tables_of_the_arms(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert experiment("comparison_tables.py", written(tmp_path, *three_arms()), monkeypatch) == 0
+    told = capsys.readouterr().out.splitlines()
+    for line in (
+        "| rods | 2 | 50.0 [50.0, 50.0] | +30.0 [+30.0, +30.0] | 25.0 [25.0, 25.0] |  |",
+        "| rods | 1,100 | 0.01 M | 8 | 50 % | 1 | 0.0 |",
+        "| trajectories | 0 | 1,000 |",
+        "| rods | 10.0 % | 51.4 % |",  # between 60 % at 400 and 50 % at 1100
+        "| rods | 4 | 0.50 | 50 % | 100 % | 50 %, -, - | 100 % |",
+        "| rods | 3 | 95 % | 33 % | 0.50 | 0.25 |",
+        "| rods | mastered 2 |",
+    ):
+        assert line in told, line
+    assert not any(line.startswith("| arm | variance") for line in told)  # one zone only
+
+
+def test_the_variance_of_zones_is_compared(tmp_path: Path, capsys, monkeypatch) -> None:
+    zones = {"boundary": (5, 0.3), "mastered": (3, 0.1), "hard": (1, 0.5)}
+    found = {name: {"groups": n, "variance": v} for name, (n, v) in zones.items()}
+    folder = written(tmp_path, result("rods", 0, {"a": [0, 1]}, zones=found))
+    assert experiment("comparison_tables.py", folder, monkeypatch) == 0
+    assert "| rods | 0.3000 | 0.2000 | 1.5 |" in capsys.readouterr().out
 
 
 def test_new_structures_are_compared_beside() -> None:
