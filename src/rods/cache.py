@@ -1,7 +1,7 @@
 """A cache of folders, each made once.
 
-The key of a folder is everything that its content depends on. Its manifest is written last, so a
-folder with a manifest is complete.
+The key of a folder is everything that its content depends on; `code_digest` is in it if this
+package makes the content. Its manifest is written last, so a folder with a manifest is complete.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,19 @@ def _users_caches() -> Path:
 def _existing(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
     return next((f for f in (folder, *folder.parents) if f.exists()), folder)
+
+
+@cache
+def code_digest(package: Path = Path(__file__).parent) -> str:
+    """Of the code and the data of this package. The version does not tell two commits apart."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and path.parent.name != "__pycache__":
+            digest.update(
+                f"{path.relative_to(package).as_posix()} {path.stat().st_size}\n".encode()
+            )
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def cached(kind: str, key: list[Any], make: Callable[[Path], dict[str, Any]]) -> Path:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rods.cache import Progress, cached
+from rods.cache import Progress, cached, code_digest
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.bfcl import BfclEnvironment
@@ -54,8 +54,9 @@ def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
     def make(folder: Path) -> dict[str, Any]:
         return make_policy(folder, _words(env, progress), settings, progress)
 
-    key = policy_key(settings, env.version)
-    return (shipped(settings, env.version) or cached("micro", [key], make)) / "model"
+    if found := shipped(settings, env.version):
+        return found / "model"
+    return cached("micro", [policy_key(settings, env.version), code_digest()], make) / "model"
 
 
 def make_tokenizer(folder: Path) -> dict[str, Any]:
@@ -108,9 +109,9 @@ def _words(env: Environment, progress: Progress) -> Path:
         progress("collecting words", 0.0)
         return make_tokenizer(folder)
 
-    return (
-        SHIPPED if _shipped_key()["tools"] == env.version else cached("words", [env.version], make)
-    )
+    if _shipped_key()["tools"] == env.version:
+        return SHIPPED
+    return cached("words", [env.version, code_digest()], make)
 
 
 def _realised(env: Environment, words: Path, indices: int, progress: Progress) -> Path:
@@ -123,7 +124,7 @@ def _realised(env: Environment, words: Path, indices: int, progress: Progress) -
         return tasks.counts()
 
     digest = hashlib.sha256((words / TOKENIZER).read_bytes()).hexdigest()
-    return cached("tasks", [env.version, digest, indices], make)
+    return cached("tasks", [env.version, digest, indices, code_digest()], make)
 
 
 def vocabulary(env: Environment) -> set[str]:

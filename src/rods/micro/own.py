@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rods.cache import Progress, cached
+from rods.cache import Progress, cached, code_digest
 from rods.config import Config
 from rods.envs.base import Environment
 from rods.envs.guard import guard
@@ -49,7 +49,8 @@ def prepare_tasks(config: Config, progress: Progress) -> MicroTasks:
             return save_tokenizer(folder, words_of(texts), own.environment.specs)
 
         env = own.environment
-        words = cached("words", [env.name, env.version, [task.id for task in own.tasks]], make)
+        read = [task.id for task in own.tasks]
+        words = cached("words", [env.name, env.version, read, code_digest()], make)
         return _sides(own, load_renderer(words))
 
 
@@ -74,7 +75,8 @@ def base_weights(config: Config, tasks: MicroTasks, progress: Progress) -> Path:
 
     words = set(renderer.tokenizer.vocabulary)
     read = [sorted(words), sorted(tasks.values), [task.id for task in tasks.train]]
-    return cached("own", [env.name, env.version, *read, settings.model_dump()], make) / "model"
+    key = [env.name, env.version, *read, settings.model_dump(), code_digest()]
+    return cached("own", key, make) / "model"
 
 
 def _sides(own: OwnTasks, renderer: MicroRenderer) -> MicroTasks:
