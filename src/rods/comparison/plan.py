@@ -48,19 +48,20 @@ class PlannedRun(NamedTuple):
         """The file of what the run prints."""
         return self.folder.with_name(f"{self.name}.log")
 
-    def arguments(self) -> list[str]:
-        """Of `rods`."""
-        named = ["train", "--run", str(self.folder), "--preset", self.preset]
+    def arguments(self, folder: Path) -> list[str]:
+        """Of `rods`, for a run in this folder."""
+        named = ["train", "--run", str(folder), "--preset", self.preset]
         named += ["--arm", self.setup.arm, "--seed", str(self.seed)]
         return [*named, *(part for one in self.settings for part in ("--set", one)), "--json"]
 
     def command(self) -> list[str]:
         """The command of its process."""
-        return module_command("rods", self.arguments())
+        return module_command("rods", self.arguments(self.folder))
 
     def line(self) -> str:
-        """The same command for a shell."""
-        return f"{THREADS}={threads()} {shlex.join(['rods', *self.arguments()])}"
+        """The same command for a shell in the comparison's folder: the same on all machines."""
+        own = self.arguments(Path(self.folder.parent.name, self.folder.name))
+        return f"{THREADS}={threads()} {shlex.join(['rods', *own])}"
 
 
 @dataclass(frozen=True)

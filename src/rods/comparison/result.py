@@ -155,7 +155,7 @@ class RunResult(Setting):
 
     Attributes:
         rods: version of rods.
-        command: for a shell.
+        command: for a shell in the folder of the comparison.
         settings: all its `--set`.
         tasks: different training tasks that were played.
         side: the held-out side that `test` and `before` are of.
