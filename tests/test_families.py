@@ -62,13 +62,18 @@ def test_the_cooldown_may_be_of_families(family: bool, second: list[str]) -> Non
     assert curriculum.selection.cooling == (1 if family else 2)
 
 
-def test_a_full_family_has_no_parent_tasks() -> None:
-    config = make_config(boundary={"rule": "variance"}, pool={"p_max": 4, "family_share": 0.5})
+def test_a_full_family_has_parent_tasks_for_the_places_of_those_that_retire() -> None:
+    limits = {"p_max": 4, "family_share": 0.5, "beta": 1.0}
+    config = make_config(boundary={"rule": "variance"}, pool=limits)
     curriculum = Curriculum(config)
     curriculum.pool = pool_of(("s", ""), ("t", ""), ("a", "s"), ("b", "a"))
-    assert observed(config, ["s", "t", "b"], 1, curriculum) == ["t"]
+    assert observed(config, ["s", "t", "b"], 1, curriculum) == ["b", "s", "t"]
+    waiting = [Candidate("of b", "b"), Candidate("of s", "s"), Candidate("of t", "t")]
+    came = curriculum.admission.admit(curriculum.pool, waiting, 2, 1)
+    assert [event.task_id for event in came] == ["of t"]
     curriculum.apply([Event(2, 1, "a", "retired", "mastered")])
-    assert observed(config, ["s"], 9, curriculum) == ["s"]
+    came = curriculum.admission.admit(curriculum.pool, waiting, 2, 1)
+    assert [event.task_id for event in came] == ["of b", "of t"]
 
 
 @given(

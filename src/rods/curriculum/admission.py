@@ -50,16 +50,6 @@ class Admission:
         self.carried = Fraction(0)
         self.refused = 0
 
-    def full_families(self, pool: Pool) -> set[str]:
-        """The families that may have no more variants."""
-        if self.config.family_share == 1:
-            return set()
-        return {family for family, n in pool.families.items() if n >= self._most_of_family}
-
-    @property
-    def _most_of_family(self) -> int:
-        return max(1, floor(Fraction(str(self.config.family_share)) * self.config.p_max))
-
     def wanted(self, pool: Pool) -> int:
         """The most candidates that could join if the epoch ended now."""
         return min(floor(self._allowance(pool)), self.config.p_max)
@@ -93,10 +83,11 @@ class Admission:
         """The candidates whose families have room, in their order."""
         if self.config.family_share == 1:
             return candidates
+        most = max(1, floor(Fraction(str(self.config.family_share)) * self.config.p_max))
         count, found = Counter(pool.families), []
         for candidate in candidates:
             family = pool.family(candidate.parent)
-            if count[family] < self._most_of_family:
+            if count[family] < most:
                 count[family] += 1
                 found.append(candidate)
         return found

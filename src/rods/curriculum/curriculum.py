@@ -101,9 +101,9 @@ class Curriculum:
         if self.expands:
             known = self.pool.categories()
             categories = [c for c in known if c in self.stage.categories] or known  # as in `sample`
-            full = self.admission.full_families(self.pool)
-            able = [g for g in groups if self.pool.family(g.task_id) not in full]
-            self.selection = self.selector.select(able, self._identity, self._chosen(), categories)
+            self.selection = self.selector.select(
+                groups, self._identity, self._chosen(), categories
+            )
         events = [Event(step, epoch, p.task_id, "chosen") for p in self.selection.parents]
         self.apply(events)
         return events

@@ -4,8 +4,9 @@ Open in the paper: the quota of a category, the cooldown, whether variants may b
 becomes of places that a category cannot fill. Here variants may be chosen like seed tasks; such
 places are counted, and may be given to the best tasks of other categories.
 
-Not in the paper: the cooldown may be of families (`boundary.family_cooldown`), and tasks of a
-family that has its share of the pool are not chosen (`pool.family_share`).
+Not in the paper: the cooldown may be of families (`boundary.family_cooldown`). Tasks of a family
+that has its share of the pool (`pool.family_share`) may be chosen: at the end of the epoch, when
+their variants are admitted, others of the family have retired.
 """
 
 from __future__ import annotations
