@@ -76,6 +76,16 @@ def test_a_full_family_has_parent_tasks_for_the_places_of_those_that_retire() ->
     assert [event.task_id for event in came] == ["of b", "of t"]
 
 
+def test_seed_tasks_that_rest_count_for_beta() -> None:
+    """Else a pool whose seed tasks all rest could not grow again."""
+    pool = pool_of(*[(f"s{i}", "") for i in range(16)])
+    admission = Admission(PoolConfig(beta=0.25), VarianceRule())
+    assert admission.wanted(pool) == 4
+    for task_id in list(pool.live):
+        pool.apply(Event(1, 1, task_id, "rested", "no signal"))
+    assert not pool.live and admission.wanted(pool) == admission.room(pool) == 4
+
+
 @given(
     st.lists(st.sampled_from("stu"), max_size=12),
     st.lists(st.sampled_from("stu"), max_size=12),

@@ -89,12 +89,13 @@ class Lifecycle(RuleBasedStateMachine):
         self.made += waiting
         self.kinds |= {i: KINDS[int(i[1:]) % 2] for i in ids}
         candidates = [Candidate(i, next(iter(self.pool.entries)), self.kinds[i]) for i in ids]
-        active, room = len(self.pool.live), self.admission.room(self.pool)
+        members = len(self.pool.live) + len(self.pool.resting)
+        room = self.admission.room(self.pool)
         carried, most = self.admission.carried, self.admission.wanted(self.pool)
         assert room <= most <= self.config.p_max
         came = self.admission.admit(self.pool, candidates, self.step, self.epoch)
         injected = [e for e in came if e.kind == "injected"]
-        allowed = self.admission.beta * active
+        allowed = self.admission.beta * members
         assert len(injected) == min(room, waiting) <= floor(carried + allowed)
         assert self.admission.carried == (carried + allowed) % 1
         self.allowed, self.injected = self.allowed + allowed, self.injected + len(injected)

@@ -100,7 +100,8 @@ class PoolConfig(Setting):
         0.20,
         ge=0,
         le=1,
-        description="most that an epoch's end injects, as a share of the active pool",
+        description="most that an epoch's end injects, as a share of the pool, resting seed tasks"
+        " included",
     )
     p_max: int = Field(400, ge=0, description="most variants that are active")
     family_share: float = Field(

@@ -1,8 +1,12 @@
-"""Admission of candidates: for each epoch at most beta of the active pool, never more than P_max.
+"""Admission of candidates: for each epoch at most beta of the pool, never more than P_max.
 
 The limit is exact: beta is the decimal that was typed. The fraction of a task that remains at the
 end of an epoch is carried over to the next end; otherwise a pool of fewer than 1 / beta tasks would
 never grow. A whole place that no candidate used is not carried over.
+
+In the paper no task rests, so its active pool always has the seed tasks. Here seed tasks that rest
+count for beta too. Otherwise a pool whose seed tasks rest could shrink without end: fewer active
+tasks allow fewer variants.
 
 Departure from the paper: there variants are injected first, and then the pool is pruned to P_max.
 Here the tasks of least value are pruned first, so P_max holds at every moment. As in the paper,
@@ -97,7 +101,7 @@ class Admission:
         return floor(self._allowance(pool)), max(0, self.config.p_max - pool.generated)
 
     def _allowance(self, pool: Pool) -> Fraction:
-        return self.carried + self.beta * len(pool.live)
+        return self.carried + self.beta * pool.members
 
     def _least(self, pool: Pool, count: int) -> list[Entry]:
         """At most `count` tasks to prune, those of least value first."""

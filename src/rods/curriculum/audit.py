@@ -54,11 +54,11 @@ def faults(
     pool, orders, fresh = Pool(), {e.number: e for e in epochs}, config.arm == "fresh"
     limit = Limit(config, ends, {epoch.number: epoch.stage for epoch in epochs})
     for (step, epoch), group in groupby(events, key=lambda e: (e.step, e.epoch)):
-        yield from limit.before(step, epoch, len(pool.live))
-        joined, active = 0, None
+        yield from limit.before(step, epoch, pool.members)
+        joined, members = 0, None
         for event in group:
             if event.kind == "injected" or event.reason == "pruned":
-                active = len(pool.live) if active is None else active
+                members = pool.members if members is None else members
                 joined += event.kind == "injected"
             if event.kind == "injected" and event.reason not in pool.entries:
                 yield f"task {event.task_id} was injected without its parent {event.reason}"
@@ -71,9 +71,9 @@ def faults(
                 yield f"seed task {event.task_id} was retired"
             if pool.generated > config.pool.p_max:
                 yield f"epoch {epoch}: {pool.generated} generated tasks, over P_max"
-        active = len(pool.live) if active is None else active
-        yield from limit.at(step, epoch, active, joined)
-    yield from limit.before(None, 0, len(pool.live))
+        members = pool.members if members is None else members
+        yield from limit.at(step, epoch, members, joined)
+    yield from limit.before(None, 0, pool.members)
     for drawn in orders.values():
         unknown = sum(i not in categories for i in drawn.task_ids)
         if unknown:
@@ -110,16 +110,16 @@ class Limit:
         self.stages = stages
         self.left, self.carried = deque(ends), Fraction(0)
 
-    def before(self, step: int | None, epoch: int, active: int) -> Iterator[str]:
+    def before(self, step: int | None, epoch: int, members: int) -> Iterator[str]:
         """Check the ends without events that come before a step; None for all that remain."""
         while self.left and (step is None or self._place() < (step, epoch)):
-            yield from self.at(*self._place(), active, 0)
+            yield from self.at(*self._place(), members, 0)
 
-    def at(self, step: int, epoch: int, active: int, joined: int) -> Iterator[str]:
+    def at(self, step: int, epoch: int, members: int, joined: int) -> Iterator[str]:
         """Check one end of an epoch, or injections that belong to no end.
 
         Args:
-            active: tasks after retirement, before anything was pruned or injected.
+            members: of the pool after retirement, before anything was pruned or injected.
         """
         if not self.left or self._place() != (step, epoch):
             if joined:
@@ -127,7 +127,7 @@ class Limit:
             return
         (ended, _, carried), allowed = self.left.popleft(), Fraction(0)
         if self.config.arm == "rods" and self.config.stage(self.stages.get(ended, 0)).expand:
-            allowed = self.carried + self.beta * active
+            allowed = self.carried + self.beta * members
             self.carried = allowed % 1
         if joined > floor(allowed):
             yield f"epoch {epoch}: {joined} injected, over {floor(allowed)}"

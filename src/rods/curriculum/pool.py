@@ -104,6 +104,11 @@ class Pool:
     family_chosen: dict[str, int] = field(default_factory=dict)
     families: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def members(self) -> int:
+        """Tasks that are live or rest; beta is a share of them."""
+        return len(self.live) + len(self.resting)
+
     def apply(self, event: Event, category: str | None = None) -> Entry:
         """Apply one event, and return the entry that it changed.
 
