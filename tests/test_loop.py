@@ -84,8 +84,9 @@ def test_injection_keeps_to_its_limits(tmp_path_factory, config: Config) -> None
         ):
             pool.apply(event)
         injected = [e for e in reported if e.kind == "injected"]
-        joined, allowed = joined + len(injected), allowed + beta * len(pool.live)
-        assert len(injected) <= floor(carried + beta * len(pool.live))
+        members = len(pool.live) + len(pool.resting)
+        joined, allowed = joined + len(injected), allowed + beta * members
+        assert len(injected) <= floor(carried + beta * members)
         assert joined <= allowed
         assert loop.curriculum.pool.generated <= config.pool.p_max
         live = set(loop.curriculum.pool.live)

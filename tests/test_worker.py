@@ -421,13 +421,13 @@ class Crashes(RuleBasedStateMachine):
     @precondition(lambda self: self.loop.epoch_done())
     @rule()
     def end_epoch(self) -> None:
-        curriculum = self.loop.curriculum
-        active, carried = len(curriculum.pool.live), curriculum.admission.carried
+        pool, carried = self.loop.curriculum.pool, self.loop.curriculum.admission.carried
+        members = len(pool.live) + len(pool.resting)
         events = self.loop.end_epoch()
-        gone = sum(e.kind in ("retired", "rested") and e.reason != "pruned" for e in events)
+        gone = sum(e.kind == "retired" and e.reason != "pruned" for e in events)
         joined = sum(e.kind == "injected" for e in events)
         beta = Fraction(str(self.config.pool.beta))
-        assert joined <= floor(carried + beta * (active - gone))
+        assert joined <= floor(carried + beta * (members - gone))
 
     @rule()
     def save(self) -> None:
