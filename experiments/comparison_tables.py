@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rods.comparison.analysis import STATIC, Arms, analyse, by_arm, contrast
+from rods.comparison.analysis import OWN, STATIC, Arms, analyse, by_arm, contrast
 from rods.comparison.curves import mean_curve
 from rods.comparison.folder import read_results
 from rods.comparison.result import Landing, RunResult
@@ -42,7 +42,10 @@ SMALL = 0.2  # share of a claimed difference below which ours contradicts it
 EQUAL = 1.0  # points within which two arms count as equal
 LEAST_SEEDS = 2  # for an interval that says something of other random seeds
 
-ARM = ("arm", "seeds", "complete", "minus static", "progress", "complete, new structures")
+ARM = (
+    *("arm", "seeds", "before", "complete", "minus static", "progress"),
+    "complete, new structures",
+)
 COST = (
     *("arm", "trajectories", "tokens", "tasks played", "groups with signal, last fifth"),
     *("minutes", "of synthesis"),
@@ -153,6 +156,7 @@ def arm_rows(found: Mapping[str, Any]) -> Iterator[Row]:
         yield [
             name,
             str(arm["seeds"]),
+            "" if arm["complete_before"] is None else f"{100 * arm['complete_before']:.1f}",
             estimate(arm[COMPLETE]),
             estimate(beside[COMPLETE], "+") if beside else "",
             estimate(arm[PROGRESS]),
@@ -286,8 +290,9 @@ def tables(results: Sequence[RunResult]) -> Iterator[str]:
     yield from table(ZONES, zone_rows(found))
     yield from table(FORECASTS, forecast_rows(found))
     yield from table(RETIRED, retired_rows(found))
-    yield from table(CLAIM, claim_rows(arms, CLAIMS))
-    yield from table(CLAIM, claim_rows(arms, OURS))
+    if OWN in arms:
+        yield from table(CLAIM, claim_rows(arms, CLAIMS))
+        yield from table(CLAIM, claim_rows(arms, OURS))
 
 
 def main() -> int:

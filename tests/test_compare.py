@@ -301,7 +301,7 @@ def test_tables_of_the_arms(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
     assert experiment("comparison_tables.py", written(tmp_path, *three_arms()), monkeypatch) == 0
     told = capsys.readouterr().out.splitlines()
     for line in (
-        "| rods | 2 | 50.0 [50.0, 50.0] | +30.0 [+30.0, +30.0] | 25.0 [25.0, 25.0] |  |",
+        "| rods | 2 | 5.0 | 50.0 [50.0, 50.0] | +30.0 [+30.0, +30.0] | 25.0 [25.0, 25.0] |  |",
         "| rods | 1,100 | 0.01 M | 8 | 50 % | 1 | 0.0 |",
         "| trajectories | 0 | 1,000 |",
         "| rods | 10.0 % | 51.4 % |",  # between 60 % at 400 and 50 % at 1100
