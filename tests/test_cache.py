@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rods.cache import cached, code_digest
+from rods.cache import cached, package_digest
 from rods.micro import benchmark, own
 from rods.policies.registry import kind_of
 from rods.presets import load_config
@@ -34,13 +34,13 @@ def test_the_digest_is_of_all_code(tmp_path: Path) -> None:
     package = tmp_path / "one"
     (package / "part" / "__pycache__").mkdir(parents=True)
     (package / "part" / "words.py").write_text("GREETING = 'hello'\n")
-    before = code_digest(package)
+    before = package_digest(package)
     (package / "part" / "__pycache__" / "words.cpython-311.pyc").write_bytes(b"compiled")
-    assert code_digest.__wrapped__(package) == before
+    assert package_digest(package) == before
     (package / "part" / "words.py").write_text("GREETING = 'hallo'\n")
-    changed = code_digest.__wrapped__(package)
+    changed = package_digest(package)
     (package / "part" / "words.py").rename(package / "words.py")
-    assert len({before, changed, code_digest.__wrapped__(package)}) == 3
+    assert len({before, changed, package_digest(package)}) == 3
 
 
 @pytest.mark.parametrize(

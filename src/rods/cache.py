@@ -79,8 +79,13 @@ def _existing(folder: Path) -> Path:
 
 
 @cache
-def code_digest(package: Path = Path(__file__).parent) -> str:
+def code_digest() -> str:
     """Of the code and the data of this package. The version does not tell two commits apart."""
+    return package_digest(Path(__file__).parent)
+
+
+def package_digest(package: Path) -> str:
+    """Of the names and the contents of a package's files, without what Python compiled."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.is_file() and path.parent.name != "__pycache__":
