@@ -49,11 +49,14 @@ lint: install
 types: install
 	$(BIN)/mypy
 
+# A file's tests stay in one process, because they share what its fixtures make.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 unit: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # The documentation as a site, which needs neither torch nor a network to be built or read. A warning
 # is an error.
