@@ -156,6 +156,16 @@ def test_actions_that_are_cut_are_named(rods, shop: Path) -> None:
     assert "rollout.action_tokens = 16: 12 of 12" in " ".join(found["notes"])
 
 
+def test_turns_with_many_calls_are_named(rods, shop: Path) -> None:
+    rows = [json.loads(line) for line in (shop / "tasks.jsonl").read_text().splitlines()]
+    rows[0]["turns"][0]["calls"] = ["opening(day='mon')"] * 7
+    (shop / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = facts(rods(*DRY, *OPTIONS, "--json"))
+    assert found["turn_calls"]["too_long"]["train"] == {"t7": 7}
+    told = [note for note in found["notes"] if note.startswith("calls of a turn")]
+    assert len(told) == 1 and "above rollout.attempts = 5: 1 of 12 (t7 7); " in told[0]
+
+
 class Hasty(ChatRenderer):
     """Reads no call of the hour 9."""
 

@@ -37,6 +37,13 @@ def test_silence_and_an_early_end_are_told(typed: Any) -> None:
     assert done.out.endswith("[answered]\n[progress 0.000]\n")
 
 
+def test_a_turn_has_room_for_many_calls_and_mistakes(typed: Any) -> None:
+    """More than an agent is given: a person types call by call."""
+    lines = [str(line) for turn in TASK.turns for line in (*turn.ground_truth, "")]
+    done = typed("\n".join([*["ls()"] * 12, *["ls("] * 5, *lines, ""]).encode())
+    assert done.out.endswith("[answered]\n[progress 1.000, complete]\n")
+
+
 def test_what_is_typed_and_answered_is_harmless() -> None:
     shown: list[str] = []
     hostile = ["[touch('a'), echo('\x1b[2Jx', 'a')]", "cat('a')", "ls(", "__import__('os')"]

@@ -8,12 +8,13 @@ from rods.envs.base import Environment
 from rods.envs.calls import Bounds, CallError
 from rods.envs.notation import parse_calls
 from rods.reward import trusted_trace
-from rods.rollout.episode import Action, Episode
+from rods.rollout.episode import Action, Episode, EpisodeLimits
 from rods.rollout.messages import lines as lines_of
 from rods.task import Task
 from rods.terminal import visible
 
 MAX_SHOWN = 4_000  # characters of one message
+LIMITS = EpisodeLimits(attempts=100, malformed=100)  # a person types call by call, and mistypes
 
 
 def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str], None]) -> float:
@@ -26,7 +27,7 @@ def play(task: Task, env: Environment, lines: Iterable[str], show: Callable[[str
     Raises:
         UserError: the task cannot be opened, or its ground truth cannot be replayed.
     """
-    episode = Episode(task, env, trusted_trace(task, env))
+    episode = Episode(task, env, trusted_trace(task, env), LIMITS)
     tools, known = env.tools(task), 0
     for name in sorted(set(tools) - set(task.withheld)):
         show(f"  {name}({', '.join(tools[name].parameters)})")

@@ -83,12 +83,13 @@ def _of_model(config: Config, packages: Sequence[str]) -> Facts:
     foreseen = epochs(config, {c: len(tasks) for c, tasks in by_category(seeds).items()})
     training = training_work(config, foreseen, train, sizes)
     measuring = measuring_work(config, foreseen, sides, sizes)
-    most = rollout.action_tokens
+    most, attempts = rollout.action_tokens, rollout.attempts
     facts = {
         "renderer": _renderer(writer, played),
         "prompts": describe(sides, sizes, lambda size: size.prompt, lambda n: n < budget),
         "episodes": describe(sides, sizes, lambda size: size.total, lambda n: n <= budget),
         "actions": describe(sides, sizes, lambda size: size.longest, lambda n: n <= most),
+        "turn_calls": describe(sides, sizes, lambda size: size.calls, lambda n: n <= attempts),
         "left_out": dict(found.left_out),
         "model": dimensions._asdict(),
         "memory": _memory(config, dimensions, most_written(config, sizes.values())),

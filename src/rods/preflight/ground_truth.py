@@ -33,6 +33,7 @@ class Size(NamedTuple):
         read: by a policy that reads the whole episode so far at each action.
         actions: number of actions.
         longest: the longest action.
+        calls: most calls of a turn; no tokens.
     """
 
     prompt: int
@@ -41,6 +42,7 @@ class Size(NamedTuple):
     read: int
     actions: int
     longest: int
+    calls: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class GroundTruthPolicy:
     def __init__(self, renderer: ChatRenderer, tasks: Sequence[Task]) -> None:
         self._renderer = renderer
         self._left = [actions(task) for task in tasks]
+        self._calls = [max(len(turn.ground_truth) for turn in task.turns) for task in tasks]
         self._made: list[list[int]] = [[] for _ in tasks]  # lengths of the actions
         self._read = [0] * len(tasks)
 
@@ -83,7 +86,8 @@ class GroundTruthPolicy:
         """The size of an episode that has ended."""
         made = self._made[episode]
         longest = max(made, default=0)  # none if the environment has lost it
-        return Size(prompt, total, sum(made), self._read[episode], len(made), longest)
+        read, calls = self._read[episode], self._calls[episode]
+        return Size(prompt, total, sum(made), read, len(made), longest, calls)
 
 
 def actions(task: Task) -> Iterator[Sequence[Call]]:

@@ -13,7 +13,9 @@ LIMITS = (
     ("prompts", "token_budget", "they are left out, or fail if they are test tasks"),
     ("episodes", "token_budget", "their last turns cannot be reached"),
     ("actions", "action_tokens", "their calls are cut off"),
+    ("turn_calls", "attempts", "an agent that writes one call an action cannot complete them"),
 )
+NAMES = {"turn_calls": "calls of a turn"}
 
 
 def notes(config: Config, facts: Mapping[str, Any], played: Played) -> Iterator[str]:
@@ -29,7 +31,7 @@ def notes(config: Config, facts: Mapping[str, Any], played: Played) -> Iterator[
             limit = f"rollout.{setting} = {getattr(config.rollout, setting):,}"
             worst = [f"{name} {n:,}" for name, n in sorted(long.items(), key=lambda pair: -pair[1])]
             count = f"{len(long)} of {len(found['tasks'])} ({_some(worst)})"
-            yield f"{what} above {limit}: {count}; {effect}"
+            yield f"{NAMES.get(what, what)} above {limit}: {count}; {effect}"
     if played.failed:
         yield f"ground truths not rewarded in full: {len(played.failed)} ({_some(played.failed)})"
     if unequal := facts["renderer"]["episodes_unequal"]:

@@ -79,6 +79,7 @@ def _lengths(facts: Facts) -> Iterable[Table]:
         ("prompts", f"tokens of prompts (limit {rollout['token_budget']:,})"),
         ("episodes", f"tokens of whole ground truths (limit {rollout['token_budget']:,})"),
         ("actions", f"longest action of ground truths (limit {rollout['action_tokens']:,})"),
+        ("turn_calls", f"most calls of a turn (limit {rollout['attempts']:,} actions)"),
     ):
         columns = [Column(name, justify="right") for name in SPREAD]
         table = Table(title, *columns, "longest", "too long", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
