@@ -200,6 +200,15 @@ def test_verdicts_on_trial(values, mean, variance) -> None:
 
 
 @pytest.mark.parametrize("name", [MEAN, VARIANCE])
+def test_whether_tasks_without_signal_retire_can_be_set(name: str) -> None:
+    half = (0.5, 0.5)
+    assert verdict(half, name, retire_no_signal=True) == [("retired", "no signal")]
+    assert verdict(half, name, retire_no_signal=False) == [("passed", "")]
+    assert verdict((0.0, 1.0), name, retire_no_signal=True) == [("passed", "")]
+    assert verdict((1.0, 1.0), name, retire_no_signal=False) == [("retired", "mastered")]
+
+
+@pytest.mark.parametrize("name", [MEAN, VARIANCE])
 def test_verdicts_after_burn_in(name: str) -> None:
     assert verdict((0.0, 0.3), name, passed=True) == [("retired", "too hard")]
     assert verdict((0.0, 0.3), name, passed=True, hard=0.1) == []

@@ -125,6 +125,11 @@ class PoolConfig(Setting):
         False, description="candidates are admitted by the forecast signal of their first group"
     )
     retire: bool = Field(True, description="false: only P_max removes variants")
+    retire_no_signal: bool | None = Field(
+        None,
+        description="whether a variant retires whose next group is expected to have no signal;"
+        " null: if the boundary rule reads the signal",
+    )
 
 
 class SynthesisConfig(Setting):

@@ -63,7 +63,8 @@ class BoundaryRule(Protocol):
     """Judges tasks by their groups. Its state is a function of the groups that it observed.
 
     Attributes:
-        by_signal: tasks whose next group is expected to have no signal leave the pool.
+        by_signal: whether it reads the signal; then tasks whose next group is expected to have none
+            leave the pool, unless `pool.retire_no_signal` says otherwise.
         forecasts: the standing of a task may change in epochs without a group of it.
     """
 

@@ -5,8 +5,8 @@ tasks); a rule that forecasts also looks at each live task.
 
 Departure from the paper: three rules are added.
 
-- With a rule that uses the signal, a generated task whose next group is expected to have no signal
-  retires too ("no signal").
+- With a rule that uses the signal, or with `retire_no_signal`, a generated task whose next group is
+  expected to have no signal retires too ("no signal").
 - Seed tasks may rest (`rest_epochs`). They are re-examined first after `rest_epochs`, then after
   twice as long each time they are found unchanged.
 - For each category a floor of live tasks is protected: those of most value are kept.
@@ -31,12 +31,15 @@ class Retirement:
     """Judges tasks when their groups are observed; the end of the epoch carries the verdicts out.
 
     Attributes:
+        retires_no_signal: whether variants retire whose next group is expected to have no signal.
         verdicts: task id -> PASS, or why it will retire or rest at the epoch's end.
         kept: category -> tasks that only the floor kept, at the latest end of an epoch.
     """
 
     def __init__(self, config: PoolConfig, rule: BoundaryRule) -> None:
         self.config, self.rule = config, rule
+        chosen = config.retire_no_signal
+        self.retires_no_signal = rule.by_signal if chosen is None else chosen
         self.kept: Counter[str] = Counter()
         self.verdicts: dict[str, str] = {}
 
@@ -99,7 +102,7 @@ class Retirement:
             return "mastered"
         if standing.mean < config.hard:
             return "too hard"
-        if standing.no_signal and self.rule.by_signal:
+        if standing.no_signal and self.retires_no_signal:
             return "no signal"
         stale = config.stale_epochs
         return "stale" if stale is not None and epoch + 1 - entry.since >= stale else PASS
