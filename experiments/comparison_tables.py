@@ -50,6 +50,10 @@ COST = (
     *("arm", "trajectories", "tokens", "tasks played", "groups with signal, last fifth"),
     *("minutes", "of synthesis"),
 )
+WAY = (
+    *("arm", "of the way from static to fresh, complete", "progress"),
+    *("validation score to reach", "trajectories until then"),
+)
 VARIANTS = (
     *("arm", "variants played", "mean of the first group", "with signal", "within [0.25, 0.75]"),
     *("signal by thirds of the run", "of the four largest families"),
@@ -198,6 +202,20 @@ def curve_rows(arms: Arms) -> Iterator[Row]:
         yield [name, *("" if np.isnan(value) else percent(value, 1) for value in values)]
 
 
+def way_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    """Cells of `WAY`: how far each arm comes, and how early its validation curve comes there."""
+    for name, arm in found["arms"].items():
+        way, goal = arm["way_to_fresh"] or {}, arm["reaches"]
+        if not way and not goal:
+            continue
+        score, after = "", ""
+        if goal:
+            score = f"{percent(goal[COMPLETE], 1)} ({goal['arm']})"
+            after = f"{goal['trajectories']:,}" if goal["trajectories"] else "not reached"
+        shares = (way.get(column) for column in (COMPLETE, PROGRESS))
+        yield [name, *("" if s is None else percent(s) for s in shares), score, after]
+
+
 def variant_rows(arms: Arms) -> Iterator[Row]:
     """Cells of `VARIANTS`: of the arms that made some; means over seeds."""
     for name, runs in arms.items():
@@ -286,6 +304,7 @@ def tables(results: Sequence[RunResult]) -> Iterator[str]:
     yield from table(COST, cost_rows(found, arms))
     points, *curves = curve_rows(arms)
     yield from table(points, curves)
+    yield from table(WAY, way_rows(found))
     yield from table(VARIANTS, variant_rows(arms))
     yield from table(ZONES, zone_rows(found))
     yield from table(FORECASTS, forecast_rows(found))

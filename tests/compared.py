@@ -32,6 +32,7 @@ def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult
         "rods": "0.1.0",
         "command": f"rods train --arm {arm} --seed {seed}",
         "settings": (),
+        "config": {"arm": arm, "steps": 10, "pool": {"beta": 0.2}},
         "trajectories": 1000,
         "generated_tokens": 5000,
         "steps": 10,

@@ -10,17 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from commandline import refused
 from compared import held_out, result, written
+from doubles import begin as begin_loop
+from doubles import configs, finish, go
 from pages import Elements
 from rods.comparison.analysis import analyse, contrast, pairs
 from rods.comparison.arms import ArmSetup, chosen, known_arms, shipped
@@ -28,9 +31,9 @@ from rods.comparison.bootstrap import interval
 from rods.comparison.calibration import calibrations, joined
 from rods.comparison.collect import collect, families, landings
 from rods.comparison.curves import first_reaching, mean_curve
-from rods.comparison.folder import FACTS, begin, open_runs
+from rods.comparison.folder import FACTS, begin, may_differ, open_runs, read_results
 from rods.comparison.page import render
-from rods.comparison.plan import Plan, PlannedRun, plan, read_seeds
+from rods.comparison.plan import Plan, PlannedRun, plan, read_seeds, shared_values
 from rods.comparison.record import Record
 from rods.comparison.result import (
     Calibration,
@@ -41,6 +44,7 @@ from rods.comparison.result import (
     read_result,
     result_path,
 )
+from rods.config import Config
 from rods.curriculum.pool import Event
 from rods.errors import UserError
 from rods.group import Group
@@ -48,6 +52,7 @@ from rods.job_result import Spent
 from rods.metrics import untimed
 from rods.presets import load_config
 from rods.store.account import Account
+from rods.store.identity import difference
 from rods.store.schema import Fates, TaskMeasurement
 from rods.store.store import Store
 from rods.task import Task
@@ -305,6 +310,8 @@ def test_tables_of_the_arms(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
         "| rods | 1,100 | 0.01 M | 8 | 50 % | 1 | 0.0 |",
         "| trajectories | 0 | 1,000 |",
         "| rods | 10.0 % | 51.4 % |",  # between 60 % at 400 and 50 % at 1100
+        "| rods | 75 % | 75 % | 50.0 % (fresh) | 400 |",
+        "| static |  |  | 50.0 % (fresh) | not reached |",
         "| rods | 4 | 0.50 | 50 % | 100 % | 50 %, -, - | 100 % |",
         "| rods | 3 | 95 % | 33 % | 0.50 | 0.25 |",
         "| rods | mastered 2 |",
@@ -379,7 +386,10 @@ def test_what_is_no_result(rods, tmp_path: Path) -> None:
     [
         ({"preset": "tiny"}, "preset: is tiny, not micro"),
         ({"side": "validation"}, "side: is validation, not test"),
-        ({"settings": ("steps=9",)}, "settings: is steps=9, not none as of rods-0"),
+        (
+            {"config": {"arm": "rods", "steps": 9, "pool": {"beta": 0.2}}},
+            "is of a run with steps = 9, not 10 as of rods-0",
+        ),
     ],
 )
 def test_results_that_are_not_alike(rods, tmp_path: Path, change: Any, told: str) -> None:
@@ -486,15 +496,72 @@ def test_a_folder_holds_one_comparison(tmp_path: Path) -> None:
 
 def test_finished_runs_are_not_repeated(tmp_path: Path) -> None:
     both = planned(tmp_path, "static", "rods")
-    written(tmp_path, result("rods", 0, {"base": [0, 1]}))
+    written(tmp_path, result("rods", 0, {"base": [0, 1]}, config=both.runs[1].values))
     assert [run.name for run in open_runs(tmp_path, both)] == ["static-0"]
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(
+        UserError, match=r"rods-0\.json: is of a run with steps = 8, not 9; remove it"
+    ):
         open_runs(tmp_path, planned(tmp_path, "rods", overrides=("steps=9",)))
 
 
+def test_runs_of_a_changed_preset_are_refused(tmp_path: Path) -> None:
+    now = planned(tmp_path, "rods")
+    (run,) = now.runs
+    before = run.values | {"pool": run.values["pool"] | {"beta": 0.125}}
+    written(tmp_path, result("rods", 0, {"base": [0, 1]}, preset="tiny", config=before))
+    with pytest.raises(UserError, match=r"pool\.beta = 0\.125, not 0\.5; remove it"):
+        open_runs(tmp_path, now)
+
+
+def test_what_alike_runs_may_differ_in(tmp_path: Path) -> None:
+    """They may come from machines with other hardware and paths."""
+    config = {"arm": "rods", "hardware": {"gpus": 0}, "synthesis": {"endpoint": None}}
+    other = config | {"hardware": {"gpus": 8}, "synthesis": {"endpoint": "mine.yaml"}}
+    written(tmp_path, result("rods", 0, {"a": [0, 1]}, config=config))
+    written(tmp_path, result("rods", 1, {"a": [0, 1]}, config=other))
+    assert len(read_results(tmp_path)) == 2
+
+
+@settings(max_examples=30)
+@given(configs.filter(lambda config: config.arm != "rods"), configs)
+def test_arms_with_a_constant_pool_do_not_read_its_rules(
+    tmp_path_factory, one: Config, other: Config
+) -> None:
+    """So runs of them with other rules are alike."""
+    pool = other.pool.model_copy(update={"seeds": one.pool.seeds})
+    synthesis = one.synthesis.model_copy(update={"surplus": other.synthesis.surplus})
+    changes = {"pool": pool, "boundary": other.boundary, "synthesis": synthesis}
+    changed, found = one.model_copy(update=changes), []
+    values = [shared_values(config.model_dump(mode="json")) for config in (one, changed)]
+    assert difference(*values, may_differ(values[0])) == ""
+    for config in (one, changed):
+        loop = begin_loop(config, tmp_path_factory.mktemp("run"))
+        go(loop, 12)
+        found.append(finish(loop))
+    assert found[0] == found[1]
+
+
+def test_rules_of_the_pool_count_where_they_are_read() -> None:
+    config = {"arm": "static", "boundary": {"rule": "mean"}, "pool": {"sampling": "uniform"}}
+    assert "boundary.rule" in may_differ(config)
+    assert "boundary.rule" not in may_differ(config | {"pool": {"sampling": "priority"}})
+    assert not {"boundary.rule", "pool.seeds"} & may_differ(config | {"arm": "rods"})
+    assert not {"pool.seeds", "synthesis.feedback", "steps"} & may_differ(config)
+
+
+def test_many_settings_that_differ_are_counted(tmp_path: Path) -> None:
+    for seed, value in enumerate((1, 2)):
+        config = {f"key{number}": value for number in range(20)}
+        written(tmp_path, result("rods", seed, {"a": [0, 1]}, config=config))
+    with pytest.raises(UserError, match=r"key7 = 2, not (1, ){7}1 \(20 settings differ\)") as told:
+        read_results(tmp_path)
+    assert "key8" not in str(told.value)
+
+
 def planned_run(folder: Path) -> PlannedRun:
-    setup = ArmSetup(text="", arm="rods")
-    return PlannedRun("rods", setup, SEED, "tiny", ("steps=8",), SETTINGS["steps"], folder)
+    settings = tuple(f"{key}={value}" for key, value in SETTINGS.items())
+    (run,) = plan("tiny", settings, {"rods": shipped()["rods"]}, [SEED], folder).runs
+    return replace(run, folder=folder)
 
 
 def test_what_a_run_leaves(runs: Runs) -> None:
@@ -516,6 +583,7 @@ def test_what_a_run_leaves(runs: Runs) -> None:
     firsts = {g.task_id: g for g in reversed(groups) if g.task_id in injected and g.complete}
     assert found.variants.all.groups == len(firsts)
     assert sum(third.groups for third in found.variants.thirds) == len(firsts)
+    assert found.config == planned_run(folder).values
     assert found.text() == collect(planned_run(folder)).text()
     assert len(found.text()) < 50_000
 
@@ -618,30 +686,31 @@ def test_a_failed_run_does_not_stop_the_others(rods, tmp_path: Path) -> None:
     assert [*json.loads(done.out)["arms"]] == ["static"]
 
 
-def compared(folder: Path, *more: str) -> list[str]:
-    """The command that compares two arms with two random seeds."""
-    arms = ["--preset", "tiny", "--arms", "static,rods", "--seeds", "0,1"]
-    return [*RODS, *arms, *SHORT, "--out", str(folder), "--json", *more]
+def compared(folder: Path) -> list[str]:
+    """The command that compares three arms with one random seed, two runs at once."""
+    arms = ["--preset", "tiny", "--arms", "rods,static,fresh", "--workers", "2"]
+    return [*RODS, *arms, *SHORT, "--out", str(folder), "--json"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_comparison_ends_like_any_other(tmp_path: Path, number: int) -> None:
+def test_an_interrupted_comparison_ends_like_any_other(tmp_path: Path) -> None:
+    """The first signal finds two runs at work, the second one finds finished runs beside them."""
     whole = subprocess.run(compared(tmp_path / "whole"), capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
     broken = tmp_path / "broken"
-    with subprocess.Popen(compared(broken), stderr=subprocess.PIPE, text=True) as job:
-        metrics = broken / "runs" / "rods-0" / "metrics.jsonl"
-        while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 4):
-            assert job.poll() is None
-            time.sleep(0.02)
-        job.send_signal(number)
-        _, err = job.communicate(timeout=120)
-    assert job.returncode == 128 + number
-    assert "Interrupted; nothing is lost. Continue with: rods compare" in err
-    assert "failed" not in err
+    for number, run in ((signal.SIGINT, "rods-0"), (signal.SIGTERM, "fresh-0")):
+        with subprocess.Popen(compared(broken), stderr=subprocess.PIPE, text=True) as job:
+            metrics = broken / "runs" / run / "metrics.jsonl"
+            while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 2):
+                assert job.poll() is None
+                time.sleep(0.02)
+            job.send_signal(number)
+            _, err = job.communicate(timeout=120)
+        assert job.returncode == 128 + number
+        assert "Interrupted; nothing is lost. Continue with: rods compare" in err
+        assert "failed" not in err
     kept = {path.name: path.stat().st_mtime_ns for path in broken.glob("*-?.json")}
-    assert "rods-1.json" not in kept
+    assert kept and "fresh-0.json" not in kept
     again = subprocess.run(compared(broken), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert {name: (broken / name).stat().st_mtime_ns for name in kept} == kept

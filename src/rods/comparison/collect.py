@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rods import __version__
 from rods.comparison.calibration import calibrations
-from rods.comparison.plan import PlannedRun
+from rods.comparison.plan import PlannedRun, shared_values
 from rods.comparison.record import Record
 from rods.comparison.result import (
     CurvePoint,
@@ -66,11 +66,12 @@ def collect(run: PlannedRun) -> RunResult:
     played = [0, *accumulate(line["trajectories"] for line in lines)]  # up to each step
     return RunResult(
         arm=run.arm,
-        seed=run.seed,
-        preset=run.preset,
+        seed=run.config.seed,
+        preset=run.config.preset,
         rods=record.config.get("rods", __version__),
         command=run.line(),
         settings=run.settings,
+        config=shared_values(record.config),
         **{name: summary[name] for name in ("trajectories", "generated_tokens", "steps")},
         **{name: summary[name] for name in ("epochs", "wall_s", "synthesis_s")},
         tasks=len(record.by_task),

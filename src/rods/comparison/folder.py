@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,13 @@ from rods.comparison.result import RunResult, read_result, result_path, result_p
 from rods.errors import UserError
 from rods.files.output import Output
 from rods.files.reading import Setting, parse_json, read_checked, read_override
+from rods.store.identity import FREE, by_path, difference
 
 FACTS, PAGE = "comparison.json", "report.html"
+# What may differ between alike runs: what may change in one that is continued, such as paths and
+# hardware, but not its length and its curve.
+MAY_DIFFER = FREE - {"steps", "evaluation.validation_every"}
+READ_BY_ALL = ("pool.seeds", "pool.offline", "pool.sampling")  # of the pool's settings
 
 
 class Facts(Setting):
@@ -80,21 +85,35 @@ def _check_same(folder: Path, before: Facts, now: Facts) -> None:
         raise UserError(f"{folder}: {why}; name a new folder by --out")
 
 
+def may_differ(config: Mapping[str, Any]) -> Collection[str]:
+    """The settings that may differ between runs that are alike.
+
+    Args:
+        config: of one of them. Only arm "rods" chooses parent tasks and changes its pool, so the
+            others do not read the settings of that.
+    """
+    values = dict(by_path(config))
+    if values.get("arm") == "rods":
+        return MAY_DIFFER
+    parts = ["pool."] if values.get("pool.sampling") == "priority" else ["pool.", "boundary."]
+    unread = {name for name in values if name.startswith(tuple(parts)) and name not in READ_BY_ALL}
+    return MAY_DIFFER | unread | {"synthesis.surplus"}
+
+
 def open_runs(folder: Path, plan: Plan) -> list[PlannedRun]:
     """The runs of the plan that have no compact result yet.
 
     Raises:
-        UserError: a compact result is damaged, or is of a run with other settings.
+        UserError: a compact result is damaged, or is of a run with other settings, which includes
+            a preset that has changed.
     """
     missing = []
     for run in plan.runs:
         path = result_path(folder, run.name)
         if not path.exists():
             missing.append(run)
-        elif read_result(path).settings != run.settings:
-            raise UserError(
-                f"{path}: is of a run with other settings; remove it, or use a new --out"
-            )
+        elif told := difference(read_result(path).config, run.values, may_differ(run.values)):
+            raise UserError(f"{path}: is of a run with {told}; remove it, or use a new --out")
     return missing
 
 
@@ -123,14 +142,12 @@ def check_alike(folder: Path, results: Sequence[RunResult]) -> None:
     first, arms = results[0], dict[str, RunResult]()
     for one in results:
         same = arms.setdefault(one.arm, one)
-        pairs = (("preset", first), ("side", first), ("settings", same))
-        for name, other in pairs:
-            here, there = getattr(one, name), getattr(other, name)
+        path = result_path(folder, one.name)
+        for name in ("preset", "side"):
+            here, there = getattr(one, name), getattr(first, name)
             if here != there:
-                path = result_path(folder, one.name)
-                shown = f"{_shown(here)}, not {_shown(there)} as of {other.name}"
-                raise UserError(f"{path}: {name}: is {shown}; compare runs that are alike")
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else " ".join(value) or "none"
+                told = f"{name}: is {here}, not {there} as of {first.name}"
+                raise UserError(f"{path}: {told}; compare runs that are alike")
+        if told := difference(one.config, same.config, may_differ(one.config)):
+            told = f"is of a run with {told} as of {same.name}"
+            raise UserError(f"{path}: {told}; compare runs that are alike")

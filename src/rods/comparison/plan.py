@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from rods.comparison.arms import Arms, ArmSetup
+from rods.comparison.arms import Arms
+from rods.config import Config
 from rods.errors import UserError
 from rods.extras import BENCHMARK, TRAINER, require
 from rods.presets import load_config
@@ -21,27 +22,31 @@ THREADS = "OMP_NUM_THREADS"
 RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
-class PlannedRun(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
     """One run of `rods train`.
 
     Attributes:
+        arm: its name in the comparison.
         settings: all its `--set`, the comparison's first.
-        steps: training steps of the run.
+        config: what they configure, with the preset, the arm of `rods train` and the random seed.
         folder: of the run.
     """
 
     arm: str
-    setup: ArmSetup
-    seed: int
-    preset: str
     settings: tuple[str, ...]
-    steps: int
+    config: Config
     folder: Path
 
     @property
     def name(self) -> str:
         """Unique among the runs of a comparison."""
-        return f"{self.arm}-{self.seed}"
+        return f"{self.arm}-{self.config.seed}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All settings but those that a compact result has beside them; see `shared_values`."""
+        return shared_values(self.config.model_dump(mode="json"))
 
     @property
     def log(self) -> Path:
@@ -50,8 +55,9 @@ class PlannedRun(NamedTuple):
 
     def arguments(self, folder: Path) -> list[str]:
         """Of `rods`, for a run in this folder."""
-        named = ["train", "--run", str(folder), "--preset", self.preset]
-        named += ["--arm", self.setup.arm, "--seed", str(self.seed)]
+        config = self.config
+        named = ["train", "--run", str(folder), "--preset", config.preset]
+        named += ["--arm", config.arm, "--seed", str(config.seed)]
         return [*named, *(part for one in self.settings for part in ("--set", one)), "--json"]
 
     def command(self) -> list[str]:
@@ -101,8 +107,17 @@ def plan(
                 raise UserError(f"arm {name}: evaluation.tasks: must not be 0 to be compared")
             require(*TRAINER, *BENCHMARK, *config.policy.packages)
             folder = out / "runs" / f"{name}-{seed}"
-            runs.append(PlannedRun(name, setup, seed, preset, settings, config.steps, folder))
+            runs.append(PlannedRun(name, settings, config, folder))
     return Plan(preset, tuple(overrides), arms, tuple(runs))
+
+
+def shared_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are the same in all runs of an arm.
+
+    Args:
+        config: of a run, as plain data. It may have the version of rods.
+    """
+    return {key: value for key, value in config.items() if key not in ("rods", "preset", "seed")}
 
 
 def read_seeds(text: str) -> list[int]:

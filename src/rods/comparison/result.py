@@ -157,6 +157,7 @@ class RunResult(Setting):
         rods: version of rods.
         command: for a shell in the folder of the comparison.
         settings: all its `--set`.
+        config: all settings of the run but the preset and the random seed, as its folder has them.
         tasks: different training tasks that were played.
         side: the held-out side that `test` and `before` are of.
         test: after the last step.
@@ -178,6 +179,7 @@ class RunResult(Setting):
     rods: str
     command: str
     settings: tuple[str, ...]
+    config: dict[str, Any]
     trajectories: NonNegativeInt
     generated_tokens: NonNegativeInt
     steps: NonNegativeInt
@@ -206,7 +208,7 @@ class RunResult(Setting):
 
     def text(self) -> str:
         """The content of its file: the same for the same run."""
-        data = rounded(self.model_dump(mode="json"))
+        data = rounded(self.model_dump(mode="json")) | {"config": self.config}
         lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())
         return "{\n" + ",\n".join(lines) + "\n}\n"
 

@@ -53,7 +53,7 @@ class Runs:
             Whether all came to an end; False if a signal stopped them.
         """
         stopper.safe = True
-        total = sum(run.steps for run in self._steps)
+        total = sum(run.config.steps for run in self._steps)
         try:
             with Bar("steps", total, self._detail) as bar:
                 while (self._waiting or self._active) and not stopper.number:
@@ -105,7 +105,7 @@ class Runs:
             self._fail(run, str(error))
             return
         result.write(self._folder)
-        self._steps[run] = run.steps
+        self._steps[run] = run.config.steps
 
     def _fail(self, run: PlannedRun, why: str) -> None:
         self.failed.append(run)
@@ -126,7 +126,7 @@ class Runs:
                 continue
 
     def _detail(self) -> str:
-        named = [f"{run.name} {self._steps[run]}/{run.steps}" for run in list(self._active)]
+        named = [f"{run.name} {self._steps[run]}/{run.config.steps}" for run in list(self._active)]
         failed = f"{len(self.failed)} failed" if self.failed else ""
         return ", ".join(filter(None, [*named, failed]))
 

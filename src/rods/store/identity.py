@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ FREE = frozenset(
 )
 """Settings that may change when a run is continued: its past steps do not depend on them."""
 MOST_SHOWN = 80  # characters of one value in a message
+MOST_NAMED = 8  # settings in a message
 
 
 def check_settings(store: Store, config: Config, folder: Path) -> None:
@@ -46,14 +47,9 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
             why = f"begun by another version of rods, with other settings ({listed})"
             raise UserError(f"{folder}: {why}; use another folder")
         there = set(store.categories().values())
-        was, wanted = (dict(_settings(_unnamed(each, there))) for each in (before, now))
-        differ = [k for k in {**wanted, **was} if k not in FREE and was.get(k) != wanted.get(k)]
-        if differ:
-            kept = ", ".join(f"{key} = {_short(was, key)}" for key in differ)
-            instead = ", ".join(_short(wanted, key) for key in differ)
+        if told := difference(_unnamed(before, there), _unnamed(now, there), FREE):
             raise UserError(
-                f"{folder}: holds a run with {kept}, not {instead};"
-                " use another folder or the same settings"
+                f"{folder}: holds a run with {told}; use another folder or the same settings"
             )
         if config.steps < store.last_step():
             raise UserError(
@@ -64,7 +60,27 @@ def check_settings(store: Store, config: Config, folder: Path) -> None:
         store.set_meta("config", now)
 
 
-def _short(settings: dict[str, Any], key: str) -> str:
+def difference(
+    there: Mapping[str, Any], wanted: Mapping[str, Any], free: Collection[str] = ()
+) -> str:
+    """The settings of a run that are not as they are wanted, such as "pool.beta = 0.2, not 0.25".
+
+    Args:
+        there: settings of a run, as plain data.
+        free: settings that may differ, by their paths.
+
+    Returns:
+        "" if all are the same.
+    """
+    was, now = dict(by_path(there)), dict(by_path(wanted))
+    differ = [k for k in {**now, **was} if k not in free and was.get(k) != now.get(k)]
+    kept = ", ".join(f"{key} = {_short(was, key)}" for key in differ[:MOST_NAMED])
+    instead = ", ".join(_short(now, key) for key in differ[:MOST_NAMED])
+    more = f" ({len(differ)} settings differ)" if len(differ) > MOST_NAMED else ""
+    return f"{kept}, not {instead}{more}" if differ else ""
+
+
+def _short(settings: Mapping[str, Any], key: str) -> str:
     return json.dumps(settings.get(key))[:MOST_SHOWN]
 
 
@@ -77,11 +93,11 @@ def _unnamed(config: dict[str, Any], there: set[str]) -> dict[str, Any]:
     return {**config, "stages": stages}
 
 
-def _settings(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def by_path(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Each setting with its path, such as `pool.beta`."""
     for name, value in config.items():
         if isinstance(value, dict):
-            yield from _settings(value, f"{path}{name}.")
+            yield from by_path(value, f"{path}{name}.")
         else:
             yield path + name, value
 
