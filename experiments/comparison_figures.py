@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 from rods.charts.style import CURVES
 from rods.comparison.analysis import Arms, analyse, by_arm
-from rods.comparison.curves import SIGNAL, mean_curve
+from rods.comparison.curves import ACTIVE, SIGNAL, mean_curve
 from rods.comparison.folder import read_results
 from rods.comparison.result import HIGH, LOW
 from rods.errors import UserError
@@ -69,7 +69,8 @@ def curves(arms: Arms, column: str, title: str) -> plt.Figure:
             axes.fill_between(xs, low, high, color=colour(place), alpha=0.15)
     axes.set_xlabel("trajectories")
     axes.set_ylabel(title)
-    axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+    if column != ACTIVE:
+        axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", ncols=2)
     return figure
@@ -136,6 +137,7 @@ def main() -> int:
         "arms": intervals(found),
         "complete": curves(shown, COMPLETE, "validation tasks complete"),
         "signal": curves(shown, SIGNAL, "groups with signal"),
+        "active": curves(shown, ACTIVE, "tasks in the pool"),
         "landings": landings(shown),
         "calibration": calibration(found),
     }

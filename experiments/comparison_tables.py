@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rods.comparison.analysis import OWN, STATIC, Arms, analyse, by_arm, contrast
-from rods.comparison.curves import mean_curve
+from rods.comparison.curves import ACTIVE, SIGNAL, mean_curve
 from rods.comparison.folder import read_results
 from rods.comparison.result import Landing, RunResult
 from rods.curriculum.boundary import Zone
@@ -47,8 +47,8 @@ ARM = (
     "complete, new structures",
 )
 COST = (
-    *("arm", "trajectories", "tokens", "tasks played", "groups with signal, last fifth"),
-    *("minutes", "of synthesis"),
+    *("arm", "trajectories", "tokens", "tasks played", "in the pool, by thirds of the run"),
+    *("groups with signal, by thirds", "minutes", "of synthesis"),
 )
 WAY = (
     *("arm", "of the way from static to fresh, complete", "progress"),
@@ -176,16 +176,25 @@ def cost_rows(found: Mapping[str, Any], arms: Arms) -> Iterator[Row]:
             f"{arm['trajectories']:,.0f}",
             f"{arm['generated_tokens'] / 1e6:.2f} M",
             f"{arm['tasks']:,.0f}",
-            percent(fmean(late_signal(run) for run in arms[name])),
+            ", ".join(f"{mean:.0f}" for mean in thirds(arms[name], ACTIVE)),
+            ", ".join(percent(mean) for mean in thirds(arms[name], SIGNAL)),
             f"{arm['wall_s'] / 60:.0f}",
             f"{arm['synthesis_s'] / 60:.1f}",
         ]
 
 
-def late_signal(run: RunResult) -> float:
-    """Share of groups with signal, over the epochs that begin in the last fifth of the run."""
-    last = [point.share for point in run.signal if point.trajectories >= 0.8 * run.trajectories]
-    return fmean(last or [run.signal[-1].share])
+def thirds(runs: Sequence[RunResult], column: str) -> list[float]:
+    """A value of the epochs, averaged over the trajectories of each third, and over the runs."""
+    found = []
+    for run in runs:
+        starts = np.array([point.trajectories for point in run.by_epoch])
+        ends = np.array([*starts[1:], run.trajectories])
+        edges = np.linspace(0, run.trajectories, 4)
+        first, last = np.maximum.outer(edges[:-1], starts), np.minimum.outer(edges[1:], ends)
+        within = np.clip(last - first, 0, None)  # trajectories of each epoch in each third
+        values = np.array([getattr(point, column) for point in run.by_epoch], dtype=np.float64)
+        found.append((within * values).sum(axis=1) / within.sum(axis=1))
+    return [float(mean) for mean in np.mean(found, axis=0)]
 
 
 def curve_rows(arms: Arms) -> Iterator[Row]:

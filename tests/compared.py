@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rods.comparison.result import CurvePoint, EpochSignal, RunResult
+from rods.comparison.result import CurvePoint, EpochPoint, RunResult
 
 NOTHING = {"groups": 0}
 Measured = Mapping[str, Sequence[float]]
@@ -45,7 +45,7 @@ def result(arm: str, seed: int, complete: Measured, **changes: Any) -> RunResult
         "structure": None,
         "before": (0.1, 0.05),
         "curve": (CurvePoint(0, 0, 0.1, 0.05), CurvePoint(10, 1000, 0.3, 0.2)),
-        "signal": (EpochSignal(0, 1, 0, 0.75), EpochSignal(1, 6, 500, 0.5)),
+        "by_epoch": (EpochPoint(0, 1, 0, 0.75, 8), EpochPoint(1, 6, 500, 0.5, 14)),
         "zones": {"boundary": {"groups": 4, "variance": 0.1}},
         "variants": {"all": NOTHING, "thirds": (NOTHING, NOTHING, NOTHING)},
         "families": {"counts": (), "seeds": 8},

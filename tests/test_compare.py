@@ -247,7 +247,7 @@ def test_the_page_has_tables_and_figures() -> None:
     runs = three_arms()
     page = render(runs, analyse(runs))
     drawn = Elements(page).sections
-    assert [*drawn] == ["complete", "progress", "signal", "landings", "families"]
+    assert [*drawn] == ["complete", "progress", "signal", "active", "landings", "families"]
     (curves,), (families,) = drawn["complete"], drawn["families"]
     assert [*curves.columns] == ["trajectories", "static", "fresh", "rods"]
     assert curves.columns["static"] == ["10.0 %", "-", "30.0 %", "-"]
@@ -276,7 +276,7 @@ def test_figures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     folder = written(tmp_path / "out", *three_arms())
     assert experiment("comparison_figures.py", folder, monkeypatch) == 0
     made = {path.stem: path.read_bytes()[:4] for path in folder.glob("*.png")}
-    names = ("arms", "calibration", "complete", "landings", "signal")
+    names = ("active", "arms", "calibration", "complete", "landings", "signal")
     assert made == dict.fromkeys(names, b"\x89PNG")
 
 
@@ -307,7 +307,7 @@ def test_tables_of_the_arms(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
     told = capsys.readouterr().out.splitlines()
     for line in (
         "| rods | 2 | 5.0 | 50.0 [50.0, 50.0] | +30.0 [+30.0, +30.0] | 25.0 [25.0, 25.0] |  |",
-        "| rods | 1,100 | 0.01 M | 8 | 50 % | 1 | 0.0 |",
+        "| rods | 1,100 | 0.01 M | 8 | 8, 12, 14 | 75 %, 59 %, 50 % | 1 | 0.0 |",
         "| trajectories | 0 | 1,000 |",
         "| rods | 10.0 % | 51.4 % |",  # between 60 % at 400 and 50 % at 1100
         "| rods | 75 % | 75 % | 50.0 % (fresh) | 400 |",
@@ -577,7 +577,10 @@ def test_what_a_run_leaves(runs: Runs) -> None:
     assert found.curve[-1].trajectories == found.trajectories
     last_rows = [r.progress for r in rows if r.step == last and r.category != "overall"]
     assert found.curve[-1].progress == pytest.approx(sum(last_rows) / len(last_rows))
-    assert [round(point.share, 4) for point in found.signal] == summary["signal"]
+    assert [round(point.signal, 4) for point in found.by_epoch] == summary["signal"]
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    pools = {line["epoch"]: line["pool"]["active"] for line in map(json.loads, lines)}
+    assert {point.epoch: point.active for point in found.by_epoch} == pools
     injected = [event.task_id for event in stored["events"] if event.kind == "injected"]
     assert sum(found.families.counts) == len(injected) == summary["pool"]["injected"]
     firsts = {g.task_id: g for g in reversed(groups) if g.task_id in injected and g.complete}

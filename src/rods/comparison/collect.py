@@ -15,7 +15,7 @@ from rods.comparison.plan import PlannedRun, shared_values
 from rods.comparison.record import Record
 from rods.comparison.result import (
     CurvePoint,
-    EpochSignal,
+    EpochPoint,
     Families,
     HeldOutTasks,
     Landing,
@@ -80,7 +80,7 @@ def collect(run: PlannedRun) -> RunResult:
         structure=structure,
         before=overall(record.evaluations, side, 0),
         curve=_curve(record.evaluations, played),
-        signal=_signal(record, played),
+        by_epoch=_by_epoch(record, played),
         zones=_zones(record),
         variants=landings(record, summary["steps"]),
         families=families(record),
@@ -161,11 +161,12 @@ def _curve(rows: Sequence[Evaluation], played: Sequence[int]) -> tuple[CurvePoin
     return tuple(CurvePoint(step, played[step], *point) for step, point in found if point)
 
 
-def _signal(record: Record, played: Sequence[int]) -> tuple[EpochSignal, ...]:
-    points = []
+def _by_epoch(record: Record, played: Sequence[int]) -> tuple[EpochPoint, ...]:
+    points, sizes = [], record.sizes()
     for epoch, groups in record.by_epoch.items():
         first = min(group.step for group in groups)
-        points.append(EpochSignal(epoch, first, played[first - 1], signal_share(groups)))
+        before, share = played[first - 1], signal_share(groups)
+        points.append(EpochPoint(epoch, first, before, share, sum(sizes[epoch])))
     return tuple(points)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from rods.comparison.result import RunResult
 
-SIGNAL = "signal"
+SIGNAL, ACTIVE = "signal", "active"
+BY_EPOCH = (SIGNAL, ACTIVE)
 
 
 class MeanPoint(NamedTuple):
@@ -27,7 +28,7 @@ def mean_curve(runs: Sequence[RunResult], column: str) -> list[MeanPoint]:
     A run is interpolated between its own points.
 
     Args:
-        column: "progress" or "complete" of the validation side, or "signal".
+        column: "progress" or "complete" of the validation side, or one of `BY_EPOCH`.
     """
     curves = [curve for run in runs if (curve := _curve(run, column))]
     if not curves:
@@ -50,6 +51,5 @@ def first_reaching(curve: Sequence[MeanPoint], value: float) -> int | None:
 
 
 def _curve(run: RunResult, column: str) -> list[tuple[int, float]]:
-    if column == SIGNAL:
-        return [(point.trajectories, point.share) for point in run.signal]
-    return [(point.trajectories, float(getattr(point, column))) for point in run.curve]
+    points = run.by_epoch if column in BY_EPOCH else run.curve
+    return [(point.trajectories, float(getattr(point, column))) for point in points]

@@ -9,7 +9,7 @@ from rods.charts.axis import number, percent, share
 from rods.charts.chart import Band, Chart, Line, Measure, Rows, curves
 from rods.charts.style import CURVES, curve_of
 from rods.comparison.analysis import Arms
-from rods.comparison.curves import SIGNAL, mean_curve
+from rods.comparison.curves import ACTIVE, SIGNAL, mean_curve
 from rods.comparison.result import HIGH, LOW, RunResult
 from rods.evaluation.table import COMPLETE, PROGRESS
 from rods.report.sections import Section, section
@@ -26,6 +26,10 @@ def sections(arms: Arms) -> list[Section]:
         SIGNAL: (
             "Groups with signal",
             "Share of each epoch's groups whose rewards differ, at the epoch's first step.",
+        ),
+        ACTIVE: (
+            "Tasks in the pool",
+            "Tasks that an epoch draws from: seed tasks that do not rest, and variants.",
         ),
     }
     found = [
@@ -56,6 +60,10 @@ def _curves(arms: Arms, places: dict[str, int], column: str) -> Chart:
             bands.append(Band(xs, *edges, colour))
         lines.append(Line(name, xs, [point.mean for point in points], colour, dash))
     last = max((x for line in lines for x in line.xs), default=1)
+    if column == ACTIVE:
+        return curves(
+            lines, x="trajectories", y="tasks", form=number, x_range=(0, last), bands=bands
+        )
     return curves(
         lines,
         x="trajectories",

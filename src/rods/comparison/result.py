@@ -122,18 +122,21 @@ class CurvePoint(NamedTuple):
     complete: Share
 
 
-class EpochSignal(NamedTuple):
-    """Share of an epoch's groups with signal.
+class EpochPoint(NamedTuple):
+    """One epoch of training.
 
     Attributes:
         step: the first of the epoch.
         trajectories: that were played before it.
+        signal: share of its groups with signal.
+        active: tasks of the pool that may be drawn: seed tasks that do not rest, and variants.
     """
 
     epoch: NonNegativeInt
     step: NonNegativeInt
     trajectories: NonNegativeInt
-    share: Share
+    signal: Share
+    active: NonNegativeInt
 
 
 class HeldOutTasks(Setting):
@@ -192,7 +195,7 @@ class RunResult(Setting):
     structure: HeldOutTasks | None
     before: Measured | None
     curve: tuple[CurvePoint, ...]
-    signal: tuple[EpochSignal, ...]
+    by_epoch: tuple[EpochPoint, ...]
     zones: dict[str, ZoneVariance]
     variants: Landings
     families: Families
