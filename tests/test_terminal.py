@@ -82,6 +82,17 @@ def test_a_run_without_variants_says_why(runs: Runs, capsys: pytest.CaptureFixtu
     assert f"Variants: none was made in 12 attempts ({said})." in capsys.readouterr().out
 
 
+def test_a_pool_that_shrank_is_told(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = runs.summary("whole")
+    lines = (runs.root / "whole" / "metrics.jsonl").read_text().splitlines()
+    assert summary["pool"]["largest"] == max(json.loads(line)["pool"]["active"] for line in lines)
+    for active, told in ((9, True), (10, False)):
+        summary["pool"] |= {"active": active, "largest": 20}
+        last_screen(summary, runs.root / "report.html", Screen())
+        shown = capsys.readouterr().out
+        assert (f"The pool shrank from 20 active tasks to {active}: " in shown) is told
+
+
 def test_progress_is_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -143,6 +143,7 @@ def summarise(
         },
         "pool": {
             **last,
+            "largest": max((line["pool"]["active"] for line in lines), default=0),
             "injected": sum(e.kind == "injected" for e in events),
             "rested": sum(e.kind == "rested" for e in events),
             "forgotten": sum(e.reason == "forgotten" for e in events),

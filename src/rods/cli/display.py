@@ -21,6 +21,7 @@ from rods.task import OVERALL
 from rods.terminal import SELDOM, Screen
 
 MOST_CAUSES = 3  # shown of refused attempts
+SHRUNK = 0.5  # of its largest size; a smaller pool is told
 
 
 class NoDisplay(AbstractContextManager["NoDisplay"]):
@@ -160,6 +161,12 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
         f"Pool: {pool['seeds']} seeds and {pool['generated']} generated tasks active;"
         f" {pool['injected']} injected; retired: {retired}."
     )
+    if pool["active"] < SHRUNK * pool["largest"]:
+        screen.say(
+            f"The pool shrank from {pool['largest']} active tasks to {pool['active']}: more leave"
+            " than may join. Raise pool.beta, or set pool.retire_no_signal=false.",
+            "yellow",
+        )
     if signal:
         causes = summary["causes"]
         screen.say(
