@@ -502,15 +502,10 @@ def test_finished_runs_are_not_repeated(tmp_path: Path) -> None:
         UserError, match=r"rods-0\.json: is of a run with steps = 8, not 9; remove it"
     ):
         open_runs(tmp_path, planned(tmp_path, "rods", overrides=("steps=9",)))
-
-
-def test_runs_of_a_changed_preset_are_refused(tmp_path: Path) -> None:
-    now = planned(tmp_path, "rods")
-    (run,) = now.runs
-    before = run.values | {"pool": run.values["pool"] | {"beta": 0.125}}
-    written(tmp_path, result("rods", 0, {"base": [0, 1]}, preset="tiny", config=before))
-    with pytest.raises(UserError, match=r"pool\.beta = 0\.125, not 0\.5; remove it"):
-        open_runs(tmp_path, now)
+    before = both.runs[1].values | {"pool": both.runs[1].values["pool"] | {"beta": 0.125}}
+    written(tmp_path, result("rods", 0, {"base": [0, 1]}, config=before))
+    with pytest.raises(UserError, match=r"with pool\.beta = 0\.125, not 0\.5; remove it"):
+        open_runs(tmp_path, both)  # the preset has changed since
 
 
 def test_what_alike_runs_may_differ_in(tmp_path: Path) -> None:

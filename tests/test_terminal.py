@@ -91,6 +91,10 @@ def test_a_pool_that_shrank_is_told(runs: Runs, capsys: pytest.CaptureFixture[st
         last_screen(summary, runs.root / "report.html", Screen())
         shown = capsys.readouterr().out
         assert (f"The pool shrank from 20 active tasks to {active}: " in shown) is told
+    for retired, mend in (({"mastered": 9}, False), ({"mastered": 9, "no signal": 1}, True)):
+        summary["pool"] |= {"active": 9, "retired": retired}
+        last_screen(summary, runs.root / "report.html", Screen())
+        assert ("set pool.retire_no_signal=false" in capsys.readouterr().out) is mend
 
 
 def test_progress_is_a_plain_line_now_and_then(

@@ -162,9 +162,10 @@ def last_screen(summary: dict[str, Any], report: Path, screen: Screen) -> None:
         f" {pool['injected']} injected; retired: {retired}."
     )
     if pool["active"] < SHRUNK * pool["largest"]:
+        more = ", or set pool.retire_no_signal=false" if "no signal" in pool["retired"] else ""
         screen.say(
             f"The pool shrank from {pool['largest']} active tasks to {pool['active']}: more leave"
-            " than may join. Raise pool.beta, or set pool.retire_no_signal=false.",
+            f" than may join. Raise pool.beta{more}.",
             "yellow",
         )
     if signal:
